@@ -1,0 +1,158 @@
+//! The keys: which exist, how each is written, and what to say of the others.
+
+use crate::suggest;
+
+/// What an attribute stands on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Struct,
+    Field,
+}
+
+impl Place {
+    const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Struct => &["namespace", "rename_all", "crate", "handle"],
+            Self::Field => {
+                &["default", "rename", "alias", "skip", "with", "merge", "on_invalid", "copy", "accessor"]
+            }
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Struct => Self::Field,
+            Self::Field => Self::Struct,
+        }
+    }
+
+    /// Where a key of this place belongs.
+    const fn home(self) -> &'static str {
+        match self {
+            Self::Struct => "belongs on the struct",
+            Self::Field => "belongs on a field",
+        }
+    }
+}
+
+/// Keys of the design that this version does not have, with what to do instead.
+const LATER: [(&str, &str); 10] = [
+    ("ttl", "remove it, since a field lives as long as its session"),
+    ("privilege", "remove it, and call `rotate()` where the field changes"),
+    ("identity", "remove it, and call `rotate()` at login and `destroy()` at logout"),
+    ("carry", "remove it, since `destroy()` ends all fields, and `rotate()` keeps all"),
+    ("drop_on_login", "remove it, and reset the field at login"),
+    ("index", "remove it, since a session is found by its `record_id()`"),
+    ("secret", "remove it, and encrypt the value before it is set"),
+    ("once", "remove it, and read the field with `take_…()`"),
+    ("group", "remove it, and put fields that must agree into one struct that is one field"),
+    ("type", "remove it, and give the field the same type in every view"),
+];
+
+/// Keys of serde that people will try, with what to do instead.
+const SERDE: [(&str, &str); 21] = [
+    ("skip_serializing", "write `skip` for a field that is never stored"),
+    ("skip_deserializing", "write `skip` for a field that is never stored"),
+    ("skip_serializing_if", "remove it, since an `Option` that is `None` is not stored"),
+    ("serialize_with", "write `with = \"module\"`"),
+    ("deserialize_with", "write `with = \"module\"`"),
+    ("flatten", "write the inner fields into this struct, or keep them as one field"),
+    ("borrow", "remove it, since a field owns its value"),
+    ("getter", "write `accessor = \"name\"` to rename the accessors, or remove it"),
+    ("bound", "remove it, since the struct has no generics"),
+    ("rename_all_fields", "write `rename_all = \"…\"` on the struct"),
+    ("deny_unknown_fields", "remove it, since fields of other views may share the record"),
+    ("transparent", "remove it, since each field is stored by itself"),
+    ("tag", "remove it, since each field is stored by itself"),
+    ("content", "remove it, since each field is stored by itself"),
+    ("untagged", "remove it, since each field is stored by itself"),
+    ("from", "remove it, and write `with = \"module\"` on the fields that need it"),
+    ("try_from", "remove it, and write `with = \"module\"` on the fields that need it"),
+    ("into", "remove it, and write `with = \"module\"` on the fields that need it"),
+    ("remote", "remove it, and write `with = \"module\"` on the fields that need it"),
+    ("expecting", "remove it"),
+    ("serde", "write what is in its parentheses into `#[session(…)]`, as far as it exists there"),
+];
+
+/// How a key is written, for the end of a message.
+pub(crate) const fn usage(key: &str) -> &'static str {
+    match key.as_bytes() {
+        b"namespace" => "namespace = \"…\"",
+        b"rename_all" => "rename_all = \"camelCase\"",
+        b"crate" => "crate = \"path::to::sessions\"",
+        b"handle" => "handle = \"…\"",
+        b"default" => "default = …",
+        b"rename" => "rename = \"…\"",
+        b"alias" => "alias = \"…\"",
+        b"skip" => "skip",
+        b"with" => "with = \"path::to::module\"",
+        b"merge" => "merge = \"add\"",
+        b"on_invalid" => "on_invalid = \"reject\"",
+        b"copy" => "copy",
+        b"accessor" => "accessor = \"…\"",
+        _ => "",
+    }
+}
+
+/// Why `key` cannot stand here, and what to write; `None` if it can.
+pub(crate) fn refuse(place: Place, key: &str) -> Option<String> {
+    if place.keys().contains(&key) {
+        return None;
+    }
+    Some(if key == "flash" {
+        match place {
+            Place::Struct => {
+                "`flash` belongs on a field; write `#[flash]` above a field of type `Option<T>`".to_owned()
+            }
+            Place::Field => "`flash` is an attribute of its own; write `#[flash]`".to_owned(),
+        }
+    } else if place.other().keys().contains(&key) {
+        format!("`{key}` {}; write `#[session({})]` there", place.other().home(), usage(key))
+    } else if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == key) {
+        format!("`{key}` is not available in this version; {instead}")
+    } else if let Some((_, instead)) = SERDE.iter().find(|(serde, _)| *serde == key) {
+        format!("`{key}` is not supported; {instead}")
+    } else if let Some(near) = suggest::nearest(key, place.keys()) {
+        format!("unknown key `{key}`; write `{near}`")
+    } else if let Some(near) = suggest::nearest(key, place.other().keys()) {
+        format!("unknown key `{key}`; write `{near}`, which {}", place.other().home())
+    } else {
+        format!("unknown key `{key}`; write one of {}", suggest::list(place.keys()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_says_how_it_is_written() {
+        for key in Place::Struct.keys().iter().chain(Place::Field.keys()) {
+            assert!(usage(key).starts_with(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn no_key_is_refused_where_it_belongs_and_every_one_elsewhere() {
+        for place in [Place::Struct, Place::Field] {
+            for key in place.keys() {
+                assert_eq!(refuse(place, key), None);
+                assert!(
+                    refuse(place.other(), key).is_some_and(|message| message.contains("belongs on")),
+                    "{key}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn messages_are_lower_case_without_a_full_stop() {
+        for (key, _) in LATER.iter().chain(&SERDE) {
+            let message = refuse(Place::Field, key).unwrap_or_default();
+            assert!(
+                message.starts_with('`') && message.contains("; ") && !message.ends_with('.'),
+                "{message}"
+            );
+        }
+    }
+}

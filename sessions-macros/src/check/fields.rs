@@ -1,0 +1,182 @@
+//! Rules over one field: its attributes against each other and against its type.
+
+use proc_macro2::Span;
+use quote::quote;
+use syn::Type;
+
+use crate::attr::{DefaultValue, Given, Merge};
+use crate::errors::Errors;
+use crate::model::{Field, Origin};
+use crate::types::{self, Kind};
+
+/// In this order: what an earlier rule takes back, a later one does not see.
+pub(super) fn check(field: &mut Field, errors: &mut Errors) {
+    flash_needs_an_option(field, errors);
+    flash_is_stored_and_delivered_once(field, errors);
+    skip_has_nothing_to_store(field, errors);
+    option_has_a_default(field, errors);
+    copy_needs_a_copy_type(field, errors);
+    merge_counts_in_64_bits(field, errors);
+    merge_add_needs_a_number(field, errors);
+    no_references(field, errors);
+}
+
+/// A flash is absent once it is delivered, so its type must have a value for "absent".
+fn flash_needs_an_option(field: &mut Field, errors: &mut Errors) {
+    if field.ty.optional {
+        return;
+    }
+    if let Some(flash) = field.flash.take() {
+        let ty = types::text(&field.ty.ty);
+        let message = format!(
+            "`#[flash]` needs an `Option<T>`, since a flash is absent once it is delivered; write `{}: Option<{ty}>`",
+            field.member
+        );
+        errors.at(flash, message);
+    }
+}
+
+/// A flash travels through the store to one reader, which leaves nothing for `skip`, `default` or `merge` to say.
+fn flash_is_stored_and_delivered_once(field: &mut Field, errors: &mut Errors) {
+    if field.flash.is_none() {
+        return;
+    }
+    let mut refuse = |key: Option<Span>, name: &str, why: &str| {
+        if let Some(key) = key {
+            errors.at(key, format!("`{name}` contradicts `#[flash]`, {why}; remove one of them"));
+        }
+    };
+    refuse(key(field.skip.take()), "skip", "which is stored until it is delivered");
+    refuse(key(field.default.take()), "default", "which is `None` until there is something to deliver");
+    refuse(key(field.merge.take()), "merge", "which is delivered once and never merged");
+}
+
+/// What is never stored has no stored name, no encoding, no conflicts and nothing that could fail to decode.
+fn skip_has_nothing_to_store(field: &mut Field, errors: &mut Errors) {
+    if field.skip.is_none() {
+        return;
+    }
+    let mut refuse = |key: Option<Span>, name: &str| {
+        if let Some(key) = key {
+            errors.at(
+                key,
+                format!(
+                    "`{name}` has no meaning with `skip`, since the field is never stored; remove one of them"
+                ),
+            );
+        }
+    };
+    refuse(written(field.name.origin), "rename");
+    for alias in field.aliases.drain(..) {
+        refuse(written(alias.origin), "alias");
+    }
+    refuse(key(field.with.take()), "with");
+    refuse(key(field.merge.take()), "merge");
+    refuse(key(field.on_invalid.take()), "on_invalid");
+}
+
+/// An `Option` that the store does not have is `None`; a second meaning of absence could never be cleared.
+fn option_has_a_default(field: &mut Field, errors: &mut Errors) {
+    if field.ty.optional
+        && let Some(default) = field.default.take()
+    {
+        let ty = types::text(&field.ty.ty);
+        let message = format!(
+            "`default` does not fit an `Option`, which is `None` when absent; write `{}: {ty}`, or remove it",
+            field.member
+        );
+        errors.at(default.key, message);
+    }
+}
+
+/// Refused where the type is visibly not `Copy`; of other types the compiler knows.
+fn copy_needs_a_copy_type(field: &mut Field, errors: &mut Errors) {
+    if matches!(field.ty.kind, Kind::String | Kind::Vec(_) | Kind::Owning)
+        && let Some(copy) = field.copy.take()
+    {
+        errors.at(
+            copy.key,
+            format!("`copy` does not fit `{}`, which is not `Copy`; remove it", types::text(&field.ty.ty)),
+        );
+    }
+}
+
+/// The stores add and compare integers of at most 64 bits. Refused where the type is visibly another.
+fn merge_counts_in_64_bits(field: &mut Field, errors: &mut Errors) {
+    let Some(merge) = &field.merge else { return };
+    if !matches!(merge.value, Merge::Add | Merge::Max | Merge::Min) {
+        return;
+    }
+    let (name, ty) = (merge.value.name(), types::text(&field.ty.ty));
+    let message = match &field.ty.kind {
+        Kind::WideInteger => format!(
+            "`merge = \"{name}\"` does not fit `{ty}`, since stores count in 64 bits; write `{}64`, or remove it",
+            if ty.ends_with("u128") { 'u' } else { 'i' }
+        ),
+        Kind::Scalar | Kind::String | Kind::Vec(_) | Kind::Owning | Kind::Compound => format!(
+            "`merge = \"{name}\"` does not fit `{ty}`; use it with `u8` to `u64`, `i8` to `i64`, `usize` or `isize`, or write `last` or `first`"
+        ),
+        Kind::Integer | Kind::Reference | Kind::Unknown => return,
+    };
+    errors.at(merge.literal, message);
+    field.merge = None;
+}
+
+/// Adding to an absent number would have to invent one; the default of a plain number is written down.
+fn merge_add_needs_a_number(field: &mut Field, errors: &mut Errors) {
+    if field.ty.optional
+        && let Some(merge) = field.merge.take_if(|merge| merge.value == Merge::Add)
+    {
+        let ty = types::text(&field.ty.ty);
+        errors.at(
+            merge.literal,
+            format!("`merge = \"add\"` does not fit an `Option`; write `{}: {ty}`", field.member),
+        );
+    }
+}
+
+/// A value is decoded from the store, so there is nothing it could borrow from.
+///
+/// The field goes on as one that is skipped and never made, which asks nothing of its type.
+fn no_references(field: &mut Field, errors: &mut Errors) {
+    if !matches!(field.ty.kind, Kind::Reference) {
+        return;
+    }
+    let (found, owned) = (types::text(&field.ty.ty), owned(&field.ty.ty));
+    let (found, owned) = if field.ty.optional {
+        (format!("Option<{found}>"), format!("Option<{owned}>"))
+    } else {
+        (found, owned)
+    };
+    errors.over(&field.ty.ty, format!("`{found}` borrows, and a field owns its value; write `{owned}`"));
+    let at = Span::call_site();
+    field.skip.get_or_insert(Given { value: (), key: at, literal: at });
+    if !field.ty.optional {
+        let value = DefaultValue::Expression(quote!(::core::unimplemented!()));
+        field.default = Some(Given { value, key: at, literal: at });
+    }
+}
+
+/// The type that owns what a reference borrows.
+fn owned(ty: &Type) -> String {
+    match ty {
+        Type::Reference(reference) => owned(&reference.elem),
+        Type::Slice(slice) => format!("Vec<{}>", types::text(&slice.elem)),
+        _ => match types::text(ty).as_str() {
+            "str" => "String".to_owned(),
+            "Path" => "PathBuf".to_owned(),
+            other => other.to_owned(),
+        },
+    }
+}
+
+fn key<T>(given: Option<Given<T>>) -> Option<Span> {
+    given.map(|given| given.key)
+}
+
+const fn written(origin: Origin) -> Option<Span> {
+    match origin {
+        Origin::Written { key, .. } => Some(key),
+        Origin::Member(_) => None,
+    }
+}

@@ -1,0 +1,81 @@
+//! From a struct to the expansion: `attr` -> `model` -> `check` -> `expand`.
+
+use proc_macro2::TokenStream;
+use syn::ext::IdentExt;
+use syn::{Data, DeriveInput, Fields};
+
+use crate::attr::{FieldAttrs, StructAttrs};
+use crate::check;
+use crate::errors::Errors;
+use crate::expand;
+use crate::model::{NamedFields, View};
+
+/// The expansion of `#[derive(Session)]`.
+///
+/// With errors it is one `compile_error!` for each and, where the struct can be understood at all, the view without what
+/// was wrong: the accessors that other code calls exist then, and one mistake is one error.
+pub(crate) fn derive(input: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let expansion = match syn::parse2::<DeriveInput>(input) {
+        Ok(input) => expand(input, &mut errors),
+        Err(error) => {
+            errors.push(error);
+            TokenStream::new()
+        }
+    };
+    let mut tokens = errors.finish();
+    tokens.extend(expansion);
+    tokens
+}
+
+fn expand(input: DeriveInput, errors: &mut Errors) -> TokenStream {
+    let attrs = StructAttrs::read(&input.attrs, errors);
+    let has_generics = !input.generics.params.is_empty();
+    if has_generics {
+        let message = format!(
+            "`{}` must be concrete, since it names what is stored; remove the generics and write the types out",
+            input.ident
+        );
+        errors.over(&input.generics.params, message);
+    }
+    let fields = named_fields(&input, errors);
+    let understood = fields.is_some();
+    let fields = fields.into_iter().flatten().map(|field| {
+        let attrs = FieldAttrs::read(&field.attrs, errors);
+        (field, attrs)
+    });
+    let fields = fields.collect();
+    let mut view = View::new(input.vis, input.ident, attrs, fields);
+    check::view(&mut view, errors);
+    if has_generics {
+        // an impl for the bare name of a generic type would be an error of its own
+        TokenStream::new()
+    } else if understood {
+        expand::view(&view)
+    } else {
+        expand::stub(&view.krate, &view.vis, &view.ident, &view.handle)
+    }
+}
+
+/// The fields of a struct with named fields; anything else is reported.
+fn named_fields(input: &DeriveInput, errors: &mut Errors) -> Option<NamedFields> {
+    let name = input.ident.unraw();
+    let instead = format!("write `struct {name} {{ … }}` with named fields");
+    match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => return Some(fields.named.clone()),
+            Fields::Unnamed(fields) => errors
+                .over(fields, format!("a tuple struct has no names to store its fields under; {instead}")),
+            Fields::Unit => {
+                errors.over(data.semi_token, format!("a unit struct has no fields to store; {instead}"))
+            }
+        },
+        Data::Enum(data) => {
+            errors.over(data.enum_token, format!("an enum has no fields to store; {instead}"))
+        }
+        Data::Union(data) => {
+            errors.over(data.union_token, format!("a union has no fields to store; {instead}"))
+        }
+    }
+    None
+}

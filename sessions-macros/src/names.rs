@@ -1,0 +1,175 @@
+//! Names: what a field is stored under, what its accessors are called, what may be an identifier.
+
+use proc_macro2::{Ident, Span};
+
+use crate::model::Shape;
+
+/// A stored name has at most this many bytes.
+pub(crate) const MAX_STORED_BYTES: usize = 128;
+
+/// The methods that every handle has, which no accessor may hide.
+pub(crate) const LIFECYCLE: [&str; 16] = [
+    "record_id",
+    "is_new",
+    "expires_at",
+    "created_at",
+    "rotate",
+    "renew",
+    "destroy",
+    "clear",
+    "discard_changes",
+    "save",
+    "reload",
+    "update",
+    "remember",
+    "snapshot",
+    "passive",
+    "ended",
+];
+
+/// How the stored names follow from the names of the fields.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RenameRule {
+    Lower,
+    Upper,
+    Pascal,
+    Camel,
+    Snake,
+    ScreamingSnake,
+    Kebab,
+    ScreamingKebab,
+}
+
+impl RenameRule {
+    /// As serde spells them.
+    pub(crate) const ALL: [(&str, Self); 8] = [
+        ("lowercase", Self::Lower),
+        ("UPPERCASE", Self::Upper),
+        ("PascalCase", Self::Pascal),
+        ("camelCase", Self::Camel),
+        ("snake_case", Self::Snake),
+        ("SCREAMING_SNAKE_CASE", Self::ScreamingSnake),
+        ("kebab-case", Self::Kebab),
+        ("SCREAMING-KEBAB-CASE", Self::ScreamingKebab),
+    ];
+
+    /// As serde does it for fields, which it takes to be in snake case.
+    pub(crate) fn apply(self, field: &str) -> String {
+        match self {
+            Self::Lower | Self::Snake => field.to_owned(),
+            Self::Upper | Self::ScreamingSnake => field.to_ascii_uppercase(),
+            Self::Kebab => field.replace('_', "-"),
+            Self::ScreamingKebab => field.to_ascii_uppercase().replace('_', "-"),
+            Self::Pascal => {
+                field.split('_').map(|word| with_first(word, |c| c.to_ascii_uppercase())).collect()
+            }
+            // not `pascal[..1]` as in serde, which panics where the first letter has two bytes
+            Self::Camel => with_first(&Self::Pascal.apply(field), |c| c.to_ascii_lowercase()),
+        }
+    }
+}
+
+/// The accessors of a field of this shape, in the order of the library's macro.
+pub(crate) fn accessors(shape: Shape, base: &str) -> Vec<String> {
+    let parts: &[(&str, &str)] = match shape {
+        Shape::Plain | Shape::SkipPlain => {
+            &[("", ""), ("set_", ""), ("", "_mut"), ("reset_", ""), ("add_", ""), ("fetch_add_", "")]
+        }
+        Shape::Option | Shape::SkipOption => {
+            &[("", ""), ("has_", ""), ("set_", ""), ("", "_mut"), ("take_", ""), ("remove_", "")]
+        }
+        Shape::Flash => &[
+            ("", ""),
+            ("has_", ""),
+            ("flash_", ""),
+            ("now_", ""),
+            ("take_", ""),
+            ("keep_", ""),
+            ("discard_", ""),
+        ],
+    };
+    parts.iter().map(|(before, after)| format!("{before}{base}{after}")).collect()
+}
+
+/// The identifier spelt `text`, raw where it has to be; `None` if there is no such identifier.
+pub(crate) fn ident(text: &str, span: Span) -> Option<Ident> {
+    let text = text.strip_prefix("r#").unwrap_or(text);
+    // before the lexer sees it, which reports some strings to the compiler by itself
+    let lexes = text
+        .chars()
+        .enumerate()
+        .all(|(i, c)| c == '_' || c.is_alphabetic() || (i > 0 && c.is_alphanumeric()));
+    if !lexes || matches!(text, "" | "_" | "self" | "Self" | "super" | "crate") {
+        return None;
+    }
+    // `gen` is a keyword since edition 2024, which is the edition of the identifiers made here
+    if text != "gen" && syn::parse_str::<Ident>(text).is_ok() {
+        Some(Ident::new(text, span))
+    } else {
+        Some(Ident::new_raw(text, span))
+    }
+}
+
+fn with_first(word: &str, change: impl Fn(char) -> char) -> String {
+    let mut chars = word.chars();
+    chars.next().map(change).into_iter().chain(chars).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rename_rules_are_serdes() {
+        let rules = RenameRule::ALL.map(|(_, rule)| rule);
+        for (field, expected) in [
+            (
+                "outcome",
+                ["outcome", "OUTCOME", "Outcome", "outcome", "outcome", "OUTCOME", "outcome", "OUTCOME"],
+            ),
+            (
+                "very_tasty",
+                [
+                    "very_tasty",
+                    "VERY_TASTY",
+                    "VeryTasty",
+                    "veryTasty",
+                    "very_tasty",
+                    "VERY_TASTY",
+                    "very-tasty",
+                    "VERY-TASTY",
+                ],
+            ),
+            ("a", ["a", "A", "A", "a", "a", "A", "a", "A"]),
+            ("z42", ["z42", "Z42", "Z42", "z42", "z42", "Z42", "z42", "Z42"]),
+        ] {
+            assert_eq!(rules.map(|rule| rule.apply(field)), expected);
+        }
+    }
+
+    #[test]
+    fn rename_rules_survive_letters_of_two_bytes_and_no_letters() {
+        assert_eq!(RenameRule::Camel.apply("été_bleu"), "étéBleu");
+        assert_eq!(RenameRule::Camel.apply("__"), "");
+    }
+
+    #[test]
+    fn identifiers() {
+        let span = Span::call_site();
+        for (text, expected) in [
+            ("name", "name"),
+            ("type", "r#type"),
+            ("r#type", "r#type"),
+            ("gen", "r#gen"),
+            ("été", "été"),
+            ("_x1", "_x1"),
+        ] {
+            assert_eq!(ident(text, span).map(|i| i.to_string()).as_deref(), Some(expected));
+        }
+        for text in
+            ["", "_", "self", "crate", "r#self", "1a", "a b", "a-b", "a::b", " a", "\"", "/*", "r#r#a"]
+        {
+            assert!(ident(text, span).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Attributes against each other and against the type.
+
+use super::{fails, field_fails, passes, split};
+
+#[test]
+fn flash_needs_an_option() {
+    field_fails(
+        "#[flash]",
+        "String",
+        "`#[flash]` needs an `Option<T>`, since a flash is absent once it is delivered; write `n: Option<String>`",
+        "flash",
+    );
+    field_fails(
+        "#[flash]",
+        "HashMap<a::B, u8>",
+        "`#[flash]` needs an `Option<T>`, since a flash is absent once it is delivered; write `n: Option<HashMap<a::B, u8>>`",
+        "flash",
+    );
+    passes(
+        "struct S { #[flash] a: std::option::Option<u8>, #[flash] b: (core::option::Option<u8>), #[flash] c: Option<Option<u8>> }",
+    );
+}
+
+#[test]
+fn flash_contradicts_what_has_no_meaning_for_it() {
+    let flash = |attr: &str, message: &str, place: &str| {
+        field_fails(&format!("#[flash] #[session({attr})]"), "Option<u8>", message, place);
+    };
+    flash(
+        "skip",
+        "`skip` contradicts `#[flash]`, which is stored until it is delivered; remove one of them",
+        "skip",
+    );
+    flash(
+        "default",
+        "`default` contradicts `#[flash]`, which is `None` until there is something to deliver; remove one of them",
+        "default",
+    );
+    flash(
+        "default = 1",
+        "`default` contradicts `#[flash]`, which is `None` until there is something to deliver; remove one of them",
+        "default",
+    );
+    flash(
+        "merge = \"max\"",
+        "`merge` contradicts `#[flash]`, which is delivered once and never merged; remove one of them",
+        "merge",
+    );
+    passes(
+        r#"struct S { #[flash] #[session(rename = "x", alias = "y", copy, with = "m", on_invalid = "reject", accessor = "b")] a: Option<u8> }"#,
+    );
+}
+
+#[test]
+fn skip_contradicts_what_is_about_the_store() {
+    for (attr, key) in [
+        ("rename = \"x\"", "rename"),
+        ("alias = \"x\"", "alias"),
+        ("with = \"x\"", "with"),
+        ("merge = \"add\"", "merge"),
+        ("on_invalid = \"reject\"", "on_invalid"),
+    ] {
+        let message = format!(
+            "`{key}` has no meaning with `skip`, since the field is never stored; remove one of them"
+        );
+        field_fails(&format!("#[session(skip, {attr})]"), "u8", &message, key);
+    }
+    passes(
+        r#"struct S { #[session(skip, default = 1, copy, accessor = "b")] a: u8, #[session(skip)] c: Option<u8> }"#,
+    );
+}
+
+#[test]
+fn an_option_has_a_default_already() {
+    let message =
+        "`default` does not fit an `Option`, which is `None` when absent; write `n: u8`, or remove it";
+    field_fails("#[session(default)]", "Option<u8>", message, "default");
+    field_fails("#[session(default = Some(1))]", "Option<u8>", message, "default");
+    field_fails("#[session(skip, default = Some(1))]", "Option<u8>", message, "default");
+}
+
+#[test]
+fn copy_is_for_copy_types() {
+    for ty in ["String", "Vec<u8>", "HashMap<String, u8>", "Box<u8>"] {
+        let message = format!("`copy` does not fit `{ty}`, which is not `Copy`; remove it");
+        field_fails("#[session(copy)]", ty, &message, "copy");
+        field_fails("#[session(copy)]", &format!("Option<{ty}>"), &message, "copy");
+    }
+    passes(
+        "struct S { #[session(copy)] a: Point, #[session(copy)] b: u8, #[session(copy)] c: Option<Point>, #[session(copy)] d: (u8, u8) }",
+    );
+}
+
+#[test]
+fn merging_numbers_needs_visible_integers_of_64_bits() {
+    for merge in ["add", "max", "min"] {
+        for ty in [
+            "String",
+            "bool",
+            "char",
+            "f32",
+            "f64",
+            "()",
+            "Vec<u8>",
+            "HashMap<u8, u8>",
+            "(u8, u8)",
+            "[u8; 2]",
+            "std::string::String",
+        ] {
+            let message = format!(
+                "`merge = \"{merge}\"` does not fit `{ty}`; use it with `u8` to `u64`, `i8` to `i64`, `usize` or `isize`, or write `last` or `first`"
+            );
+            field_fails(&format!("#[session(merge = \"{merge}\")]"), ty, &message, &format!("\"{merge}\""));
+        }
+        for (ty, instead) in [("u128", "u64"), ("i128", "i64")] {
+            let message = format!(
+                "`merge = \"{merge}\"` does not fit `{ty}`, since stores count in 64 bits; write `{instead}`, or remove it"
+            );
+            field_fails(&format!("#[session(merge = \"{merge}\")]"), ty, &message, &format!("\"{merge}\""));
+        }
+        for ty in
+            ["u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "isize", "Count", "my::Count<u8>"]
+        {
+            passes(&format!("struct S {{ #[session(merge = \"{merge}\")] n: {ty} }}"));
+        }
+    }
+    for merge in ["last", "first"] {
+        passes(&format!(
+            "struct S {{ #[session(merge = \"{merge}\")] n: String, #[session(merge = \"{merge}\")] m: Option<u128> }}"
+        ));
+    }
+}
+
+#[test]
+fn adding_needs_a_number_that_is_there() {
+    field_fails(
+        "#[session(merge = \"add\")]",
+        "Option<u8>",
+        "`merge = \"add\"` does not fit an `Option`; write `n: u8`",
+        "\"add\"",
+    );
+    passes(
+        r#"struct S { #[session(merge = "max")] a: Option<u8>, #[session(merge = "min")] b: Option<u8> }"#,
+    );
+    // one mistake, one error: the type is no number at all
+    fails(
+        r#"struct S { #[session(merge = "add")] n: Option<String> }"#,
+        &[(
+            "`merge = \"add\"` does not fit `String`; use it with `u8` to `u64`, `i8` to `i64`, `usize` or `isize`, or write `last` or `first`",
+            "\"add\"",
+        )],
+    );
+}
+
+#[test]
+fn references_are_refused_with_what_to_write() {
+    for (ty, found, owned) in [
+        ("&str", "&str", "String"),
+        ("&'static str", "&'static str", "String"),
+        ("(&'static str)", "&'static str", "String"),
+        ("&'static [u8]", "&'static [u8]", "Vec<u8>"),
+        ("&'static Path", "&'static Path", "PathBuf"),
+        ("&'static T<u8>", "&'static T<u8>", "T<u8>"),
+        ("&'static &'static u8", "&'static &'static u8", "u8"),
+    ] {
+        let place = ty.trim_matches(['(', ')']);
+        field_fails(
+            "",
+            ty,
+            &format!("`{found}` borrows, and a field owns its value; write `{owned}`"),
+            place,
+        );
+        let message =
+            format!("`Option<{found}>` borrows, and a field owns its value; write `Option<{owned}>`");
+        field_fails("", &format!("Option<{ty}>"), &message, place);
+    }
+    let (_, rest) = split("struct S { a: &'static u8, b: Option<&'static u8> }");
+    assert!(
+        rest.contains("a skip_plain [& 'static u8]") && rest.contains("(:: core :: unimplemented ! ())"),
+        "{rest}"
+    );
+    assert!(rest.contains("b skip_option"), "{rest}");
+}
+
+#[test]
+fn what_was_refused_is_left_out_of_the_expansion() {
+    for (wrong, right) in [
+        (r"struct S { #[flash] n: u8 }", "struct S { n: u8 }"),
+        (r"struct S { #[flash] #[session(skip)] n: Option<u8> }", "struct S { #[flash] n: Option<u8> }"),
+        (r#"struct S { #[session(merge = "add", copy)] n: String }"#, "struct S { n: String }"),
+        (
+            r#"struct S { #[session(skip, rename = "x", merge = "add", with = "m")] n: u8 }"#,
+            "struct S { #[session(skip)] n: u8 }",
+        ),
+        (r#"struct S { #[session(default, merge = "add")] n: Option<u8> }"#, "struct S { n: Option<u8> }"),
+        (r#"#[session(namespace = "", handle = "S")] struct S { n: u8 }"#, "struct S { n: u8 }"),
+        (r"struct S { save: u8 }", r#"struct S { #[session(accessor = "save_value")] save: u8 }"#),
+    ] {
+        let (errors, rest) = split(wrong);
+        assert!(!errors.is_empty(), "{wrong}");
+        assert_eq!(rest, super::expand(right), "{wrong}");
+    }
+}

@@ -1,0 +1,212 @@
+//! The changes of one request, and the algebra of putting them together and applying them.
+//!
+//! Pure: every store that can run Rust inside its atomic operation applies a delta with
+//! [`Delta::apply`]; the others translate it.
+
+mod op;
+
+use bytes::Bytes;
+
+pub use self::op::{Add, InvalidValue, Op};
+use crate::value::{FieldName, Fields};
+
+/// The changes of one request: at most one operation per field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    retain: Option<Vec<FieldName>>,
+    ops: Vec<(FieldName, Op)>,
+}
+
+impl Delta {
+    /// No changes.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { retain: None, ops: Vec::new() }
+    }
+
+    /// Adds an operation after those already there, which it may absorb or undo.
+    ///
+    /// `loaded` is the field's value as the request loaded it. A field that ends as it was loaded
+    /// is no change; two operations of different kinds on one field become a put of the value that
+    /// this request saw.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] if the field's value is not what the operation needs.
+    pub fn push(&mut self, name: FieldName, op: Op, loaded: Option<&Bytes>) -> Result<(), InvalidValue> {
+        let loaded = if self.drops(&name) { None } else { loaded };
+        match self.ops.iter().position(|(known, _)| *known == name) {
+            Some(index) => match self.ops[index].1.then(op, loaded)? {
+                Some(op) => self.ops[index].1 = op,
+                None => {
+                    self.ops.swap_remove(index);
+                }
+            },
+            None => self.ops.push((name, op)),
+        }
+        Ok(())
+    }
+
+    /// Takes out the operation on one field.
+    pub fn take(&mut self, name: &str) -> Option<Op> {
+        let index = self.ops.iter().position(|(known, _)| known.as_str() == name)?;
+        Some(self.ops.swap_remove(index).1)
+    }
+
+    /// Drops every field of the record but the named ones, and every change so far of the others.
+    pub fn retain(&mut self, names: Vec<FieldName>) {
+        self.ops.retain(|(name, _)| names.contains(name));
+        self.retain = Some(match self.retain.take() {
+            Some(kept) => names.into_iter().filter(|name| kept.contains(name)).collect(),
+            None => names,
+        });
+    }
+
+    /// The fields to keep, if all others are to be dropped before the operations apply.
+    #[must_use]
+    pub fn retained(&self) -> Option<&[FieldName]> {
+        self.retain.as_deref()
+    }
+
+    /// The operations, one per field.
+    #[must_use]
+    pub fn ops(&self) -> &[(FieldName, Op)] {
+        &self.ops
+    }
+
+    /// Whether nothing changes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.retain.is_none() && self.ops.is_empty()
+    }
+
+    /// Applies everything or nothing.
+    ///
+    /// # Errors
+    ///
+    /// The name of a field whose stored value is not what its operation needs; `fields` is then as
+    /// it was.
+    pub fn apply(&self, fields: &mut Fields) -> Result<(), FieldName> {
+        let mut results = Vec::with_capacity(self.ops.len());
+        for (name, op) in &self.ops {
+            let current = if self.drops(name) { None } else { fields.get(name.as_str()) };
+            results.push(op.apply(current).map_err(|_| name.clone())?);
+        }
+        if let Some(names) = &self.retain {
+            fields.retain(names);
+        }
+        for ((name, _), result) in self.ops.iter().zip(results) {
+            match result {
+                Some(value) => fields.insert(name.clone(), value),
+                None => fields.remove(name.as_str()),
+            }
+        }
+        Ok(())
+    }
+
+    fn drops(&self, name: &FieldName) -> bool {
+        self.retain.as_ref().is_some_and(|names| !names.contains(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    fn fields(pairs: &[(&str, &'static str)]) -> Fields {
+        pairs.iter().map(|(name, value)| ((*name).into(), json(value))).collect()
+    }
+
+    fn add(by: i64) -> Op {
+        Op::Add(Add { by, start: 0, min: i64::MIN, max: i64::MAX })
+    }
+
+    /// Pushing operations one by one and applying the delta is applying them one by one.
+    #[test]
+    fn composition_agrees_with_sequence() {
+        let ops = [
+            Op::Put(json("5")),
+            Op::Put(json("9")),
+            Op::PutIfAbsent(json("7")),
+            Op::Remove,
+            Op::RemoveIf(json("5")),
+            add(3),
+            add(-8),
+            Op::Max(6),
+            Op::Min(6),
+        ];
+        for loaded in [None, Some("5"), Some("9"), Some("-2")] {
+            for first in &ops {
+                for second in &ops {
+                    for third in &ops {
+                        let start = loaded.map_or_else(Fields::new, |value| fields(&[("n", value)]));
+                        let mut expected = start.get("n").cloned();
+                        let mut delta = Delta::new();
+                        for op in [first, second, third] {
+                            expected = op.apply(expected.as_ref()).unwrap();
+                            delta.push("n".into(), op.clone(), start.get("n")).unwrap();
+                        }
+                        let mut together = start.clone();
+                        delta.apply(&mut together).unwrap();
+                        assert_eq!(
+                            together.get("n"),
+                            expected.as_ref(),
+                            "{loaded:?}: {first:?}, {second:?}, {third:?} became {delta:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn set_then_remove_of_a_new_field_is_nothing_to_send() {
+        let mut delta = Delta::new();
+        delta.push("n".into(), Op::Put(json("1")), None).unwrap();
+        delta.push("n".into(), Op::Remove, None).unwrap();
+        assert!(delta.is_empty());
+    }
+
+    #[test]
+    fn remove_then_set_is_one_put() {
+        let mut delta = Delta::new();
+        let loaded = json("1");
+        delta.push("n".into(), Op::Remove, Some(&loaded)).unwrap();
+        delta.push("n".into(), Op::Put(json("2")), Some(&loaded)).unwrap();
+        assert_eq!(delta.ops(), [("n".into(), Op::Put(json("2")))]);
+    }
+
+    #[test]
+    fn two_adds_stay_an_add() {
+        let mut delta = Delta::new();
+        delta.push("n".into(), add(2), Some(&json("40"))).unwrap();
+        delta.push("n".into(), add(3), Some(&json("40"))).unwrap();
+        assert_eq!(delta.ops(), [("n".into(), add(5))]);
+    }
+
+    #[test]
+    fn an_invalid_operation_writes_nothing() {
+        let mut record = fields(&[("a", "1"), ("text", "\"x\"")]);
+        let mut delta = Delta::new();
+        delta.push("a".into(), Op::Put(json("2")), None).unwrap();
+        delta.push("text".into(), add(1), None).unwrap();
+        assert_eq!(delta.apply(&mut record), Err("text".into()));
+        assert_eq!(record, fields(&[("a", "1"), ("text", "\"x\"")]));
+    }
+
+    #[test]
+    fn retain_drops_what_is_not_named_and_what_was_changed_of_it() {
+        let mut record = fields(&[("cart", "1"), ("user", "2"), ("role", "3")]);
+        let mut delta = Delta::new();
+        delta.push("user".into(), Op::Put(json("9")), record.get("user")).unwrap();
+        delta.push("cart".into(), Op::Put(json("8")), record.get("cart")).unwrap();
+        delta.retain(vec!["cart".into()]);
+        delta.push("role".into(), add(1), record.get("role")).unwrap();
+        delta.apply(&mut record).unwrap();
+        assert_eq!(record, fields(&[("cart", "8"), ("role", "1")]));
+    }
+}

@@ -1,0 +1,158 @@
+//! One operation on one field.
+
+use bytes::Bytes;
+
+/// One operation on one field. Values are JSON texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Op {
+    /// The field becomes this value.
+    Put(Bytes),
+    /// The field becomes this value if the record has no such field.
+    PutIfAbsent(Bytes),
+    /// The field goes.
+    Remove,
+    /// The field goes if it still has exactly this value.
+    RemoveIf(Bytes),
+    /// The integer in the field changes by a difference.
+    Add(Add),
+    /// The integer in the field becomes this one if that is larger, or if there is none.
+    Max(i64),
+    /// The integer in the field becomes this one if that is smaller, or if there is none.
+    Min(i64),
+}
+
+/// A difference to an integer field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Public fields and no `non_exhaustive`: stores take it apart, the layer puts it together.
+#[allow(clippy::exhaustive_structs)]
+pub struct Add {
+    /// How much to add.
+    pub by: i64,
+    /// What an absent field counts as.
+    pub start: i64,
+    /// The result is at least this,
+    pub min: i64,
+    /// and at most this: the bounds of the field's type.
+    pub max: i64,
+}
+
+/// A stored value that is not what an operation needs: an integer in JSON's shortest form that
+/// fits 64 bits with sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs)]
+pub struct InvalidValue;
+
+impl Op {
+    /// The field's value after this operation: `None` for no field.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] if arithmetic meets something that is not an integer of 64 bits.
+    pub fn apply(&self, current: Option<&Bytes>) -> Result<Option<Bytes>, InvalidValue> {
+        Ok(match self {
+            Self::Put(value) => Some(value.clone()),
+            Self::PutIfAbsent(value) => Some(current.unwrap_or(value).clone()),
+            Self::Remove => None,
+            Self::RemoveIf(expected) => current.filter(|value| *value != expected).cloned(),
+            Self::Add(add) => {
+                let current = integer(current)?.unwrap_or(add.start);
+                Some(text(current.saturating_add(add.by).clamp(add.min, add.max)))
+            }
+            Self::Max(bound) => Some(text(integer(current)?.map_or(*bound, |value| value.max(*bound)))),
+            Self::Min(bound) => Some(text(integer(current)?.map_or(*bound, |value| value.min(*bound)))),
+        })
+    }
+
+    /// This operation followed by `next`, as one; `None` where the field ends as it was loaded.
+    pub(super) fn then(&self, next: Self, loaded: Option<&Bytes>) -> Result<Option<Self>, InvalidValue> {
+        let together = match (self, next) {
+            (_, next @ (Self::Put(_) | Self::Remove)) => next,
+            (Self::Add(first), Self::Add(second)) if first.min == second.min && first.max == second.max => {
+                Self::Add(Add { by: first.by.saturating_add(second.by), ..*first })
+            }
+            (Self::Max(first), Self::Max(second)) => Self::Max(second.max(*first)),
+            (Self::Min(first), Self::Min(second)) => Self::Min(second.min(*first)),
+            (Self::PutIfAbsent(value), Self::PutIfAbsent(_)) => Self::PutIfAbsent(value.clone()),
+            // What this request put and took again: what was there before goes, if it still is.
+            (Self::Put(value), Self::RemoveIf(expected)) if *value == expected => match loaded {
+                Some(loaded) => Self::RemoveIf(loaded.clone()),
+                None => return Ok(None),
+            },
+            (Self::RemoveIf(first), Self::RemoveIf(second)) if *first == second => Self::RemoveIf(second),
+            (first, next) => {
+                let seen = first.apply(loaded)?;
+                match next.apply(seen.as_ref())? {
+                    Some(value) => Self::Put(value),
+                    None => Self::Remove,
+                }
+            }
+        };
+        let unchanged = match &together {
+            Self::Put(value) => loaded == Some(value),
+            Self::Remove => loaded.is_none(),
+            _ => false,
+        };
+        Ok((!unchanged).then_some(together))
+    }
+}
+
+/// Reads an integer in its one JSON spelling: no sign but `-`, no leading zero, no `-0`, no
+/// fraction, no exponent. Redis' `HINCRBY` accepts the same.
+fn integer(value: Option<&Bytes>) -> Result<Option<i64>, InvalidValue> {
+    let Some(value) = value else { return Ok(None) };
+    let spelling = std::str::from_utf8(value).map_err(|_| InvalidValue)?;
+    let number: i64 = spelling.parse().map_err(|_| InvalidValue)?;
+    if number.to_string() == spelling { Ok(Some(number)) } else { Err(InvalidValue) }
+}
+
+fn text(number: i64) -> Bytes {
+    number.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(by: i64, min: i64, max: i64) -> Op {
+        Op::Add(Add { by, start: 10, min, max })
+    }
+
+    fn applied(op: &Op, current: &'static str) -> Result<Option<Bytes>, InvalidValue> {
+        op.apply(Some(&Bytes::from_static(current.as_bytes())))
+    }
+
+    fn some(value: &'static str) -> Option<Bytes> {
+        Some(Bytes::from_static(value.as_bytes()))
+    }
+
+    #[test]
+    fn adds_start_at_the_default_and_stop_at_the_bounds() {
+        assert_eq!(add(1, 0, 255).apply(None), Ok(some("11")));
+        assert_eq!(applied(&add(1, 0, 255), "255"), Ok(some("255")));
+        assert_eq!(applied(&add(-20, 0, 255), "7"), Ok(some("0")));
+        assert_eq!(applied(&add(1, i64::MIN, i64::MAX), "9223372036854775807"), Ok(some("9223372036854775807")));
+    }
+
+    #[test]
+    fn integers_beyond_2_to_the_53_are_exact() {
+        assert_eq!(applied(&add(1, 0, i64::MAX), "9007199254740992"), Ok(some("9007199254740993")));
+        assert_eq!(applied(&Op::Max(9_007_199_254_740_993), "9007199254740992"), Ok(some("9007199254740993")));
+        assert_eq!(applied(&Op::Min(9_007_199_254_740_992), "9007199254740993"), Ok(some("9007199254740992")));
+    }
+
+    #[test]
+    fn only_the_one_spelling_of_an_integer_counts() {
+        for bad in ["1.0", "1e3", "-0", " 1", "+1", "01", "\"1\"", "null", "", "9223372036854775808"] {
+            assert_eq!(applied(&add(1, 0, 9), bad), Err(InvalidValue), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_changed_is_not_removed() {
+        let op = Op::RemoveIf(Bytes::from_static(b"\"old\""));
+        assert_eq!(applied(&op, "\"old\""), Ok(None));
+        assert_eq!(applied(&op, "\"new\""), Ok(some("\"new\"")));
+        assert_eq!(op.apply(None), Ok(None));
+    }
+}

@@ -1,0 +1,112 @@
+//! The one error type of the library.
+
+use std::{error::Error as StdError, fmt};
+
+use crate::value::FieldName;
+
+/// What went wrong with a session or its store.
+///
+/// Opaque: [`kind`](Self::kind) tells what to do, `source` gives the store's own error. Neither
+/// shows a token, a secret or a field's value.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: Box<str>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What to do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The store did not do it: try again later.
+    Unavailable,
+    /// The store may or may not have done it, wholly: look before you repeat what must not happen
+    /// twice.
+    Unknown,
+    /// Another request ended the session, or changed who may write to it; nothing was written.
+    Refused,
+    /// A value cannot be stored, or a stored one cannot be read; nothing was written.
+    InvalidField,
+    /// The response head has left, so no cookie can be sent any more; nothing was written.
+    HeadSent,
+    /// An option does not make sense.
+    Config,
+}
+
+impl Error {
+    /// The store did not do it, for this reason.
+    pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Unavailable, "the session store is unavailable").with_source(source)
+    }
+
+    /// The store may or may not have done it, for this reason.
+    pub fn unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Unknown, "the outcome of a session commit is unknown").with_source(source)
+    }
+
+    /// An option that does not make sense: what is wrong with it, and what to write instead.
+    pub fn config(message: impl Into<Box<str>>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    pub(crate) fn refused(message: impl Into<Box<str>>) -> Self {
+        Self::new(ErrorKind::Refused, message)
+    }
+
+    pub(crate) fn head_sent() -> Self {
+        Self::new(
+            ErrorKind::HeadSent,
+            "the response head has left, so the cookie of a new or rotated session cannot be sent; \
+             call `save().await` before the handler returns",
+        )
+    }
+
+    pub(crate) fn invalid_field(name: &FieldName, reason: &str) -> Self {
+        Self::new(ErrorKind::InvalidField, format!("the session field `{name}` {reason}"))
+    }
+
+    pub(crate) fn not_an_integer(name: &FieldName) -> Self {
+        Self::invalid_field(name, "holds something that is not an integer of 64 bits; `reset_…` it")
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whether the same call may succeed later and would not happen twice.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unavailable)
+    }
+
+    /// The same error for one more of several that wait for one operation.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
+    pub(crate) fn duplicate(&self) -> Self {
+        let source = self.source.as_ref().map(|source| source.to_string().into());
+        Self { kind: self.kind, message: self.message.clone(), source }
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    fn new(kind: ErrorKind, message: impl Into<Box<str>>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,102 @@
+//! What a layer reports beyond what a response can say.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    error::Error,
+    value::{FieldName, RecordId},
+};
+
+/// Something about a session that somebody should know.
+///
+/// Without a hook of your own ([`SessionLayer::with_event_hook`](crate::SessionLayer::with_event_hook))
+/// events go to `tracing` (feature `tracing`). Records appear by their public handle only.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A stored value could not be read as its field's type and counts as absent.
+    UndecodableField {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The field.
+        field: &'a FieldName,
+        /// Why.
+        error: &'a (dyn std::error::Error + 'static),
+    },
+    /// Changes were dropped because the response head had left: save them with `save().await`.
+    UnsavedChanges {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The fields that were changed.
+        fields: Vec<FieldName>,
+    },
+    /// A request sent two live tokens of this layer's cookie; neither was used.
+    TwoLiveTokens {
+        /// Their records.
+        records: [RecordId; 2],
+    },
+    /// A commit, destroy or touch did not go through.
+    CommitFailed {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// Why.
+        error: &'a Error,
+    },
+    /// The clean-up of dead records failed; the next one is tried all the same.
+    PurgeFailed {
+        /// Why.
+        error: &'a Error,
+    },
+}
+
+/// Where a layer's events go.
+#[derive(Clone, Default)]
+pub(crate) struct Events(Option<Arc<dyn Fn(&Event<'_>) + Send + Sync>>);
+
+impl Events {
+    pub(crate) fn to(hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hook)))
+    }
+
+    pub(crate) fn report(&self, event: &Event<'_>) {
+        match &self.0 {
+            Some(hook) => hook(event),
+            None => trace(event),
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Events(hook)" } else { "Events(tracing)" })
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn trace(event: &Event<'_>) {
+    match event {
+        Event::UndecodableField { record, field, error } => {
+            tracing::warn!(?record, %field, %error, "stored session field does not decode, using its default");
+        }
+        Event::UnsavedChanges { record, fields } => {
+            tracing::error!(?record, ?fields, "session changes dropped after the response head left; call save().await");
+        }
+        Event::TwoLiveTokens { records } => {
+            tracing::warn!(?records, "two live session tokens in one request, using neither");
+        }
+        Event::CommitFailed { record, error } => {
+            tracing::error!(?record, %error, source = error_source(error), "session commit failed");
+        }
+        Event::PurgeFailed { error } => {
+            tracing::warn!(%error, source = error_source(error), "session purge failed");
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn error_source(error: &Error) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(not(feature = "tracing"))]
+fn trace(_event: &Event<'_>) {}

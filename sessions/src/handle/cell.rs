@@ -1,0 +1,349 @@
+//! One field of a handle: its decoded value and what was done to it.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use super::{
+    stamp,
+    table::{Field, Merge, Shape, Value},
+};
+use crate::{
+    delta::{Add, Op},
+    error::Error,
+    value::{FieldName, Fields},
+};
+
+/// One field of a handle.
+#[derive(Default)]
+pub(super) struct Cell {
+    held: OnceLock<Held>,
+    change: Change,
+    /// What `now_…` set: `Some(None)` once taken.
+    now: Option<Option<Value>>,
+}
+
+/// A decoded value.
+struct Held {
+    /// `None` for an absent `Option` field; a plain field has its default.
+    value: Option<Value>,
+    source: Source,
+}
+
+/// Where the value that was loaded came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Absent,
+    Stored,
+    Alias,
+    Undecodable,
+}
+
+/// What was done to the field since it was loaded.
+#[derive(Default)]
+enum Change {
+    #[default]
+    None,
+    /// Set, whatever was there.
+    Put,
+    /// Set as the field's merge has it.
+    Merged,
+    /// Lent out for change; this was its encoding before.
+    Edited(Vec<u8>),
+    /// Counted up by this much, when the value was `seen`.
+    Counted { by: i64, seen: i64 },
+    Removed,
+    /// A flash was taken; if it was one of this request, this is how it was stored.
+    Taken(Option<Bytes>),
+}
+
+/// Told of a stored value that does not decode.
+pub(super) type OnUndecodable<'a> = &'a dyn Fn(&Field, &serde_json::Error);
+
+impl Cell {
+    /// Shows what `now_…` of another handle of the request set.
+    pub(super) fn show_now(&mut self, field: &Field, fields: &Fields) {
+        let shown = fields.get(field.name).and_then(|stored| stamp::inner(stored));
+        self.now = shown.and_then(|json| (field.codec.decode)(json).ok()).map(Some);
+    }
+
+    /// The value, decoded on first use.
+    pub(super) fn value(&self, field: &Field, fields: &Fields, report: OnUndecodable<'_>) -> Option<&Value> {
+        if let Some(Some(now)) = &self.now {
+            return Some(now);
+        }
+        self.held.get_or_init(|| Held::decode(field, fields, report)).value.as_ref()
+    }
+
+    /// Whether the stored value does not decode.
+    pub(super) fn is_undecodable(&self) -> bool {
+        self.held.get().is_some_and(|held| held.source == Source::Undecodable)
+    }
+
+    pub(super) fn set(&mut self, field: &Field, new: Value) {
+        let Some(held) = self.held.get_mut() else { return };
+        let absolute = matches!(self.change, Change::Put | Change::Removed);
+        let here = held.source != Source::Absent || !matches!(self.change, Change::None);
+        match (field.merge, &field.counter) {
+            (Merge::Max | Merge::Min, Some(counter)) if !matches!(self.change, Change::Removed) => {
+                let keeps = held.value.as_ref().is_some_and(|old| {
+                    let (old, new) = ((counter.get)(&**old), (counter.get)(&*new));
+                    if field.merge == Merge::Max { old >= new } else { old <= new }
+                });
+                if keeps && here && held.source != Source::Undecodable {
+                    return;
+                }
+            }
+            (Merge::First, _) if !matches!(self.change, Change::Removed) && here => {
+                if held.value.is_some() && held.source != Source::Undecodable {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        let merged = !matches!(field.merge, Merge::Last | Merge::Add);
+        self.change = if merged && !absolute && held.source != Source::Undecodable {
+            Change::Merged
+        } else {
+            Change::Put
+        };
+        held.value = Some(new);
+    }
+
+    /// Lends the value out for change.
+    pub(super) fn edit(&mut self, field: &Field) -> Option<&mut Value> {
+        let held = self.held.get_mut()?;
+        let value = held.value.as_mut()?;
+        match &self.change {
+            Change::None => {
+                self.change = match (field.merge, &field.counter) {
+                    (Merge::Add, Some(counter)) if held.source != Source::Undecodable => {
+                        Change::Counted { by: 0, seen: (counter.get)(&**value) }
+                    }
+                    _ => {
+                        let mut before = Vec::new();
+                        // What cannot be encoded now cannot be told from what it becomes.
+                        let known = (field.codec.encode)(&**value, &mut before).is_ok();
+                        if known { Change::Edited(before) } else { Change::Put }
+                    }
+                };
+            }
+            Change::Removed | Change::Taken(_) => self.change = Change::Put,
+            Change::Put | Change::Merged | Change::Edited(_) | Change::Counted { .. } => {}
+        }
+        Some(value)
+    }
+
+    pub(super) fn add(&mut self, field: &Field, more: i64) {
+        let Some(counter) = &field.counter else { return };
+        let Some(held) = self.held.get_mut() else { return };
+        let Some(value) = &mut held.value else { return };
+        let current = (counter.get)(&**value);
+        let sum = current.saturating_add(more).clamp(counter.min, counter.max);
+        *value = (counter.put)(sum);
+        match &mut self.change {
+            Change::None if held.source != Source::Undecodable => {
+                self.change = Change::Counted { by: more, seen: sum };
+            }
+            Change::Counted { by, seen } => {
+                let edited = current.saturating_sub(*seen);
+                *by = by.saturating_add(edited).saturating_add(more);
+                *seen = sum;
+            }
+            change => *change = Change::Put,
+        }
+    }
+
+    /// Takes the value out; a flash is thereby delivered.
+    pub(super) fn take(&mut self, field: &Field) -> Option<Value> {
+        if let Some(now) = &mut self.now
+            && let Some(value) = now.take()
+        {
+            return Some(value);
+        }
+        let held = self.held.get_mut()?;
+        let value = held.value.take()?;
+        self.change = match (field.shape, &self.change) {
+            // One that cannot be stored could not have been kept either.
+            (Shape::Flash, Change::Put) => Change::Taken(stored(field, &value).ok()),
+            (Shape::Flash, _) => Change::Taken(None),
+            _ => Change::Removed,
+        };
+        Some(value)
+    }
+
+    pub(super) fn remove(&mut self, field: &Field) {
+        self.now = self.now.as_ref().map(|_| None);
+        let Some(held) = self.held.get_mut() else { return };
+        held.value = field.default.map(|default| default());
+        self.change = Change::Removed;
+    }
+
+    pub(super) fn flash(&mut self, value: Value) {
+        let Some(held) = self.held.get_mut() else { return };
+        held.value = Some(value);
+        self.change = Change::Put;
+    }
+
+    pub(super) fn now(&mut self, value: Value) {
+        self.now = Some(Some(value));
+    }
+
+    /// Undoes a take.
+    pub(super) fn keep(&mut self, field: &Field) {
+        let Change::Taken(unsent) = &mut self.change else { return };
+        match unsent.take() {
+            None => {
+                self.change = Change::None;
+                self.held = OnceLock::new();
+            }
+            Some(stored) => {
+                let value = stamp::inner(&stored).and_then(|json| (field.codec.decode)(json).ok());
+                if let Some(held) = self.held.get_mut() {
+                    held.value = value;
+                }
+                self.change = Change::Put;
+            }
+        }
+    }
+
+    /// What the store must do so far; the cell then reads what is stored, again.
+    pub(super) fn take_ops(&mut self, field: &Field, fields: &Fields) -> Result<Vec<(FieldName, Op)>, Error> {
+        let ops = self.ops(field, fields)?;
+        *self = Self::default();
+        Ok(ops)
+    }
+
+    /// What the store must do to count by `by`.
+    pub(super) fn add_ops(&self, field: &Field, fields: &Fields, by: i64) -> Vec<(FieldName, Op)> {
+        let Some(counter) = &field.counter else { return Vec::new() };
+        let older = !fields.contains(field.name);
+        let start = start(field, fields, if older { Source::Alias } else { Source::Stored });
+        let add = Op::Add(Add { by, start, min: counter.min, max: counter.max });
+        with_aliases(field, add)
+    }
+
+    /// What `now_…` left for other handles of the request; `Some(None)` once taken.
+    pub(super) fn request_only(&self, field: &Field) -> Result<Option<Option<Bytes>>, Error> {
+        match &self.now {
+            None => Ok(None),
+            Some(None) => Ok(Some(None)),
+            Some(Some(value)) => Ok(Some(Some(stored(field, value)?))),
+        }
+    }
+
+    /// What the store must do: operations on the field and on its older names.
+    pub(super) fn ops(&self, field: &Field, fields: &Fields) -> Result<Vec<(FieldName, Op)>, Error> {
+        let Some(op) = self.op(field, fields)? else { return Ok(Vec::new()) };
+        Ok(with_aliases(field, op))
+    }
+
+    fn op(&self, field: &Field, fields: &Fields) -> Result<Option<Op>, Error> {
+        let Some(held) = self.held.get() else { return Ok(None) };
+        if field.shape == Shape::Skipped {
+            return Ok(None);
+        }
+        let loaded = fields.get(field.name);
+        let encoded = || held.value.as_ref().map(|value| stored(field, value)).transpose();
+        Ok(match (&self.change, &field.counter) {
+            (Change::None, _) => None,
+            (Change::Merged, _) => encoded()?.map(|value| merged(field, held, value)),
+            (Change::Put, _) => encoded()?.filter(|value| loaded != Some(value)).map(Op::Put),
+            (Change::Edited(before), _) => {
+                encoded()?.filter(|value| value != before).map(|value| merged(field, held, value))
+            }
+            (Change::Counted { by, seen }, Some(counter)) => {
+                let current = held.value.as_ref().map_or(0, |value| (counter.get)(&**value));
+                let by = by.saturating_add(current.saturating_sub(*seen));
+                (by != 0).then(|| {
+                    let start = start(field, fields, held.source);
+                    Op::Add(Add { by, start, min: counter.min, max: counter.max })
+                })
+            }
+            (Change::Counted { .. }, None) => None,
+            (Change::Removed, _) => {
+                let there = loaded.is_some() || held.source != Source::Absent;
+                there.then_some(Op::Remove)
+            }
+            // A flash that came meanwhile is another one, and stays.
+            (Change::Taken(_), _) => loaded.cloned().map(Op::RemoveIf),
+        })
+    }
+}
+
+impl Held {
+    fn decode(field: &Field, fields: &Fields, report: OnUndecodable<'_>) -> Self {
+        let absent = || field.default.map(|default| default());
+        let mut source = Source::Stored;
+        let mut stored = fields.get(field.name);
+        if stored.is_none() {
+            source = Source::Alias;
+            stored = field.aliases.iter().find_map(|alias| fields.get(alias));
+        }
+        let Some(stored) = stored.filter(|_| field.shape != Shape::Skipped) else {
+            return Self { value: absent(), source: Source::Absent };
+        };
+        let json = match field.shape {
+            Shape::Flash => stamp::inner(stored).unwrap_or_default(),
+            Shape::Stored | Shape::Skipped => stored,
+        };
+        match (field.codec.decode)(json) {
+            Ok(value) => Self { value: Some(value), source },
+            Err(error) => {
+                report(field, &error);
+                Self { value: absent(), source: Source::Undecodable }
+            }
+        }
+    }
+}
+
+/// The operation that sets a field as its merge has it.
+fn merged(field: &Field, held: &Held, encoded: Bytes) -> Op {
+    let number = || {
+        let value = held.value.as_ref()?;
+        field.counter.as_ref().map(|counter| (counter.get)(&**value))
+    };
+    match (field.merge, held.source) {
+        (_, Source::Undecodable) => Op::Put(encoded),
+        (Merge::Max, _) => number().map_or(Op::Put(encoded), Op::Max),
+        (Merge::Min, _) => number().map_or(Op::Put(encoded), Op::Min),
+        (Merge::First, _) => Op::PutIfAbsent(encoded),
+        (Merge::Last | Merge::Add, _) => Op::Put(encoded),
+    }
+}
+
+/// An operation on a field, which takes its older names with it: the present one wins.
+fn with_aliases(field: &Field, op: Op) -> Vec<(FieldName, Op)> {
+    let aliases = field.aliases.iter().map(|alias| (FieldName::from_static(alias), Op::Remove));
+    [(field.name(), op)].into_iter().chain(aliases).collect()
+}
+
+/// What a store that has no such field counts from: its default, or what it has under an older
+/// name.
+fn start(field: &Field, fields: &Fields, source: Source) -> i64 {
+    let Some(counter) = &field.counter else { return 0 };
+    let older = || {
+        let stored = field.aliases.iter().find_map(|alias| fields.get(alias))?;
+        (field.codec.decode)(stored).ok()
+    };
+    let value = match source {
+        Source::Alias => older().or_else(|| field.default.map(|default| default())),
+        Source::Absent | Source::Stored | Source::Undecodable => field.default.map(|default| default()),
+    };
+    value.map_or(0, |value| (counter.get)(&*value))
+}
+
+/// A value as the store keeps it.
+fn stored(field: &Field, value: &Value) -> Result<Bytes, Error> {
+    let mut json = Vec::new();
+    let failed = |error| Error::invalid_field(&field.name(), "cannot be written as JSON").with_source(error);
+    (field.codec.encode)(&**value, &mut json).map_err(failed)?;
+    if json == b"null" && (field.codec.decode)(&json).is_err() {
+        // serde_json writes NaN and the infinities like that.
+        return Err(Error::invalid_field(&field.name(), "holds a number that JSON does not have"));
+    }
+    match field.shape {
+        Shape::Flash => stamp::with_new(&json),
+        Shape::Stored | Shape::Skipped => Ok(json.into()),
+    }
+}

@@ -1,0 +1,106 @@
+//! The fields of a handle between two points at which its record changed under it.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{
+    cell::{Cell, OnUndecodable},
+    table::{Field, Shape, Table, Value},
+};
+use crate::{
+    error::Error,
+    slot::{Handed, Snapshot},
+    value::Fields,
+};
+
+/// What a handle saw at one point. `save`, `destroy` and `clear` take `&self`, while references to
+/// values are out: they begin a next generation and leave this one as it is.
+pub(super) struct Generation {
+    /// Which record of the request it belongs to.
+    pub(super) life: u32,
+    pub(super) fields: Fields,
+    pub(super) cells: Box<[Cell]>,
+    /// Its changes have been handed over, or are not to be.
+    spent: AtomicBool,
+    next: OnceLock<Box<Self>>,
+}
+
+impl Generation {
+    pub(super) fn new(table: &'static Table, snapshot: Snapshot) -> Self {
+        let mut cells: Box<[Cell]> = table.fields.iter().map(|_| Cell::default()).collect();
+        if !snapshot.request_only.is_empty() {
+            let flashes = table.fields.iter().zip(&mut cells).filter(|(field, _)| field.shape == Shape::Flash);
+            for (field, cell) in flashes {
+                cell.show_now(field, &snapshot.request_only);
+            }
+        }
+        Self {
+            life: snapshot.life,
+            fields: snapshot.fields,
+            cells,
+            spent: AtomicBool::new(false),
+            next: OnceLock::new(),
+        }
+    }
+
+    /// The newest generation that follows from this one.
+    pub(super) fn tip(&self) -> &Self {
+        let mut tip = self;
+        while let Some(next) = tip.next.get() {
+            tip = next;
+        }
+        tip
+    }
+
+    /// The newest one, forgetting those before it: nobody can have a reference into them.
+    pub(super) fn tip_mut(&mut self) -> &mut Self {
+        while let Some(next) = self.next.take() {
+            *self = *next;
+        }
+        self
+    }
+
+    /// Begins the next generation after the newest.
+    pub(super) fn push(&self, next: Self) {
+        let mut next = Box::new(next);
+        let mut tip = self.tip();
+        // Another thread may have pushed meanwhile; then this goes after that.
+        while let Err(rejected) = tip.next.set(next) {
+            next = rejected;
+            tip = tip.tip();
+        }
+    }
+
+    pub(super) fn value<'a>(&'a self, field: &Field, index: usize, report: OnUndecodable<'_>) -> Option<&'a Value> {
+        self.cells[index].value(field, &self.fields, report)
+    }
+
+    /// Its changes are not to be handed over.
+    pub(super) fn spend(&self) -> bool {
+        !self.spent.swap(true, Ordering::AcqRel)
+    }
+
+    /// Its changes, once.
+    pub(super) fn hand_over(&self, table: &Table) -> Handed {
+        let mut handed = Handed::default();
+        if !self.spend() {
+            return handed;
+        }
+        for (field, cell) in table.fields.iter().zip(&self.cells) {
+            if let Err(error) = collect(&mut handed, field, cell, &self.fields) {
+                handed.failure = Some(error);
+            }
+        }
+        handed
+    }
+}
+
+fn collect(handed: &mut Handed, field: &Field, cell: &Cell, fields: &Fields) -> Result<(), Error> {
+    handed.changes.extend(cell.ops(field, fields)?);
+    if let Some(value) = cell.request_only(field)? {
+        handed.request_only.push((field.name(), value));
+    }
+    Ok(())
+}

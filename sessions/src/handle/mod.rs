@@ -1,0 +1,178 @@
+//! A typed session in a handler: the part that is the same for every view.
+
+mod accessors;
+mod cell;
+mod generation;
+mod stamp;
+pub(crate) mod table;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use self::{
+    generation::Generation,
+    table::{Field, OnInvalid, Table},
+};
+use crate::{
+    error::Error,
+    event::Event,
+    slot::{Presented, Slot},
+    value::{RecordId, Timestamp},
+};
+
+/// What every typed session can do, whatever its fields: the handle that the derive generates
+/// dereferences to this. Generic code takes `&sessions::Handle`.
+///
+/// Dropping a handle hands its changes to the request's session, which is committed before the
+/// response head leaves. So reading and writing a field needs no `.await` and cannot fail; what can
+/// fail is the commit, and then the user gets an error response in place of the handler's.
+///
+/// What must not happen twice, or must be known to be stored before something else is done, comes
+/// after [`save().await?`](Self::save).
+pub struct Handle {
+    slot: Arc<Slot>,
+    table: &'static Table,
+    first: Generation,
+    discards: bool,
+}
+
+impl Handle {
+    /// The public handle of the session's record: `None` before its first commit.
+    #[must_use]
+    pub fn record_id(&self) -> Option<RecordId> {
+        self.slot.facts().map(|facts| facts.id)
+    }
+
+    /// Whether there is no record in the store yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.slot.facts().is_none()
+    }
+
+    /// When the record was created, on the store's clock: `None` before its first commit.
+    #[must_use]
+    pub fn created_at(&self) -> Option<SystemTime> {
+        self.slot.facts().map(|facts| system_time(facts.created))
+    }
+
+    /// When the session ends if it is not used again, on the store's clock: `None` before its first
+    /// commit.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.slot.facts().map(|facts| system_time(facts.deadline))
+    }
+
+    /// Gives the session a new secret at commit; the old cookie is worth nothing from then on.
+    ///
+    /// For every change of what the user may do (OWASP ASVS 5.0, 7.2.4). It happens even if the
+    /// response is a server error.
+    pub fn rotate(&self) {
+        self.slot.rotate();
+    }
+
+    /// Ends the session at commit, with all that was changed in it, and removes the cookie.
+    ///
+    /// It happens even if the response is a server error, the handler panics or the client goes
+    /// away. Every field reads as absent from here on; what is set after it begins a new session.
+    /// Handles that other code of the request took before it have no say any more.
+    pub fn destroy(&self) {
+        self.first.tip().spend();
+        self.slot.destroy();
+        self.begin_generation();
+    }
+
+    /// Removes every field of the record at commit, those of other views too. The session goes on.
+    pub fn clear(&self) {
+        self.first.tip().spend();
+        self.slot.clear();
+        self.begin_generation();
+    }
+
+    /// Drops what this handle changed and did not save. Its fields still read as they do now.
+    pub fn discard_changes(&self) {
+        self.first.tip().spend();
+    }
+
+    /// Writes the changes now: for streams and sockets that outlive the response, for long work,
+    /// and before whatever must not happen without them.
+    ///
+    /// Once begun it is finished, even if this future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](crate::ErrorKind::Refused) if the session was ended or rotated meanwhile,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store did not do it (the layer tries
+    /// once more if the response is no error), [`Unknown`](crate::ErrorKind::Unknown) if nobody can
+    /// tell, [`HeadSent`](crate::ErrorKind::HeadSent) if it needs a cookie and the response head
+    /// has left.
+    pub async fn save(&self) -> Result<(), Error> {
+        let tip = self.first.tip();
+        let handed = tip.hand_over(self.table);
+        if !handed.is_empty() {
+            self.slot.hand_over_for_save(tip.life, handed);
+            self.begin_generation();
+        }
+        self.slot.save().await
+    }
+
+    fn begin_generation(&self) {
+        self.first.push(Generation::new(self.table, self.slot.snapshot()));
+    }
+
+    fn report(&self, field: &Field, error: &serde_json::Error) {
+        let record = self.record_id();
+        self.slot.events().report(&Event::UndecodableField { record, field: &field.name(), error });
+    }
+}
+
+/// What extractors call.
+impl Handle {
+    /// A handle on the request's session. `present` reads the request's tokens and is called only
+    /// if nobody asked for the session before; the second value tells whether there is a record.
+    pub(crate) async fn open(
+        slot: Arc<Slot>,
+        table: &'static Table,
+        present: impl FnOnce() -> Presented,
+    ) -> Result<(Self, bool), Error> {
+        let is_live = slot.open(present, table.names()).await?;
+        let first = Generation::new(table, slot.snapshot());
+        let handle = Self { slot, table, first, discards: false };
+        for (index, field) in table.fields.iter().enumerate() {
+            if field.on_invalid == OnInvalid::Reject {
+                handle.first.value(field, index, &|field, error| handle.report(field, error));
+                if handle.first.cells[index].is_undecodable() {
+                    return Err(Error::invalid_field(&field.name(), "is stored in a form that does not decode"));
+                }
+            }
+        }
+        Ok((handle, is_live))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // A panicking handler's changes are half of something.
+        if std::thread::panicking() {
+            return;
+        }
+        let tip = self.first.tip();
+        self.slot.hand_over(tip.life, tip.hand_over(self.table));
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("record_id", &self.record_id())
+            .field("fields", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+fn system_time(timestamp: Timestamp) -> SystemTime {
+    let since = Duration::from_millis(u64::try_from(timestamp.as_millis()).unwrap_or(0));
+    SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
+}

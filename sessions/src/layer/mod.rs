@@ -1,0 +1,134 @@
+//! The tower layer: gives each request a slot, commits it before the response head leaves.
+
+pub(crate) mod cookie;
+mod service;
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicI64},
+};
+
+use tower_layer::Layer;
+
+pub(crate) use self::service::RequestSession;
+pub use self::service::{ResponseFuture, SessionService};
+use self::cookie::CookieConfig;
+use crate::{
+    event::{Event, Events},
+    slot::Shared,
+    store::AnyStore,
+    value::{Timeouts, TokenHasher},
+};
+
+/// Gives every request inside it a session.
+///
+/// ```
+/// use sessions::{SessionLayer, store::MemoryStore};
+///
+/// let app: axum::Router = axum::Router::new().layer(SessionLayer::new(MemoryStore::new()));
+/// # let _ = app;
+/// ```
+///
+/// With other timeouts, and with the events where you want them:
+///
+/// ```
+/// use std::time::Duration;
+/// use sessions::{SessionLayer, Timeouts, store::MemoryStore};
+///
+/// let layer = SessionLayer::new(MemoryStore::new())
+///     .with_timeouts(Timeouts::new(Duration::from_secs(1800), Duration::from_secs(12 * 3600)))
+///     .with_event_hook(|event| eprintln!("session: {event:?}"));
+/// # let _ = layer;
+/// ```
+///
+/// Layers that end a request early, such as timeouts, belong outside of this one: a handler that
+/// is dropped commits nothing but a logout.
+#[derive(Clone)]
+pub struct SessionLayer {
+    store: AnyStore,
+    timeouts: Timeouts,
+    cookie: Arc<CookieConfig>,
+    events: Events,
+    on_server_error: OnServerError,
+    shared: Arc<Shared>,
+}
+
+/// What happens to a handler's changes when it answers with a server error (5xx), 408 or 499.
+///
+/// A logout and an explicit rotation are committed in both cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnServerError {
+    /// They are dropped: what failed did not happen.
+    #[default]
+    Discard,
+    /// They are committed.
+    Commit,
+}
+
+impl SessionLayer {
+    /// Keeps sessions in `store`.
+    #[must_use]
+    pub fn new(store: impl Into<AnyStore>) -> Self {
+        let store = store.into();
+        let (timeouts, events) = (Timeouts::default(), Events::default());
+        let cookie = Arc::new(CookieConfig::default());
+        let shared = share(&store, timeouts, &cookie, &events);
+        Self { store, timeouts, cookie, events, on_server_error: OnServerError::default(), shared }
+    }
+
+    /// Ends sessions after these times: by default a day without use, thirty days in all.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self.rebuilt()
+    }
+
+    /// Says what happens to a handler's changes when it answers with a server error.
+    #[must_use]
+    pub fn with_on_server_error(mut self, policy: OnServerError) -> Self {
+        self.on_server_error = policy;
+        self
+    }
+
+    /// Calls `hook` for every event, in place of `tracing`. It runs inside requests, so it must not
+    /// block.
+    #[must_use]
+    pub fn with_event_hook(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.events = Events::to(hook);
+        self.rebuilt()
+    }
+
+    fn rebuilt(mut self) -> Self {
+        self.shared = share(&self.store, self.timeouts, &self.cookie, &self.events);
+        self
+    }
+}
+
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService::new(inner, Arc::clone(&self.shared), Arc::clone(&self.cookie), self.on_server_error)
+    }
+}
+
+impl fmt::Debug for SessionLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer")
+            .field("timeouts", &self.timeouts)
+            .field("on_server_error", &self.on_server_error)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}
+
+fn share(store: &AnyStore, timeouts: Timeouts, cookie: &CookieConfig, events: &Events) -> Arc<Shared> {
+    Arc::new(Shared {
+        store: store.clone().into_inner(),
+        hasher: TokenHasher::new(cookie.name()),
+        timeouts,
+        events: events.clone(),
+        last_purge: AtomicI64::new(0),
+    })
+}

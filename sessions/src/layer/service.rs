@@ -1,0 +1,229 @@
+//! The service that runs a request with its slot and commits it.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{CACHE_CONTROL, SET_COOKIE, VARY},
+};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{OnServerError, cookie::CookieConfig};
+use crate::{
+    error::{Error, ErrorKind},
+    slot::{Closing, CookieChange, Detached, Outcome, Presented, Shared, Slot, Verdict},
+};
+
+/// What [`SessionLayer`](crate::SessionLayer) makes of a service.
+#[derive(Clone)]
+pub struct SessionService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+    cookie: Arc<CookieConfig>,
+    on_server_error: OnServerError,
+}
+
+/// A request's session, as the layer leaves it in the request's extensions.
+#[derive(Clone)]
+pub(crate) struct RequestSession {
+    pub(crate) slot: Arc<Slot>,
+    cookie: Arc<CookieConfig>,
+}
+
+impl RequestSession {
+    /// The tokens that the request presents.
+    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
+    pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
+        self.cookie.read(headers)
+    }
+}
+
+impl<S> SessionService<S> {
+    pub(super) fn new(
+        inner: S,
+        shared: Arc<Shared>,
+        cookie: Arc<CookieConfig>,
+        on_server_error: OnServerError,
+    ) -> Self {
+        Self { inner, shared, cookie, on_server_error }
+    }
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
+    ResponseBody: From<&'static str>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ResponseBody>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let slot = Arc::new(Slot::new(Arc::clone(&self.shared)));
+        let cookie = Arc::clone(&self.cookie);
+        request.extensions_mut().insert(RequestSession { slot: Arc::clone(&slot), cookie });
+        ResponseFuture {
+            step: Step::Handling { handler: self.inner.call(request) },
+            slot,
+            cookie: Arc::clone(&self.cookie),
+            on_server_error: self.on_server_error,
+            answered: false,
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for SessionService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A response on its way: the handler's, then the commit.
+    pub struct ResponseFuture<F, B> {
+        #[pin]
+        step: Step<F, B>,
+        slot: Arc<Slot>,
+        cookie: Arc<CookieConfig>,
+        on_server_error: OnServerError,
+        answered: bool,
+    }
+
+    impl<F, B> PinnedDrop for ResponseFuture<F, B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if !*this.answered {
+                this.slot.abandon();
+            }
+        }
+    }
+}
+
+pin_project! {
+    #[project = StepProjection]
+    enum Step<F, B> {
+        Handling { #[pin] handler: F },
+        Committing { response: Option<Response<B>>, commit: Detached<Outcome> },
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: From<&'static str>,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.step.as_mut().project() {
+                StepProjection::Handling { handler } => {
+                    let mut response = ready!(handler.poll(context))?;
+                    let verdict = verdict(response.status(), *this.on_server_error);
+                    match this.slot.close(verdict) {
+                        Closing::Untouched => {
+                            *this.answered = true;
+                            return Poll::Ready(Ok(response));
+                        }
+                        Closing::Done(outcome) => {
+                            *this.answered = true;
+                            conclude(&mut response, outcome, this.cookie);
+                            return Poll::Ready(Ok(response));
+                        }
+                        Closing::MustFlush => {}
+                    }
+                    *this.answered = true;
+                    let commit = this.slot.finish();
+                    this.step.set(Step::Committing { response: Some(response), commit });
+                }
+                StepProjection::Committing { response, commit } => {
+                    let outcome = ready!(Pin::new(commit).poll(context));
+                    // invariant: put there just above, and taken once, since polling ends here.
+                    let mut response = response.take().unwrap_or_else(|| Response::new(B::from("")));
+                    let outcome = outcome.unwrap_or_else(|error| Outcome {
+                        cookie: CookieChange::None,
+                        error: Some(error),
+                    });
+                    conclude(&mut response, outcome, this.cookie);
+                    return Poll::Ready(Ok(response));
+                }
+            }
+        }
+    }
+}
+
+impl<F, B> fmt::Debug for ResponseFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+/// A request that failed must not have half happened. 408 and 499 are what layers inside of this
+/// one answer when they gave up on a handler.
+fn verdict(status: StatusCode, on_server_error: OnServerError) -> Verdict {
+    let gave_up = status == StatusCode::REQUEST_TIMEOUT || status.as_u16() == 499;
+    if gave_up || (status.is_server_error() && on_server_error == OnServerError::Discard) {
+        Verdict::Discard
+    } else {
+        Verdict::Commit
+    }
+}
+
+/// Tells the browser what became of the session.
+fn conclude<B: From<&'static str>>(response: &mut Response<B>, outcome: Outcome, cookie: &CookieConfig) {
+    if let Some(error) = outcome.error {
+        refuse(response, &error);
+    }
+    let headers = response.headers_mut();
+    // The answer depends on whose session it is (RFC 9111 sections 4.1 and 5.2.2).
+    if !headers.contains_key(VARY) {
+        headers.insert(VARY, HeaderValue::from_static("Cookie"));
+    }
+    let set = match &outcome.cookie {
+        CookieChange::None => None,
+        CookieChange::Set { token, max_age } => cookie.set(token, *max_age),
+        CookieChange::Remove => cookie.remove(),
+    };
+    if !headers.contains_key(CACHE_CONTROL) {
+        let value = if set.is_some() { "no-store" } else { "private, no-cache" };
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+    }
+    if let Some(set) = set {
+        headers.append(SET_COOKIE, set);
+    }
+}
+
+/// Puts an error in place of an answer that is not true: what it says was not stored.
+fn refuse<B: From<&'static str>>(response: &mut Response<B>, error: &Error) {
+    let (status, body) = match error.kind() {
+        ErrorKind::Refused => (
+            StatusCode::CONFLICT,
+            "The session was changed by another request; please try again.",
+        ),
+        ErrorKind::Unavailable | ErrorKind::Unknown => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The session store is unavailable; please try again later.",
+        ),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "The session could not be stored."),
+    };
+    let replaceable = match error.kind() {
+        ErrorKind::Refused => response.status().is_success() || response.status().is_redirection(),
+        _ => !response.status().is_server_error(),
+    };
+    if replaceable {
+        *response = Response::new(B::from(body));
+        *response.status_mut() = status;
+    }
+}

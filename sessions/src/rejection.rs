@@ -1,0 +1,114 @@
+//! What a handler is refused with when its session cannot be had.
+
+use std::fmt;
+
+use http::StatusCode;
+
+use crate::error::{Error, ErrorKind};
+
+/// Why a request has no typed session to give.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SessionRejection {
+    /// There is no [`SessionLayer`](crate::SessionLayer) around the route.
+    MissingLayer(MissingLayer),
+    /// The session could not be loaded.
+    Failed(LoadFailed),
+}
+
+/// There is no [`SessionLayer`](crate::SessionLayer) around the route.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct MissingLayer;
+
+/// The session could not be loaded: never an anonymous one in its place.
+#[derive(Debug)]
+pub struct LoadFailed(Error);
+
+impl SessionRejection {
+    pub(crate) const fn missing_layer() -> Self {
+        Self::MissingLayer(MissingLayer)
+    }
+
+    pub(crate) const fn failed(error: Error) -> Self {
+        Self::Failed(LoadFailed(error))
+    }
+
+    /// The response's status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::MissingLayer(rejection) => rejection.status(),
+            Self::Failed(rejection) => rejection.status(),
+        }
+    }
+
+    /// The response's body.
+    #[must_use]
+    pub const fn body_text(&self) -> &'static str {
+        match self {
+            Self::MissingLayer(rejection) => rejection.body_text(),
+            Self::Failed(rejection) => rejection.body_text(),
+        }
+    }
+}
+
+impl MissingLayer {
+    /// 500.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    /// The response's body.
+    #[must_use]
+    pub const fn body_text(&self) -> &'static str {
+        "This route takes a session but has none: add `.layer(SessionLayer::new(store))` around it."
+    }
+}
+
+impl LoadFailed {
+    /// 503 if the store failed, 409 if another request ended the session meanwhile, 500 if a field
+    /// that must decode does not.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self.0.kind() {
+            ErrorKind::Unavailable | ErrorKind::Unknown => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Refused => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The response's body: nothing of the store's own words.
+    #[must_use]
+    pub const fn body_text(&self) -> &'static str {
+        match self.0.kind() {
+            ErrorKind::Unavailable | ErrorKind::Unknown => {
+                "The session store is unavailable; please try again later."
+            }
+            ErrorKind::Refused => "The session was changed by another request; please try again.",
+            _ => "The session could not be read.",
+        }
+    }
+
+    /// The error behind it, for logs.
+    #[must_use]
+    pub const fn error(&self) -> &Error {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.body_text())
+    }
+}
+
+impl std::error::Error for SessionRejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::MissingLayer(_) => None,
+            Self::Failed(rejection) => Some(&rejection.0),
+        }
+    }
+}

@@ -1,0 +1,514 @@
+//! The session of one request: loaded at most once, changed through its handles, committed by the
+//! layer.
+//!
+//! It knows no framework and no driver. Its state is guarded by a lock that is never held across
+//! an await; loads and commits pass a gate one at a time.
+
+mod detached;
+mod state;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use self::state::{Live, Phase, Plan, State, Target};
+pub(crate) use self::{
+    detached::Detached,
+    state::{CookieChange, Handed},
+};
+use crate::{
+    delta::{Delta, Op},
+    error::{Error, ErrorKind},
+    event::{Event, Events},
+    random,
+    store::{Answer, Commit, CommitId, Created, DynStore, Loaded, NewRecord},
+    value::{FieldName, Fields, RecordId, Secret, Timeouts, Timestamp, Token, TokenHasher},
+};
+
+/// The longest a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
+const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// How often a layer has its store purged, on the store's clock, and how much at a time.
+const PURGE_EVERY: Duration = Duration::from_secs(60);
+const PURGED_AT_ONCE: usize = 1000;
+
+/// What all requests of a layer share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn DynStore>,
+    pub(crate) hasher: TokenHasher,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) events: Events,
+    pub(crate) last_purge: AtomicI64,
+}
+
+/// The session of one request.
+pub(crate) struct Slot {
+    shared: Arc<Shared>,
+    gate: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+/// The first two distinct well-formed tokens that a request presents.
+pub(crate) type Presented = [Option<Token>; 2];
+
+/// What a handle starts from.
+pub(crate) struct Snapshot {
+    pub(crate) life: u32,
+    pub(crate) fields: Fields,
+    pub(crate) request_only: Fields,
+}
+
+/// The public facts of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) id: RecordId,
+    pub(crate) created: Timestamp,
+    pub(crate) deadline: Timestamp,
+}
+
+/// What to do with a handler's changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Commit,
+    /// Only a logout and an explicit rotation.
+    Discard,
+}
+
+/// What a handler left behind.
+#[derive(Debug)]
+pub(crate) enum Closing {
+    /// Nobody asked for the session.
+    Untouched,
+    /// Nothing is left to write.
+    Done(Outcome),
+    /// Something is.
+    MustFlush,
+}
+
+/// What the layer does to the response.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) cookie: CookieChange,
+    pub(crate) error: Option<Error>,
+}
+
+impl Slot {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, gate: tokio::sync::Mutex::new(()), state: Mutex::default() }
+    }
+
+    pub(crate) fn events(&self) -> &Events {
+        &self.shared.events
+    }
+
+    /// Makes sure that the record is loaded with these fields, and says whether there is one.
+    /// `present` is called at most once per request.
+    pub(crate) async fn open(
+        &self,
+        present: impl FnOnce() -> Presented,
+        names: &[FieldName],
+    ) -> Result<bool, Error> {
+        if self.lock().covers(names) {
+            return Ok(self.facts().is_some());
+        }
+        let _gate = self.gate.lock().await;
+        let known = match &self.lock().record {
+            Phase::Unloaded => None,
+            Phase::Absent => return Ok(false),
+            Phase::Live(live) => Some((live.id, live.epoch, live.missing(names))),
+        };
+        match known {
+            None => {
+                let live = self.find_live(present(), names).await?;
+                let mut state = self.lock();
+                state.record = live.map_or(Phase::Absent, Phase::Live);
+                Ok(state.live().is_some())
+            }
+            Some((_, _, missing)) if missing.is_empty() => Ok(true),
+            Some((id, epoch, missing)) => {
+                let loaded = self.load_again(id, epoch, &missing).await?;
+                if let Phase::Live(live) = &mut self.lock().record {
+                    for (name, value) in loaded.fields.iter() {
+                        if missing.contains(name) {
+                            live.fields.insert(name.clone(), value.clone());
+                        }
+                    }
+                    if let Some(known) = &mut live.names {
+                        known.extend(missing);
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Reads the record again, for all fields known so far.
+    pub(crate) async fn reload(&self) -> Result<(), Error> {
+        let _gate = self.gate.lock().await;
+        let known = self.lock().live().map(|live| (live.id, live.epoch, live.names.clone()));
+        let Some((id, epoch, names)) = known else { return Ok(()) };
+        let loaded = self.load_again(id, epoch, names.as_deref().unwrap_or_default()).await?;
+        if let Phase::Live(live) = &mut self.lock().record {
+            live.fields = loaded.fields;
+            live.touched = loaded.touched;
+            live.loaded_at = loaded.now;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = self.lock();
+        Snapshot {
+            life: state.life,
+            fields: state.visible(),
+            request_only: state.request_only.clone(),
+        }
+    }
+
+    pub(crate) fn facts(&self) -> Option<Facts> {
+        let state = self.lock();
+        let live = state.live()?;
+        let deadline = self.shared.timeouts.deadline(live.created, live.touched);
+        Some(Facts { id: live.id, created: live.created, deadline })
+    }
+
+    /// Takes a dropped handle's changes.
+    pub(crate) fn hand_over(&self, life: u32, handed: Handed) {
+        let mut state = self.lock();
+        if life != state.life || handed.is_empty() {
+            return;
+        }
+        if !state.head_sent {
+            state.accept(handed);
+            return;
+        }
+        let record = state.live().map(|live| live.id);
+        drop(state);
+        let fields: Vec<_> = handed.changes.into_iter().map(|(name, _)| name).collect();
+        if !fields.is_empty() || handed.failure.is_some() {
+            self.shared.events.report(&Event::UnsavedChanges { record, fields });
+        }
+    }
+
+    /// Takes the changes of a handle that is about to save, late or not.
+    pub(crate) fn hand_over_for_save(&self, life: u32, handed: Handed) {
+        let mut state = self.lock();
+        if life == state.life {
+            state.accept(handed);
+        }
+    }
+
+    pub(crate) fn destroy(&self) {
+        self.lock().end();
+    }
+
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(crate) fn rotate(&self) {
+        self.lock().rotate = true;
+    }
+
+    /// Writes now what was handed over.
+    pub(crate) fn save(self: &Arc<Self>) -> Detached<()> {
+        let slot = Arc::clone(self);
+        Detached::new(async move {
+            let _gate = slot.gate.lock().await;
+            slot.flush().await
+        })
+    }
+
+    /// Writes now what there is to do to one field, and nothing else; returns its value then.
+    pub(crate) fn commit_field(
+        self: &Arc<Self>,
+        name: FieldName,
+        ops: Vec<(FieldName, Op)>,
+    ) -> Detached<Option<Bytes>> {
+        let slot = Arc::clone(self);
+        Detached::new(async move {
+            let _gate = slot.gate.lock().await;
+            let (target, earlier, alone) = {
+                let mut state = slot.lock();
+                let target = state.target(&slot.shared.timeouts)?;
+                let earlier = state.pending.take(name.as_str());
+                let mut alone = Delta::new();
+                for (name, op) in earlier.clone().map(|op| (name.clone(), op)).into_iter().chain(ops) {
+                    let loaded = state.live().and_then(|live| live.fields.get(name.as_str()));
+                    alone
+                        .push(name.clone(), op, loaded)
+                        .map_err(|_| Error::not_an_integer(&name))?;
+                }
+                (target, earlier, alone)
+            };
+            match slot.write(target, &alone, false, std::slice::from_ref(&name)).await {
+                Ok(values) => Ok(values.into_iter().next().flatten()),
+                Err(error) => {
+                    if let Some(op) = earlier.filter(|_| error.kind() == ErrorKind::Unavailable) {
+                        let mut delta = Delta::new();
+                        // A first operation in an empty delta meets nothing it could disagree with.
+                        let _ = delta.push(name, op, None);
+                        slot.lock().restore(delta, false);
+                    }
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// Whether the handler left anything to write or to tell the browser.
+    ///
+    /// After this, handles that are still around are late.
+    pub(crate) fn close(&self, verdict: Verdict) -> Closing {
+        let mut state = self.lock();
+        if matches!(state.record, Phase::Unloaded) {
+            return Closing::Untouched;
+        }
+        if verdict == Verdict::Discard {
+            state.drop_changes();
+        }
+        let idle = state.pending.is_empty()
+            && state.destroy.is_empty()
+            && state.failure.is_none()
+            && !state.needs_touch(&self.shared.timeouts)
+            && !(state.rotate && state.live().is_some());
+        if idle {
+            state.head_sent = true;
+            return Closing::Done(Outcome { cookie: std::mem::take(&mut state.cookie), error: None });
+        }
+        Closing::MustFlush
+    }
+
+    /// Writes what is left and closes the slot.
+    pub(crate) fn finish(self: &Arc<Self>) -> Detached<Outcome> {
+        let slot = Arc::clone(self);
+        Detached::new(async move {
+            let _gate = slot.gate.lock().await;
+            let error = slot.flush().await.err();
+            let mut state = slot.lock();
+            state.head_sent = true;
+            Ok(Outcome { cookie: std::mem::take(&mut state.cookie), error })
+        })
+    }
+
+    /// The request ends without a response: a logout happens all the same.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        {
+            let mut state = self.lock();
+            state.drop_changes();
+            state.rotate = false;
+            state.head_sent = true;
+            if state.destroy.is_empty() {
+                return;
+            }
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let slot = Arc::clone(self);
+            runtime.spawn(async move {
+                let _gate = slot.gate.lock().await;
+                slot.flush().await
+            });
+        }
+    }
+
+    /// Does what there is to do. Called behind the gate only.
+    async fn flush(&self) -> Result<(), Error> {
+        self.destroy_ended().await?;
+        let Some(plan) = self.lock().plan(&self.shared.timeouts)? else { return Ok(()) };
+        let Plan { target, delta, rotate } = plan;
+        let written = self.write(target, &delta, rotate, &[]).await;
+        match written {
+            Err(error) if delta.is_empty() && !rotate => {
+                // A touch alone fails nobody's request, and the next one tries again.
+                self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
+                Ok(())
+            }
+            Err(error) => {
+                if error.kind() == ErrorKind::Unavailable {
+                    self.lock().restore(delta, rotate);
+                }
+                Err(error)
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// One atomic operation of the store, and what is known after it.
+    async fn write(
+        &self,
+        target: Target,
+        delta: &Delta,
+        rotate: bool,
+        returning: &[FieldName],
+    ) -> Result<Vec<Option<Bytes>>, Error> {
+        match target {
+            Target::New => self.create(delta, returning).await,
+            Target::Record { id, epoch, touch } => {
+                let mut commit = Commit::new(epoch, self.shared.timeouts)
+                    .with_delta(delta.clone())
+                    .with_touch(touch)
+                    .returning(returning.to_vec());
+                let mut rotated = None;
+                if rotate {
+                    let secret = Secret::from_bytes(random::bytes()?);
+                    commit = commit.with_rotation(self.shared.hasher.hash(&id, &secret));
+                    rotated = Some(Token::new(id, secret));
+                }
+                if rotate || delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
+                    commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
+                }
+                match self.shared.store.commit(id, commit).await? {
+                    Answer::Applied(values) => {
+                        self.settle(delta, rotated, returning, &values);
+                        Ok(values)
+                    }
+                    Answer::Gone => Err(Error::refused("the session was ended meanwhile")),
+                    Answer::Superseded => Err(Error::refused("the session was rotated meanwhile")),
+                    Answer::Conflict => Err(Error::refused("a session field was changed meanwhile")),
+                    Answer::Invalid(name) => Err(Error::not_an_integer(&name)),
+                    Answer::Unknown(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn destroy_ended(&self) -> Result<(), Error> {
+        loop {
+            let Some(id) = self.lock().destroy.last().copied() else { return Ok(()) };
+            if let Err(error) = self.shared.store.destroy(id).await {
+                self.shared.events.report(&Event::CommitFailed { record: Some(id), error: &error });
+                return Err(error);
+            }
+            let mut state = self.lock();
+            state.destroy.retain(|ended| *ended != id);
+            state.cookie = CookieChange::Remove;
+        }
+    }
+
+    async fn create(&self, delta: &Delta, returning: &[FieldName]) -> Result<Vec<Option<Bytes>>, Error> {
+        let mut fields = Fields::new();
+        delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
+        let id = RecordId::from_bytes(random::bytes()?);
+        let secret = Secret::from_bytes(random::bytes()?);
+        let timeouts = self.shared.timeouts;
+        let new = NewRecord::new(self.shared.hasher.hash(&id, &secret), timeouts).with_fields(fields.clone());
+        let created = match self.shared.store.create(id, new).await? {
+            Created::At(created) => created,
+            Created::Exists => return Err(Error::unavailable("a new record's id was taken")),
+        };
+        let values = returning.iter().map(|name| fields.get(name.as_str()).cloned()).collect();
+        let max_age = timeouts.absolute().min(LONGEST_COOKIE);
+        let live =
+            Live { id, epoch: 0, created, touched: created, loaded_at: created, fields, names: None };
+        {
+            let mut state = self.lock();
+            state.cookie = CookieChange::Set { token: Token::new(id, secret), max_age };
+            state.record = Phase::Live(live);
+        }
+        self.purge_now_and_then(created);
+        Ok(values)
+    }
+
+    fn settle(&self, delta: &Delta, rotated: Option<Token>, names: &[FieldName], values: &[Option<Bytes>]) {
+        let mut state = self.lock();
+        let State { record, cookie, .. } = &mut *state;
+        let Phase::Live(live) = record else { return };
+        // Applied to what was loaded; the store applied it to what was there, which may be newer.
+        let _ = delta.apply(&mut live.fields);
+        for (name, value) in names.iter().zip(values) {
+            match value {
+                Some(value) => live.fields.insert(name.clone(), value.clone()),
+                None => live.fields.remove(name.as_str()),
+            }
+        }
+        live.touched = live.touched.max(live.loaded_at);
+        if let Some(token) = rotated {
+            live.epoch += 1;
+            let age = live.loaded_at.saturating_since(live.created);
+            let max_age = self.shared.timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE);
+            *cookie = CookieChange::Set { token, max_age };
+        }
+    }
+
+    /// Of the presented tokens' records, the one that is alive and whose secret matches.
+    async fn find_live(&self, presented: Presented, names: &[FieldName]) -> Result<Option<Live>, Error> {
+        let mut found: Option<Live> = None;
+        for token in presented.into_iter().flatten() {
+            let Some(loaded) = self.shared.store.load(token.id(), names).await? else { continue };
+            let hash = self.shared.hasher.hash(&token.id(), token.secret());
+            if loaded.hash != hash || !self.is_alive(&loaded) {
+                continue;
+            }
+            if let Some(other) = found {
+                let records = [other.id, token.id()];
+                self.shared.events.report(&Event::TwoLiveTokens { records });
+                return Ok(None);
+            }
+            found = Some(Live {
+                id: token.id(),
+                epoch: loaded.epoch,
+                created: loaded.created,
+                touched: loaded.touched,
+                loaded_at: loaded.now,
+                fields: loaded.fields,
+                names: (!loaded.complete).then(|| names.to_vec()),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Loads fields of a record that this request has loaded before.
+    async fn load_again(&self, id: RecordId, epoch: u64, names: &[FieldName]) -> Result<Loaded, Error> {
+        match self.shared.store.load(id, names).await? {
+            Some(loaded) if !self.is_alive(&loaded) => {
+                Err(Error::refused("the session was ended meanwhile"))
+            }
+            Some(loaded) if loaded.epoch == epoch => Ok(loaded),
+            Some(_) => Err(Error::refused("the session was rotated meanwhile")),
+            None => Err(Error::refused("the session was ended meanwhile")),
+        }
+    }
+
+    fn is_alive(&self, loaded: &Loaded) -> bool {
+        self.shared.timeouts.is_alive(loaded.created, loaded.touched, loaded.now)
+    }
+
+    /// Has the store clean up, once a minute, after a create: what fills a store also empties it.
+    fn purge_now_and_then(&self, now: Timestamp) {
+        let shared = &self.shared;
+        let last = shared.last_purge.load(Ordering::Relaxed);
+        let due = now.saturating_since(Timestamp::from_millis(last)) >= PURGE_EVERY;
+        let mine = due
+            && shared
+                .last_purge
+                .compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if !mine || shared.store.capabilities().expires_by_itself {
+            return;
+        }
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move {
+            if let Err(error) = shared.store.purge(shared.timeouts, PURGED_AT_ONCE).await {
+                shared.events.report(&Event::PurgeFailed { error: &error });
+            }
+        });
+    }
+
+    /// A panic elsewhere leaves the state whole: nothing above panics while it changes it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("record", &self.facts()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,238 @@
+//! What one request knows of its session and wants done: plain values, no I/O.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    delta::{Delta, Op},
+    error::Error,
+    value::{FieldName, Fields, RecordId, Timeouts, Timestamp, Token},
+};
+
+/// The session of one request.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) record: Phase,
+    /// Counts the records that this request has ended; a handle of an earlier one has no say.
+    pub(super) life: u32,
+    pub(super) pending: Delta,
+    pub(super) rotate: bool,
+    pub(super) destroy: Vec<RecordId>,
+    /// What `now_…` set: for this request only.
+    pub(super) request_only: Fields,
+    pub(super) cookie: CookieChange,
+    /// A change that cannot be stored: the request's commit fails with it.
+    pub(super) failure: Option<Error>,
+    pub(super) head_sent: bool,
+}
+
+/// What is known of the request's record.
+#[derive(Debug, Default)]
+pub(super) enum Phase {
+    /// Nobody asked yet.
+    #[default]
+    Unloaded,
+    /// The request has no live record.
+    Absent,
+    /// It has this one.
+    Live(Live),
+}
+
+/// A record that the request has the rights to.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) id: RecordId,
+    pub(super) epoch: u64,
+    pub(super) created: Timestamp,
+    pub(super) touched: Timestamp,
+    pub(super) loaded_at: Timestamp,
+    pub(super) fields: Fields,
+    /// The names that were asked for; `None` if all fields are here.
+    pub(super) names: Option<Vec<FieldName>>,
+}
+
+/// What the response does to the browser's cookie.
+#[derive(Debug, Default)]
+pub(crate) enum CookieChange {
+    #[default]
+    None,
+    Set { token: Token, max_age: Duration },
+    Remove,
+}
+
+/// What a flush writes, besides destroying.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) target: Target,
+    pub(super) delta: Delta,
+    pub(super) rotate: bool,
+}
+
+/// Where a write goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    New,
+    Record { id: RecordId, epoch: u64, touch: bool },
+}
+
+impl Target {
+    pub(super) const fn id(&self) -> Option<RecordId> {
+        match self {
+            Self::New => None,
+            Self::Record { id, .. } => Some(*id),
+        }
+    }
+}
+
+/// What a handle hands over.
+#[derive(Debug, Default)]
+pub(crate) struct Handed {
+    pub(crate) changes: Vec<(FieldName, Op)>,
+    /// `now_…` values; `None` for one that was taken.
+    pub(crate) request_only: Vec<(FieldName, Option<Bytes>)>,
+    pub(crate) failure: Option<Error>,
+}
+
+impl Handed {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.request_only.is_empty() && self.failure.is_none()
+    }
+}
+
+impl State {
+    pub(super) const fn live(&self) -> Option<&Live> {
+        match &self.record {
+            Phase::Live(live) => Some(live),
+            Phase::Unloaded | Phase::Absent => None,
+        }
+    }
+
+    /// Whether a view of these fields can be served without asking the store.
+    pub(super) fn covers(&self, names: &[FieldName]) -> bool {
+        match &self.record {
+            Phase::Unloaded => false,
+            Phase::Absent => true,
+            Phase::Live(live) => live.missing(names).is_empty(),
+        }
+    }
+
+    /// The fields as this request sees them: as loaded, with what was handed over since.
+    pub(super) fn visible(&self) -> Fields {
+        let mut fields = self.live().map(|live| live.fields.clone()).unwrap_or_default();
+        if !self.pending.is_empty() {
+            // A field that cannot take its operation fails the commit, which tells the user.
+            let _ = self.pending.apply(&mut fields);
+        }
+        fields
+    }
+
+    pub(super) fn accept(&mut self, handed: Handed) {
+        for (name, op) in handed.changes {
+            let loaded = match &self.record {
+                Phase::Live(live) => live.fields.get(name.as_str()),
+                Phase::Unloaded | Phase::Absent => None,
+            };
+            if self.pending.push(name.clone(), op, loaded).is_err() {
+                self.failure = Some(Error::not_an_integer(&name));
+            }
+        }
+        for (name, value) in handed.request_only {
+            match value {
+                Some(value) => self.request_only.insert(name, value),
+                None => self.request_only.remove(name.as_str()),
+            }
+        }
+        if handed.failure.is_some() {
+            self.failure = handed.failure;
+        }
+    }
+
+    /// Ends the record, and all that was to be done to it. What comes next begins a new one.
+    pub(super) fn end(&mut self) {
+        if let Phase::Live(live) = &self.record {
+            self.destroy.push(live.id);
+            self.record = Phase::Absent;
+        }
+        self.life += 1;
+        self.drop_changes();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.drop_changes();
+        if self.live().is_some() {
+            self.pending.retain(Vec::new());
+        }
+    }
+
+    /// A failing response takes the changes with it, but never a logout or an explicit rotation.
+    pub(super) fn drop_changes(&mut self) {
+        self.pending = Delta::new();
+        self.request_only = Fields::new();
+        self.failure = None;
+    }
+
+    /// Where a write of this request goes now.
+    pub(super) fn target(&self, timeouts: &Timeouts) -> Result<Target, Error> {
+        // A late write comes at an unknown time after the load, so it always counts as a use.
+        let touch = self.head_sent || self.needs_touch(timeouts);
+        match self.live() {
+            Some(live) => Ok(Target::Record { id: live.id, epoch: live.epoch, touch }),
+            None if self.head_sent => Err(Error::head_sent()),
+            None => Ok(Target::New),
+        }
+    }
+
+    /// Whether this use must be recorded even if nothing else is written.
+    pub(super) fn needs_touch(&self, timeouts: &Timeouts) -> bool {
+        self.live().is_some_and(|live| timeouts.needs_touch(live.touched, live.loaded_at))
+    }
+
+    /// Takes out what is to be written now.
+    pub(super) fn plan(&mut self, timeouts: &Timeouts) -> Result<Option<Plan>, Error> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let is_live = self.live().is_some();
+        let rotate = self.rotate && is_live;
+        if self.pending.is_empty() && !rotate && !self.needs_touch(timeouts) {
+            return Ok(None);
+        }
+        if !is_live && !self.pending_creates()? {
+            return Ok(None);
+        }
+        if rotate && self.head_sent {
+            return Err(Error::head_sent());
+        }
+        let target = self.target(timeouts)?;
+        self.rotate = false;
+        Ok(Some(Plan { target, delta: std::mem::take(&mut self.pending), rotate }))
+    }
+
+    /// Whether a new record would have anything in it: an empty one is never created.
+    fn pending_creates(&self) -> Result<bool, Error> {
+        let mut fields = Fields::new();
+        self.pending.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
+        Ok(!fields.is_empty())
+    }
+
+    /// Puts back what certainly was not written, under what came since.
+    pub(super) fn restore(&mut self, delta: Delta, rotate: bool) {
+        let newer = std::mem::replace(&mut self.pending, delta);
+        if let Some(names) = newer.retained() {
+            self.pending.retain(names.to_vec());
+        }
+        let changes = newer.ops().to_vec();
+        self.accept(Handed { changes, ..Handed::default() });
+        self.rotate |= rotate;
+    }
+}
+
+impl Live {
+    pub(super) fn missing(&self, names: &[FieldName]) -> Vec<FieldName> {
+        match &self.names {
+            None => Vec::new(),
+            Some(known) => names.iter().filter(|name| !known.contains(name)).cloned().collect(),
+        }
+    }
+}

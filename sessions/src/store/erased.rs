@@ -1,0 +1,82 @@
+//! The object-safe form of a store.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store};
+use crate::{
+    error::Error,
+    value::{FieldName, RecordId, Timeouts},
+};
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// [`Store`] with boxed futures, so that no store's type shows in a handler's signature.
+pub(crate) trait DynStore: Send + Sync {
+    fn capabilities(&self) -> Capabilities;
+    fn load<'a>(&'a self, id: RecordId, names: &'a [FieldName]) -> Boxed<'a, Option<Loaded>>;
+    fn create(&self, id: RecordId, new: NewRecord) -> Boxed<'_, Created>;
+    fn commit(&self, id: RecordId, commit: Commit) -> Boxed<'_, Answer>;
+    fn destroy(&self, id: RecordId) -> Boxed<'_, ()>;
+    fn purge(&self, timeouts: Timeouts, limit: usize) -> Boxed<'_, usize>;
+}
+
+impl<S: Store> DynStore for S {
+    fn capabilities(&self) -> Capabilities {
+        S::CAPABILITIES
+    }
+
+    fn load<'a>(&'a self, id: RecordId, names: &'a [FieldName]) -> Boxed<'a, Option<Loaded>> {
+        Box::pin(Store::load(self, id, names))
+    }
+
+    fn create(&self, id: RecordId, new: NewRecord) -> Boxed<'_, Created> {
+        Box::pin(Store::create(self, id, new))
+    }
+
+    fn commit(&self, id: RecordId, commit: Commit) -> Boxed<'_, Answer> {
+        Box::pin(Store::commit(self, id, commit))
+    }
+
+    fn destroy(&self, id: RecordId) -> Boxed<'_, ()> {
+        Box::pin(Store::destroy(self, id))
+    }
+
+    fn purge(&self, timeouts: Timeouts, limit: usize) -> Boxed<'_, usize> {
+        Box::pin(Store::purge(self, timeouts, limit))
+    }
+}
+
+/// A store whose type was chosen at run time: what [`Store::erase`] returns.
+///
+/// It is no `Store` itself, since what it can do is known only when it runs;
+/// [`SessionLayer::new`](crate::SessionLayer::new) takes either.
+#[derive(Clone)]
+pub struct AnyStore(Arc<dyn DynStore>);
+
+impl AnyStore {
+    pub(crate) fn new(store: impl Store) -> Self {
+        Self(Arc::new(store))
+    }
+
+    /// What the store can do.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    pub(crate) fn into_inner(self) -> Arc<dyn DynStore> {
+        self.0
+    }
+}
+
+impl<S: Store> From<S> for AnyStore {
+    fn from(store: S) -> Self {
+        Self::new(store)
+    }
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyStore")
+    }
+}

@@ -1,0 +1,234 @@
+//! Sessions in the memory of one process.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    hash::{BuildHasherDefault, Hasher},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Record, Store};
+use crate::{
+    clock::{AnyClock, Clock, SystemClock},
+    error::Error,
+    value::{FieldName, RecordId, Timeouts, Timestamp},
+};
+
+/// Enough that two cores seldom meet; a power of two.
+const SHARDS: usize = 64;
+
+/// How many records a store holds unless told otherwise: about 1 GiB at 1 KiB each.
+const DEFAULT_CAPACITY: usize = 1_000_000;
+
+/// How many dead records a create clears out of its shard's front.
+const SWEPT_PER_CREATE: usize = 2;
+
+/// Sessions in the memory of one process: gone when it ends, and not shared with another.
+///
+/// It holds a bounded number of records ([`with_capacity`](Self::with_capacity)). Each create
+/// clears out a few dead ones; when a shard is full all the same, the one that was unused for
+/// longest goes.
+///
+/// ```
+/// use sessions::{SessionLayer, store::MemoryStore};
+///
+/// let layer = SessionLayer::new(MemoryStore::new());
+/// # let _ = layer;
+/// ```
+///
+/// ```
+/// use sessions::store::MemoryStore;
+///
+/// let at_most_ten_thousand = MemoryStore::new().with_capacity(10_000);
+/// # let _ = at_most_ten_thousand;
+/// ```
+pub struct MemoryStore {
+    shards: Box<[Mutex<Shard>]>,
+    capacity: usize,
+    clock: AnyClock,
+}
+
+#[derive(Default)]
+struct Shard {
+    records: HashMap<RecordId, Record, BuildHasherDefault<IdHasher>>,
+    /// The records by their last use, least recent first. It changes with a touch, not with a
+    /// request.
+    by_use: BTreeSet<(Timestamp, RecordId)>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            capacity: DEFAULT_CAPACITY,
+            clock: AnyClock::new(SystemClock),
+        }
+    }
+
+    /// Holds about this many records, a million by default: the bound is kept per shard, of which
+    /// there are 64, or as many as `records` if that is fewer.
+    #[must_use]
+    pub fn with_capacity(mut self, records: usize) -> Self {
+        let shards = match records {
+            0..SHARDS => 1,
+            _ => SHARDS,
+        };
+        self.shards = (0..shards).map(|_| Mutex::default()).collect();
+        self.capacity = records;
+        self
+    }
+
+    /// Reads the time from `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = AnyClock::new(clock);
+        self
+    }
+
+    /// How many records are held, dead ones that were not swept yet included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).records.len()).sum()
+    }
+
+    /// Whether no record is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, id: RecordId) -> MutexGuard<'_, Shard> {
+        // The last byte: the map inside the shard uses the first eight.
+        let index = usize::from(id.as_bytes()[15]) % self.shards.len();
+        lock(&self.shards[index])
+    }
+}
+
+impl Store for MemoryStore {
+    const CAPABILITIES: Capabilities = Capabilities::IN_PROCESS;
+
+    async fn load(&self, id: RecordId, _names: &[FieldName]) -> Result<Option<Loaded>, Error> {
+        let now = self.clock.now();
+        Ok(self.shard(id).records.get(&id).map(|record| Loaded::new(record, now)))
+    }
+
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+        let now = self.clock.now();
+        let capacity = self.capacity.div_ceil(self.shards.len()).max(1);
+        let mut shard = self.shard(id);
+        shard.sweep(&new.timeouts, now, SWEPT_PER_CREATE);
+        if let Some(known) = shard.records.get(&id) {
+            let repeated = known.hash == new.hash && known.is_alive(&new.timeouts, now);
+            return Ok(if repeated { Created::At(known.created) } else { Created::Exists });
+        }
+        while shard.records.len() >= capacity {
+            shard.remove_least_recent();
+        }
+        shard.by_use.insert((now, id));
+        shard.records.insert(id, Record::new(new, now));
+        Ok(Created::At(now))
+    }
+
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+        let now = self.clock.now();
+        let mut shard = self.shard(id);
+        let Shard { records, by_use } = &mut *shard;
+        let Some(record) = records.get_mut(&id) else { return Ok(Answer::Gone) };
+        let before = record.touched;
+        let answer = record.commit(&commit, now);
+        if record.touched != before {
+            by_use.remove(&(before, id));
+            by_use.insert((record.touched, id));
+        }
+        Ok(answer)
+    }
+
+    async fn destroy(&self, id: RecordId) -> Result<(), Error> {
+        self.shard(id).remove(id);
+        Ok(())
+    }
+
+    async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let mut purged = 0;
+        for shard in &self.shards {
+            purged += lock(shard).purge(&timeouts, now, limit - purged);
+        }
+        Ok(purged)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+impl Shard {
+    fn remove(&mut self, id: RecordId) {
+        if let Some(record) = self.records.remove(&id) {
+            self.by_use.remove(&(record.touched, id));
+        }
+    }
+
+    fn remove_least_recent(&mut self) {
+        if let Some((_, id)) = self.by_use.pop_first() {
+            self.records.remove(&id);
+        }
+    }
+
+    /// Removes dead records from the least recent end. One that died of age while in use is found
+    /// there too, once it has been unused for long enough.
+    fn sweep(&mut self, timeouts: &Timeouts, now: Timestamp, limit: usize) {
+        for _ in 0..limit {
+            let Some((_, id)) = self.by_use.first() else { break };
+            let dead = self.records.get(id).is_none_or(|record| !record.is_alive(timeouts, now));
+            if !dead {
+                break;
+            }
+            self.remove_least_recent();
+        }
+    }
+
+    fn purge(&mut self, timeouts: &Timeouts, now: Timestamp, limit: usize) -> usize {
+        let dead = |(id, record): (&RecordId, &Record)| (!record.is_alive(timeouts, now)).then_some(*id);
+        let dead: Vec<_> = self.records.iter().filter_map(dead).take(limit).collect();
+        for id in &dead {
+            self.remove(*id);
+        }
+        dead.len()
+    }
+}
+
+/// A record id is random already: its first eight bytes are its hash.
+///
+/// Clients cannot choose the ids of records, only of look-ups, so they cannot pile up collisions.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _length_prefix: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A panic elsewhere leaves a shard whole: every change above is made after all that can fail.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

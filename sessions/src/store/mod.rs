@@ -1,0 +1,280 @@
+//! What a store must do, and the stores of this library.
+//!
+//! A store deals in record ids, hashes, epochs, field names, bytes and durations. It knows neither
+//! cookies nor serde nor views. Every write is "apply this delta if the record is still alive and
+//! I still may", in one atomic operation: there is no upsert, so nothing can bring a destroyed
+//! session back.
+//!
+//! To write a store of your own, implement [`Store`] and run `sessions::testing::conformance!` on
+//! it. A store that can run Rust inside its atomic operation keeps a [`Record`] and calls
+//! [`Record::commit`]; everything that may go wrong is then already taken care of.
+
+mod erased;
+mod memory;
+mod record;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::future::Future;
+
+use bytes::Bytes;
+
+pub(crate) use self::erased::DynStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
+pub use self::{
+    erased::AnyStore,
+    memory::MemoryStore,
+    record::{CommitId, Record},
+};
+use crate::{
+    delta::Delta,
+    error::Error,
+    value::{FieldName, Fields, RecordId, SecretHash, Timeouts, Timestamp},
+};
+
+/// Where sessions are kept.
+///
+/// # Errors
+///
+/// Every operation: [`Error::unavailable`] if it certainly did not happen.
+pub trait Store: Send + Sync + 'static {
+    /// What the store cannot do. Never a silent no-op: what is not declared must work.
+    const CAPABILITIES: Capabilities;
+
+    /// Reads a record: its metadata, at least the named fields, and the store's time, in one round
+    /// trip. `None` if there is no such record.
+    ///
+    /// Whether the record is still alive and the caller may use it is for the caller to find out
+    /// from what is returned: the store knows neither secrets nor today's timeouts.
+    fn load(
+        &self,
+        id: RecordId,
+        names: &[FieldName],
+    ) -> impl Future<Output = Result<Option<Loaded>, Error>> + Send;
+
+    /// Creates a record, unless the id exists. A repeated create that meets a living record with
+    /// its own hash is [`Created::At`].
+    fn create(&self, id: RecordId, new: NewRecord)
+    -> impl Future<Output = Result<Created, Error>> + Send;
+
+    /// Applies all of a commit or nothing, only if the record is alive and its epoch the one that
+    /// the commit names.
+    fn commit(&self, id: RecordId, commit: Commit)
+    -> impl Future<Output = Result<Answer, Error>> + Send;
+
+    /// Ends a record. Idempotent and not fenced by the epoch: ending a session always wins.
+    fn destroy(&self, id: RecordId) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Deletes up to `limit` records that are dead under `timeouts`, and says how many it did.
+    /// Only a clean-up: what is dead is never used, purged or not.
+    fn purge(
+        &self,
+        timeouts: Timeouts,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, Error>> + Send;
+
+    /// One type for stores chosen at run time.
+    ///
+    /// ```
+    /// use sessions::store::{AnyStore, MemoryStore, Store};
+    ///
+    /// let store: AnyStore = MemoryStore::new().erase();
+    /// # let _ = store;
+    /// ```
+    fn erase(self) -> AnyStore
+    where
+        Self: Sized,
+    {
+        AnyStore::new(self)
+    }
+}
+
+/// What a store can do beyond the contract's minimum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Records end by themselves some time after their deadline; `purge` has nothing to do.
+    pub expires_by_itself: bool,
+    /// Records survive the end of the process.
+    pub survives_restart: bool,
+}
+
+impl Capabilities {
+    /// A store in the memory of one process, which must be purged.
+    pub const IN_PROCESS: Self = Self { expires_by_itself: false, survives_restart: false };
+
+    /// A store on disk or on a server, which must be purged.
+    pub const DURABLE: Self = Self { expires_by_itself: false, survives_restart: true };
+}
+
+/// A record as loaded.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// The hash of the present secret.
+    pub hash: SecretHash,
+    /// How many hard rotations the record has seen.
+    pub epoch: u64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last used, to within the touch window.
+    pub touched: Timestamp,
+    /// The store's time of this load.
+    pub now: Timestamp,
+    /// At least the fields asked for.
+    pub fields: Fields,
+    /// Whether `fields` are all that the record has, so that no other view needs a second load.
+    pub complete: bool,
+}
+
+impl Loaded {
+    /// What a store returns from [`Store::load`], with all of the record's fields.
+    #[must_use]
+    pub fn new(record: &Record, now: Timestamp) -> Self {
+        Self {
+            hash: record.hash,
+            epoch: record.epoch,
+            created: record.created,
+            touched: record.touched,
+            now,
+            fields: record.fields.clone(),
+            complete: true,
+        }
+    }
+
+    /// The same with other fields, and whether these are all.
+    #[must_use]
+    pub fn with_fields(mut self, fields: Fields, complete: bool) -> Self {
+        self.fields = fields;
+        self.complete = complete;
+        self
+    }
+}
+
+/// What [`Store::create`] writes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NewRecord {
+    /// The hash of its secret.
+    pub hash: SecretHash,
+    /// Its fields.
+    pub fields: Fields,
+    /// How long it may live, for stores that set a deadline on what they keep.
+    pub timeouts: Timeouts,
+}
+
+impl NewRecord {
+    /// A record with this hash and no fields.
+    #[must_use]
+    pub const fn new(hash: SecretHash, timeouts: Timeouts) -> Self {
+        Self { hash, fields: Fields::new(), timeouts }
+    }
+
+    /// The same with these fields.
+    #[must_use]
+    pub fn with_fields(mut self, fields: Fields) -> Self {
+        self.fields = fields;
+        self
+    }
+}
+
+/// The answer to [`Store::create`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// A create that is neither is an error, so there is nothing to add.
+#[allow(clippy::exhaustive_enums)]
+pub enum Created {
+    /// The record is there, since this time.
+    At(Timestamp),
+    /// The id belongs to another record.
+    Exists,
+}
+
+/// What [`Store::commit`] applies.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Commit {
+    /// The epoch that the load saw.
+    pub epoch: u64,
+    /// How long a record may live, to tell whether this one is alive.
+    pub timeouts: Timeouts,
+    /// The changes.
+    pub delta: Delta,
+    /// Whether to note this moment as the last use.
+    pub touch: bool,
+    /// A new secret's hash: the old one is dead in the same operation, and the epoch grows by one.
+    pub rotate: Option<SecretHash>,
+    /// Makes a repetition of this commit apply once.
+    pub id: Option<CommitId>,
+    /// The fields whose values after the commit are to be returned.
+    pub returning: Vec<FieldName>,
+}
+
+impl Commit {
+    /// A commit that changes nothing yet.
+    #[must_use]
+    pub const fn new(epoch: u64, timeouts: Timeouts) -> Self {
+        Self {
+            epoch,
+            timeouts,
+            delta: Delta::new(),
+            touch: false,
+            rotate: None,
+            id: None,
+            returning: Vec::new(),
+        }
+    }
+
+    /// The same with these changes.
+    #[must_use]
+    pub fn with_delta(mut self, delta: Delta) -> Self {
+        self.delta = delta;
+        self
+    }
+
+    /// The same, noting this moment as the last use.
+    #[must_use]
+    pub const fn with_touch(mut self, touch: bool) -> Self {
+        self.touch = touch;
+        self
+    }
+
+    /// The same with a hard rotation to the secret of this hash.
+    #[must_use]
+    pub const fn with_rotation(mut self, hash: SecretHash) -> Self {
+        self.rotate = Some(hash);
+        self
+    }
+
+    /// The same, applied once however often it is sent.
+    #[must_use]
+    pub const fn with_id(mut self, id: CommitId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// The same, asking for values after the commit.
+    #[must_use]
+    pub fn returning(mut self, names: Vec<FieldName>) -> Self {
+        self.returning = names;
+        self
+    }
+}
+
+/// The answer to [`Store::commit`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// All of it is done; with the values asked for, in their order.
+    Applied(Vec<Option<Bytes>>),
+    /// There is no such record, or it is dead. Nothing was written.
+    Gone,
+    /// The record has been rotated since the load. Nothing was written.
+    Superseded,
+    /// A field was not as the commit required. Nothing was written.
+    Conflict,
+    /// This field's value is not what its operation needs. Nothing was written.
+    Invalid(FieldName),
+    /// The store cannot tell whether all or nothing was written.
+    Unknown(Error),
+}

@@ -1,0 +1,97 @@
+//! A record as stores that run Rust inside their atomic operation keep it.
+
+use bytes::Bytes;
+
+use super::{Answer, Commit, NewRecord};
+use crate::value::{Fields, SecretHash, Timeouts, Timestamp};
+
+/// How many commits a record remembers.
+const REMEMBERED_COMMITS: usize = 8;
+
+/// Names one commit, so that a repetition is recognised: 64 random bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommitId([u8; 8]);
+
+impl CommitId {
+    /// An id of these bytes, which should come from a random number generator.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 8 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+/// What a store keeps for one session: metadata and named fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// The hash of the present secret.
+    pub hash: SecretHash,
+    /// How many hard rotations there were.
+    pub epoch: u64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last used, to within the touch window.
+    pub touched: Timestamp,
+    /// The last commits that carried an id, oldest first.
+    pub commits: Vec<CommitId>,
+    /// The fields.
+    pub fields: Fields,
+}
+
+impl Record {
+    /// The record that a create at `now` makes.
+    #[must_use]
+    pub fn new(new: NewRecord, now: Timestamp) -> Self {
+        let NewRecord { hash, fields, .. } = new;
+        Self { hash, epoch: 0, created: now, touched: now, commits: Vec::new(), fields }
+    }
+
+    /// Whether it is alive at `now`.
+    #[must_use]
+    pub fn is_alive(&self, timeouts: &Timeouts, now: Timestamp) -> bool {
+        timeouts.is_alive(self.created, self.touched, now)
+    }
+
+    /// Applies all of a commit or nothing: the whole contract of `Store::commit` but for holding
+    /// the record still meanwhile.
+    pub fn commit(&mut self, commit: &Commit, now: Timestamp) -> Answer {
+        if !self.is_alive(&commit.timeouts, now) {
+            return Answer::Gone;
+        }
+        // Before the epoch: the repetition of a rotation would otherwise find itself superseded.
+        if commit.id.is_some_and(|id| self.commits.contains(&id)) {
+            return Answer::Applied(self.values(commit));
+        }
+        if self.epoch != commit.epoch {
+            return Answer::Superseded;
+        }
+        if let Err(name) = commit.delta.apply(&mut self.fields) {
+            return Answer::Invalid(name);
+        }
+        // Nothing below can fail.
+        if commit.touch {
+            self.touched = self.touched.max(now);
+        }
+        if let Some(hash) = commit.rotate {
+            self.hash = hash;
+            self.epoch += 1;
+        }
+        if let Some(id) = commit.id {
+            if self.commits.len() == REMEMBERED_COMMITS {
+                self.commits.remove(0);
+            }
+            self.commits.push(id);
+        }
+        Answer::Applied(self.values(commit))
+    }
+
+    fn values(&self, commit: &Commit) -> Vec<Option<Bytes>> {
+        commit.returning.iter().map(|name| self.fields.get(name.as_str()).cloned()).collect()
+    }
+}

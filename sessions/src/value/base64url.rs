@@ -1,0 +1,102 @@
+//! Unpadded base64url (RFC 4648 section 5) of fixed-size values, canonical form only.
+//!
+//! Written here rather than taken from a crate because two fixed sizes are all that is needed and
+//! strictness is the point: one value has exactly one accepted spelling.
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+const INVALID: u8 = 0xff;
+
+const VALUES: [u8; 256] = {
+    let mut values = [INVALID; 256];
+    let mut index = 0;
+    while index < ALPHABET.len() {
+        values[ALPHABET[index] as usize] = index as u8;
+        index += 1;
+    }
+    values
+};
+
+/// The number of characters that `bytes` bytes take.
+pub(crate) const fn encoded_len(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}
+
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(encoded_len(bytes.len()));
+    for chunk in bytes.chunks(3) {
+        let mut group = [0_u8; 3];
+        group[..chunk.len()].copy_from_slice(chunk);
+        let sextets = [
+            group[0] >> 2,
+            (group[0] & 0b11) << 4 | group[1] >> 4,
+            (group[1] & 0b1111) << 2 | group[2] >> 6,
+            group[2] & 0b11_1111,
+        ];
+        for sextet in &sextets[..=chunk.len()] {
+            text.push(ALPHABET[usize::from(*sextet)] as char);
+        }
+    }
+    text
+}
+
+/// Decodes exactly `N` bytes; `None` for any other length, character, or non-zero unused bits.
+pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    if text.len() != encoded_len(N) {
+        return None;
+    }
+    let mut bytes = [0_u8; N];
+    let mut written = 0;
+    let mut buffer = 0_u32;
+    let mut bits = 0;
+    for character in text {
+        let value = VALUES[usize::from(*character)];
+        if value == INVALID {
+            return None;
+        }
+        buffer = buffer << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes[written] = (buffer >> bits) as u8;
+            written += 1;
+            buffer &= (1 << bits) - 1;
+        }
+    }
+    (buffer == 0).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_vectors_of_rfc_4648() {
+        assert_eq!(encode(b"f"), "Zg");
+        assert_eq!(encode(b"fo"), "Zm8");
+        assert_eq!(encode(b"foobar"), "Zm9vYmFy");
+        assert_eq!(encode(&[0xfb, 0xff]), "-_8");
+        assert_eq!(decode::<6>(b"Zm9vYmFy"), Some(*b"foobar"));
+        assert_eq!(decode::<1>(b"Zg"), Some(*b"f"));
+    }
+
+    #[test]
+    fn every_byte_survives_at_every_position() {
+        for byte in 0..=255_u8 {
+            for position in 0..5 {
+                let mut bytes = [0x5a_u8; 5];
+                bytes[position] = byte;
+                assert_eq!(decode::<5>(encode(&bytes).as_bytes()), Some(bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_canonical_spelling_is_accepted() {
+        assert_eq!(decode::<1>(b"Zh"), None, "unused bits set");
+        assert_eq!(decode::<1>(b"Zg=="), None, "padding");
+        assert_eq!(decode::<2>(b"+/8"), None, "the other alphabet");
+        assert_eq!(decode::<1>(b"Z"), None, "too short");
+        assert_eq!(decode::<1>(b"Zg "), None, "too long");
+    }
+}

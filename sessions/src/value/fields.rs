@@ -1,0 +1,138 @@
+//! The fields of a record: names and JSON texts.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use super::FieldName;
+
+/// The fields of a record, each a name and a JSON text.
+///
+/// A clone shares everything and costs one reference count; changing a shared one copies the list
+/// of names, never the values.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// Sorted by name; `None` for no fields, so that an empty one allocates nothing.
+    sorted: Option<Arc<Vec<(FieldName, Bytes)>>>,
+}
+
+impl Fields {
+    /// No fields.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { sorted: None }
+    }
+
+    /// Sets a field.
+    pub fn insert(&mut self, name: FieldName, value: Bytes) {
+        let sorted = Arc::make_mut(self.sorted.get_or_insert_default());
+        match sorted.binary_search_by(|(known, _)| known.as_str().cmp(name.as_str())) {
+            Ok(index) => sorted[index].1 = value,
+            Err(index) => sorted.insert(index, (name, value)),
+        }
+    }
+
+    /// Removes a field, if it is there.
+    pub fn remove(&mut self, name: &str) {
+        let Ok(index) = self.position(name) else { return };
+        if let Some(sorted) = &mut self.sorted {
+            Arc::make_mut(sorted).remove(index);
+        }
+    }
+
+    /// Keeps the named fields only.
+    pub fn retain(&mut self, names: &[FieldName]) {
+        if let Some(sorted) = &mut self.sorted {
+            Arc::make_mut(sorted).retain(|(name, _)| names.contains(name));
+        }
+    }
+
+    /// The value of a field.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        let index = self.position(name).ok()?;
+        self.sorted.as_ref().map(|sorted| &sorted[index].1)
+    }
+
+    /// Whether there is such a field.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.position(name).is_ok()
+    }
+
+    /// All fields, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&FieldName, &Bytes)> {
+        self.sorted.iter().flat_map(|sorted| sorted.iter()).map(|(name, value)| (name, value))
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sorted.as_ref().map_or(0, |sorted| sorted.len())
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        match &self.sorted {
+            Some(sorted) => sorted.binary_search_by(|(known, _)| known.as_str().cmp(name)),
+            None => Err(0),
+        }
+    }
+}
+
+impl FromIterator<(FieldName, Bytes)> for Fields {
+    /// Of several values for one name the last one counts.
+    fn from_iter<I: IntoIterator<Item = (FieldName, Bytes)>>(pairs: I) -> Self {
+        let mut sorted: Vec<_> = pairs.into_iter().collect();
+        sorted.sort_by(|left, right| left.0.cmp(&right.0));
+        sorted.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(&mut later.1, &mut earlier.1);
+            }
+            same
+        });
+        Self { sorted: (!sorted.is_empty()).then(|| Arc::new(sorted)) }
+    }
+}
+
+impl fmt::Debug for Fields {
+    /// Names and lengths: values may be anybody's personal data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.len()))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&str, &'static str)]) -> Fields {
+        pairs.iter().map(|(name, value)| ((*name).into(), Bytes::from_static(value.as_bytes()))).collect()
+    }
+
+    #[test]
+    fn a_change_leaves_a_clone_alone() {
+        let before = fields(&[("b", "2"), ("a", "1")]);
+        let mut after = before.clone();
+        after.insert("c".into(), Bytes::from_static(b"3"));
+        after.remove("a");
+        assert_eq!(before, fields(&[("a", "1"), ("b", "2")]));
+        assert_eq!(after, fields(&[("b", "2"), ("c", "3")]));
+    }
+
+    #[test]
+    fn the_last_of_equal_names_counts() {
+        assert_eq!(fields(&[("a", "1"), ("b", "2"), ("a", "3"), ("a", "4")]), fields(&[("a", "4"), ("b", "2")]));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        assert_eq!(format!("{:?}", fields(&[("card", "\"4111\"")])), r#"{"card": 6}"#);
+    }
+}

@@ -1,0 +1,118 @@
+//! What the store keeps of a secret: a hash that binds it to one layer and one record.
+
+use std::{fmt, hint::black_box};
+
+use sha2::{Digest, Sha256};
+
+use super::{RecordId, Secret};
+
+/// The first bytes of every hashed message, so that no other use of SHA-256 can collide with it.
+const LABEL: &[u8; 24] = b"sessions/secret-hash/v1\0";
+
+/// SHA-256 over a version label, the layer's purpose, the record id and the secret.
+///
+/// A store holds nothing else of a token, so a leaked store logs nobody in (OWASP ASVS 5.0, V11).
+/// Comparison takes the same time wherever the difference is.
+#[derive(Clone, Copy, Eq)]
+pub struct SecretHash([u8; 32]);
+
+impl SecretHash {
+    /// A hash as a store kept it.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for SecretHash {
+    fn eq(&self, other: &Self) -> bool {
+        let difference =
+            self.0.iter().zip(&other.0).fold(0, |seen, (left, right)| black_box(seen | (left ^ right)));
+        difference == 0
+    }
+}
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(..)")
+    }
+}
+
+/// Hashes secrets for one purpose; a token hashed for one purpose is worth nothing for another.
+///
+/// The first 64-byte block depends on the purpose only and is absorbed once, so a request pays for
+/// a single block of SHA-256.
+#[derive(Clone)]
+pub struct TokenHasher {
+    after_purpose: Sha256,
+}
+
+impl TokenHasher {
+    /// A hasher for this purpose: by default the layer's cookie name.
+    #[must_use]
+    pub fn new(purpose: &str) -> Self {
+        let mut first_block = [0_u8; 64];
+        first_block[..24].copy_from_slice(LABEL);
+        first_block[24..56].copy_from_slice(&Sha256::digest(purpose));
+        Self { after_purpose: Sha256::new_with_prefix(first_block) }
+    }
+
+    /// The hash that the store keeps for this secret of this record.
+    #[must_use]
+    pub fn hash(&self, id: &RecordId, secret: &Secret) -> SecretHash {
+        let mut hasher = self.after_purpose.clone();
+        hasher.update(id.as_bytes());
+        hasher.update(secret.as_bytes());
+        SecretHash(hasher.finalize().into())
+    }
+}
+
+impl fmt::Debug for TokenHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHasher(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_binds_purpose_record_and_secret() {
+        let (id, secret) = (RecordId::from_bytes([1; 16]), Secret::from_bytes([2; 32]));
+        let hash = TokenHasher::new("__Host-sid").hash(&id, &secret);
+        assert_eq!(hash, TokenHasher::new("__Host-sid").hash(&id, &secret));
+        assert_ne!(hash, TokenHasher::new("__Host-admin").hash(&id, &secret));
+        let other_id = RecordId::from_bytes([3; 16]);
+        assert_ne!(hash, TokenHasher::new("__Host-sid").hash(&other_id, &secret));
+        let other_secret = Secret::from_bytes([4; 32]);
+        assert_ne!(hash, TokenHasher::new("__Host-sid").hash(&id, &other_secret));
+    }
+
+    #[test]
+    fn the_hash_is_the_documented_one() {
+        let (id, secret) = (RecordId::from_bytes([1; 16]), Secret::from_bytes([2; 32]));
+        let mut message = LABEL.to_vec();
+        message.extend_from_slice(&Sha256::digest("__Host-sid"));
+        message.extend_from_slice(&[0; 8]);
+        message.extend_from_slice(id.as_bytes());
+        message.extend_from_slice(secret.as_bytes());
+        let expected: [u8; 32] = Sha256::digest(message).into();
+        assert_eq!(TokenHasher::new("__Host-sid").hash(&id, &secret).as_bytes(), &expected);
+    }
+
+    #[test]
+    fn every_single_bit_counts_in_a_comparison() {
+        for bit in 0..256 {
+            let mut bytes = [0_u8; 32];
+            bytes[bit / 8] = 1 << (bit % 8);
+            assert_ne!(SecretHash::from_bytes(bytes), SecretHash::from_bytes([0; 32]));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Points in time as a store sees them, and how long a record lives.
+
+use std::time::Duration;
+
+/// A point in time on a store's clock: milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// So many milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This much later, or the end of time.
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// The time since `earlier`, zero if that is later.
+    #[must_use]
+    pub fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// How long a session lives: without use, and in all.
+///
+/// Both are counted from what the store recorded, with the configuration of now, so that a shorter
+/// timeout acts at once. The default is one day without use and thirty days in all.
+///
+/// A session's use is noted at most once per [touch window](Self::touch_window). So it lives from
+/// `idle` to `idle` plus one window after its last use, never less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    idle: Duration,
+    absolute: Duration,
+}
+
+impl Timeouts {
+    /// Ends a session after `idle` without use and, whatever happens, after `absolute`.
+    #[must_use]
+    pub const fn new(idle: Duration, absolute: Duration) -> Self {
+        Self { idle, absolute }
+    }
+
+    /// The longest time without use.
+    #[must_use]
+    pub const fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    /// The longest time in all.
+    #[must_use]
+    pub const fn absolute(&self) -> Duration {
+        self.absolute
+    }
+
+    /// How much use goes unrecorded: a twenty-fourth of `idle`, from one second to one hour.
+    #[must_use]
+    pub fn touch_window(&self) -> Duration {
+        (self.idle / 24).clamp(Duration::from_secs(1), Duration::from_secs(3600))
+    }
+
+    /// When a record ends if it is not used again: the earlier of the two deadlines.
+    #[must_use]
+    pub fn deadline(&self, created: Timestamp, touched: Timestamp) -> Timestamp {
+        let idle = touched.saturating_add(self.idle.saturating_add(self.touch_window()));
+        idle.min(created.saturating_add(self.absolute))
+    }
+
+    /// Whether a record is alive at `now`.
+    #[must_use]
+    pub fn is_alive(&self, created: Timestamp, touched: Timestamp, now: Timestamp) -> bool {
+        now < self.deadline(created, touched)
+    }
+
+    /// Whether a use at `now` must be recorded.
+    #[must_use]
+    pub fn needs_touch(&self, touched: Timestamp, now: Timestamp) -> bool {
+        now.saturating_since(touched) >= self.touch_window()
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self::new(DAY, DAY.saturating_mul(30))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_session_lives_at_least_idle_and_at_most_a_window_longer() {
+        let timeouts = Timeouts::new(seconds(2400), seconds(1_000_000));
+        assert_eq!(timeouts.touch_window(), seconds(100));
+        assert!(timeouts.is_alive(at(0), at(0), at(2499)));
+        assert!(!timeouts.is_alive(at(0), at(0), at(2500)));
+        assert!(!timeouts.needs_touch(at(0), at(99)));
+        assert!(timeouts.needs_touch(at(0), at(100)));
+    }
+
+    #[test]
+    fn the_earlier_deadline_counts() {
+        let timeouts = Timeouts::new(seconds(2400), seconds(3000));
+        assert_eq!(timeouts.deadline(at(0), at(0)), at(2500));
+        assert_eq!(timeouts.deadline(at(0), at(1000)), at(3000));
+    }
+
+    #[test]
+    fn the_window_is_bounded() {
+        assert_eq!(Timeouts::new(seconds(5), seconds(9)).touch_window(), seconds(1));
+        assert_eq!(Timeouts::new(seconds(90 * 86400), seconds(9)).touch_window(), seconds(3600));
+    }
+
+    #[test]
+    fn very_long_timeouts_do_not_overflow() {
+        let forever = Timeouts::new(Duration::MAX, Duration::MAX);
+        assert!(forever.is_alive(at(0), at(0), Timestamp::from_millis(i64::MAX - 1)));
+        assert_eq!(forever.deadline(Timestamp::from_millis(i64::MAX), at(0)).as_millis(), i64::MAX);
+    }
+
+    #[test]
+    fn a_clock_that_went_back_is_no_use_and_no_panic() {
+        assert!(!Timeouts::default().needs_touch(at(1000), at(0)));
+        assert_eq!(Timestamp::from_millis(i64::MIN).saturating_since(at(0)), Duration::ZERO);
+    }
+}
