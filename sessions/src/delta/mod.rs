@@ -87,16 +87,16 @@ impl Delta {
     /// The name of a field whose stored value is not what its operation needs; `fields` is then as
     /// it was.
     pub fn apply(&self, fields: &mut Fields) -> Result<(), FieldName> {
-        let mut results = Vec::with_capacity(self.ops.len());
-        for (name, op) in &self.ops {
+        for (name, op) in self.ops.iter().filter(|(_, op)| op.can_fail()) {
             let current = if self.drops(name) { None } else { fields.get(name.as_str()) };
-            results.push(op.apply(current).map_err(|_| name.clone())?);
+            op.apply(current).map_err(|_| name.clone())?;
         }
+        // Nothing below can fail: there is one operation per field, so none sees another's result.
         if let Some(names) = &self.retain {
             fields.retain(names);
         }
-        for ((name, _), result) in self.ops.iter().zip(results) {
-            match result {
+        for (name, op) in &self.ops {
+            match op.apply(fields.get(name.as_str())).map_err(|_| name.clone())? {
                 Some(value) => fields.insert(name.clone(), value),
                 None => fields.remove(name.as_str()),
             }

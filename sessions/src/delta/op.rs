@@ -64,6 +64,11 @@ impl Op {
         })
     }
 
+    /// Whether it needs the stored value to be an integer.
+    pub(super) const fn can_fail(&self) -> bool {
+        matches!(self, Self::Add(_) | Self::Max(_) | Self::Min(_))
+    }
+
     /// This operation followed by `next`, as one; `None` where the field ends as it was loaded.
     pub(super) fn then(&self, next: Self, loaded: Option<&Bytes>) -> Result<Option<Self>, InvalidValue> {
         let together = match (self, next) {

@@ -6,6 +6,7 @@ use std::any::Any;
 
 use super::{
     Handle,
+    cell::{Cell, counting},
     generation::Generation,
     table::{Field, Value},
 };
@@ -71,13 +72,15 @@ impl Handle {
     }
 
     pub fn __remove(&mut self, index: usize) {
-        let (generation, field) = self.__decoded(index);
-        generation.cells[index].remove(field);
+        if let Some((cell, field)) = self.__cell(index) {
+            cell.remove(field);
+        }
     }
 
     pub fn __add(&mut self, index: usize, by: i64) {
-        let (generation, field) = self.__decoded(index);
-        generation.cells[index].add(field, by);
+        if let Some((cell, field)) = self.__cell(index) {
+            cell.add(field, by);
+        }
     }
 
     #[inline]
@@ -103,8 +106,9 @@ impl Handle {
     }
 
     pub fn __keep(&mut self, index: usize) {
-        let (generation, field) = self.__decoded(index);
-        generation.cells[index].keep(field);
+        if let Some((cell, field)) = self.__cell(index) {
+            cell.keep(field);
+        }
     }
 
     /// Reads the record again. Changes made so far stay, unsaved.
@@ -122,43 +126,51 @@ impl Handle {
         tip.value(field, index, &|field, error| self.report(field, error)).map(|value| &**value)
     }
 
-    /// The newest generation, with the field decoded.
-    fn __decoded(&mut self, index: usize) -> (&mut Generation, &'static Field) {
+    /// The newest cell of a field, decoded.
+    fn __cell(&mut self, index: usize) -> Option<(&mut Cell, &'static Field)> {
         self.__erased(index);
-        (self.first.tip_mut(), &self.table.fields[index])
+        let cell = self.first.tip_mut().cell_mut(index)?;
+        Some((cell, &self.table.fields[index]))
     }
 
     fn __set_erased(&mut self, index: usize, value: Value) {
-        let (generation, field) = self.__decoded(index);
-        generation.cells[index].set(field, value);
+        if let Some((cell, field)) = self.__cell(index) {
+            cell.set(field, value);
+        }
     }
 
     fn __edit_erased(&mut self, index: usize) -> Option<&mut (dyn Any + Send + Sync)> {
-        let (generation, field) = self.__decoded(index);
-        generation.cells[index].edit(field).map(|value| &mut **value)
+        let (cell, field) = self.__cell(index)?;
+        cell.edit(field).map(|value| &mut **value)
     }
 
     fn __take_erased(&mut self, index: usize) -> Option<Value> {
-        let (generation, field) = self.__decoded(index);
-        generation.cells[index].take(field)
+        let (cell, field) = self.__cell(index)?;
+        cell.take(field)
     }
 
     fn __flash_erased(&mut self, index: usize, value: Value) {
-        let (generation, _) = self.__decoded(index);
-        generation.cells[index].flash(value);
+        if let Some((cell, _)) = self.__cell(index) {
+            cell.flash(value);
+        }
     }
 
     fn __now_erased(&mut self, index: usize, value: Value) {
-        let (generation, _) = self.__decoded(index);
-        generation.cells[index].now(value);
+        if let Some((cell, _)) = self.__cell(index) {
+            cell.now(value);
+        }
     }
 
     async fn __fetch_add_erased(&mut self, index: usize, by: i64) -> Result<(), Error> {
-        let (generation, field) = self.__decoded(index);
-        let life = generation.life;
+        let field = &self.table.fields[index];
+        let generation = self.first.tip_mut();
+        let (life, fields) = (generation.life, generation.fields.clone());
         // Taken out before the wait: if this future is dropped, the commit goes on all the same.
-        let earlier = generation.cells[index].take_ops(field, &generation.fields)?;
-        let add = generation.cells[index].add_ops(field, &generation.fields, by);
+        let earlier = match generation.cell_mut(index) {
+            Some(cell) => cell.take_ops(field, &fields)?,
+            None => Vec::new(),
+        };
+        let add = counting(field, &fields, by);
         let ops = earlier.iter().cloned().chain(add).collect();
         let committed = self.slot.commit_field(field.name(), ops).await;
         let generation = self.first.tip_mut();

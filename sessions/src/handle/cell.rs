@@ -61,10 +61,11 @@ enum Change {
 pub(super) type OnUndecodable<'a> = &'a dyn Fn(&Field, &serde_json::Error);
 
 impl Cell {
-    /// Shows what `now_…` of another handle of the request set.
-    pub(super) fn show_now(&mut self, field: &Field, fields: &Fields) {
-        let shown = fields.get(field.name).and_then(|stored| stamp::inner(stored));
-        self.now = shown.and_then(|json| (field.codec.decode)(json).ok()).map(Some);
+    /// A cell that shows what `now_…` of another handle of the request set.
+    pub(super) fn showing(field: &Field, request_only: &Fields) -> Self {
+        let shown = request_only.get(field.name).and_then(|stored| stamp::inner(stored));
+        let now = shown.and_then(|json| (field.codec.decode)(json).ok()).map(Some);
+        Self { now, ..Self::default() }
     }
 
     /// The value, decoded on first use.
@@ -208,19 +209,15 @@ impl Cell {
     }
 
     /// What the store must do so far; the cell then reads what is stored, again.
-    pub(super) fn take_ops(&mut self, field: &Field, fields: &Fields) -> Result<Vec<(FieldName, Op)>, Error> {
-        let ops = self.ops(field, fields)?;
+    pub(super) fn take_ops(
+        &mut self,
+        field: &Field,
+        fields: &Fields,
+    ) -> Result<Vec<(FieldName, Op)>, Error> {
+        let mut ops = Vec::new();
+        self.add_ops_to(&mut ops, field, fields)?;
         *self = Self::default();
         Ok(ops)
-    }
-
-    /// What the store must do to count by `by`.
-    pub(super) fn add_ops(&self, field: &Field, fields: &Fields, by: i64) -> Vec<(FieldName, Op)> {
-        let Some(counter) = &field.counter else { return Vec::new() };
-        let older = !fields.contains(field.name);
-        let start = start(field, fields, if older { Source::Alias } else { Source::Stored });
-        let add = Op::Add(Add { by, start, min: counter.min, max: counter.max });
-        with_aliases(field, add)
     }
 
     /// What `now_…` left for other handles of the request; `Some(None)` once taken.
@@ -232,10 +229,17 @@ impl Cell {
         }
     }
 
-    /// What the store must do: operations on the field and on its older names.
-    pub(super) fn ops(&self, field: &Field, fields: &Fields) -> Result<Vec<(FieldName, Op)>, Error> {
-        let Some(op) = self.op(field, fields)? else { return Ok(Vec::new()) };
-        Ok(with_aliases(field, op))
+    /// Adds what the store must do: operations on the field and on its older names.
+    pub(super) fn add_ops_to(
+        &self,
+        ops: &mut Vec<(FieldName, Op)>,
+        field: &Field,
+        fields: &Fields,
+    ) -> Result<(), Error> {
+        if let Some(op) = self.op(field, fields)? {
+            add_with_aliases(ops, field, op);
+        }
+        Ok(())
     }
 
     fn op(&self, field: &Field, fields: &Fields) -> Result<Option<Op>, Error> {
@@ -312,10 +316,21 @@ fn merged(field: &Field, held: &Held, encoded: Bytes) -> Op {
     }
 }
 
-/// An operation on a field, which takes its older names with it: the present one wins.
-fn with_aliases(field: &Field, op: Op) -> Vec<(FieldName, Op)> {
-    let aliases = field.aliases.iter().map(|alias| (FieldName::from_static(alias), Op::Remove));
-    [(field.name(), op)].into_iter().chain(aliases).collect()
+/// What the store must do to count by `by`.
+pub(super) fn counting(field: &Field, fields: &Fields, by: i64) -> Vec<(FieldName, Op)> {
+    let mut ops = Vec::new();
+    if let Some(counter) = &field.counter {
+        let source = if fields.contains(field.name) { Source::Stored } else { Source::Alias };
+        let start = start(field, fields, source);
+        add_with_aliases(&mut ops, field, Op::Add(Add { by, start, min: counter.min, max: counter.max }));
+    }
+    ops
+}
+
+/// An operation on a field takes its older names with it: the present one wins.
+fn add_with_aliases(ops: &mut Vec<(FieldName, Op)>, field: &Field, op: Op) {
+    ops.push((field.name(), op));
+    ops.extend(field.aliases.iter().map(|alias| (FieldName::from_static(alias), Op::Remove)));
 }
 
 /// What a store that has no such field counts from: its default, or what it has under an older

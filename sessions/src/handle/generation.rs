@@ -21,7 +21,8 @@ pub(super) struct Generation {
     /// Which record of the request it belongs to.
     pub(super) life: u32,
     pub(super) fields: Fields,
-    pub(super) cells: Box<[Cell]>,
+    /// One per field, made when the field is first used: most handlers use few.
+    cells: Box<[OnceLock<Box<Cell>>]>,
     /// Its changes have been handed over, or are not to be.
     spent: AtomicBool,
     next: OnceLock<Box<Self>>,
@@ -29,11 +30,12 @@ pub(super) struct Generation {
 
 impl Generation {
     pub(super) fn new(table: &'static Table, snapshot: Snapshot) -> Self {
-        let mut cells: Box<[Cell]> = table.fields.iter().map(|_| Cell::default()).collect();
+        let mut cells: Box<[OnceLock<Box<Cell>>]> = table.fields.iter().map(|_| OnceLock::new()).collect();
         if !snapshot.request_only.is_empty() {
-            let flashes = table.fields.iter().zip(&mut cells).filter(|(field, _)| field.shape == Shape::Flash);
-            for (field, cell) in flashes {
-                cell.show_now(field, &snapshot.request_only);
+            for (field, cell) in table.fields.iter().zip(&mut cells) {
+                if field.shape == Shape::Flash {
+                    cell.set(Box::new(Cell::showing(field, &snapshot.request_only))).ok();
+                }
             }
         }
         Self {
@@ -73,8 +75,22 @@ impl Generation {
         }
     }
 
-    pub(super) fn value<'a>(&'a self, field: &Field, index: usize, report: OnUndecodable<'_>) -> Option<&'a Value> {
-        self.cells[index].value(field, &self.fields, report)
+    pub(super) fn value<'a>(
+        &'a self,
+        field: &Field,
+        index: usize,
+        report: OnUndecodable<'_>,
+    ) -> Option<&'a Value> {
+        self.cell(index).value(field, &self.fields, report)
+    }
+
+    pub(super) fn cell(&self, index: usize) -> &Cell {
+        self.cells[index].get_or_init(Box::default)
+    }
+
+    /// The cell of a field whose value has been looked at.
+    pub(super) fn cell_mut(&mut self, index: usize) -> Option<&mut Cell> {
+        self.cells[index].get_mut().map(|cell| &mut **cell)
     }
 
     /// Its changes are not to be handed over.
@@ -89,6 +105,7 @@ impl Generation {
             return handed;
         }
         for (field, cell) in table.fields.iter().zip(&self.cells) {
+            let Some(cell) = cell.get() else { continue };
             if let Err(error) = collect(&mut handed, field, cell, &self.fields) {
                 handed.failure = Some(error);
             }
@@ -98,7 +115,7 @@ impl Generation {
 }
 
 fn collect(handed: &mut Handed, field: &Field, cell: &Cell, fields: &Fields) -> Result<(), Error> {
-    handed.changes.extend(cell.ops(field, fields)?);
+    cell.add_ops_to(&mut handed.changes, field, fields)?;
     if let Some(value) = cell.request_only(field)? {
         handed.request_only.push((field.name(), value));
     }

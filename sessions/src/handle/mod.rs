@@ -36,7 +36,6 @@ pub struct Handle {
     slot: Arc<Slot>,
     table: &'static Table,
     first: Generation,
-    discards: bool,
 }
 
 impl Handle {
@@ -139,11 +138,11 @@ impl Handle {
     ) -> Result<(Self, bool), Error> {
         let is_live = slot.open(present, table.names()).await?;
         let first = Generation::new(table, slot.snapshot());
-        let handle = Self { slot, table, first, discards: false };
+        let handle = Self { slot, table, first };
         for (index, field) in table.fields.iter().enumerate() {
             if field.on_invalid == OnInvalid::Reject {
                 handle.first.value(field, index, &|field, error| handle.report(field, error));
-                if handle.first.cells[index].is_undecodable() {
+                if handle.first.cell(index).is_undecodable() {
                     return Err(Error::invalid_field(&field.name(), "is stored in a form that does not decode"));
                 }
             }

@@ -11,7 +11,7 @@ use crate::{slot::Presented, value::Token};
 ///
 /// The `__Host-` prefix makes browsers accept it from this very host over HTTPS only, with the path
 /// `/` and no domain (RFC 6265bis section 4.1.3.2), so no sibling domain can plant one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CookieConfig {
     name: &'static str,
 }

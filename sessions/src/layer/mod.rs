@@ -3,10 +3,7 @@
 pub(crate) mod cookie;
 mod service;
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::AtomicI64},
-};
+use std::{fmt, sync::Arc};
 
 use tower_layer::Layer;
 
@@ -45,12 +42,15 @@ use crate::{
 /// is dropped commits nothing but a logout.
 #[derive(Clone)]
 pub struct SessionLayer {
-    store: AnyStore,
-    timeouts: Timeouts,
-    cookie: Arc<CookieConfig>,
-    events: Events,
-    on_server_error: OnServerError,
+    parts: Arc<Parts>,
+}
+
+/// What all requests of a layer share.
+#[derive(Clone)]
+struct Parts {
     shared: Arc<Shared>,
+    cookie: CookieConfig,
+    on_server_error: OnServerError,
 }
 
 /// What happens to a handler's changes when it answers with a server error (5xx), 408 or 499.
@@ -70,24 +70,29 @@ impl SessionLayer {
     /// Keeps sessions in `store`.
     #[must_use]
     pub fn new(store: impl Into<AnyStore>) -> Self {
-        let store = store.into();
-        let (timeouts, events) = (Timeouts::default(), Events::default());
-        let cookie = Arc::new(CookieConfig::default());
-        let shared = share(&store, timeouts, &cookie, &events);
-        Self { store, timeouts, cookie, events, on_server_error: OnServerError::default(), shared }
+        let cookie = CookieConfig::default();
+        let shared = Shared {
+            store: store.into().into_inner(),
+            hasher: TokenHasher::new(cookie.name()),
+            timeouts: Timeouts::default(),
+            events: Events::default(),
+            last_purge: Arc::default(),
+        };
+        let on_server_error = OnServerError::default();
+        Self { parts: Arc::new(Parts { shared: Arc::new(shared), cookie, on_server_error }) }
     }
 
     /// Ends sessions after these times: by default a day without use, thirty days in all.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
-        self.rebuilt()
+        self.shared_mut().timeouts = timeouts;
+        self
     }
 
     /// Says what happens to a handler's changes when it answers with a server error.
     #[must_use]
     pub fn with_on_server_error(mut self, policy: OnServerError) -> Self {
-        self.on_server_error = policy;
+        Arc::make_mut(&mut self.parts).on_server_error = policy;
         self
     }
 
@@ -95,13 +100,12 @@ impl SessionLayer {
     /// block.
     #[must_use]
     pub fn with_event_hook(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.events = Events::to(hook);
-        self.rebuilt()
+        self.shared_mut().events = Events::to(hook);
+        self
     }
 
-    fn rebuilt(mut self) -> Self {
-        self.shared = share(&self.store, self.timeouts, &self.cookie, &self.events);
-        self
+    fn shared_mut(&mut self) -> &mut Shared {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.parts).shared)
     }
 }
 
@@ -109,26 +113,16 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService::new(inner, Arc::clone(&self.shared), Arc::clone(&self.cookie), self.on_server_error)
+        SessionService::new(inner, Arc::clone(&self.parts))
     }
 }
 
 impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer")
-            .field("timeouts", &self.timeouts)
-            .field("on_server_error", &self.on_server_error)
-            .field("events", &self.events)
+            .field("timeouts", &self.parts.shared.timeouts)
+            .field("on_server_error", &self.parts.on_server_error)
+            .field("events", &self.parts.shared.events)
             .finish_non_exhaustive()
     }
-}
-
-fn share(store: &AnyStore, timeouts: Timeouts, cookie: &CookieConfig, events: &Events) -> Arc<Shared> {
-    Arc::new(Shared {
-        store: store.clone().into_inner(),
-        hasher: TokenHasher::new(cookie.name()),
-        timeouts,
-        events: events.clone(),
-        last_purge: AtomicI64::new(0),
-    })
 }

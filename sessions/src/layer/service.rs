@@ -15,44 +15,37 @@ use http::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{OnServerError, cookie::CookieConfig};
+use super::{OnServerError, Parts, cookie::CookieConfig};
 use crate::{
     error::{Error, ErrorKind},
-    slot::{Closing, CookieChange, Detached, Outcome, Presented, Shared, Slot, Verdict},
+    slot::{Closing, CookieChange, Detached, Outcome, Presented, Slot, Verdict},
 };
 
 /// What [`SessionLayer`](crate::SessionLayer) makes of a service.
 #[derive(Clone)]
 pub struct SessionService<S> {
     inner: S,
-    shared: Arc<Shared>,
-    cookie: Arc<CookieConfig>,
-    on_server_error: OnServerError,
+    parts: Arc<Parts>,
 }
 
 /// A request's session, as the layer leaves it in the request's extensions.
 #[derive(Clone)]
 pub(crate) struct RequestSession {
     pub(crate) slot: Arc<Slot>,
-    cookie: Arc<CookieConfig>,
+    parts: Arc<Parts>,
 }
 
 impl RequestSession {
     /// The tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        self.cookie.read(headers)
+        self.parts.cookie.read(headers)
     }
 }
 
 impl<S> SessionService<S> {
-    pub(super) fn new(
-        inner: S,
-        shared: Arc<Shared>,
-        cookie: Arc<CookieConfig>,
-        on_server_error: OnServerError,
-    ) -> Self {
-        Self { inner, shared, cookie, on_server_error }
+    pub(super) const fn new(inner: S, parts: Arc<Parts>) -> Self {
+        Self { inner, parts }
     }
 }
 
@@ -70,16 +63,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        let slot = Arc::new(Slot::new(Arc::clone(&self.shared)));
-        let cookie = Arc::clone(&self.cookie);
-        request.extensions_mut().insert(RequestSession { slot: Arc::clone(&slot), cookie });
-        ResponseFuture {
-            step: Step::Handling { handler: self.inner.call(request) },
-            slot,
-            cookie: Arc::clone(&self.cookie),
-            on_server_error: self.on_server_error,
-            answered: false,
-        }
+        let slot = Arc::new(Slot::new(Arc::clone(&self.parts.shared)));
+        let parts = Arc::clone(&self.parts);
+        request.extensions_mut().insert(RequestSession { slot: Arc::clone(&slot), parts });
+        let step = Step::Handling { handler: self.inner.call(request) };
+        ResponseFuture { step, slot, parts: Arc::clone(&self.parts), answered: false }
     }
 }
 
@@ -95,8 +83,7 @@ pin_project! {
         #[pin]
         step: Step<F, B>,
         slot: Arc<Slot>,
-        cookie: Arc<CookieConfig>,
-        on_server_error: OnServerError,
+        parts: Arc<Parts>,
         answered: bool,
     }
 
@@ -131,7 +118,7 @@ where
             match this.step.as_mut().project() {
                 StepProjection::Handling { handler } => {
                     let mut response = ready!(handler.poll(context))?;
-                    let verdict = verdict(response.status(), *this.on_server_error);
+                    let verdict = verdict(response.status(), this.parts.on_server_error);
                     match this.slot.close(verdict) {
                         Closing::Untouched => {
                             *this.answered = true;
@@ -139,7 +126,7 @@ where
                         }
                         Closing::Done(outcome) => {
                             *this.answered = true;
-                            conclude(&mut response, outcome, this.cookie);
+                            conclude(&mut response, outcome, &this.parts.cookie);
                             return Poll::Ready(Ok(response));
                         }
                         Closing::MustFlush => {}
@@ -156,7 +143,7 @@ where
                         cookie: CookieChange::None,
                         error: Some(error),
                     });
-                    conclude(&mut response, outcome, this.cookie);
+                    conclude(&mut response, outcome, &this.parts.cookie);
                     return Poll::Ready(Ok(response));
                 }
             }

@@ -40,12 +40,13 @@ const PURGE_EVERY: Duration = Duration::from_secs(60);
 const PURGED_AT_ONCE: usize = 1000;
 
 /// What all requests of a layer share.
+#[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn DynStore>,
     pub(crate) hasher: TokenHasher,
     pub(crate) timeouts: Timeouts,
     pub(crate) events: Events,
-    pub(crate) last_purge: AtomicI64,
+    pub(crate) last_purge: Arc<AtomicI64>,
 }
 
 /// The session of one request.
@@ -90,6 +91,13 @@ pub(crate) enum Closing {
     Done(Outcome),
     /// Something is.
     MustFlush,
+}
+
+/// Who may still use the slot after a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Afterwards {
+    Nobody,
+    Handles,
 }
 
 /// What the layer does to the response.
@@ -222,7 +230,7 @@ impl Slot {
         let slot = Arc::clone(self);
         Detached::new(async move {
             let _gate = slot.gate.lock().await;
-            slot.flush().await
+            slot.flush(Afterwards::Handles).await
         })
     }
 
@@ -248,7 +256,7 @@ impl Slot {
                 }
                 (target, earlier, alone)
             };
-            match slot.write(target, &alone, false, std::slice::from_ref(&name)).await {
+            match slot.write(target, alone.clone(), false, std::slice::from_ref(&name), Some(&alone)).await {
                 Ok(values) => Ok(values.into_iter().next().flatten()),
                 Err(error) => {
                     if let Some(op) = earlier.filter(|_| error.kind() == ErrorKind::Unavailable) {
@@ -291,7 +299,9 @@ impl Slot {
         let slot = Arc::clone(self);
         Detached::new(async move {
             let _gate = slot.gate.lock().await;
-            let error = slot.flush().await.err();
+            // This work and the response are all that knows the slot: nobody can ask it again.
+            let after = if Arc::strong_count(&slot) == 2 { Afterwards::Nobody } else { Afterwards::Handles };
+            let error = slot.flush(after).await.err();
             let mut state = slot.lock();
             state.head_sent = true;
             Ok(Outcome { cookie: std::mem::take(&mut state.cookie), error })
@@ -313,69 +323,81 @@ impl Slot {
             let slot = Arc::clone(self);
             runtime.spawn(async move {
                 let _gate = slot.gate.lock().await;
-                slot.flush().await
+                slot.flush(Afterwards::Handles).await
             });
         }
     }
 
     /// Does what there is to do. Called behind the gate only.
-    async fn flush(&self) -> Result<(), Error> {
+    async fn flush(&self, after: Afterwards) -> Result<(), Error> {
         self.destroy_ended().await?;
-        let Some(plan) = self.lock().plan(&self.shared.timeouts)? else { return Ok(()) };
-        let Plan { target, delta, rotate } = plan;
-        let written = self.write(target, &delta, rotate, &[]).await;
+        let plan = {
+            let mut state = self.lock();
+            let plan = state.plan(&self.shared.timeouts)?;
+            if after == Afterwards::Nobody {
+                // Held here, they would make the store copy the record before it changes it.
+                state.forget_fields();
+            }
+            plan
+        };
+        let Some(Plan { target, delta, rotate }) = plan else { return Ok(()) };
+        let only_touch = delta.is_empty() && !rotate;
+        let kept = (after == Afterwards::Handles).then(|| delta.clone());
+        let written = self.write(target, delta, rotate, &[], kept.as_ref()).await;
         match written {
-            Err(error) if delta.is_empty() && !rotate => {
+            Err(error) if only_touch => {
                 // A touch alone fails nobody's request, and the next one tries again.
                 self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
                 Ok(())
             }
             Err(error) => {
-                if error.kind() == ErrorKind::Unavailable {
+                if error.kind() == ErrorKind::Unavailable
+                    && let Some(delta) = kept
+                {
                     self.lock().restore(delta, rotate);
                 }
+                self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
                 Err(error)
             }
             Ok(_) => Ok(()),
         }
     }
 
-    /// One atomic operation of the store, and what is known after it.
+    /// One atomic operation of the store. `kept` are the changes, for what is known after it.
     async fn write(
         &self,
         target: Target,
-        delta: &Delta,
+        delta: Delta,
         rotate: bool,
         returning: &[FieldName],
+        kept: Option<&Delta>,
     ) -> Result<Vec<Option<Bytes>>, Error> {
-        match target {
-            Target::New => self.create(delta, returning).await,
-            Target::Record { id, epoch, touch } => {
-                let mut commit = Commit::new(epoch, self.shared.timeouts)
-                    .with_delta(delta.clone())
-                    .with_touch(touch)
-                    .returning(returning.to_vec());
-                let mut rotated = None;
-                if rotate {
-                    let secret = Secret::from_bytes(random::bytes()?);
-                    commit = commit.with_rotation(self.shared.hasher.hash(&id, &secret));
-                    rotated = Some(Token::new(id, secret));
+        let Target::Record { id, epoch, touch } = target else {
+            return self.create(&delta, returning).await;
+        };
+        let mut commit =
+            Commit::new(epoch, self.shared.timeouts).with_touch(touch).returning(returning.to_vec());
+        let mut rotated = None;
+        if rotate {
+            let secret = Secret::from_bytes(random::bytes()?);
+            commit = commit.with_rotation(self.shared.hasher.hash(&id, &secret));
+            rotated = Some(Token::new(id, secret));
+        }
+        if rotate || delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
+            commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
+        }
+        match self.shared.store.commit(id, commit.with_delta(delta)).await? {
+            Answer::Applied(values) => {
+                if kept.is_some() || rotated.is_some() {
+                    self.settle(kept, rotated, returning, &values);
                 }
-                if rotate || delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
-                    commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
-                }
-                match self.shared.store.commit(id, commit).await? {
-                    Answer::Applied(values) => {
-                        self.settle(delta, rotated, returning, &values);
-                        Ok(values)
-                    }
-                    Answer::Gone => Err(Error::refused("the session was ended meanwhile")),
-                    Answer::Superseded => Err(Error::refused("the session was rotated meanwhile")),
-                    Answer::Conflict => Err(Error::refused("a session field was changed meanwhile")),
-                    Answer::Invalid(name) => Err(Error::not_an_integer(&name)),
-                    Answer::Unknown(error) => Err(error),
-                }
+                Ok(values)
             }
+            Answer::Gone => Err(Error::refused("the session was ended meanwhile")),
+            Answer::Superseded => Err(Error::refused("the session was rotated meanwhile")),
+            Answer::Conflict => Err(Error::refused("a session field was changed meanwhile")),
+            Answer::Invalid(name) => Err(Error::not_an_integer(&name)),
+            Answer::Unknown(error) => Err(error),
         }
     }
 
@@ -416,12 +438,20 @@ impl Slot {
         Ok(values)
     }
 
-    fn settle(&self, delta: &Delta, rotated: Option<Token>, names: &[FieldName], values: &[Option<Bytes>]) {
+    fn settle(
+        &self,
+        delta: Option<&Delta>,
+        rotated: Option<Token>,
+        names: &[FieldName],
+        values: &[Option<Bytes>],
+    ) {
         let mut state = self.lock();
         let State { record, cookie, .. } = &mut *state;
         let Phase::Live(live) = record else { return };
         // Applied to what was loaded; the store applied it to what was there, which may be newer.
-        let _ = delta.apply(&mut live.fields);
+        if let Some(delta) = delta {
+            let _ = delta.apply(&mut live.fields);
+        }
         for (name, value) in names.iter().zip(values) {
             match value {
                 Some(value) => live.fields.insert(name.clone(), value.clone()),

@@ -172,6 +172,12 @@ impl State {
         self.failure = None;
     }
 
+    pub(super) fn forget_fields(&mut self) {
+        if let Phase::Live(live) = &mut self.record {
+            live.fields = Fields::new();
+        }
+    }
+
     /// Where a write of this request goes now.
     pub(super) fn target(&self, timeouts: &Timeouts) -> Result<Target, Error> {
         // A late write comes at an unknown time after the load, so it always counts as a use.

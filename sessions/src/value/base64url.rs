@@ -46,24 +46,21 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
         return None;
     }
     let mut bytes = [0_u8; N];
-    let mut written = 0;
-    let mut buffer = 0_u32;
-    let mut bits = 0;
-    for character in text {
-        let value = VALUES[usize::from(*character)];
-        if value == INVALID {
-            return None;
+    // An invalid character's value has bits that no sextet has; looked at once, at the end.
+    let mut seen = 0;
+    let mut left = 0;
+    for (characters, group) in text.chunks(4).zip(bytes.chunks_mut(3)) {
+        let mut buffer = 0_u32;
+        for index in 0..4 {
+            let value = characters.get(index).map_or(0, |character| VALUES[usize::from(*character)]);
+            seen |= value;
+            buffer = buffer << 6 | u32::from(value);
         }
-        buffer = buffer << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes[written] = (buffer >> bits) as u8;
-            written += 1;
-            buffer &= (1 << bits) - 1;
-        }
+        let decoded = buffer.to_be_bytes();
+        group.copy_from_slice(&decoded[1..=group.len()]);
+        left = if group.len() == 3 { 0 } else { buffer << (8 + 8 * group.len()) };
     }
-    (buffer == 0).then_some(bytes)
+    (seen < 64 && left == 0).then_some(bytes)
 }
 
 #[cfg(test)]
