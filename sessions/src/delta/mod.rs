@@ -24,6 +24,11 @@ impl Delta {
         Self { retain: None, ops: Vec::new() }
     }
 
+    /// The changes of these fields, no two of which have the same name.
+    pub(crate) fn of_distinct(ops: Vec<(FieldName, Op)>) -> Self {
+        Self { retain: None, ops }
+    }
+
     /// Adds an operation after those already there, which it may absorb or undo.
     ///
     /// `loaded` is the field's value as the request loaded it. A field that ends as it was loaded
@@ -96,10 +101,7 @@ impl Delta {
             fields.retain(names);
         }
         for (name, op) in &self.ops {
-            match op.apply(fields.get(name.as_str())).map_err(|_| name.clone())? {
-                Some(value) => fields.insert(name.clone(), value),
-                None => fields.remove(name.as_str()),
-            }
+            fields.alter(name, |current| op.apply(current)).map_err(|_| name.clone())?;
         }
         Ok(())
     }

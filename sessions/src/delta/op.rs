@@ -136,14 +136,23 @@ mod tests {
         assert_eq!(add(1, 0, 255).apply(None), Ok(some("11")));
         assert_eq!(applied(&add(1, 0, 255), "255"), Ok(some("255")));
         assert_eq!(applied(&add(-20, 0, 255), "7"), Ok(some("0")));
-        assert_eq!(applied(&add(1, i64::MIN, i64::MAX), "9223372036854775807"), Ok(some("9223372036854775807")));
+        assert_eq!(
+            applied(&add(1, i64::MIN, i64::MAX), "9223372036854775807"),
+            Ok(some("9223372036854775807"))
+        );
     }
 
     #[test]
     fn integers_beyond_2_to_the_53_are_exact() {
         assert_eq!(applied(&add(1, 0, i64::MAX), "9007199254740992"), Ok(some("9007199254740993")));
-        assert_eq!(applied(&Op::Max(9_007_199_254_740_993), "9007199254740992"), Ok(some("9007199254740993")));
-        assert_eq!(applied(&Op::Min(9_007_199_254_740_992), "9007199254740993"), Ok(some("9007199254740992")));
+        assert_eq!(
+            applied(&Op::Max(9_007_199_254_740_993), "9007199254740992"),
+            Ok(some("9007199254740993"))
+        );
+        assert_eq!(
+            applied(&Op::Min(9_007_199_254_740_992), "9007199254740993"),
+            Ok(some("9007199254740992"))
+        );
     }
 
     #[test]

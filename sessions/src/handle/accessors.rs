@@ -8,7 +8,7 @@ use super::{
     Handle,
     cell::{Cell, counting},
     generation::Generation,
-    table::{Field, Value},
+    table::{Field, Merge, Value},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -72,15 +72,13 @@ impl Handle {
     }
 
     pub fn __remove(&mut self, index: usize) {
-        if let Some((cell, field)) = self.__cell(index) {
-            cell.remove(field);
-        }
+        let (cell, field) = self.__cell(index);
+        cell.remove(field);
     }
 
     pub fn __add(&mut self, index: usize, by: i64) {
-        if let Some((cell, field)) = self.__cell(index) {
-            cell.add(field, by);
-        }
+        let (cell, field) = self.__cell(index);
+        cell.add(field, by);
     }
 
     #[inline]
@@ -106,9 +104,8 @@ impl Handle {
     }
 
     pub fn __keep(&mut self, index: usize) {
-        if let Some((cell, field)) = self.__cell(index) {
-            cell.keep(field);
-        }
+        let (cell, field) = self.__cell(index);
+        cell.keep(field);
     }
 
     /// Reads the record again. Changes made so far stay, unsaved.
@@ -127,38 +124,38 @@ impl Handle {
     }
 
     /// The newest cell of a field, decoded.
-    fn __cell(&mut self, index: usize) -> Option<(&mut Cell, &'static Field)> {
+    fn __cell(&mut self, index: usize) -> (&mut Cell, &'static Field) {
         self.__erased(index);
-        let cell = self.first.tip_mut().cell_mut(index)?;
-        Some((cell, &self.table.fields[index]))
+        (self.first.tip_mut().cell_mut(index), &self.table.fields[index])
     }
 
     fn __set_erased(&mut self, index: usize, value: Value) {
-        if let Some((cell, field)) = self.__cell(index) {
-            cell.set(field, value);
+        match self.table.fields[index].merge {
+            Merge::Last | Merge::Add => self.first.tip_mut().cell_mut(index).put(value),
+            Merge::Max | Merge::Min | Merge::First => {
+                let (cell, field) = self.__cell(index);
+                cell.merge(field, value);
+            }
         }
     }
 
     fn __edit_erased(&mut self, index: usize) -> Option<&mut (dyn Any + Send + Sync)> {
-        let (cell, field) = self.__cell(index)?;
+        let (cell, field) = self.__cell(index);
         cell.edit(field).map(|value| &mut **value)
     }
 
     fn __take_erased(&mut self, index: usize) -> Option<Value> {
-        let (cell, field) = self.__cell(index)?;
+        let (cell, field) = self.__cell(index);
         cell.take(field)
     }
 
     fn __flash_erased(&mut self, index: usize, value: Value) {
-        if let Some((cell, _)) = self.__cell(index) {
-            cell.flash(value);
-        }
+        self.first.tip_mut().cell_mut(index).put(value);
     }
 
     fn __now_erased(&mut self, index: usize, value: Value) {
-        if let Some((cell, _)) = self.__cell(index) {
-            cell.now(value);
-        }
+        let (cell, _) = self.__cell(index);
+        cell.now(value);
     }
 
     async fn __fetch_add_erased(&mut self, index: usize, by: i64) -> Result<(), Error> {
@@ -166,10 +163,7 @@ impl Handle {
         let generation = self.first.tip_mut();
         let (life, fields) = (generation.life, generation.fields.clone());
         // Taken out before the wait: if this future is dropped, the commit goes on all the same.
-        let earlier = match generation.cell_mut(index) {
-            Some(cell) => cell.take_ops(field, &fields)?,
-            None => Vec::new(),
-        };
+        let earlier = generation.cell_mut(index).take_ops(field, &fields)?;
         let add = counting(field, &fields, by);
         let ops = earlier.iter().cloned().chain(add).collect();
         let committed = self.slot.commit_field(field.name(), ops).await;

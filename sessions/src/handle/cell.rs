@@ -1,6 +1,6 @@
 //! One field of a handle: its decoded value and what was done to it.
 
-use std::sync::OnceLock;
+use std::{cell::RefCell, sync::OnceLock};
 
 use bytes::Bytes;
 
@@ -13,6 +13,9 @@ use crate::{
     error::Error,
     value::{FieldName, Fields},
 };
+
+/// A larger scratch buffer is not kept for the next value.
+const LARGEST_SCRATCH: usize = 64 * 1024;
 
 /// One field of a handle.
 #[derive(Default)]
@@ -33,6 +36,8 @@ struct Held {
 /// Where the value that was loaded came from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
+    /// It was set before anybody looked.
+    Unread,
     Absent,
     Stored,
     Alias,
@@ -51,7 +56,10 @@ enum Change {
     /// Lent out for change; this was its encoding before.
     Edited(Vec<u8>),
     /// Counted up by this much, when the value was `seen`.
-    Counted { by: i64, seen: i64 },
+    Counted {
+        by: i64,
+        seen: i64,
+    },
     Removed,
     /// A flash was taken; if it was one of this request, this is how it was stored.
     Taken(Option<Bytes>),
@@ -81,7 +89,17 @@ impl Cell {
         self.held.get().is_some_and(|held| held.source == Source::Undecodable)
     }
 
-    pub(super) fn set(&mut self, field: &Field, new: Value) {
+    /// Sets the value where what was there does not matter, and need not be decoded.
+    pub(super) fn put(&mut self, new: Value) {
+        match self.held.get_mut() {
+            Some(held) => held.value = Some(new),
+            None => self.held = OnceLock::from(Held { value: Some(new), source: Source::Unread }),
+        }
+        self.change = Change::Put;
+    }
+
+    /// Sets the value as the field's merge has it.
+    pub(super) fn merge(&mut self, field: &Field, new: Value) {
         let Some(held) = self.held.get_mut() else { return };
         let absolute = matches!(self.change, Change::Put | Change::Removed);
         let here = held.source != Source::Absent || !matches!(self.change, Change::None);
@@ -102,12 +120,8 @@ impl Cell {
             }
             _ => {}
         }
-        let merged = !matches!(field.merge, Merge::Last | Merge::Add);
-        self.change = if merged && !absolute && held.source != Source::Undecodable {
-            Change::Merged
-        } else {
-            Change::Put
-        };
+        self.change =
+            if !absolute && held.source != Source::Undecodable { Change::Merged } else { Change::Put };
         held.value = Some(new);
     }
 
@@ -180,12 +194,6 @@ impl Cell {
         self.change = Change::Removed;
     }
 
-    pub(super) fn flash(&mut self, value: Value) {
-        let Some(held) = self.held.get_mut() else { return };
-        held.value = Some(value);
-        self.change = Change::Put;
-    }
-
     pub(super) fn now(&mut self, value: Value) {
         self.now = Some(Some(value));
     }
@@ -209,11 +217,7 @@ impl Cell {
     }
 
     /// What the store must do so far; the cell then reads what is stored, again.
-    pub(super) fn take_ops(
-        &mut self,
-        field: &Field,
-        fields: &Fields,
-    ) -> Result<Vec<(FieldName, Op)>, Error> {
+    pub(super) fn take_ops(&mut self, field: &Field, fields: &Fields) -> Result<Vec<(FieldName, Op)>, Error> {
         let mut ops = Vec::new();
         self.add_ops_to(&mut ops, field, fields)?;
         *self = Self::default();
@@ -266,8 +270,8 @@ impl Cell {
             }
             (Change::Counted { .. }, None) => None,
             (Change::Removed, _) => {
-                let there = loaded.is_some() || held.source != Source::Absent;
-                there.then_some(Op::Remove)
+                let there = |alias: &&str| fields.contains(alias);
+                (loaded.is_some() || field.aliases.iter().any(there)).then_some(Op::Remove)
             }
             // A flash that came meanwhile is another one, and stays.
             (Change::Taken(_), _) => loaded.cloned().map(Op::RemoveIf),
@@ -343,22 +347,36 @@ fn start(field: &Field, fields: &Fields, source: Source) -> i64 {
     };
     let value = match source {
         Source::Alias => older().or_else(|| field.default.map(|default| default())),
-        Source::Absent | Source::Stored | Source::Undecodable => field.default.map(|default| default()),
+        _ => field.default.map(|default| default()),
     };
     value.map_or(0, |value| (counter.get)(&*value))
 }
 
 /// A value as the store keeps it.
 fn stored(field: &Field, value: &Value) -> Result<Bytes, Error> {
-    let mut json = Vec::new();
+    thread_local! {
+        /// Where values are written before their size is known.
+        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    // Taken, not borrowed: a type's `Serialize` may be anybody's code, and come back here.
+    let mut json = SCRATCH.take();
+    json.clear();
+    let stored = encode(field, value, &mut json);
+    if json.capacity() <= LARGEST_SCRATCH {
+        SCRATCH.set(json);
+    }
+    stored
+}
+
+fn encode(field: &Field, value: &Value, json: &mut Vec<u8>) -> Result<Bytes, Error> {
     let failed = |error| Error::invalid_field(&field.name(), "cannot be written as JSON").with_source(error);
-    (field.codec.encode)(&**value, &mut json).map_err(failed)?;
-    if json == b"null" && (field.codec.decode)(&json).is_err() {
+    (field.codec.encode)(&**value, json).map_err(failed)?;
+    if json == b"null" && (field.codec.decode)(json).is_err() {
         // serde_json writes NaN and the infinities like that.
         return Err(Error::invalid_field(&field.name(), "holds a number that JSON does not have"));
     }
     match field.shape {
-        Shape::Flash => stamp::with_new(&json),
-        Shape::Stored | Shape::Skipped => Ok(json.into()),
+        Shape::Flash => stamp::with_new(json),
+        Shape::Stored | Shape::Skipped => Ok(Bytes::copy_from_slice(json)),
     }
 }

@@ -88,9 +88,13 @@ impl Generation {
         self.cells[index].get_or_init(Box::default)
     }
 
-    /// The cell of a field whose value has been looked at.
-    pub(super) fn cell_mut(&mut self, index: usize) -> Option<&mut Cell> {
-        self.cells[index].get_mut().map(|cell| &mut **cell)
+    pub(super) fn cell_mut(&mut self, index: usize) -> &mut Cell {
+        self.cell(index);
+        match self.cells[index].get_mut() {
+            Some(cell) => cell,
+            // invariant: the line above put it there.
+            None => unreachable!("a cell that was just made"),
+        }
     }
 
     /// Its changes are not to be handed over.

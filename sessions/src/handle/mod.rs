@@ -143,7 +143,10 @@ impl Handle {
             if field.on_invalid == OnInvalid::Reject {
                 handle.first.value(field, index, &|field, error| handle.report(field, error));
                 if handle.first.cell(index).is_undecodable() {
-                    return Err(Error::invalid_field(&field.name(), "is stored in a form that does not decode"));
+                    return Err(Error::invalid_field(
+                        &field.name(),
+                        "is stored in a form that does not decode",
+                    ));
                 }
             }
         }

@@ -7,9 +7,9 @@ use std::{fmt, sync::Arc};
 
 use tower_layer::Layer;
 
+use self::cookie::CookieConfig;
 pub(crate) use self::service::RequestSession;
 pub use self::service::{ResponseFuture, SessionService};
-use self::cookie::CookieConfig;
 use crate::{
     event::{Event, Events},
     slot::Shared,

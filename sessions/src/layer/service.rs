@@ -139,10 +139,8 @@ where
                     let outcome = ready!(Pin::new(commit).poll(context));
                     // invariant: put there just above, and taken once, since polling ends here.
                     let mut response = response.take().unwrap_or_else(|| Response::new(B::from("")));
-                    let outcome = outcome.unwrap_or_else(|error| Outcome {
-                        cookie: CookieChange::None,
-                        error: Some(error),
-                    });
+                    let outcome = outcome
+                        .unwrap_or_else(|error| Outcome { cookie: CookieChange::None, error: Some(error) });
                     conclude(&mut response, outcome, &this.parts.cookie);
                     return Poll::Ready(Ok(response));
                 }
@@ -195,14 +193,12 @@ fn conclude<B: From<&'static str>>(response: &mut Response<B>, outcome: Outcome,
 /// Puts an error in place of an answer that is not true: what it says was not stored.
 fn refuse<B: From<&'static str>>(response: &mut Response<B>, error: &Error) {
     let (status, body) = match error.kind() {
-        ErrorKind::Refused => (
-            StatusCode::CONFLICT,
-            "The session was changed by another request; please try again.",
-        ),
-        ErrorKind::Unavailable | ErrorKind::Unknown => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The session store is unavailable; please try again later.",
-        ),
+        ErrorKind::Refused => {
+            (StatusCode::CONFLICT, "The session was changed by another request; please try again.")
+        }
+        ErrorKind::Unavailable | ErrorKind::Unknown => {
+            (StatusCode::SERVICE_UNAVAILABLE, "The session store is unavailable; please try again later.")
+        }
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "The session could not be stored."),
     };
     let replaceable = match error.kind() {

@@ -28,7 +28,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::{Event, Events},
     random,
-    store::{Answer, Commit, CommitId, Created, DynStore, Loaded, NewRecord},
+    store::{Answer, Boxed, Commit, CommitId, Created, DynStore, Loaded, NewRecord},
     value::{FieldName, Fields, RecordId, Secret, Timeouts, Timestamp, Token, TokenHasher},
 };
 
@@ -127,34 +127,33 @@ impl Slot {
             return Ok(self.facts().is_some());
         }
         let _gate = self.gate.lock().await;
-        let known = match &self.lock().record {
-            Phase::Unloaded => None,
-            Phase::Absent => return Ok(false),
-            Phase::Live(live) => Some((live.id, live.epoch, live.missing(names))),
-        };
-        match known {
-            None => {
-                let live = self.find_live(present(), names).await?;
-                let mut state = self.lock();
-                state.record = live.map_or(Phase::Absent, Phase::Live);
-                Ok(state.live().is_some())
+        let unloaded = matches!(self.lock().record, Phase::Unloaded);
+        if unloaded {
+            let live = self.find_live(present(), names).await?;
+            let is_live = live.is_some();
+            self.lock().record = live.map_or(Phase::Absent, Phase::Live);
+            return Ok(is_live);
+        }
+        Box::pin(self.load_missing(names)).await
+    }
+
+    /// Loads what a further view needs of a record that is loaded in part. Behind the gate only.
+    async fn load_missing(&self, names: &[FieldName]) -> Result<bool, Error> {
+        let known = self.lock().live().map(|live| (live.id, live.epoch, live.missing(names)));
+        let Some((id, epoch, missing)) = known else { return Ok(false) };
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        let loaded = self.load_again(id, epoch, &missing).await?;
+        if let Phase::Live(live) = &mut self.lock().record {
+            for (name, value) in loaded.fields.iter().filter(|(name, _)| missing.contains(name)) {
+                live.fields.insert(name.clone(), value.clone());
             }
-            Some((_, _, missing)) if missing.is_empty() => Ok(true),
-            Some((id, epoch, missing)) => {
-                let loaded = self.load_again(id, epoch, &missing).await?;
-                if let Phase::Live(live) = &mut self.lock().record {
-                    for (name, value) in loaded.fields.iter() {
-                        if missing.contains(name) {
-                            live.fields.insert(name.clone(), value.clone());
-                        }
-                    }
-                    if let Some(known) = &mut live.names {
-                        known.extend(missing);
-                    }
-                }
-                Ok(true)
+            if let Some(known) = &mut live.names {
+                known.extend(missing);
             }
         }
+        Ok(true)
     }
 
     /// Reads the record again, for all fields known so far.
@@ -173,11 +172,7 @@ impl Slot {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let state = self.lock();
-        Snapshot {
-            life: state.life,
-            fields: state.visible(),
-            request_only: state.request_only.clone(),
-        }
+        Snapshot { life: state.life, fields: state.visible(), request_only: state.request_only.clone() }
     }
 
     pub(crate) fn facts(&self) -> Option<Facts> {
@@ -250,9 +245,7 @@ impl Slot {
                 let mut alone = Delta::new();
                 for (name, op) in earlier.clone().map(|op| (name.clone(), op)).into_iter().chain(ops) {
                     let loaded = state.live().and_then(|live| live.fields.get(name.as_str()));
-                    alone
-                        .push(name.clone(), op, loaded)
-                        .map_err(|_| Error::not_an_integer(&name))?;
+                    alone.push(name.clone(), op, loaded).map_err(|_| Error::not_an_integer(&name))?;
                 }
                 (target, earlier, alone)
             };
@@ -330,7 +323,9 @@ impl Slot {
 
     /// Does what there is to do. Called behind the gate only.
     async fn flush(&self, after: Afterwards) -> Result<(), Error> {
-        self.destroy_ended().await?;
+        if !self.lock().destroy.is_empty() {
+            Box::pin(self.destroy_ended()).await?;
+        }
         let plan = {
             let mut state = self.lock();
             let plan = state.plan(&self.shared.timeouts)?;
@@ -373,20 +368,11 @@ impl Slot {
         kept: Option<&Delta>,
     ) -> Result<Vec<Option<Bytes>>, Error> {
         let Target::Record { id, epoch, touch } = target else {
-            return self.create(&delta, returning).await;
+            return Box::pin(self.create(delta, returning)).await;
         };
-        let mut commit =
-            Commit::new(epoch, self.shared.timeouts).with_touch(touch).returning(returning.to_vec());
         let mut rotated = None;
-        if rotate {
-            let secret = Secret::from_bytes(random::bytes()?);
-            commit = commit.with_rotation(self.shared.hasher.hash(&id, &secret));
-            rotated = Some(Token::new(id, secret));
-        }
-        if rotate || delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
-            commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
-        }
-        match self.shared.store.commit(id, commit.with_delta(delta)).await? {
+        let answer = self.begin_commit(id, epoch, touch, delta, rotate.then_some(&mut rotated), returning)?;
+        match answer.await? {
             Answer::Applied(values) => {
                 if kept.is_some() || rotated.is_some() {
                     self.settle(kept, rotated, returning, &values);
@@ -399,6 +385,30 @@ impl Slot {
             Answer::Invalid(name) => Err(Error::not_an_integer(&name)),
             Answer::Unknown(error) => Err(error),
         }
+    }
+
+    /// Hands a commit to the store. Not async, so that what it is built from is gone while the
+    /// store works.
+    fn begin_commit(
+        &self,
+        id: RecordId,
+        epoch: u64,
+        touch: bool,
+        delta: Delta,
+        rotated: Option<&mut Option<Token>>,
+        returning: &[FieldName],
+    ) -> Result<Boxed<'_, Answer>, Error> {
+        let mut commit =
+            Commit::new(epoch, self.shared.timeouts).with_touch(touch).returning(returning.to_vec());
+        if rotated.is_some() || delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
+            commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
+        }
+        if let Some(rotated) = rotated {
+            let secret = Secret::from_bytes(random::bytes()?);
+            commit = commit.with_rotation(self.shared.hasher.hash(&id, &secret));
+            *rotated = Some(Token::new(id, secret));
+        }
+        Ok(self.shared.store.commit(id, commit.with_delta(delta)))
     }
 
     async fn destroy_ended(&self) -> Result<(), Error> {
@@ -414,7 +424,7 @@ impl Slot {
         }
     }
 
-    async fn create(&self, delta: &Delta, returning: &[FieldName]) -> Result<Vec<Option<Bytes>>, Error> {
+    async fn create(&self, delta: Delta, returning: &[FieldName]) -> Result<Vec<Option<Bytes>>, Error> {
         let mut fields = Fields::new();
         delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
         let id = RecordId::from_bytes(random::bytes()?);
@@ -427,8 +437,7 @@ impl Slot {
         };
         let values = returning.iter().map(|name| fields.get(name.as_str()).cloned()).collect();
         let max_age = timeouts.absolute().min(LONGEST_COOKIE);
-        let live =
-            Live { id, epoch: 0, created, touched: created, loaded_at: created, fields, names: None };
+        let live = Live { id, epoch: 0, created, touched: created, loaded_at: created, fields, names: None };
         {
             let mut state = self.lock();
             state.cookie = CookieChange::Set { token: Token::new(id, secret), max_age };
@@ -469,37 +478,53 @@ impl Slot {
 
     /// Of the presented tokens' records, the one that is alive and whose secret matches.
     async fn find_live(&self, presented: Presented, names: &[FieldName]) -> Result<Option<Live>, Error> {
-        let mut found: Option<Live> = None;
-        for token in presented.into_iter().flatten() {
-            let Some(loaded) = self.shared.store.load(token.id(), names).await? else { continue };
-            let hash = self.shared.hasher.hash(&token.id(), token.secret());
-            if loaded.hash != hash || !self.is_alive(&loaded) {
-                continue;
-            }
-            if let Some(other) = found {
-                let records = [other.id, token.id()];
-                self.shared.events.report(&Event::TwoLiveTokens { records });
-                return Ok(None);
-            }
-            found = Some(Live {
-                id: token.id(),
-                epoch: loaded.epoch,
-                created: loaded.created,
-                touched: loaded.touched,
-                loaded_at: loaded.now,
-                fields: loaded.fields,
-                names: (!loaded.complete).then(|| names.to_vec()),
-            });
+        let [Some(first), second] = presented else { return Ok(None) };
+        let found = self.check(first, names).await?;
+        match second {
+            None => Ok(found),
+            Some(second) => Box::pin(self.check_second(found, second, names)).await,
         }
-        Ok(found)
+    }
+
+    /// Two live tokens are none: nobody can tell which of them the user meant.
+    async fn check_second(
+        &self,
+        first: Option<Live>,
+        second: Token,
+        names: &[FieldName],
+    ) -> Result<Option<Live>, Error> {
+        match (first, self.check(second, names).await?) {
+            (Some(first), Some(second)) => {
+                let records = [first.id, second.id];
+                self.shared.events.report(&Event::TwoLiveTokens { records });
+                Ok(None)
+            }
+            (first, second) => Ok(first.or(second)),
+        }
+    }
+
+    /// The record of a token, if it is alive and the secret is its own.
+    async fn check(&self, token: Token, names: &[FieldName]) -> Result<Option<Live>, Error> {
+        let Some(loaded) = self.shared.store.load(token.id(), names).await? else { return Ok(None) };
+        let hash = self.shared.hasher.hash(&token.id(), token.secret());
+        if loaded.hash != hash || !self.is_alive(&loaded) {
+            return Ok(None);
+        }
+        Ok(Some(Live {
+            id: token.id(),
+            epoch: loaded.epoch,
+            created: loaded.created,
+            touched: loaded.touched,
+            loaded_at: loaded.now,
+            fields: loaded.fields,
+            names: (!loaded.complete).then(|| names.to_vec()),
+        }))
     }
 
     /// Loads fields of a record that this request has loaded before.
     async fn load_again(&self, id: RecordId, epoch: u64, names: &[FieldName]) -> Result<Loaded, Error> {
         match self.shared.store.load(id, names).await? {
-            Some(loaded) if !self.is_alive(&loaded) => {
-                Err(Error::refused("the session was ended meanwhile"))
-            }
+            Some(loaded) if !self.is_alive(&loaded) => Err(Error::refused("the session was ended meanwhile")),
             Some(loaded) if loaded.epoch == epoch => Ok(loaded),
             Some(_) => Err(Error::refused("the session was rotated meanwhile")),
             None => Err(Error::refused("the session was ended meanwhile")),

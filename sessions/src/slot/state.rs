@@ -57,7 +57,10 @@ pub(super) struct Live {
 pub(crate) enum CookieChange {
     #[default]
     None,
-    Set { token: Token, max_age: Duration },
+    Set {
+        token: Token,
+        max_age: Duration,
+    },
     Remove,
 }
 
@@ -128,14 +131,10 @@ impl State {
     }
 
     pub(super) fn accept(&mut self, handed: Handed) {
-        for (name, op) in handed.changes {
-            let loaded = match &self.record {
-                Phase::Live(live) => live.fields.get(name.as_str()),
-                Phase::Unloaded | Phase::Absent => None,
-            };
-            if self.pending.push(name.clone(), op, loaded).is_err() {
-                self.failure = Some(Error::not_an_integer(&name));
-            }
+        if self.pending.is_empty() {
+            self.pending = Delta::of_distinct(handed.changes);
+        } else {
+            self.compose(handed.changes);
         }
         for (name, value) in handed.request_only {
             match value {
@@ -145,6 +144,18 @@ impl State {
         }
         if handed.failure.is_some() {
             self.failure = handed.failure;
+        }
+    }
+
+    fn compose(&mut self, changes: Vec<(FieldName, Op)>) {
+        for (name, op) in changes {
+            let loaded = match &self.record {
+                Phase::Live(live) => live.fields.get(name.as_str()),
+                Phase::Unloaded | Phase::Absent => None,
+            };
+            if self.pending.push(name.clone(), op, loaded).is_err() {
+                self.failure = Some(Error::not_an_integer(&name));
+            }
         }
     }
 

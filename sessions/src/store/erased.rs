@@ -8,7 +8,8 @@ use crate::{
     value::{FieldName, RecordId, Timeouts},
 };
 
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+/// What a store is doing.
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// [`Store`] with boxed futures, so that no store's type shows in a handler's signature.
 pub(crate) trait DynStore: Send + Sync {

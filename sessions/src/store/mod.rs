@@ -12,6 +12,7 @@
 mod erased;
 mod memory;
 mod record;
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -19,7 +20,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-pub(crate) use self::erased::DynStore;
+pub(crate) use self::erased::{Boxed, DynStore};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
 pub use self::{
@@ -55,24 +56,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Creates a record, unless the id exists. A repeated create that meets a living record with
     /// its own hash is [`Created::At`].
-    fn create(&self, id: RecordId, new: NewRecord)
-    -> impl Future<Output = Result<Created, Error>> + Send;
+    fn create(&self, id: RecordId, new: NewRecord) -> impl Future<Output = Result<Created, Error>> + Send;
 
     /// Applies all of a commit or nothing, only if the record is alive and its epoch the one that
     /// the commit names.
-    fn commit(&self, id: RecordId, commit: Commit)
-    -> impl Future<Output = Result<Answer, Error>> + Send;
+    fn commit(&self, id: RecordId, commit: Commit) -> impl Future<Output = Result<Answer, Error>> + Send;
 
     /// Ends a record. Idempotent and not fenced by the epoch: ending a session always wins.
     fn destroy(&self, id: RecordId) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Deletes up to `limit` records that are dead under `timeouts`, and says how many it did.
     /// Only a clean-up: what is dead is never used, purged or not.
-    fn purge(
-        &self,
-        timeouts: Timeouts,
-        limit: usize,
-    ) -> impl Future<Output = Result<usize, Error>> + Send;
+    fn purge(&self, timeouts: Timeouts, limit: usize) -> impl Future<Output = Result<usize, Error>> + Send;
 
     /// One type for stores chosen at run time.
     ///

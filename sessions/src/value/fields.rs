@@ -25,18 +25,16 @@ impl Fields {
 
     /// Sets a field.
     pub fn insert(&mut self, name: FieldName, value: Bytes) {
-        let sorted = Arc::make_mut(self.sorted.get_or_insert_default());
-        match sorted.binary_search_by(|(known, _)| known.as_str().cmp(name.as_str())) {
-            Ok(index) => sorted[index].1 = value,
-            Err(index) => sorted.insert(index, (name, value)),
+        match self.position(name.as_str()) {
+            Ok(index) => self.make_mut()[index].1 = value,
+            Err(index) => self.make_mut().insert(index, (name, value)),
         }
     }
 
     /// Removes a field, if it is there.
     pub fn remove(&mut self, name: &str) {
-        let Ok(index) = self.position(name) else { return };
-        if let Some(sorted) = &mut self.sorted {
-            Arc::make_mut(sorted).remove(index);
+        if let Ok(index) = self.position(name) {
+            self.make_mut().remove(index);
         }
     }
 
@@ -77,11 +75,43 @@ impl Fields {
         self.len() == 0
     }
 
-    fn position(&self, name: &str) -> Result<usize, usize> {
-        match &self.sorted {
-            Some(sorted) => sorted.binary_search_by(|(known, _)| known.as_str().cmp(name)),
-            None => Err(0),
+    /// Replaces a field's value by what `change` makes of it; `None` is no field.
+    ///
+    /// # Errors
+    ///
+    /// What `change` returns; the field is then as it was.
+    pub fn alter<E>(
+        &mut self,
+        name: &FieldName,
+        change: impl FnOnce(Option<&Bytes>) -> Result<Option<Bytes>, E>,
+    ) -> Result<(), E> {
+        let position = self.position(name.as_str());
+        let current = match (&self.sorted, position) {
+            (Some(sorted), Ok(index)) => Some(&sorted[index].1),
+            _ => None,
+        };
+        match (change(current)?, position) {
+            (Some(value), Ok(index)) => self.make_mut()[index].1 = value,
+            (Some(value), Err(index)) => self.make_mut().insert(index, (name.clone(), value)),
+            (None, Ok(index)) => {
+                self.make_mut().remove(index);
+            }
+            (None, Err(_)) => {}
         }
+        Ok(())
+    }
+
+    fn make_mut(&mut self) -> &mut Vec<(FieldName, Bytes)> {
+        Arc::make_mut(self.sorted.get_or_insert_default())
+    }
+
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        let Some(sorted) = &self.sorted else { return Err(0) };
+        // Names of a view's fields are mostly the very same text of the program, and few.
+        if let Some(index) = sorted.iter().position(|(known, _)| std::ptr::eq(known.as_str(), name)) {
+            return Ok(index);
+        }
+        sorted.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 }
 
@@ -128,7 +158,10 @@ mod tests {
 
     #[test]
     fn the_last_of_equal_names_counts() {
-        assert_eq!(fields(&[("a", "1"), ("b", "2"), ("a", "3"), ("a", "4")]), fields(&[("a", "4"), ("b", "2")]));
+        assert_eq!(
+            fields(&[("a", "1"), ("b", "2"), ("a", "3"), ("a", "4")]),
+            fields(&[("a", "4"), ("b", "2")])
+        );
     }
 
     #[test]

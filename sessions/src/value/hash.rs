@@ -32,9 +32,7 @@ impl SecretHash {
 
 impl PartialEq for SecretHash {
     fn eq(&self, other: &Self) -> bool {
-        let difference =
-            self.0.iter().zip(&other.0).fold(0, |seen, (left, right)| black_box(seen | (left ^ right)));
-        difference == 0
+        is_same(&self.0, &other.0)
     }
 }
 
@@ -42,6 +40,16 @@ impl fmt::Debug for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretHash(..)")
     }
+}
+
+/// Whether all bytes are equal, in the same time wherever they differ.
+pub(super) fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
+    let mut difference = 0;
+    for (left, right) in left.iter().zip(right) {
+        difference |= left ^ right;
+    }
+    // Hides from the compiler that only zero matters, so that it does not stop early.
+    black_box(difference) == 0
 }
 
 /// Hashes secrets for one purpose; a token hashed for one purpose is worth nothing for another.

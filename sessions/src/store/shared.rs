@@ -1,0 +1,34 @@
+//! A store that several owners share.
+
+use std::sync::Arc;
+
+use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store};
+use crate::{
+    error::Error,
+    value::{FieldName, RecordId, Timeouts},
+};
+
+/// The same store for several layers, or for a layer and a clean-up of your own.
+impl<S: Store> Store for Arc<S> {
+    const CAPABILITIES: Capabilities = S::CAPABILITIES;
+
+    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
+        S::load(self, id, names).await
+    }
+
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+        S::create(self, id, new).await
+    }
+
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+        S::commit(self, id, commit).await
+    }
+
+    async fn destroy(&self, id: RecordId) -> Result<(), Error> {
+        S::destroy(self, id).await
+    }
+
+    async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
+        S::purge(self, timeouts, limit).await
+    }
+}

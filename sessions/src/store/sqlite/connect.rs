@@ -1,0 +1,175 @@
+//! Opens connections, and tells what to do where that fails.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions, Row as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous},
+};
+
+use super::{
+    Durability, failure,
+    table::{self, TableName},
+};
+use crate::error::Error;
+
+const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// sqlx panics beyond what fits the `int` of SQLite.
+const LONGEST_BUSY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// How long to wait before another try where SQLite itself does not wait.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// More than the texts of one store, so that each is prepared once.
+const CACHED_STATEMENTS: usize = 128;
+
+/// More than the statements of one text, so that its results never wait for being fetched.
+const BUFFERED_RESULTS: usize = 512;
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    File(PathBuf),
+    Memory,
+    Pool(SqlitePool),
+}
+
+/// How to open a connection to one database.
+#[derive(Debug)]
+pub(super) struct Connector {
+    options: SqliteConnectOptions,
+    /// A database that ends with its connection, so that there must be exactly one.
+    pub(super) is_in_memory: bool,
+}
+
+impl Connector {
+    /// Opens the database, creates the table where it is missing, and looks whether it fits.
+    pub(super) async fn open(
+        source: &Source,
+        table: &TableName,
+        durability: Option<Durability>,
+        busy_timeout: Option<Duration>,
+    ) -> Result<(Self, SqliteConnection), Error> {
+        let (mut options, durability) = match source {
+            Source::File(path) => {
+                let options = SqliteConnectOptions::new().filename(checked(path)?).create_if_missing(true);
+                (options, Some(durability.unwrap_or_default()))
+            }
+            Source::Memory => (SqliteConnectOptions::new(), None),
+            Source::Pool(pool) => ((*pool.connect_options()).clone(), durability),
+        };
+        if busy_timeout.is_some() || !matches!(source, Source::Pool(_)) {
+            let busy_timeout = busy_timeout.unwrap_or(DEFAULT_BUSY_TIMEOUT).min(LONGEST_BUSY_TIMEOUT);
+            options = options.busy_timeout(busy_timeout);
+        }
+        if let Some(durability) = durability {
+            options = options.journal_mode(SqliteJournalMode::Wal).synchronous(match durability {
+                Durability::Full => SqliteSynchronous::Full,
+                Durability::Relaxed => SqliteSynchronous::Normal,
+            });
+        }
+        options = options
+            .disable_statement_logging()
+            .statement_cache_capacity(CACHED_STATEMENTS)
+            .row_buffer_size(BUFFERED_RESULTS);
+        let patience = busy_timeout.unwrap_or(DEFAULT_BUSY_TIMEOUT);
+        let opened = prepare_patiently(&options, table, patience).await;
+        let (connection, is_in_memory, mismatch) = opened.map_err(|error| cannot_open(source, error))?;
+        if let Some(mismatch) = mismatch {
+            return Err(Error::config(format!(
+                "the table {table} cannot hold sessions, since {mismatch}: choose another name with \
+                 `with_table`, or rename that table and let the store create its own"
+            )));
+        }
+        // From here on a missing file is an error: a new and empty one would lose every session
+        // without a word.
+        options = options.create_if_missing(false);
+        Ok((Self { options, is_in_memory }, connection))
+    }
+
+    /// One more connection.
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, Error> {
+        self.options.connect().await.map_err(Error::unavailable)
+    }
+}
+
+async fn prepare(
+    options: &SqliteConnectOptions,
+    table: &TableName,
+) -> Result<(SqliteConnection, bool, Option<String>), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let main = sqlx::query("SELECT file FROM pragma_database_list WHERE name = 'main'");
+    let file: Option<String> = main.fetch_one(&mut connection).await?.try_get(0)?;
+    table::create(&mut connection, table).await?;
+    let mismatch = table::mismatch(&mut connection, table).await?;
+    Ok((connection, file.is_none_or(|file| file.is_empty()), mismatch))
+}
+
+/// Prepares a first connection. Tries again while another one is in the way: for changing the
+/// journal mode, which two processes may do at once when they start together, SQLite does not wait.
+async fn prepare_patiently(
+    options: &SqliteConnectOptions,
+    table: &TableName,
+    patience: Duration,
+) -> Result<(SqliteConnection, bool, Option<String>), sqlx::Error> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match prepare(options, table).await {
+            Err(error) if failure::is_busy(&error) && waited < patience => {
+                tokio::time::sleep(PAUSE).await;
+                waited += PAUSE;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// The path made absolute, which also keeps SQLite from reading one that begins with `file:` as a
+/// URI.
+fn checked(path: &Path) -> Result<PathBuf, Error> {
+    let shown = path.display();
+    let Some(text) = path.to_str() else {
+        return Err(Error::config(format!(
+            "the path of the database, `{shown}`, is not UTF-8, which SQLite needs"
+        )));
+    };
+    if text.is_empty() || text == ":memory:" || text.starts_with("sqlite:") {
+        return Err(Error::config(format!(
+            "`{shown}` is not the path of a file: give a plain path, or use `SqliteStore::in_memory()`"
+        )));
+    }
+    let absolute = std::path::absolute(path).map_err(|error| {
+        Error::config(format!("the path of the database, `{shown}`, cannot be made absolute"))
+            .with_source(error)
+    })?;
+    if absolute.is_dir() {
+        return Err(Error::config(format!("`{shown}` is a folder: give the path of a file in it")));
+    }
+    match absolute.parent() {
+        Some(folder) if !folder.is_dir() => Err(Error::config(format!(
+            "the folder `{}` does not exist: create it first, SQLite creates only the file in it",
+            folder.display()
+        ))),
+        _ => Ok(absolute),
+    }
+}
+
+fn cannot_open(source: &Source, error: sqlx::Error) -> Error {
+    if failure::is_busy(&error) {
+        return Error::unavailable(error);
+    }
+    let database = match source {
+        Source::File(path) => format!("the SQLite database `{}`", path.display()),
+        Source::Memory => "an SQLite database in memory".into(),
+        Source::Pool(_) => "the SQLite database of the pool".into(),
+    };
+    Error::config(format!(
+        "cannot open {database} for sessions: {error}; the process needs to read and write the file and \
+         to create files next to it"
+    ))
+    .with_source(error)
+}

@@ -1,0 +1,164 @@
+//! The task that has a connection and works until nothing is queued.
+
+use std::sync::Arc;
+
+use sqlx::SqliteConnection;
+
+use super::{
+    failure::{self, Failure},
+    queue::{Queue, Role, Seat},
+    reading,
+    request::{LoadRequest, Verdict, Write, WriteRequest},
+    writing::Writer,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    store::Answer,
+};
+
+/// A task at work. Dropped before its end, as when the runtime shuts down, it gives back what it
+/// has.
+#[derive(Debug)]
+pub(super) struct Drain {
+    queue: Arc<Queue>,
+    role: Role,
+    seat: Seat,
+    writer: Writer,
+    is_done: bool,
+}
+
+impl Drain {
+    pub(super) fn new(queue: Arc<Queue>, role: Role, seat: Seat) -> Self {
+        Self { queue, role, seat, writer: Writer::default(), is_done: false }
+    }
+
+    /// Works until there is nothing left to do.
+    pub(super) async fn run(mut self) {
+        while let Some(work) = self.queue.next(self.role, &mut self.seat) {
+            if !work.writes.is_empty() {
+                self.write(work.writes).await;
+            }
+            if !work.loads.is_empty() {
+                self.load(work.loads).await;
+            }
+        }
+        self.is_done = true;
+    }
+
+    async fn write(&mut self, batch: Vec<WriteRequest>) {
+        let mut batches = vec![batch];
+        while let Some(mut batch) = batches.pop() {
+            match self.try_write(&batch).await {
+                // An answer is sent only now that the transaction is committed.
+                Ok(verdicts) => {
+                    for (request, verdict) in batch.into_iter().zip(verdicts) {
+                        // Who does not wait any more need not know.
+                        let _ = request.reply.send(verdict);
+                    }
+                }
+                Err(failure) if failure.is_too_big() && batch.len() > 1 => {
+                    let second_half = batch.split_off(batch.len() / 2);
+                    batches.extend([second_half, batch]);
+                }
+                Err(failure) => {
+                    for request in batch {
+                        let _ = request.reply.send(refusal(&request.write, &failure));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn load(&mut self, batch: Vec<LoadRequest>) {
+        let mut batches = vec![batch];
+        while let Some(mut batch) = batches.pop() {
+            match self.try_load(&batch).await {
+                Ok(found) => reading::answer(batch, &found, &self.queue.clock),
+                Err(failure) if failure.is_too_big() && batch.len() > 1 => {
+                    let second_half = batch.split_off(batch.len() / 2);
+                    batches.extend([second_half, batch]);
+                }
+                Err(failure) => {
+                    for request in batch {
+                        let _ = request.reply.send(Err(failure.error()));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn try_write(&mut self, batch: &[WriteRequest]) -> Result<Vec<Result<Verdict, Error>>, Failure> {
+        let batch: Vec<_> = batch.iter().map(|request| &request.write).collect();
+        let queue = Arc::clone(&self.queue);
+        let connection = self.seat.begin(&queue).await?;
+        let result =
+            self.writer.run(connection, (&queue.statements, &queue.table), &queue.clock, &batch).await;
+        self.seat.end(result.is_ok(), &queue);
+        result
+    }
+
+    async fn try_load(
+        &mut self,
+        batch: &[LoadRequest],
+    ) -> Result<std::collections::HashMap<crate::value::RecordId, bytes::Bytes>, Failure> {
+        let queue = Arc::clone(&self.queue);
+        let connection = self.seat.begin(&queue).await?;
+        let result = reading::run(connection, &queue.statements, batch).await;
+        self.seat.end(result.is_ok(), &queue);
+        result
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let mut seat = std::mem::take(&mut self.seat);
+            let is_clean = !seat.is_dirty;
+            seat.end(is_clean, &self.queue);
+            self.queue.stop(self.role, seat);
+        }
+    }
+}
+
+impl Seat {
+    /// The connection, for one batch: opened, and outside of any transaction.
+    async fn begin(&mut self, queue: &Queue) -> Result<&mut SqliteConnection, Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None if queue.connector.is_in_memory => {
+                return Err(Error::unavailable("the connection that was the database in memory is gone"));
+            }
+            None => queue.connector.connect().await?,
+        };
+        let was_dirty = std::mem::replace(&mut self.is_dirty, true);
+        let connection = self.connection.insert(connection);
+        if was_dirty {
+            match sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await {
+                Err(error) if !failure::is_no_transaction(&error) => return Err(Error::unavailable(error)),
+                _ => {}
+            }
+        }
+        Ok(connection)
+    }
+
+    /// After a batch. What a failed one left behind goes with its connection; only a database in
+    /// memory keeps it, and rolls back before the next batch.
+    fn end(&mut self, is_ok: bool, queue: &Queue) {
+        if is_ok {
+            self.is_dirty = false;
+        } else if !queue.connector.is_in_memory {
+            *self = Self::default();
+        }
+    }
+}
+
+/// What one of a failed batch is told.
+fn refusal(write: &Write, failure: &Failure) -> Result<Verdict, Error> {
+    let error = failure.error();
+    match write {
+        Write::Commit(..) if error.kind() == ErrorKind::Unknown => {
+            Ok(Verdict::Committed(Answer::Unknown(error)))
+        }
+        _ => Err(error),
+    }
+}

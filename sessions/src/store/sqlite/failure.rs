@@ -1,0 +1,71 @@
+//! What an error of SQLite says about the transaction it ended.
+
+use crate::error::Error;
+
+// The primary result codes that matter here: <https://www.sqlite.org/rescode.html>.
+const ERROR: i32 = 1;
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const READONLY: i32 = 8;
+const FULL: i32 = 13;
+const TOOBIG: i32 = 18;
+const CONSTRAINT: i32 = 19;
+const MISMATCH: i32 = 20;
+
+/// Why a batch failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    error: Error,
+    too_big: bool,
+}
+
+impl Failure {
+    /// Of something sent before `COMMIT`: nothing was written.
+    pub(super) fn before_commit(error: sqlx::Error) -> Self {
+        let too_big = primary_code(&error) == Some(TOOBIG);
+        Self { error: Error::unavailable(error), too_big }
+    }
+
+    /// Of a text that ends with `COMMIT`. Whether anything was written is known only where SQLite
+    /// says that it refused: after an I/O error the commit may be in the log all the same.
+    pub(super) fn at_commit(error: sqlx::Error) -> Self {
+        match primary_code(&error) {
+            Some(BUSY | LOCKED | READONLY | FULL | TOOBIG | CONSTRAINT | MISMATCH) => {
+                Self::before_commit(error)
+            }
+            _ => Self { error: Error::unknown(error), too_big: false },
+        }
+    }
+
+    /// Whether a smaller batch may succeed: SQLite limits one value to a billion bytes.
+    pub(super) const fn is_too_big(&self) -> bool {
+        self.too_big
+    }
+
+    /// The error for one of those who wait.
+    pub(super) fn error(&self) -> Error {
+        self.error.duplicate()
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, too_big: false }
+    }
+}
+
+/// Whether another connection was in the way.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(BUSY | LOCKED))
+}
+
+/// Whether this is what `ROLLBACK` says outside of a transaction.
+pub(super) fn is_no_transaction(error: &sqlx::Error) -> bool {
+    primary_code(error) == Some(ERROR)
+}
+
+/// The result code without its extension, which is in the upper bits.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let extended: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(extended & 0xff)
+}

@@ -1,0 +1,276 @@
+//! Collects requests while the database is busy, and runs what has come together as one batch.
+//!
+//! There is no waiting for company: an idle store answers a single request at once. Two connections
+//! do the work. The main one writes, and loads while there is nothing to write, which keeps its
+//! page cache warm; loads that arrive during a write go to the second one.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use sqlx::SqliteConnection;
+use tokio::{runtime::Handle, sync::oneshot};
+
+use super::{
+    connect::Connector,
+    drain::Drain,
+    request::{Found, LoadRequest, Verdict, Write, WriteRequest},
+    statements::{BATCH, Statements},
+    table::TableName,
+};
+use crate::{clock::AnyClock, error::Error, value::RecordId};
+
+type Waiting<T> = oneshot::Receiver<Result<T, Error>>;
+
+/// What all clones of a store share.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) connector: Connector,
+    pub(super) table: TableName,
+    pub(super) statements: Statements,
+    pub(super) clock: AnyClock,
+    /// How many batches of writes were run.
+    pub(super) written_batches: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    loads: VecDeque<LoadRequest>,
+    writes: VecDeque<WriteRequest>,
+    main: Lane,
+    second: Lane,
+    /// Whether the main connection is writing at this moment.
+    is_writing: bool,
+}
+
+/// One of the two connections.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Whether a task runs that has the connection and looks for work.
+    is_running: bool,
+    seat: Seat,
+}
+
+/// Where a connection is while nobody uses it.
+#[derive(Debug, Default)]
+pub(super) struct Seat {
+    pub(super) connection: Option<SqliteConnection>,
+    /// Whether a batch on it did not end well, so that a transaction may be open.
+    pub(super) is_dirty: bool,
+}
+
+/// Which of the two connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Main,
+    Second,
+}
+
+/// What to do next. Both only where there is one connection for both.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) writes: Vec<WriteRequest>,
+    pub(super) loads: Vec<LoadRequest>,
+}
+
+impl Queue {
+    pub(super) fn new(
+        connector: Connector,
+        connection: SqliteConnection,
+        table: TableName,
+        clock: AnyClock,
+    ) -> Self {
+        let seat = Seat { connection: Some(connection), is_dirty: false };
+        let state = State { main: Lane { is_running: false, seat }, ..State::default() };
+        Self {
+            connector,
+            statements: Statements::new(&table),
+            table,
+            clock,
+            written_batches: AtomicU64::new(0),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Reads a record.
+    pub(super) async fn load(self: &Arc<Self>, id: RecordId) -> Result<Option<Found>, Error> {
+        let answer = self.request_load(id)?;
+        answer.await.unwrap_or_else(|_| Err(Error::unavailable("the task that reads sessions was stopped")))
+    }
+
+    /// Writes. Dropping the future does not undo it: it happens or not, wholly.
+    pub(super) async fn write(self: &Arc<Self>, write: Write) -> Result<Verdict, Error> {
+        let answer = self.request_write(write)?;
+        // Who was never begun is told so: see `stop`.
+        answer.await.unwrap_or_else(|_| Err(Error::unknown("the task that writes sessions was stopped")))
+    }
+
+    /// Takes the next work for a connection. Without any, takes the connection back.
+    pub(super) fn next(self: &Arc<Self>, role: Role, seat: &mut Seat) -> Option<Work> {
+        let mut state = self.lock();
+        let writes = match role {
+            Role::Main => take_writes(&mut state.writes),
+            Role::Second => Vec::new(),
+        };
+        if role == Role::Main {
+            state.is_writing = !writes.is_empty();
+        }
+        let loads = if writes.is_empty() || self.connector.is_in_memory {
+            take(&mut state.loads, BATCH)
+        } else {
+            Vec::new()
+        };
+        if writes.is_empty() && loads.is_empty() {
+            let lane = state.lane(role);
+            lane.is_running = false;
+            lane.seat = std::mem::take(seat);
+            return None;
+        }
+        if !writes.is_empty() {
+            self.written_batches.fetch_add(1, Ordering::Relaxed);
+            let is_second_needed =
+                !self.connector.is_in_memory && !state.loads.is_empty() && !state.second.is_running;
+            if let (true, Ok(runtime)) = (is_second_needed, Handle::try_current()) {
+                self.start(&runtime, state, Role::Second);
+            }
+        }
+        Some(Work { writes, loads })
+    }
+
+    /// Takes the connection of a task back that ended before its work did, and tells those who
+    /// still wait and whom nobody else serves.
+    pub(super) fn stop(&self, role: Role, seat: Seat) {
+        let mut state = self.lock();
+        let lane = state.lane(role);
+        lane.is_running = false;
+        lane.seat = seat;
+        let writes = if role == Role::Main { std::mem::take(&mut state.writes) } else { VecDeque::new() };
+        if role == Role::Main {
+            state.is_writing = false;
+        }
+        let is_served = state.main.is_running || state.second.is_running;
+        let loads = if is_served { VecDeque::new() } else { std::mem::take(&mut state.loads) };
+        drop(state);
+        let error = || Error::unavailable("the task that serves sessions was stopped");
+        // Who does not wait any more need not know.
+        for request in writes {
+            let _ = request.reply.send(Err(error()));
+        }
+        for request in loads {
+            let _ = request.reply.send(Err(error()));
+        }
+    }
+
+    fn request_load(self: &Arc<Self>, id: RecordId) -> Result<Waiting<Option<Found>>, Error> {
+        let runtime = runtime()?;
+        let (reply, answer) = oneshot::channel();
+        let mut state = self.lock();
+        state.loads.push_back(LoadRequest { id, reply });
+        if !state.main.is_running {
+            self.start(&runtime, state, Role::Main);
+        } else if state.is_writing && !state.second.is_running && !self.connector.is_in_memory {
+            self.start(&runtime, state, Role::Second);
+        }
+        Ok(answer)
+    }
+
+    fn request_write(self: &Arc<Self>, write: Write) -> Result<Waiting<Verdict>, Error> {
+        let runtime = runtime()?;
+        let (reply, answer) = oneshot::channel();
+        let mut state = self.lock();
+        state.writes.push_back(WriteRequest { write, reply });
+        if !state.main.is_running {
+            self.start(&runtime, state, Role::Main);
+        }
+        Ok(answer)
+    }
+
+    fn start(self: &Arc<Self>, runtime: &Handle, mut state: MutexGuard<'_, State>, role: Role) {
+        let lane = state.lane(role);
+        lane.is_running = true;
+        let seat = std::mem::take(&mut lane.seat);
+        // Before the task is spawned: a runtime that shuts down drops it at once, and it locks then.
+        drop(state);
+        let drain = Drain::new(Arc::clone(self), role, seat);
+        runtime.spawn(drain.run());
+    }
+
+    /// A panic elsewhere leaves the state whole: nothing above can fail half-way.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    const fn lane(&mut self, role: Role) -> &mut Lane {
+        match role {
+            Role::Main => &mut self.main,
+            Role::Second => &mut self.second,
+        }
+    }
+}
+
+/// Takes writes in the order of their arrival; a purge, which is about many records, stands alone.
+fn take_writes(writes: &mut VecDeque<WriteRequest>) -> Vec<WriteRequest> {
+    let is_purge = |request: &WriteRequest| request.write.id().is_none();
+    let count = match writes.iter().take(BATCH).position(is_purge) {
+        Some(0) => 1,
+        Some(before) => before,
+        None => BATCH,
+    };
+    take(writes, count)
+}
+
+fn take<T>(queue: &mut VecDeque<T>, count: usize) -> Vec<T> {
+    let count = count.min(queue.len());
+    queue.drain(..count).collect()
+}
+
+fn runtime() -> Result<Handle, Error> {
+    Handle::try_current().map_err(|_| Error::unavailable("`SqliteStore` works in a tokio runtime only"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Timeouts;
+
+    fn request(write: Write) -> WriteRequest {
+        WriteRequest { write, reply: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn a_purge_stands_alone_and_the_order_is_kept() {
+        let id = |byte| RecordId::from_bytes([byte; 16]);
+        let mut queue: VecDeque<_> = [
+            Write::Destroy(id(1)),
+            Write::Destroy(id(2)),
+            Write::Purge(Timeouts::default(), 1),
+            Write::Purge(Timeouts::default(), 1),
+            Write::Destroy(id(3)),
+        ]
+        .into_iter()
+        .map(request)
+        .collect();
+        let mut batches = Vec::new();
+        while !queue.is_empty() {
+            batches
+                .push(take_writes(&mut queue).iter().map(|request| request.write.id()).collect::<Vec<_>>());
+        }
+        assert_eq!(batches, [vec![Some(id(1)), Some(id(2))], vec![None], vec![None], vec![Some(id(3))]]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded() {
+        let mut queue: VecDeque<_> =
+            (0..BATCH + 1).map(|_| request(Write::Destroy(RecordId::from_bytes([0; 16])))).collect();
+        assert_eq!(take_writes(&mut queue).len(), BATCH);
+        assert_eq!(take_writes(&mut queue).len(), 1);
+        assert!(take_writes(&mut queue).is_empty());
+    }
+}

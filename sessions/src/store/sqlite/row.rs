@@ -1,0 +1,145 @@
+//! A record as the store's queries return it: text that says where it ends.
+
+use bytes::Bytes;
+
+use super::document;
+use crate::{
+    store::{CommitId, Record},
+    value::{FieldName, RecordId, SecretHash, Timestamp},
+};
+
+/// A row, taken apart: `id rowid hash epoch created touched commits length data`.
+///
+/// Several of them follow each other in one text. Nothing but `data` can hold a space, and
+/// `length` counts the bytes of `data`.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    /// The record's id.
+    pub(super) id: RecordId,
+    /// Its row.
+    pub(super) rowid: i64,
+    hash: &'a [u8],
+    epoch: i64,
+    created: i64,
+    touched: i64,
+    commits: &'a [u8],
+    data: &'a [u8],
+}
+
+impl<'a> Row<'a> {
+    /// Takes the first row off `text`. `None` if that is not one.
+    pub(super) fn take(text: &mut &'a [u8]) -> Option<Self> {
+        let id = RecordId::parse(str::from_utf8(word(text)?).ok()?)?;
+        let rowid = integer(word(text)?)?;
+        let hash = word(text)?;
+        let (epoch, created, touched) = (integer(word(text)?)?, integer(word(text)?)?, integer(word(text)?)?);
+        let commits = word(text)?;
+        let length = usize::try_from(integer(word(text)?)?).ok()?;
+        let data;
+        (data, *text) = text.split_at_checked(length)?;
+        Some(Self { id, rowid, hash, epoch, created, touched, commits, data })
+    }
+
+    /// The record, with the names of its fields taken from `names` where they are there.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the row: someone else wrote it.
+    pub(super) fn record(&self, names: &[FieldName]) -> Result<Record, String> {
+        let hash = SecretHash::from_bytes(unhex(self.hash).ok_or("its `hash` is not one of 32 bytes")?);
+        let (commits, rest) = self.commits.as_chunks::<16>();
+        let commits: Option<Vec<_>> = commits.iter().map(|id| unhex(id).map(CommitId::from_bytes)).collect();
+        let commits =
+            commits.filter(|_| rest.is_empty()).ok_or("its `commits` are not ids of 8 bytes each")?;
+        // A copy, so that a value which lives for long keeps no other session's text alive.
+        let data = Bytes::copy_from_slice(self.data);
+        let fields = document::read(&data, names)
+            .map_err(|error| format!("its `data` is not one JSON object with a member per field: {error}"))?;
+        Ok(Record {
+            hash,
+            epoch: self.epoch.cast_unsigned(),
+            created: Timestamp::from_millis(self.created),
+            touched: Timestamp::from_millis(self.touched),
+            commits,
+            fields,
+        })
+    }
+}
+
+fn word<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = text.iter().position(|byte| *byte == b' ')?;
+    let word = &text[..end];
+    *text = &text[end + 1..];
+    Some(word)
+}
+
+fn integer(word: &[u8]) -> Option<i64> {
+    str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// Reads hexadecimal as SQLite's `hex` writes it.
+fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let digit = |character: u8| match character {
+        b'0'..=b'9' => Some(character - b'0'),
+        b'A'..=b'F' => Some(character - b'A' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: RecordId = RecordId::from_bytes([7; 16]);
+
+    fn text(commits: &str, data: &str) -> String {
+        format!("{ID} 42 {} 3 -10 20 {commits} {} {data}", "AB".repeat(32), data.len())
+    }
+
+    #[test]
+    fn rows_that_follow_each_other_are_told_apart() {
+        let both = text("", "{\"a\": \"x 1 2 {}\"}") + &text("0102030405060708", "{\"é\":1}");
+        let mut rest = both.as_bytes();
+        let first = Row::take(&mut rest).unwrap();
+        let second = Row::take(&mut rest).unwrap();
+        assert!(rest.is_empty());
+        assert_eq!((first.id, first.rowid), (ID, 42));
+        let record = first.record(&[]).unwrap();
+        assert_eq!(record.fields.get("a").unwrap().as_ref(), b"\"x 1 2 {}\"");
+        assert_eq!(record.hash, SecretHash::from_bytes([0xab; 32]));
+        assert_eq!((record.epoch, record.created.as_millis(), record.touched.as_millis()), (3, -10, 20));
+        let record = second.record(&[]).unwrap();
+        assert_eq!(record.commits, [CommitId::from_bytes([1, 2, 3, 4, 5, 6, 7, 8])]);
+        assert!(record.fields.contains("é"));
+    }
+
+    #[test]
+    fn a_cut_row_is_none() {
+        let whole = text("", "{}");
+        for end in 0..whole.len() {
+            assert!(Row::take(&mut &whole.as_bytes()[..end]).is_none(), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_someone_else_wrote_is_an_error_that_says_what_is_wrong() {
+        let bad_data = text("", "[]");
+        let error = Row::take(&mut bad_data.as_bytes()).unwrap().record(&[]).unwrap_err();
+        assert!(error.starts_with("its `data` is not one JSON object"), "{error}");
+        let bad_commits = text("0102", "{}");
+        let error = Row::take(&mut bad_commits.as_bytes()).unwrap().record(&[]).unwrap_err();
+        assert_eq!(error, "its `commits` are not ids of 8 bytes each");
+        let bad_hash = text("", "{}").replace("AB", "A");
+        let error = Row::take(&mut bad_hash.as_bytes()).unwrap().record(&[]).unwrap_err();
+        assert_eq!(error, "its `hash` is not one of 32 bytes");
+    }
+}

@@ -1,0 +1,121 @@
+//! What the public suite for stores cannot see of this one.
+
+mod batches;
+mod files;
+mod rows;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::SqliteStore;
+use crate::{
+    clock::Clock,
+    delta::{Add, Delta, Op},
+    store::{Answer, Commit, CommitId, NewRecord, Store},
+    value::{Fields, RecordId, SecretHash, Timeouts, Timestamp},
+};
+
+/// A folder of its own for one test, removed with everything in it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("sessions-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A clock that stands still, in seconds.
+#[derive(Clone, Default)]
+struct Seconds(Arc<AtomicI64>);
+
+impl Clock for Seconds {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst) * 1000)
+    }
+}
+
+/// Runs a test in a runtime of its own with two threads.
+fn run<T>(test: impl Future<Output = T>) -> T {
+    runtime().block_on(test)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Another program with the database open.
+async fn outsider(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5)).connect().await.unwrap()
+}
+
+async fn execute(connection: &mut SqliteConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.unwrap();
+}
+
+const fn id(byte: u8) -> RecordId {
+    RecordId::from_bytes([byte; 16])
+}
+
+fn json(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn fields(pairs: &[(&str, &str)]) -> Fields {
+    pairs.iter().map(|(name, value)| ((*name).into(), json(value))).collect()
+}
+
+fn new_record(pairs: &[(&str, &str)]) -> NewRecord {
+    NewRecord::new(SecretHash::from_bytes([9; 32]), Timeouts::default()).with_fields(fields(pairs))
+}
+
+fn commit(name: &str, op: Op) -> Commit {
+    let mut delta = Delta::new();
+    delta.push(name.into(), op, None).unwrap();
+    Commit::new(0, Timeouts::default()).with_delta(delta)
+}
+
+fn put(name: &str, value: &str) -> Commit {
+    commit(name, Op::Put(json(value)))
+}
+
+/// Adds one and asks for the result; `number` makes it happen once.
+fn increment(number: u64) -> Commit {
+    let add = Add { by: 1, start: 0, min: i64::MIN, max: i64::MAX };
+    commit("n", Op::Add(add)).with_id(CommitId::from_bytes(number.to_le_bytes())).returning(vec!["n".into()])
+}
+
+async fn value(store: &SqliteStore, id: RecordId, name: &str) -> Option<Bytes> {
+    store.load(id, &[name.into()]).await.unwrap().unwrap().fields.get(name).cloned()
+}
+
+fn batches(store: &SqliteStore) -> u64 {
+    store.queue.written_batches.load(Ordering::Relaxed)
+}
+
+#[track_caller]
+fn assert_applied(answer: &Answer) {
+    assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+}

@@ -1,0 +1,171 @@
+//! Rows as people read and write them, and their end.
+
+use super::*;
+use crate::{error::ErrorKind, store::SqliteStoreBuilder};
+
+#[test]
+fn the_queries_of_the_documentation_work() {
+    let folder = Folder::new();
+    let path = folder.file("s.db");
+    run(async {
+        let store = SqliteStore::open(&path).await.unwrap();
+        let pairs = [("page_count", "7"), ("cart.items", "[1,2]"), ("user_id", "42")];
+        store.create(id(1), new_record(&pairs)).await.unwrap();
+        let mut outsider = outsider(&path).await;
+        let (text, count): (String, i64) =
+            sqlx::query_as("SELECT id, data ->> 'page_count' FROM sessions WHERE data ->> 'user_id' = 42")
+                .fetch_one(&mut outsider)
+                .await
+                .unwrap();
+        assert_eq!((RecordId::parse(&text), count), (Some(id(1)), 7));
+        let (items, hash): (String, String) =
+            sqlx::query_as("SELECT data -> '$.\"cart.items\"', hex(hash) FROM sessions WHERE id = ?")
+                .bind(id(1).to_string())
+                .fetch_one(&mut outsider)
+                .await
+                .unwrap();
+        assert_eq!((items.as_str(), hash), ("[1,2]", "09".repeat(32)));
+        let year: String = sqlx::query_scalar("SELECT datetime(touched / 1000, 'unixepoch') FROM sessions")
+            .fetch_one(&mut outsider)
+            .await
+            .unwrap();
+        assert!(year.as_str() > "2024", "{year}");
+        execute(&mut outsider, "UPDATE sessions SET data = json_set(data, '$.page_count', 8)").await;
+        assert_eq!(value(&store, id(1), "page_count").await, Some(json("8")));
+        execute(&mut outsider, "DELETE FROM sessions WHERE data ->> 'user_id' = 42").await;
+        assert!(store.load(id(1), &[]).await.unwrap().is_none());
+        assert!(matches!(store.commit(id(1), put("a", "1")).await.unwrap(), Answer::Gone));
+    });
+}
+
+#[test]
+fn a_row_that_is_no_session_is_an_error_that_names_it_and_harms_no_other() {
+    let folder = Folder::new();
+    let path = folder.file("s.db");
+    run(async {
+        let store = SqliteStore::open(&path).await.unwrap();
+        store.create(id(2), new_record(&[("a", "1")])).await.unwrap();
+        for bad in [
+            "data = '[]'",
+            "data = ''",
+            "data = '{\"a\":1'",
+            "data = CAST(x'7b2261223a22ff227d' AS TEXT)",
+            "hash = x'00'",
+        ] {
+            store.create(id(1), new_record(&[("a", "1")])).await.unwrap();
+            let sql = format!("UPDATE sessions SET {bad} WHERE id = '{}'", id(1));
+            execute(&mut outsider(&path).await, &sql).await;
+            let (bad_load, good_load, bad_commit, good_commit) = tokio::join!(
+                store.load(id(1), &[]),
+                store.load(id(2), &[]),
+                store.commit(id(1), put("a", "2")),
+                store.commit(id(2), put("a", "2")),
+            );
+            for error in [bad_load.map(drop).unwrap_err(), bad_commit.map(drop).unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::Unavailable);
+                let reason = std::error::Error::source(&error).unwrap().to_string();
+                assert!(reason.contains("\"sessions\"") && reason.contains(&id(1).to_string()), "{reason}");
+            }
+            assert!(good_load.unwrap().is_some());
+            assert_applied(&good_commit.unwrap());
+            store.create(id(1), new_record(&[])).await.unwrap_err();
+            store.destroy(id(1)).await.unwrap();
+            assert!(store.load(id(1), &[]).await.unwrap().is_none());
+        }
+    });
+}
+
+#[test]
+fn fields_come_back_byte_by_byte() {
+    run(async {
+        let store = SqliteStore::in_memory().await.unwrap();
+        let pairs = [
+            ("", "1"),
+            ("\"", "\"\\u0000 \\\" '\""),
+            ("a.b", "1.50"),
+            ("n", "123456789012345678901234567890"),
+            ("o", "{ \"z\" : 1, \"a\":[ ] }"),
+            ("naïve\n", "\"😀\""),
+        ];
+        store.create(id(1), new_record(&pairs)).await.unwrap();
+        assert_applied(&store.commit(id(1), put("extra", "true")).await.unwrap());
+        let mut expected = fields(&pairs);
+        expected.insert("extra".into(), json("true"));
+        assert_eq!(store.load(id(1), &["n".into(), "a.b".into()]).await.unwrap().unwrap().fields, expected);
+    });
+}
+
+#[test]
+fn metadata_come_back() {
+    run(async {
+        let clock = Seconds::default();
+        let store = with_clock(&clock).await;
+        clock.0.store(100, Ordering::SeqCst);
+        store.create(id(1), new_record(&[])).await.unwrap();
+        clock.0.store(200, Ordering::SeqCst);
+        let rotation = increment(1).with_rotation(SecretHash::from_bytes([3; 32])).with_touch(true);
+        assert_applied(&store.commit(id(1), rotation.clone()).await.unwrap());
+        assert_applied(&store.commit(id(1), rotation).await.unwrap());
+        clock.0.store(300, Ordering::SeqCst);
+        let loaded = store.load(id(1), &[]).await.unwrap().unwrap();
+        assert_eq!((loaded.epoch, loaded.hash), (1, SecretHash::from_bytes([3; 32])));
+        let seconds = |time: Timestamp| time.as_millis() / 1000;
+        assert_eq!((seconds(loaded.created), seconds(loaded.touched), seconds(loaded.now)), (100, 200, 300));
+        assert_eq!(loaded.fields, fields(&[("n", "1")]), "the repetition applied once");
+    });
+}
+
+#[test]
+fn purge_deletes_the_dead_and_no_other() {
+    run(async {
+        let clock = Seconds::default();
+        let store = with_clock(&clock).await;
+        let timeouts = Timeouts::new(Duration::from_secs(2400), Duration::from_secs(10_000));
+        let times = [0, 1, 2499, 2500, 2501, 7000, 9999, 10_000, 10_001, 12_000];
+        for (byte, created) in times.into_iter().enumerate() {
+            clock.0.store(created, Ordering::SeqCst);
+            store.create(id(byte as u8), new_record(&[])).await.unwrap();
+        }
+        for now in [0, 2499, 2500, 2501, 9_499, 10_000, 12_499, 12_500, 40_000] {
+            clock.0.store(now, Ordering::SeqCst);
+            let alive = async || {
+                let mut alive = Vec::new();
+                for byte in 0..10 {
+                    if let Some(loaded) = store.load(id(byte), &[]).await.unwrap() {
+                        let is_alive = timeouts.is_alive(loaded.created, loaded.touched, loaded.now);
+                        alive.push((byte, is_alive));
+                    }
+                }
+                alive
+            };
+            let before = alive().await;
+            let dead = before.iter().filter(|(_, is_alive)| !is_alive).count();
+            assert_eq!(store.purge(timeouts, 1).await.unwrap(), dead.min(1), "at {now}");
+            assert_eq!(store.purge(timeouts, usize::MAX).await.unwrap(), dead.saturating_sub(1), "at {now}");
+            let expected: Vec<_> = before.into_iter().filter(|(_, is_alive)| *is_alive).collect();
+            assert_eq!(alive().await, expected, "at {now}");
+        }
+        store.create(id(100), new_record(&[])).await.unwrap();
+        let forever = Timeouts::new(Duration::MAX, Duration::MAX);
+        assert_eq!(store.purge(forever, 10).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn purge_uses_its_indexes() {
+    let folder = Folder::new();
+    let path = folder.file("s.db");
+    run(async {
+        let store = SqliteStore::open(&path).await.unwrap();
+        let explained = format!("EXPLAIN QUERY PLAN {}", store.queue.statements.purge().as_str());
+        let rows: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(AssertSqlSafe(explained)).fetch_all(&mut outsider(&path).await).await.unwrap();
+        let plan: Vec<_> = rows.into_iter().map(|row| row.3).collect();
+        assert!(plan.iter().any(|step| step.contains("sessions_touched")), "{plan:?}");
+        assert!(plan.iter().any(|step| step.contains("sessions_created")), "{plan:?}");
+    });
+}
+
+async fn with_clock(clock: &Seconds) -> SqliteStore {
+    SqliteStoreBuilder::in_memory().with_clock(clock.clone()).open().await.unwrap()
+}
