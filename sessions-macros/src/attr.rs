@@ -95,13 +95,6 @@ pub(crate) enum OnInvalid {
 
 impl OnInvalid {
     const ALL: [(&str, Self); 2] = [("reset", Self::Reset), ("reject", Self::Reject)];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Reset => "reset",
-            Self::Reject => "reject",
-        }
-    }
 }
 
 impl StructAttrs {
@@ -219,7 +212,7 @@ fn string(entry: &Entry, errors: &mut Errors) -> Option<Given<String>> {
         Value::Bare => errors.at(entry.span, format!("`{key}` needs a value; write `{usage}`")),
         Value::List => errors.at(entry.span, format!("`{key}` takes its value behind `=`; write `{usage}`")),
         Value::Broken(span) => {
-            errors.at(*span, format!("`{key}` needs a string behind `=`; write `{usage}`"))
+            errors.at(*span, format!("`{key}` needs a string behind `=`; write `{usage}`"));
         }
         Value::Assigned(expr) => match syn::parse2::<Path>(expr.clone()) {
             Ok(path) => {

@@ -67,14 +67,14 @@ fn named_fields(input: &DeriveInput, errors: &mut Errors) -> Option<NamedFields>
             Fields::Unnamed(fields) => errors
                 .over(fields, format!("a tuple struct has no names to store its fields under; {instead}")),
             Fields::Unit => {
-                errors.over(data.semi_token, format!("a unit struct has no fields to store; {instead}"))
+                errors.over(data.semi_token, format!("a unit struct has no fields to store; {instead}"));
             }
         },
         Data::Enum(data) => {
-            errors.over(data.enum_token, format!("an enum has no fields to store; {instead}"))
+            errors.over(data.enum_token, format!("an enum has no fields to store; {instead}"));
         }
         Data::Union(data) => {
-            errors.over(data.union_token, format!("a union has no fields to store; {instead}"))
+            errors.over(data.union_token, format!("a union has no fields to store; {instead}"));
         }
     }
     None

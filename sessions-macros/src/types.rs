@@ -74,6 +74,17 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Whether the tokens show that it is `Clone`.
+    pub(crate) fn is_clone(&self) -> bool {
+        match self {
+            Self::Integer | Self::WideInteger | Self::Scalar | Self::String => true,
+            Self::Vec(item) => Self::of(item).is_clone(),
+            _ => false,
+        }
+    }
+}
+
 /// A type as a person writes it.
 pub(crate) fn text(ty: &Type) -> String {
     let mut text = ty.to_token_stream().to_string();

@@ -1,5 +1,11 @@
 //! Extraction in axum handlers: all that knows axum.
 
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
@@ -14,13 +20,73 @@ pub use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 #[doc(hidden)]
 pub use http::request::Parts as RequestParts;
 
-/// The session of a request, for a view with this table; `None` in the second place means that the
-/// request carries no live token.
+/// The session of a request, for a view with this table, in the handle that `wrap` puts around it.
+///
+/// The futures have names and are boxed inside: the compiler would otherwise have to prove for each
+/// handle, through everything that they wait for, that they are `Send`.
 #[doc(hidden)]
-pub async fn extract(parts: &mut Parts, table: &'static Table) -> Result<(Handle, bool), SessionRejection> {
+pub fn extract<'a, H>(parts: &'a mut Parts, table: &'static Table, wrap: fn(Handle) -> H) -> Extract<'a, H> {
+    Extract { opening: Box::pin(open(parts, table)), wrap }
+}
+
+/// The same; `None` if the request carries no live token.
+#[doc(hidden)]
+pub fn extract_live<'a, H>(
+    parts: &'a mut Parts,
+    table: &'static Table,
+    wrap: fn(Handle) -> H,
+) -> ExtractLive<'a, H> {
+    ExtractLive { opening: Box::pin(open(parts, table)), wrap }
+}
+
+type Opening<'a> = Pin<Box<dyn Future<Output = Result<(Handle, bool), SessionRejection>> + Send + 'a>>;
+
+async fn open(parts: &mut Parts, table: &'static Table) -> Result<(Handle, bool), SessionRejection> {
     let session = parts.extensions.get::<RequestSession>().ok_or(SessionRejection::missing_layer())?;
     let (slot, headers) = (session.slot.clone(), &parts.headers);
     Handle::open(slot, table, || session.presented(headers)).await.map_err(SessionRejection::failed)
+}
+
+#[doc(hidden)]
+pub struct Extract<'a, H> {
+    opening: Opening<'a>,
+    wrap: fn(Handle) -> H,
+}
+
+impl<H> Future for Extract<'_, H> {
+    type Output = Result<H, SessionRejection>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let opened = ready!(self.opening.as_mut().poll(cx));
+        Poll::Ready(opened.map(|(handle, _)| (self.wrap)(handle)))
+    }
+}
+
+#[doc(hidden)]
+pub struct ExtractLive<'a, H> {
+    opening: Opening<'a>,
+    wrap: fn(Handle) -> H,
+}
+
+impl<H> Future for ExtractLive<'_, H> {
+    type Output = Result<Option<H>, SessionRejection>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let opened = ready!(self.opening.as_mut().poll(cx));
+        Poll::Ready(opened.map(|(handle, is_live)| is_live.then(|| (self.wrap)(handle))))
+    }
+}
+
+impl<H> fmt::Debug for Extract<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Extract")
+    }
+}
+
+impl<H> fmt::Debug for ExtractLive<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExtractLive")
+    }
 }
 
 impl IntoResponse for SessionRejection {

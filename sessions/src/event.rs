@@ -79,7 +79,11 @@ fn trace(event: &Event<'_>) {
             tracing::warn!(?record, %field, %error, "stored session field does not decode, using its default");
         }
         Event::UnsavedChanges { record, fields } => {
-            tracing::error!(?record, ?fields, "session changes dropped after the response head left; call save().await");
+            tracing::error!(
+                ?record,
+                ?fields,
+                "session changes dropped after the response head left; call save().await"
+            );
         }
         Event::TwoLiveTokens { records } => {
             tracing::warn!(?records, "two live session tokens in one request, using neither");

@@ -1,8 +1,62 @@
-//! Typed sessions for Rust web servers.
+//! Typed sessions for Rust web servers: a session is a struct, not a bag of string keys.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use sessions::{Session, SessionLayer, TypedSession, store::MemoryStore};
+//!
+//! #[derive(Session)]
+//! struct MySession {
+//!     #[session(merge = "add")] // two tabs at once count twice
+//!     page_count: u32,
+//!     #[flash] // shown once
+//!     message: Option<String>,
+//! }
+//!
+//! async fn index(mut session: TypedSession<MySession>) -> String {
+//!     session.add_page_count(1);
+//!     match session.take_message() {
+//!         Some(text) => format!("{text} (visit {})", session.page_count()),
+//!         None => format!("visit {}", session.page_count()),
+//!     }
+//! }
+//!
+//! let app: Router = Router::new().route("/", get(index)).layer(SessionLayer::new(MemoryStore::new()));
+//! # let _ = app;
+//! ```
+//!
+//! [`Session`](macro@Session) lists the attributes and the accessors they give. A handler takes a
+//! [`TypedSession`], reads and writes its fields without `.await` and without `?`, and when it is done the
+//! layer commits what changed, field by field, before the response head leaves.
+//!
+//! # What happens when requests overlap
+//!
+//! Two requests of one user that change different fields both survive. If they change the same field, its
+//! `merge` decides: the `last` write stays unless the field says `add`, `max`, `min` or `first`. A session
+//! that one request destroys stays destroyed: what another writes afterwards is refused, and its user gets
+//! 409 Conflict in place of an answer that is not true.
+//!
+//! # What happens when something fails
+//!
+//! A store that fails is 503, never an anonymous session in place of the real one. A handler that answers
+//! with a server error changes nothing ([`OnServerError`]), but a logout and an explicit rotation happen all
+//! the same. What must be stored before something else is done comes after
+//! [`save().await?`](Handle::save). Everything a response cannot say is an [`Event`].
+//!
+//! # Features
+//!
+//! | feature | |
+//! |---|---|
+//! | `axum` (default) | the extractors |
+//! | `tracing` (default) | events go to `tracing` |
+//! | `sqlite` | `store::SqliteStore` |
+//! | `test-util` | `testing`: manual clock, faults, recording, a browser-like client, `conformance!` |
 // The derive names this crate `::sessions`, in the examples of these docs too.
 #[allow(unused_extern_crates)]
 extern crate self as sessions;
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 #[cfg(feature = "axum")]
 mod axum;
 mod clock;
@@ -12,13 +66,12 @@ mod event;
 mod handle;
 mod layer;
 mod macros;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 mod random;
 mod rejection;
 mod slot;
 pub mod store;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod value;
 mod view;
 

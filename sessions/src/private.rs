@@ -3,28 +3,121 @@
 use std::{any::Any, marker::PhantomData};
 
 #[cfg(feature = "axum")]
-pub use crate::axum::{FromRequestParts, OptionalFromRequestParts, RequestParts, extract};
-pub use crate::handle::table::{
-    Codec, Counter, Field, FieldValue, Integer, Merge, OnInvalid, Shape, Table, Value,
-};
+pub use crate::axum::{FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live};
+use crate::handle::table::{Codec, FieldDefault, FieldValue, Held, Integer, Merge, OnInvalid, Shape};
+pub use crate::handle::table::{Field, Table, Value};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
 type JsonWriter<'a> = serde_json::Serializer<&'a mut Vec<u8>>;
+type Decode = fn(&[u8]) -> Result<Value, serde_json::Error>;
+type Encode = fn(&(dyn Any + Send + Sync), &mut Vec<u8>) -> Result<(), serde_json::Error>;
 
+/// A field of type `T`, as JSON.
 #[must_use]
-pub fn default<T: Default + Any + Send + Sync>() -> Value {
-    Box::new(T::default())
+pub const fn plain<T: FieldValue + FieldDefault>(name: &'static str) -> Field {
+    stored::<T>(name).or_default::<T>()
 }
 
+/// A field of type `Option<T>`, or of type `T` with a default that follows.
 #[must_use]
-pub fn boxed<T: Any + Send + Sync>(value: T) -> Value {
+pub const fn stored<T: FieldValue>(name: &'static str) -> Field {
+    field::<T>(name, Shape::Stored, Codec { decode: decode::<T>, encode: encode::<T> })
+}
+
+/// The same, written and read by functions made for serde's `with`.
+#[must_use]
+pub const fn stored_with<T: Held>(name: &'static str, decode: Decode, encode: Encode) -> Field {
+    field::<T>(name, Shape::Stored, Codec { decode, encode })
+}
+
+/// A field that is never stored.
+#[must_use]
+pub const fn skipped<T: Held>() -> Field {
+    let decode: Decode = |_| Err(serde::de::Error::custom("never stored"));
+    field::<T>("", Shape::Skipped, Codec { decode, encode: |_, _| Ok(()) })
+}
+
+const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field {
+    Field {
+        name,
+        aliases: &[],
+        shape,
+        merge: Merge::Last,
+        on_invalid: OnInvalid::Reset,
+        codec,
+        default: None,
+        counter: None,
+        boxed: boxed::<T>,
+    }
+}
+
+/// What an attribute changes.
+impl Field {
+    /// Older names that are read too.
+    #[must_use]
+    pub const fn aliases(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// Delivered once.
+    #[must_use]
+    pub const fn flash(self) -> Self {
+        Self { shape: Shape::Flash, ..self }
+    }
+
+    /// A default for when there is no value.
+    #[must_use]
+    pub const fn or(self, default: fn() -> Value) -> Self {
+        Self { default: Some(default), ..self }
+    }
+
+    /// The type's default for when there is no value.
+    #[must_use]
+    pub const fn or_default<T: FieldDefault + Held>(self) -> Self {
+        self.or(|| Box::new(T::default()))
+    }
+
+    /// A stored value that does not decode refuses the request.
+    #[must_use]
+    pub const fn reject(self) -> Self {
+        Self { on_invalid: OnInvalid::Reject, ..self }
+    }
+
+    /// Differences add up.
+    #[must_use]
+    pub const fn merge_add<T: Integer>(self) -> Self {
+        Self { merge: Merge::Add, counter: Some(T::COUNTER), ..self }
+    }
+
+    /// The largest stays.
+    #[must_use]
+    pub const fn merge_max<T: Integer>(self) -> Self {
+        Self { merge: Merge::Max, counter: Some(T::COUNTER), ..self }
+    }
+
+    /// The smallest stays.
+    #[must_use]
+    pub const fn merge_min<T: Integer>(self) -> Self {
+        Self { merge: Merge::Min, counter: Some(T::COUNTER), ..self }
+    }
+
+    /// The first write stays.
+    #[must_use]
+    pub const fn merge_first(self) -> Self {
+        Self { merge: Merge::First, ..self }
+    }
+}
+
+/// The value of a default that is an expression.
+#[must_use]
+pub fn value<T: Held>(value: T) -> Value {
     Box::new(value)
 }
 
 /// # Errors
 ///
 /// Whatever `read` finds wrong, or something after the value.
-pub fn decode_with<T: Any + Send + Sync>(
+pub fn decode_with<T: Held>(
     json: &[u8],
     read: fn(&mut JsonReader<'_>) -> Result<T, serde_json::Error>,
 ) -> Result<Value, serde_json::Error> {
@@ -37,7 +130,7 @@ pub fn decode_with<T: Any + Send + Sync>(
 /// # Errors
 ///
 /// Whatever `write` cannot write.
-pub fn encode_with<T: Any + Send + Sync>(
+pub fn encode_with<T: Held>(
     value: &(dyn Any + Send + Sync),
     json: &mut Vec<u8>,
     write: fn(&T, &mut JsonWriter<'_>) -> Result<(), serde_json::Error>,
@@ -47,6 +140,47 @@ pub fn encode_with<T: Any + Send + Sync>(
         None => Err(serde::ser::Error::custom("a value of another type")),
     }
 }
+
+fn decode<T: FieldValue>(json: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice::<T>(json).map(|value| Box::new(value) as Value)
+}
+
+fn encode<T: FieldValue>(
+    value: &(dyn Any + Send + Sync),
+    json: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    match value.downcast_ref::<T>() {
+        Some(value) => serde_json::to_writer(json, value),
+        None => Err(serde::ser::Error::custom("a value of another type")),
+    }
+}
+
+fn boxed<T: Held>(value: &mut dyn Any) -> Option<Value> {
+    let value = value.downcast_mut::<Option<T>>()?.take()?;
+    Some(Box::new(value))
+}
+
+/// The commonest types of fields. In a debug build a crate uses the functions that its dependencies
+/// were compiled with, so that reading and writing these is compiled here, once.
+pub static COMMON: &[Field] = &[
+    plain::<bool>(""),
+    plain::<u8>(""),
+    plain::<u16>(""),
+    plain::<u32>(""),
+    plain::<u64>(""),
+    plain::<usize>(""),
+    plain::<i8>(""),
+    plain::<i16>(""),
+    plain::<i32>(""),
+    plain::<i64>(""),
+    plain::<isize>(""),
+    plain::<f32>(""),
+    plain::<f64>(""),
+    plain::<String>(""),
+    plain::<Vec<u32>>(""),
+    plain::<Vec<u64>>(""),
+    plain::<Vec<String>>(""),
+];
 
 /// Tells an `Option` behind a type alias from any other type: the inherent constant wins over the
 /// trait's where there is one.

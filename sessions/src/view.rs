@@ -14,10 +14,6 @@ pub trait SessionView: Sized + Send + Sync + 'static {
     /// What the view knows of its fields.
     #[doc(hidden)]
     fn __table() -> &'static crate::__private::Table;
-
-    /// Reads every field once, so that a struct that is only a description has no dead code.
-    #[doc(hidden)]
-    fn __describe(&self);
 }
 
 /// The handle of a view: what a handler takes.

@@ -45,7 +45,7 @@ pub(super) fn reserved(view: &mut View, errors: &mut Errors) {
                 }
             }
             Origin::Written { literal, .. } => {
-                errors.at(literal, format!("{message}; write `accessor = \"{}\"`", free.unraw()))
+                errors.at(literal, format!("{message}; write `accessor = \"{}\"`", free.unraw()));
             }
         }
         field.accessor.ident = free;
@@ -77,7 +77,7 @@ pub(super) fn accessors(view: &mut View, errors: &mut Errors) {
             };
             match field.accessor.origin {
                 Origin::Member(span) => {
-                    errors.at(span, format!("{why}; write `#[session(accessor = \"{free}\")]`"))
+                    errors.at(span, format!("{why}; write `#[session(accessor = \"{free}\")]`"));
                 }
                 Origin::Written { literal, .. } => {
                     errors.at(literal, format!("{why}; write `accessor = \"{free}\"`"));

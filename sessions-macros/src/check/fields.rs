@@ -16,6 +16,7 @@ pub(super) fn check(field: &mut Field, errors: &mut Errors) {
     skip_has_nothing_to_store(field, errors);
     option_has_a_default(field, errors);
     copy_needs_a_copy_type(field, errors);
+    merge_counts_what_serde_writes(field, errors);
     merge_counts_in_64_bits(field, errors);
     merge_add_needs_a_number(field, errors);
     no_references(field, errors);
@@ -97,6 +98,23 @@ fn copy_needs_a_copy_type(field: &mut Field, errors: &mut Errors) {
         errors.at(
             copy.key,
             format!("`copy` does not fit `{}`, which is not `Copy`; remove it", types::text(&field.ty.ty)),
+        );
+    }
+}
+
+/// The stores add and compare the integers that serde writes; what a module writes instead they cannot know.
+fn merge_counts_what_serde_writes(field: &mut Field, errors: &mut Errors) {
+    if field.with.is_none() {
+        return;
+    }
+    let counts = |merge: &mut Given<Merge>| matches!(merge.value, Merge::Add | Merge::Max | Merge::Min);
+    if let Some(merge) = field.merge.take_if(counts) {
+        let name = merge.value.name();
+        errors.at(
+            merge.literal,
+            format!(
+                "`merge = \"{name}\"` does not fit `with`, since stores count in JSON integers; remove `with`, or write `last` or `first`"
+            ),
         );
     }
 }

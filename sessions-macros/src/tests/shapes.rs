@@ -20,7 +20,7 @@ fn only_structs_with_named_fields() {
     ] {
         fails(source, &[(message, place)]);
         let (_, rest) = split(&format!("#[session(crate = \"a::b\", handle = \"H\")] pub {source}"));
-        assert_eq!(rest, "a :: b :: __session_stub ! { [pub] S H }", "{source}");
+        assert_eq!(rest, "a :: b :: __session_handle ! { pub S H [] }", "{source}");
     }
     passes("struct S {}");
 }

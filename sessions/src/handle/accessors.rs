@@ -2,13 +2,13 @@
 //!
 //! Methods whose names begin with `__`, so that no field's accessor can be shadowed by one.
 
-use std::any::Any;
+use std::{any::Any, pin::Pin};
 
 use super::{
     Handle,
     cell::{Cell, counting},
     generation::Generation,
-    table::{Field, Merge, Value},
+    table::{CopyValue, Field, Integer, List, Merge, Text, Value},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -32,15 +32,52 @@ impl Handle {
         self.__erased(index).and_then(|value| value.downcast_ref())
     }
 
-    /// An `Option<String>` field.
-    pub fn __get_option_str(&self, index: usize) -> Option<&str> {
-        self.__get_option::<String>(index).map(String::as_str)
+    /// A plain field, by value.
+    #[inline]
+    pub fn __copied<T: CopyValue>(&self, index: usize) -> T {
+        *self.__get(index)
     }
 
-    /// An `Option<Vec<T>>` field.
+    /// An `Option` field, by value.
     #[inline]
-    pub fn __get_option_slice<T: Any>(&self, index: usize) -> Option<&[T]> {
-        self.__get_option::<Vec<T>>(index).map(Vec::as_slice)
+    pub fn __copied_option<T: CopyValue>(&self, index: usize) -> Option<T> {
+        self.__get_option(index).copied()
+    }
+
+    /// A `String` field.
+    #[inline]
+    pub fn __str<T: Text>(&self, index: usize) -> &str {
+        self.__get::<T>(index).text()
+    }
+
+    /// An `Option<String>` field.
+    #[inline]
+    pub fn __str_option<T: Text>(&self, index: usize) -> Option<&str> {
+        self.__get_option(index).map(T::text)
+    }
+
+    /// A `Vec<_>` field.
+    #[inline]
+    pub fn __slice<T: List>(&self, index: usize) -> &[T::Item] {
+        self.__get::<T>(index).items()
+    }
+
+    /// An `Option<Vec<_>>` field.
+    #[inline]
+    pub fn __slice_option<T: List>(&self, index: usize) -> Option<&[T::Item]> {
+        self.__get_option(index).map(T::items)
+    }
+
+    /// A plain field, for the snapshot.
+    #[inline]
+    pub fn __cloned<T: Any + Clone>(&self, index: usize) -> T {
+        self.__get::<T>(index).clone()
+    }
+
+    /// An `Option` field, for the snapshot.
+    #[inline]
+    pub fn __cloned_option<T: Any + Clone>(&self, index: usize) -> Option<T> {
+        self.__get_option(index).cloned()
     }
 
     /// Whether an `Option` field has a value.
@@ -49,8 +86,13 @@ impl Handle {
     }
 
     #[inline]
-    pub fn __set<T: Any + Send + Sync>(&mut self, index: usize, value: T) {
-        self.__set_erased(index, Box::new(value));
+    pub fn __set<T: Any>(&mut self, index: usize, value: T) {
+        self.__set_erased(index, &mut Some(value));
+    }
+
+    #[inline]
+    pub fn __set_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
+        self.__set::<T>(index, value.into());
     }
 
     #[inline]
@@ -81,20 +123,31 @@ impl Handle {
         cell.add(field, by);
     }
 
-    #[inline]
-    pub async fn __fetch_add<T: Any + Copy>(&mut self, index: usize, by: i64) -> Result<T, Error> {
-        self.__fetch_add_erased(index, by).await?;
-        Ok(*self.__get(index))
+    pub fn __fetch_add<T: Integer>(&mut self, index: usize, by: i64) -> Now<'_, T> {
+        Box::pin(async move {
+            self.__fetch_add_erased(index, by).await?;
+            Ok(*self.__get(index))
+        })
     }
 
     #[inline]
-    pub fn __flash<T: Any + Send + Sync>(&mut self, index: usize, value: T) {
-        self.__flash_erased(index, Box::new(value));
+    pub fn __flash<T: Any>(&mut self, index: usize, value: T) {
+        self.__flash_erased(index, &mut Some(value));
     }
 
     #[inline]
-    pub fn __now<T: Any + Send + Sync>(&mut self, index: usize, value: T) {
-        self.__now_erased(index, Box::new(value));
+    pub fn __flash_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
+        self.__flash::<T>(index, value.into());
+    }
+
+    #[inline]
+    pub fn __now<T: Any>(&mut self, index: usize, value: T) {
+        self.__now_erased(index, &mut Some(value));
+    }
+
+    #[inline]
+    pub fn __now_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
+        self.__now::<T>(index, value.into());
     }
 
     #[inline]
@@ -109,12 +162,14 @@ impl Handle {
     }
 
     /// Reads the record again. Changes made so far stay, unsaved.
-    pub async fn __reload(&mut self) -> Result<(), Error> {
-        let tip = self.first.tip();
-        self.slot.hand_over_for_save(tip.life, tip.hand_over(self.table));
-        let reloaded = self.slot.reload().await;
-        self.first = Generation::new(self.table, self.slot.snapshot());
-        reloaded
+    pub fn __reload(&mut self) -> Now<'_, ()> {
+        Box::pin(async {
+            let tip = self.first.tip();
+            let taken = self.slot.hand_over_for_save(tip.life, tip.hand_over(self.table));
+            let reloaded = self.slot.reload().await;
+            self.first = Generation::new(self.table, self.slot.snapshot());
+            taken.and(reloaded)
+        })
     }
 
     fn __erased(&self, index: usize) -> Option<&(dyn Any + Send + Sync)> {
@@ -129,7 +184,8 @@ impl Handle {
         (self.first.tip_mut().cell_mut(index), &self.table.fields[index])
     }
 
-    fn __set_erased(&mut self, index: usize, value: Value) {
+    fn __set_erased(&mut self, index: usize, value: &mut dyn Any) {
+        let value = self.__boxed(index, value);
         match self.table.fields[index].merge {
             Merge::Last | Merge::Add => self.first.tip_mut().cell_mut(index).put(value),
             Merge::Max | Merge::Min | Merge::First => {
@@ -149,13 +205,23 @@ impl Handle {
         cell.take(field)
     }
 
-    fn __flash_erased(&mut self, index: usize, value: Value) {
+    fn __flash_erased(&mut self, index: usize, value: &mut dyn Any) {
+        let value = self.__boxed(index, value);
         self.first.tip_mut().cell_mut(index).put(value);
     }
 
-    fn __now_erased(&mut self, index: usize, value: Value) {
+    fn __now_erased(&mut self, index: usize, value: &mut dyn Any) {
+        let value = self.__boxed(index, value);
         let (cell, _) = self.__cell(index);
         cell.now(value);
+    }
+
+    /// Takes the value out of an `Option` of the field's type.
+    fn __boxed(&self, index: usize, value: &mut dyn Any) -> Value {
+        match (self.table.fields[index].boxed)(value) {
+            Some(value) => value,
+            None => mismatch(),
+        }
     }
 
     async fn __fetch_add_erased(&mut self, index: usize, by: i64) -> Result<(), Error> {
@@ -178,13 +244,20 @@ impl Handle {
             Err(error) => {
                 if error.kind() == ErrorKind::Unavailable {
                     let changes = earlier;
-                    self.slot.hand_over_for_save(life, Handed { changes, ..Handed::default() });
+                    // Refused only if the session is gone, which the caller is told anyway.
+                    let _ = self.slot.hand_over_for_save(life, Handed { changes, ..Handed::default() });
                 }
                 Err(error)
             }
         }
     }
 }
+
+/// What goes to the store at once.
+///
+/// Boxed, so that the compiler need not prove for each handle, through everything that it waits for,
+/// that it is `Send`.
+type Now<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// The derive reads and writes each field as one type.
 #[cold]

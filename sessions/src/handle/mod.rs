@@ -111,8 +111,9 @@ impl Handle {
         let tip = self.first.tip();
         let handed = tip.hand_over(self.table);
         if !handed.is_empty() {
-            self.slot.hand_over_for_save(tip.life, handed);
+            let taken = self.slot.hand_over_for_save(tip.life, handed);
             self.begin_generation();
+            taken?;
         }
         self.slot.save().await
     }

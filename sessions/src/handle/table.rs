@@ -13,14 +13,86 @@ pub type Value = Box<dyn Any + Send + Sync>;
 /// What may be a field of a session: a type that serde can write and read, and that may move
 /// between threads.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a session field",
-    label = "cannot be stored",
-    note = "a field's type needs `serde::Serialize`, `serde::de::DeserializeOwned`, `Send`, `Sync` and `'static`",
-    note = "derive `Serialize` and `Deserialize` for it, name a module with `#[session(with = \"…\")]`, or keep the field out of the store with `#[session(skip)]`"
+    message = "`{Self}` cannot be stored as a session field",
+    label = "a field needs `Serialize`, `DeserializeOwned`, `Send`, `Sync` and `'static`",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, name a module with `#[session(with = \"…\")]`, or keep the field out of the store with `#[session(skip)]`"
 )]
-pub trait FieldValue: Serialize + DeserializeOwned + Send + Sync + 'static {}
+pub trait FieldValue: Serialize + DeserializeOwned + Held {}
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> FieldValue for T {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Held> FieldValue for T {}
+
+/// What a handle can hold, stored or not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be held by a session",
+    label = "a session moves between threads, so a field needs `Send`, `Sync` and `'static`",
+    note = "use `Arc` for `Rc`, `Mutex` or an atomic for `RefCell` and `Cell`"
+)]
+pub trait Held: Any + Send + Sync {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Any + Send + Sync> Held for T {}
+
+/// What a plain field is while the store has no value for it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no default, which a field needs while the store has no value",
+    label = "needs `Default`",
+    note = "derive `Default` for it, write `#[session(default = …)]` above the field, or make the field an `Option`"
+)]
+pub trait FieldDefault: Default {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> FieldDefault for T {}
+
+/// What a getter can return by value.
+#[diagnostic::on_unimplemented(
+    message = "`copy` needs a type that is `Copy`, not `{Self}`",
+    label = "not `Copy`",
+    note = "derive `Clone` and `Copy` for it, or remove `copy`: the getter then returns a reference"
+)]
+pub trait CopyValue: Any + Copy {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Any + Copy> CopyValue for T {}
+
+/// `String`, whose getter returns `&str`.
+#[diagnostic::on_unimplemented(
+    message = "a field type called `String` is taken for the standard library's",
+    label = "another type",
+    note = "give the type another name, or an alias of another name"
+)]
+pub trait Text: Any {
+    /// All of it.
+    fn text(&self) -> &str;
+}
+
+impl Text for String {
+    fn text(&self) -> &str {
+        self
+    }
+}
+
+/// `Vec`, whose getter returns a slice.
+#[diagnostic::on_unimplemented(
+    message = "a field type called `Vec` is taken for the standard library's",
+    label = "another type",
+    note = "give the type another name, or an alias of another name"
+)]
+pub trait List: Any {
+    /// What it is a list of.
+    type Item;
+
+    /// All of it.
+    fn items(&self) -> &[Self::Item];
+}
+
+impl<T: Any> List for Vec<T> {
+    type Item = T;
+
+    fn items(&self) -> &[T] {
+        self
+    }
+}
 
 /// The fields of a view.
 pub struct Table {
@@ -39,11 +111,15 @@ pub struct Field {
     /// What an absent plain field counts as.
     pub(crate) default: Option<fn() -> Value>,
     pub(crate) counter: Option<Counter>,
+    /// Takes a value of the field's type out of an `Option` of it.
+    ///
+    /// Setters store through this, so that what a type must be is asked in one place, the table.
+    pub(crate) boxed: fn(&mut dyn Any) -> Option<Value>,
 }
 
 /// What kind of field it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// `T` or `Option<T>`, stored.
     Stored,
     /// Stored with a stamp, delivered once.
@@ -54,7 +130,7 @@ pub enum Shape {
 
 /// What happens when two requests change the field at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Merge {
+pub(crate) enum Merge {
     /// The last write stays.
     Last,
     /// Differences add up.
@@ -69,7 +145,7 @@ pub enum Merge {
 
 /// What happens to a stored value that does not decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnInvalid {
+pub(crate) enum OnInvalid {
     /// It counts as absent.
     Reset,
     /// The request is refused.
@@ -78,7 +154,7 @@ pub enum OnInvalid {
 
 /// How a field's value becomes JSON and back.
 #[derive(Clone, Copy)]
-pub struct Codec {
+pub(crate) struct Codec {
     pub(crate) decode: fn(&[u8]) -> Result<Value, serde_json::Error>,
     pub(crate) encode: fn(&(dyn Any + Send + Sync), &mut Vec<u8>) -> Result<(), serde_json::Error>,
 }
@@ -110,73 +186,9 @@ impl Table {
 }
 
 impl Field {
-    /// A field of this name that holds values with this codec.
-    #[must_use]
-    pub const fn new(
-        name: &'static str,
-        aliases: &'static [&'static str],
-        shape: Shape,
-        merge: Merge,
-        on_invalid: OnInvalid,
-        codec: Codec,
-    ) -> Self {
-        Self { name, aliases, shape, merge, on_invalid, codec, default: None, counter: None }
-    }
-
     /// Its stored name.
     pub(crate) const fn name(&self) -> FieldName {
         FieldName::from_static(self.name)
-    }
-
-    /// The same, plain, with this default.
-    #[must_use]
-    pub const fn or(mut self, default: fn() -> Value) -> Self {
-        self.default = Some(default);
-        self
-    }
-
-    /// The same, of integers.
-    #[must_use]
-    pub const fn counted(mut self, counter: Counter) -> Self {
-        self.counter = Some(counter);
-        self
-    }
-}
-
-impl Codec {
-    /// JSON as serde writes it.
-    #[must_use]
-    pub const fn json<T: FieldValue>() -> Self {
-        Self { decode: decode::<T>, encode: encode::<T> }
-    }
-
-    /// JSON as a module written for serde's `with` does it.
-    #[must_use]
-    pub const fn with(
-        decode: fn(&[u8]) -> Result<Value, serde_json::Error>,
-        encode: fn(&(dyn Any + Send + Sync), &mut Vec<u8>) -> Result<(), serde_json::Error>,
-    ) -> Self {
-        Self { decode, encode }
-    }
-
-    /// Of a field that is never stored.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self { decode: |_| Err(serde::de::Error::custom("never stored")), encode: |_, _| Ok(()) }
-    }
-}
-
-fn decode<T: FieldValue>(json: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice::<T>(json).map(|value| Box::new(value) as Value)
-}
-
-fn encode<T: FieldValue>(
-    value: &(dyn Any + Send + Sync),
-    json: &mut Vec<u8>,
-) -> Result<(), serde_json::Error> {
-    match value.downcast_ref::<T>() {
-        Some(value) => serde_json::to_writer(json, value),
-        None => Err(serde::ser::Error::custom("a value of another type")),
     }
 }
 
@@ -184,7 +196,7 @@ fn encode<T: FieldValue>(
 #[diagnostic::on_unimplemented(
     message = "`merge = \"add\"`, `\"max\"` and `\"min\"` need an integer of at most 64 bits, not `{Self}`",
     label = "not such an integer",
-    note = "use `u8` to `u64`, `i8` to `i64`, `usize` or `isize`, or another `merge`"
+    note = "use `u8` to `u64`, `i8` to `i64`, `usize` or `isize`, or write `merge = \"last\"` or `\"first\"`"
 )]
 pub trait Integer: Copy + Send + Sync + 'static {
     /// How the library reads and writes it.

@@ -173,8 +173,8 @@ fn conclude<B: From<&'static str>>(response: &mut Response<B>, outcome: Outcome,
     }
     let headers = response.headers_mut();
     // The answer depends on whose session it is (RFC 9111 sections 4.1 and 5.2.2).
-    if !headers.contains_key(VARY) {
-        headers.insert(VARY, HeaderValue::from_static("Cookie"));
+    if !varies_by_cookie(headers) {
+        headers.append(VARY, HeaderValue::from_static("Cookie"));
     }
     let set = match &outcome.cookie {
         CookieChange::None => None,
@@ -188,6 +188,14 @@ fn conclude<B: From<&'static str>>(response: &mut Response<B>, outcome: Outcome,
     if let Some(set) = set {
         headers.append(SET_COOKIE, set);
     }
+}
+
+fn varies_by_cookie(headers: &HeaderMap) -> bool {
+    headers.get_all(VARY).iter().any(|value| {
+        value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|name| {
+            name == b"*" || name.eq_ignore_ascii_case(b"cookie")
+        })
+    })
 }
 
 /// Puts an error in place of an answer that is not true: what it says was not stored.

@@ -192,6 +192,10 @@ impl Slot {
             state.accept(handed);
             return;
         }
+        if state.abandoned {
+            // Nobody waits for it, and nobody was told that it happened.
+            return;
+        }
         let record = state.live().map(|live| live.id);
         drop(state);
         let fields: Vec<_> = handed.changes.into_iter().map(|(name, _)| name).collect();
@@ -201,11 +205,13 @@ impl Slot {
     }
 
     /// Takes the changes of a handle that is about to save, late or not.
-    pub(crate) fn hand_over_for_save(&self, life: u32, handed: Handed) {
+    pub(crate) fn hand_over_for_save(&self, life: u32, handed: Handed) -> Result<(), Error> {
         let mut state = self.lock();
         if life == state.life {
             state.accept(handed);
+            return Ok(());
         }
+        if handed.is_empty() { Ok(()) } else { Err(Error::refused("this request has ended the session")) }
     }
 
     pub(crate) fn destroy(&self) {
@@ -270,6 +276,7 @@ impl Slot {
     pub(crate) fn close(&self, verdict: Verdict) -> Closing {
         let mut state = self.lock();
         if matches!(state.record, Phase::Unloaded) {
+            state.head_sent = true;
             return Closing::Untouched;
         }
         if verdict == Verdict::Discard {
@@ -308,6 +315,7 @@ impl Slot {
             state.drop_changes();
             state.rotate = false;
             state.head_sent = true;
+            state.abandoned = true;
             if state.destroy.is_empty() {
                 return;
             }
@@ -420,7 +428,11 @@ impl Slot {
             }
             let mut state = self.lock();
             state.destroy.retain(|ended| *ended != id);
-            state.cookie = CookieChange::Remove;
+            // A session that began after it keeps its cookie.
+            let began_after = matches!(&state.cookie, CookieChange::Set { token, .. } if token.id() != id);
+            if !began_after {
+                state.cookie = CookieChange::Remove;
+            }
         }
     }
 

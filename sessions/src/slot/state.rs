@@ -25,6 +25,8 @@ pub(super) struct State {
     /// A change that cannot be stored: the request's commit fails with it.
     pub(super) failure: Option<Error>,
     pub(super) head_sent: bool,
+    /// The request ended without a response.
+    pub(super) abandoned: bool,
 }
 
 /// What is known of the request's record.

@@ -28,10 +28,13 @@ pub use self::{
     memory::MemoryStore,
     record::{CommitId, Record},
 };
+pub use crate::{
+    delta::{Add, Delta, InvalidValue, Op},
+    value::{Fields, SecretHash},
+};
 use crate::{
-    delta::Delta,
     error::Error,
-    value::{FieldName, Fields, RecordId, SecretHash, Timeouts, Timestamp},
+    value::{FieldName, RecordId, Timeouts, Timestamp},
 };
 
 /// Where sessions are kept.

@@ -36,7 +36,8 @@ pub(super) fn write(fields: &Fields) -> Result<String, std::string::FromUtf8Erro
 
 /// Reads the object. Values share `text`; names known from `names` cost no allocation.
 pub(super) fn read(text: &Bytes, names: &[FieldName]) -> Result<Fields, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let checked_once = str::from_utf8(text).map_err(serde::de::Error::custom)?;
+    let mut deserializer = serde_json::Deserializer::from_str(checked_once);
     let fields = deserializer.deserialize_map(Reader { text, names: Names { known: names, next: 0 } })?;
     deserializer.end()?;
     Ok(fields)

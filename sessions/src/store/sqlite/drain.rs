@@ -1,7 +1,11 @@
 //! The task that has a connection and works until nothing is queued.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, atomic::Ordering},
+};
 
+use bytes::Bytes;
 use sqlx::SqliteConnection;
 
 use super::{
@@ -9,11 +13,13 @@ use super::{
     queue::{Queue, Role, Seat},
     reading,
     request::{LoadRequest, Verdict, Write, WriteRequest},
+    swapping,
     writing::Writer,
 };
 use crate::{
     error::{Error, ErrorKind},
     store::Answer,
+    value::RecordId,
 };
 
 /// A task at work. Dropped before its end, as when the runtime shuts down, it gives back what it
@@ -45,7 +51,31 @@ impl Drain {
         self.is_done = true;
     }
 
-    async fn write(&mut self, batch: Vec<WriteRequest>) {
+    async fn write(&mut self, mut batch: Vec<WriteRequest>) {
+        for piece in swapping::split(&mut batch) {
+            match self.try_swap(&piece).await {
+                Ok(written) => {
+                    self.queue.swapped.fetch_add(written.len() as u64, Ordering::Relaxed);
+                    for mut request in piece {
+                        match request.swap.take() {
+                            Some(swap) if written.contains(&swap.before.rowid) => {
+                                // Who does not wait any more need not know.
+                                let _ = request.reply.send(Ok(Verdict::Committed(swap.answer)));
+                            }
+                            _ => batch.push(request),
+                        }
+                    }
+                }
+                Err(failure) if failure.is_too_big() => batch.extend(piece),
+                Err(failure) => refuse(piece, &failure),
+            }
+        }
+        if !batch.is_empty() {
+            self.write_rest(batch).await;
+        }
+    }
+
+    async fn write_rest(&mut self, batch: Vec<WriteRequest>) {
         let mut batches = vec![batch];
         while let Some(mut batch) = batches.pop() {
             match self.try_write(&batch).await {
@@ -60,11 +90,7 @@ impl Drain {
                     let second_half = batch.split_off(batch.len() / 2);
                     batches.extend([second_half, batch]);
                 }
-                Err(failure) => {
-                    for request in batch {
-                        let _ = request.reply.send(refusal(&request.write, &failure));
-                    }
-                }
+                Err(failure) => refuse(batch, &failure),
             }
         }
     }
@@ -97,10 +123,15 @@ impl Drain {
         result
     }
 
-    async fn try_load(
-        &mut self,
-        batch: &[LoadRequest],
-    ) -> Result<std::collections::HashMap<crate::value::RecordId, bytes::Bytes>, Failure> {
+    async fn try_swap(&mut self, piece: &[WriteRequest]) -> Result<HashSet<i64>, Failure> {
+        let queue = Arc::clone(&self.queue);
+        let connection = self.seat.begin(&queue).await?;
+        let result = swapping::run(connection, &queue.statements, piece).await;
+        self.seat.end(result.is_ok(), &queue);
+        result
+    }
+
+    async fn try_load(&mut self, batch: &[LoadRequest]) -> Result<HashMap<RecordId, Bytes>, Failure> {
         let queue = Arc::clone(&self.queue);
         let connection = self.seat.begin(&queue).await?;
         let result = reading::run(connection, &queue.statements, batch).await;
@@ -149,6 +180,12 @@ impl Seat {
         } else if !queue.connector.is_in_memory {
             *self = Self::default();
         }
+    }
+}
+
+fn refuse(batch: Vec<WriteRequest>, failure: &Failure) {
+    for request in batch {
+        let _ = request.reply.send(refusal(&request.write, failure));
     }
 }
 

@@ -37,6 +37,11 @@ impl Failure {
         }
     }
 
+    /// Of an answer that cannot be read: what was sent is committed.
+    pub(super) fn after_commit(error: sqlx::Error) -> Self {
+        Self { error: Error::unknown(error), too_big: false }
+    }
+
     /// Whether a smaller batch may succeed: SQLite limits one value to a billion bytes.
     pub(super) const fn is_too_big(&self) -> bool {
         self.too_big

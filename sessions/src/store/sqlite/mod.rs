@@ -7,9 +7,11 @@ mod drain;
 mod failure;
 mod queue;
 mod reading;
+mod recent;
 mod request;
 mod row;
 mod statements;
+mod swapping;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -175,8 +177,10 @@ impl Store for SqliteStore {
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let Some(found) = self.queue.load(id).await? else { return Ok(None) };
         let row = Row::take(&mut &*found.text).ok_or_else(|| Error::unavailable("a row that is none"))?;
-        let record = row.record(names).map_err(|reason| unreadable(&self.queue.table, id, &reason))?;
-        Ok(Some(Loaded::new(&record, found.now)))
+        let seen = row.record(names).map_err(|reason| unreadable(&self.queue.table, id, &reason))?;
+        let loaded = Loaded::new(&seen.record, found.now);
+        self.queue.recent.put(id, seen);
+        Ok(Some(loaded))
     }
 
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
@@ -223,6 +227,7 @@ impl fmt::Debug for SqliteStore {
         f.debug_struct("SqliteStore")
             .field("table", &self.queue.table.as_str())
             .field("written_batches", &self.queue.written_batches.load(Ordering::Relaxed))
+            .field("swapped", &self.queue.swapped.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }
 }

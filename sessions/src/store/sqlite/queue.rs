@@ -18,11 +18,12 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{
     connect::Connector,
     drain::Drain,
-    request::{Found, LoadRequest, Verdict, Write, WriteRequest},
+    recent::Recent,
+    request::{Found, LoadRequest, Swap, Verdict, Write, WriteRequest},
     statements::{BATCH, Statements},
     table::TableName,
 };
-use crate::{clock::AnyClock, error::Error, value::RecordId};
+use crate::{clock::AnyClock, error::Error, store::Commit, value::RecordId};
 
 type Waiting<T> = oneshot::Receiver<Result<T, Error>>;
 
@@ -35,6 +36,9 @@ pub(super) struct Queue {
     pub(super) clock: AnyClock,
     /// How many batches of writes were run.
     pub(super) written_batches: AtomicU64,
+    /// How many commits found their record as it was read before.
+    pub(super) swapped: AtomicU64,
+    pub(super) recent: Recent,
     state: Mutex<State>,
 }
 
@@ -93,6 +97,8 @@ impl Queue {
             table,
             clock,
             written_batches: AtomicU64::new(0),
+            swapped: AtomicU64::new(0),
+            recent: Recent::new(),
             state: Mutex::new(state),
         }
     }
@@ -181,13 +187,21 @@ impl Queue {
 
     fn request_write(self: &Arc<Self>, write: Write) -> Result<Waiting<Verdict>, Error> {
         let runtime = runtime()?;
+        let swap = match &write {
+            Write::Commit(id, commit) => self.prepare_swap(*id, commit).map(Box::new),
+            _ => None,
+        };
         let (reply, answer) = oneshot::channel();
         let mut state = self.lock();
-        state.writes.push_back(WriteRequest { write, reply });
+        state.writes.push_back(WriteRequest { write, swap, reply });
         if !state.main.is_running {
             self.start(&runtime, state, Role::Main);
         }
         Ok(answer)
+    }
+
+    fn prepare_swap(&self, id: RecordId, commit: &Commit) -> Option<Swap> {
+        Swap::new(commit, self.recent.take(id)?, self.clock.now())
     }
 
     fn start(self: &Arc<Self>, runtime: &Handle, mut state: MutexGuard<'_, State>, role: Role) {
@@ -241,7 +255,7 @@ mod tests {
     use crate::value::Timeouts;
 
     fn request(write: Write) -> WriteRequest {
-        WriteRequest { write, reply: oneshot::channel().0 }
+        WriteRequest { write, swap: None, reply: oneshot::channel().0 }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::recent::Seen;
 use crate::{
     error::Error,
-    store::{Answer, Commit, Created, NewRecord},
+    store::{Answer, Commit, Created, NewRecord, Record},
     value::{RecordId, Timeouts, Timestamp},
 };
 
@@ -29,7 +30,19 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct WriteRequest {
     pub(super) write: Write,
+    /// The same, ready to be written if the record is still as it was read.
+    pub(super) swap: Option<Box<Swap>>,
     pub(super) reply: Reply<Verdict>,
+}
+
+/// A commit that was applied to a record as it was read.
+#[derive(Debug)]
+pub(super) struct Swap {
+    pub(super) before: Seen,
+    pub(super) after: Record,
+    /// The fields of `after` as they are stored.
+    pub(super) data: String,
+    pub(super) answer: Answer,
 }
 
 /// One write.

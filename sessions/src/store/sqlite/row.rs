@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::document;
+use super::{document, recent::Seen};
 use crate::{
     store::{CommitId, Record},
     value::{FieldName, RecordId, SecretHash, Timestamp},
@@ -45,7 +45,7 @@ impl<'a> Row<'a> {
     /// # Errors
     ///
     /// What is wrong with the row: someone else wrote it.
-    pub(super) fn record(&self, names: &[FieldName]) -> Result<Record, String> {
+    pub(super) fn record(&self, names: &[FieldName]) -> Result<Seen, String> {
         let hash = SecretHash::from_bytes(unhex(self.hash).ok_or("its `hash` is not one of 32 bytes")?);
         let (commits, rest) = self.commits.as_chunks::<16>();
         let commits: Option<Vec<_>> = commits.iter().map(|id| unhex(id).map(CommitId::from_bytes)).collect();
@@ -55,14 +55,15 @@ impl<'a> Row<'a> {
         let data = Bytes::copy_from_slice(self.data);
         let fields = document::read(&data, names)
             .map_err(|error| format!("its `data` is not one JSON object with a member per field: {error}"))?;
-        Ok(Record {
+        let record = Record {
             hash,
             epoch: self.epoch.cast_unsigned(),
             created: Timestamp::from_millis(self.created),
             touched: Timestamp::from_millis(self.touched),
             commits,
             fields,
-        })
+        };
+        Ok(Seen { rowid: self.rowid, record, data })
     }
 }
 
@@ -79,21 +80,31 @@ fn integer(word: &[u8]) -> Option<i64> {
 
 /// Reads hexadecimal as SQLite's `hex` writes it.
 fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |character: u8| match character {
-        b'0'..=b'9' => Some(character - b'0'),
-        b'A'..=b'F' => Some(character - b'A' + 10),
-        _ => None,
-    };
     let (pairs, rest) = text.as_chunks::<2>();
     if pairs.len() != N || !rest.is_empty() {
         return None;
     }
     let mut bytes = [0; N];
+    let mut seen = 0;
+    // No branch on a digit: of random ones, half would be guessed wrong.
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
+        let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+        seen |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(bytes)
+    (seen < 16).then_some(bytes)
 }
+
+/// The value of a hexadecimal digit, and 255 for what is none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
 
 #[cfg(test)]
 mod tests {
@@ -113,11 +124,11 @@ mod tests {
         let second = Row::take(&mut rest).unwrap();
         assert!(rest.is_empty());
         assert_eq!((first.id, first.rowid), (ID, 42));
-        let record = first.record(&[]).unwrap();
+        let record = first.record(&[]).unwrap().record;
         assert_eq!(record.fields.get("a").unwrap().as_ref(), b"\"x 1 2 {}\"");
         assert_eq!(record.hash, SecretHash::from_bytes([0xab; 32]));
         assert_eq!((record.epoch, record.created.as_millis(), record.touched.as_millis()), (3, -10, 20));
-        let record = second.record(&[]).unwrap();
+        let record = second.record(&[]).unwrap().record;
         assert_eq!(record.commits, [CommitId::from_bytes([1, 2, 3, 4, 5, 6, 7, 8])]);
         assert!(record.fields.contains("é"));
     }

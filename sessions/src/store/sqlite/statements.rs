@@ -41,23 +41,29 @@ pub(super) struct Statements {
     begin: [SqlStr; BATCH_SIZES],
     /// By kind of change and size; the second of a pair commits too.
     changes: [[(SqlStr, SqlStr); CHUNK_SIZES]; Change::ALL.len()],
+    swap: [SqlStr; CHUNK_SIZES],
     purge: SqlStr,
 }
 
 impl Statements {
     pub(super) fn new(table: &TableName) -> Self {
         Self {
-            load: std::array::from_fn(|size| safe(select(table, size, "''"))),
+            load: std::array::from_fn(|size| safe(select(table, size))),
             // The lock of a writer from the start: a transaction that reads first and asks for the
             // lock later is refused where another one wrote in between.
-            begin: std::array::from_fn(|size| {
-                safe(format!("BEGIN IMMEDIATE;{}", select(table, size, "hex(commits)")))
-            }),
+            begin: std::array::from_fn(|size| safe(format!("BEGIN IMMEDIATE;{}", select(table, size)))),
             changes: Change::ALL.map(|change| {
                 std::array::from_fn(|size| {
                     let text = vec![one_change(table, change); 1 << size].join(";");
                     (safe(text.clone()), safe(text + ";COMMIT"))
                 })
+            }),
+            swap: std::array::from_fn(|size| match size {
+                0 => safe(one_swap(table)),
+                _ => {
+                    let one = one_swap(table) + " RETURNING rowid";
+                    safe(format!("BEGIN IMMEDIATE;{};COMMIT", vec![one; 1 << size].join(";")))
+                }
             }),
             purge: safe(format!(
                 "DELETE FROM {table} WHERE rowid IN \
@@ -82,6 +88,12 @@ impl Statements {
         if commit { committing.clone() } else { plain.clone() }
     }
 
+    /// Changes up to this many rows that are still as they were read, commits, and returns the ids
+    /// of the rows that were; for one alone, the number of changed rows tells.
+    pub(super) fn swap(&self, rows: usize) -> SqlStr {
+        self.swap[size_for(rows)].clone()
+    }
+
     /// Deletes records last used or created at these times or before, up to a number.
     pub(super) fn purge(&self) -> SqlStr {
         self.purge.clone()
@@ -89,10 +101,10 @@ impl Statements {
 }
 
 /// One value for all records found: a row costs sqlx much more than a few hundred bytes do.
-fn select(table: &TableName, size: usize, commits: &str) -> String {
-    let mut row = format!(
-        "id||' '||rowid||' '||hex(hash)||' '||epoch||' '||created||' '||touched||' '||{commits}||' '\
-         ||octet_length(data)||' '||data"
+fn select(table: &TableName, size: usize) -> String {
+    let mut row = String::from(
+        "id||' '||rowid||' '||hex(hash)||' '||epoch||' '||created||' '||touched||' '||hex(commits)||' '\
+         ||octet_length(data)||' '||data",
     );
     if size > 0 {
         row = format!("group_concat({row},'')");
@@ -119,6 +131,13 @@ fn one_change(table: &TableName, change: Change) -> String {
         }
         Change::Delete => format!("DELETE FROM {table} WHERE rowid=?"),
     }
+}
+
+fn one_swap(table: &TableName) -> String {
+    format!(
+        "UPDATE {table} SET commits=?,data=? WHERE rowid=? AND id=? AND hash=? AND epoch=? AND created=? \
+         AND touched=? AND commits=? AND data=?"
+    )
 }
 
 fn size_for(count: usize) -> usize {

@@ -12,6 +12,7 @@ use sqlx::{SqlStr, SqliteConnection, sqlite::SqliteArguments};
 use super::{
     document,
     failure::Failure,
+    recent::Seen,
     request::{Verdict, Write},
     row::Row,
     statements::{CHUNK, Change, Statements},
@@ -24,7 +25,7 @@ use crate::{
     value::{FieldName, RecordId, Timeouts, Timestamp},
 };
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
 
 /// A record of the batch.
 struct Entry {
@@ -78,9 +79,10 @@ impl Writer {
         while !found.is_empty() {
             let row = Row::take(found).ok_or_else(|| Error::unavailable("a row that is none"))?;
             let Some(entry) = entries.get_mut(&row.id) else { continue };
+            let seen = row.record(&self.names);
             entry.rowid = Some(row.rowid);
-            entry.state = match row.record(&self.names) {
-                Ok(record) => {
+            entry.state = match seen {
+                Ok(Seen { record, .. }) => {
                     if record.fields.len() != self.names.len() {
                         self.names = record.fields.iter().map(|(name, _)| name.clone()).collect();
                     }
@@ -143,7 +145,7 @@ fn apply(
 }
 
 /// Applies one commit, and says what of the row it changed.
-fn apply_commit(commit: &Commit, record: &mut Record, now: Timestamp) -> (Answer, Option<Change>) {
+pub(super) fn apply_commit(commit: &Commit, record: &mut Record, now: Timestamp) -> (Answer, Option<Change>) {
     let is_repeated = commit.id.is_some_and(|id| record.commits.contains(&id));
     let touched = record.touched;
     let answer = record.commit(commit, now);
@@ -223,7 +225,9 @@ fn bind_rows<'q>(
     let mut query = sqlx::query(text);
     for (id, entry) in rows {
         if let State::Present(record) = entry.state {
-            query = bind_record(query, &record)?;
+            // invariant: never an error, since values are checked on their way in.
+            let data = document::write(&record.fields).map_err(Error::unavailable)?;
+            query = bind_record(query, &record, data);
             if change != Change::Update {
                 query = query.bind(record.created.as_millis()).bind(record.touched.as_millis());
             }
@@ -236,11 +240,18 @@ fn bind_rows<'q>(
     Ok(query)
 }
 
-fn bind_record<'q>(query: Query<'q>, record: &Record) -> Result<Query<'q>, Error> {
-    let commits: Vec<u8> = record.commits.iter().flat_map(|id| *id.as_bytes()).collect();
-    // invariant: never met, since values are checked on their way in.
-    let data = document::write(&record.fields).map_err(Error::unavailable)?;
-    Ok(query.bind(record.hash.as_bytes().to_vec()).bind(record.epoch.cast_signed()).bind(commits).bind(data))
+/// Binds the columns that a commit may change, but for `touched`.
+fn bind_record<'q>(query: Query<'q>, record: &Record, data: String) -> Query<'q> {
+    query
+        .bind(record.hash.as_bytes().to_vec())
+        .bind(record.epoch.cast_signed())
+        .bind(commit_ids(record))
+        .bind(data)
+}
+
+/// What the column `commits` holds.
+pub(super) fn commit_ids(record: &Record) -> Vec<u8> {
+    record.commits.iter().flat_map(|id| *id.as_bytes()).collect()
 }
 
 /// Deletes dead records: one statement, hence a transaction of its own.

@@ -13,17 +13,6 @@ async fn locked(folder: &Folder) -> (SqliteStore, SqliteConnection) {
     (store, outsider)
 }
 
-/// Begins a request and waits until it is queued or under way.
-async fn begin<T: Send + 'static>(
-    request: impl Future<Output = T> + Send + 'static,
-) -> tokio::task::JoinHandle<T> {
-    let mut request = Box::pin(request);
-    let first =
-        std::future::poll_fn(|context| std::task::Poll::Ready(request.as_mut().poll(context).is_ready()));
-    assert!(!first.await);
-    tokio::spawn(request)
-}
-
 #[test]
 fn what_arrives_during_a_transaction_shares_the_next_one() {
     run(async {

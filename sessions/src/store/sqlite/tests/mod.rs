@@ -3,6 +3,7 @@
 mod batches;
 mod files;
 mod rows;
+mod swaps;
 
 use std::{
     path::{Path, PathBuf},
@@ -69,6 +70,17 @@ fn runtime() -> tokio::runtime::Runtime {
 /// Another program with the database open.
 async fn outsider(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5)).connect().await.unwrap()
+}
+
+/// Begins a request and waits until it is queued or under way.
+async fn begin<T: Send + 'static>(
+    request: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    let mut request = Box::pin(request);
+    let first =
+        std::future::poll_fn(|context| std::task::Poll::Ready(request.as_mut().poll(context).is_ready()));
+    assert!(!first.await);
+    tokio::spawn(request)
 }
 
 async fn execute(connection: &mut SqliteConnection, sql: &str) {

@@ -1,0 +1,124 @@
+//! axum_session with a key per field: with its cache, and with the cache off.
+
+use ::axum_session::{
+    DatabasePool, Session, SessionConfig, SessionLayer, SessionNullPool, SessionStore,
+};
+use anyhow::Result;
+use axum::Router;
+use axum::routing::get;
+use axum_session_sqlx::SessionSqlitePool;
+use futures::future::{BoxFuture, FutureExt};
+
+use crate::contender::{Contender, Setup};
+use crate::data;
+use crate::sqlite;
+use crate::store::Store;
+
+/// The configuration of its documentation. Sessions stay in the process'
+/// memory for an hour, the database is only read for sessions not seen in that
+/// time. So reads do not reach SQLite, and a second process on the same
+/// database would not see this one's writes.
+pub const CACHED: AxumSession = AxumSession { cached: true };
+
+/// `with_memory_lifetime(0)`, its way to take every request's session from the
+/// database as the other contenders do. It then also stores it every time.
+pub const UNCACHED: AxumSession = AxumSession { cached: false };
+
+pub struct AxumSession {
+    cached: bool,
+}
+
+impl Contender for AxumSession {
+    fn name(&self) -> &'static str {
+        match self.cached {
+            true => "axum_session",
+            false => "axum_session-uncached",
+        }
+    }
+
+    fn config(&self, store: Store) -> Option<&'static str> {
+        match (store, self.cached) {
+            (Store::Memory, true) => {
+                Some("axum_session 0.22 with SessionNullPool, default SessionConfig")
+            }
+            // Without a database its cache is the store.
+            (Store::Memory, false) => None,
+            (_, true) => Some(
+                "axum_session 0.22 with axum_session_sqlx 0.12 on sqlx 0.9, default \
+                 SessionConfig: **answers from a cache in the process' memory**, the database is \
+                 written to on changes and every ten seconds per session that is in use",
+            ),
+            (_, false) => Some(
+                "the same with `with_memory_lifetime(0)`: every request loads its session from \
+                 the database, and stores it too",
+            ),
+        }
+    }
+
+    fn router<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Router>> {
+        async move {
+            let config = match self.cached {
+                true => SessionConfig::default(),
+                false => SessionConfig::default().with_memory_lifetime(time::Duration::ZERO),
+            };
+            Ok(match setup.store {
+                Store::Memory => routes::<SessionNullPool>(None, config).await?,
+                Store::SqliteRelaxed | Store::SqliteFull => {
+                    let pool = sqlite::pool!(::sqlx, setup);
+                    routes::<SessionSqlitePool>(Some(pool.into()), config).await?
+                }
+            })
+        }
+        .boxed()
+    }
+}
+
+async fn routes<P>(pool: Option<P>, config: SessionConfig) -> Result<Router>
+where
+    P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static,
+{
+    let store = SessionStore::<P>::new(pool, config).await?;
+    Ok(Router::new()
+        .route("/untouched", get(async || "ok"))
+        .route("/read", get(read::<P>))
+        .route("/write", get(write::<P>))
+        .route("/fill", get(fill::<P>))
+        .route("/check", get(check::<P>))
+        .layer(SessionLayer::new(store)))
+}
+
+async fn read<P>(session: Session<P>) -> String
+where
+    P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static,
+{
+    session.get(data::FIELDS[data::HOT]).unwrap_or_default()
+}
+
+async fn write<P>(session: Session<P>) -> String
+where
+    P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static,
+{
+    let value = data::next_value();
+    session.set(data::FIELDS[data::HOT], &value);
+    value
+}
+
+async fn fill<P>(session: Session<P>) -> String
+where
+    P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static,
+{
+    let values = data::next_values();
+    for (name, value) in data::FIELDS.iter().zip(&values) {
+        session.set(name, value);
+    }
+    session.set(data::COUNTER, data::COUNTER_START);
+    data::summary(&values, data::COUNTER_START)
+}
+
+async fn check<P>(session: Session<P>) -> String
+where
+    P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static,
+{
+    let values = data::FIELDS.map(|name| session.get(name).unwrap_or_default());
+    data::summary(&values, session.get(data::COUNTER).unwrap_or_default())
+}

@@ -1,0 +1,113 @@
+//! Keeps requests in flight for a while and measures them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use tokio::runtime::Runtime;
+use tower::Service;
+
+use crate::cpu;
+use crate::workload::Workload;
+
+/// What one turn of one contender gave.
+#[derive(Clone, Copy)]
+pub struct Sample {
+    pub per_second: f64,
+    /// CPU time per request, in microseconds.
+    pub cpu_us: f64,
+}
+
+/// Without this, lanes that never wait would keep the workers to themselves;
+/// at every request it would be a large part of what is measured.
+const REQUESTS_PER_YIELD: u64 = 32;
+
+/// Sends requests for `turn`, with `in_flight` lanes that each wait for their
+/// answer before they send the next.
+pub fn drive(
+    runtime: &Runtime,
+    router: &Router,
+    cookies: &Arc<[HeaderValue]>,
+    workload: Workload,
+    in_flight: usize,
+    turn: Duration,
+) -> Result<Sample> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let cpu_before = cpu::used();
+    let start = Instant::now();
+    let lanes: Vec<_> = (0..in_flight)
+        .map(|first| {
+            runtime.spawn(lane(Lane {
+                router: router.clone(),
+                uri: Uri::from_static(workload.path()),
+                cookies: workload.sends_cookie().then(|| cookies.clone()),
+                first,
+                step: in_flight,
+                stop: stop.clone(),
+            }))
+        })
+        .collect();
+    // The clock runs on this thread: a timer of the busy runtime would be late.
+    while start.elapsed() < turn && !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(10).min(turn));
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut requests = 0;
+    for lane in lanes {
+        requests += runtime.block_on(lane)??;
+    }
+    let elapsed = start.elapsed();
+    let cpu = cpu::used() - cpu_before;
+    Ok(Sample {
+        per_second: requests as f64 / elapsed.as_secs_f64(),
+        cpu_us: cpu.as_secs_f64() * 1e6 / requests as f64,
+    })
+}
+
+struct Lane {
+    router: Router,
+    uri: Uri,
+    cookies: Option<Arc<[HeaderValue]>>,
+    /// The lane has the sessions first, first + step, …: no two lanes share
+    /// one, so that locks on a session are not what is compared.
+    first: usize,
+    step: usize,
+    stop: Arc<AtomicBool>,
+}
+
+async fn lane(mut lane: Lane) -> Result<u64> {
+    let mut requests = 0;
+    let mut next = lane.first;
+    while !lane.stop.load(Ordering::Relaxed) {
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = lane.uri.clone();
+        if let Some(cookies) = &lane.cookies {
+            let cookie = cookies[next].clone();
+            request.headers_mut().insert(header::COOKIE, cookie);
+            next += lane.step;
+            if next >= cookies.len() {
+                next = lane.first;
+            }
+        }
+        let response = lane.router.call(request).await?;
+        if response.status() != StatusCode::OK {
+            lane.stop.store(true, Ordering::Relaxed);
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await?;
+            return Err(anyhow!(
+                "a request was answered with an error: {}",
+                String::from_utf8_lossy(&body)
+            ));
+        }
+        drop(response);
+        requests += 1;
+        if requests % REQUESTS_PER_YIELD == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(requests)
+}

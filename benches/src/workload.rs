@@ -1,0 +1,59 @@
+//! What one request does with its session.
+
+use std::fmt;
+use std::str::FromStr;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Workload {
+    /// The handler does not look at the session.
+    Untouched,
+    /// One of the fields is read.
+    Read,
+    /// One of the fields is written, with a new value each time.
+    Write,
+    /// As `Write`, but without a cookie: a session is created.
+    New,
+}
+
+impl Workload {
+    pub const ALL: [Workload; 4] = [
+        Workload::Untouched,
+        Workload::Read,
+        Workload::Write,
+        Workload::New,
+    ];
+
+    pub fn path(self) -> &'static str {
+        match self {
+            Workload::Untouched => "/untouched",
+            Workload::Read => "/read",
+            Workload::Write | Workload::New => "/write",
+        }
+    }
+
+    pub fn sends_cookie(self) -> bool {
+        self != Workload::New
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Workload::Untouched => "untouched",
+            Workload::Read => "read",
+            Workload::Write => "write",
+            Workload::New => "new",
+        })
+    }
+}
+
+impl FromStr for Workload {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Workload::ALL
+            .into_iter()
+            .find(|workload| workload.to_string() == text)
+            .ok_or("not a workload")
+    }
+}

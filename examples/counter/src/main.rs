@@ -1,0 +1,103 @@
+//! A page counter and a message that is shown once after a redirect.
+//!
+//! ```text
+//! cargo run -p counter                            sessions in counter.db
+//! cargo run -p counter -- --store sqlite:FILE     in another file
+//! cargo run -p counter -- --store memory          in memory, gone when it ends
+//! cargo run -p counter -- --listen 127.0.0.1:8080
+//! ```
+
+use std::{env, error::Error};
+
+use axum::{
+    Form, Router,
+    response::Redirect,
+    routing::{get, post},
+};
+use serde::Deserialize;
+use sessions::{
+    Session, SessionLayer, TypedSession,
+    store::{AnyStore, MemoryStore, SqliteStore},
+};
+use tokio::net::TcpListener;
+
+#[derive(Session)]
+struct Visit {
+    #[session(merge = "add")] // two tabs at once count twice
+    page_count: u32,
+    #[flash] // shown once
+    message: Option<String>,
+}
+
+async fn index(mut session: TypedSession<Visit>) -> String {
+    session.add_page_count(1);
+    match session.take_message() {
+        Some(text) => format!("{text} (visit {})\n", session.page_count()),
+        None => format!("visit {}\n", session.page_count()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Message {
+    text: String,
+}
+
+async fn leave_message(mut session: TypedSession<Visit>, Form(message): Form<Message>) -> Redirect {
+    session.flash_message(message.text);
+    Redirect::to("/")
+}
+
+async fn log_out(session: TypedSession<Visit>) -> Redirect {
+    session.destroy();
+    Redirect::to("/")
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse(env::args().skip(1))?;
+    let app = Router::new()
+        .route("/", get(index))
+        .route("/message", post(leave_message))
+        .route("/logout", post(log_out))
+        .layer(SessionLayer::new(open(&options.store).await?));
+    let listener = TcpListener::bind(&options.listen).await?;
+    println!("listening on http://{}, sessions in {}", listener.local_addr()?, options.store);
+    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+    Ok(())
+}
+
+/// Opens the store that a name stands for.
+async fn open(store: &str) -> Result<AnyStore, Box<dyn Error>> {
+    match store.split_once(':') {
+        None if store == "memory" => Ok(MemoryStore::new().into()),
+        Some(("sqlite", path)) => Ok(SqliteStore::open(path).await?.into()),
+        _ => Err(format!("unknown store `{store}`; write `memory` or `sqlite:FILE`").into()),
+    }
+}
+
+struct Options {
+    store: String,
+    listen: String,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options =
+            Self { store: "sqlite:counter.db".to_owned(), listen: "127.0.0.1:3000".to_owned() };
+        while let Some(name) = arguments.next() {
+            let target = match name.as_str() {
+                "--store" => &mut options.store,
+                "--listen" => &mut options.listen,
+                _ => return Err(format!("unknown option `{name}`; write `--store` or `--listen`")),
+            };
+            *target = arguments.next().ok_or_else(|| format!("`{name}` needs a value"))?;
+        }
+        Ok(options)
+    }
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

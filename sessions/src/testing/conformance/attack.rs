@@ -1,0 +1,165 @@
+//! What an attacker may try with ids, names, values, and with what the store and the logs show.
+
+use super::{
+    super::Operation,
+    contract::{Direct, json},
+    rig::{COOKIE, Rig, record_of},
+};
+use crate::{
+    delta::Op,
+    value::{RecordId, Secret, Token},
+};
+
+/// The store's bytes hold no token and no part of a secret.
+pub async fn g3_the_store_holds_no_token(rig: Rig) {
+    let app = rig.kit().await;
+    let browser = app.visitor("needle-of-the-test").await;
+    let first = browser.cookie(COOKIE).expect("a cookie");
+    browser.get("/rotate").await;
+    let second = browser.cookie(COOKIE).expect("a cookie");
+    let Some(dump) = rig.dump().await else { return };
+    let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
+    assert!(holds(b"needle-of-the-test"), "the dump shows what is stored");
+    for token in [first, second] {
+        assert!(!holds(token.as_bytes()));
+        let token = Token::parse(token.as_bytes()).expect("a token");
+        let secret = token.secret().as_bytes();
+        let hexadecimal: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        for part in 0..3 {
+            assert!(!holds(&secret[part * 8..part * 8 + 16]), "the secret's bytes");
+            assert!(!holds(&hexadecimal.as_bytes()[part * 16..part * 16 + 32]), "the secret in hexadecimal");
+        }
+    }
+}
+
+/// Every single bit of a token counts.
+pub async fn g1_every_single_bit_of_a_token_counts(rig: Rig) {
+    let app = rig.kit().await;
+    let browser = app.visitor("Ada").await;
+    let token = browser.cookie(COOKIE).expect("a cookie");
+    let forger = app.browser();
+    for position in 0..token.len() {
+        for bit in 0..7 {
+            let mut flipped = token.clone().into_bytes();
+            flipped[position] ^= 1 << bit;
+            let pair = [COOKIE.as_bytes(), b"=", &flipped].concat();
+            if pair.iter().any(|byte| !(0x20..0x7f).contains(byte)) {
+                continue;
+            }
+            let response = forger.get_with("/name", "cookie", pair).await;
+            assert_eq!((response.status().as_u16(), response.text()), (200, "-"), "bit {bit} of {position}");
+        }
+    }
+    assert_eq!(app.calls.writes(), 0);
+    assert_eq!(browser.get("/name").await.text(), "Ada");
+}
+
+/// A token under another name is no token, and the first of several live ones is not believed.
+pub async fn g2_a_token_of_another_name_is_refused(rig: Rig) {
+    let app = rig.kit().await;
+    let browser = app.visitor("Ada").await;
+    let token = browser.cookie(COOKIE).expect("a cookie");
+    for name in ["sid", "__host-sid", "__HOST-SID", "__Secure-sid", "__Host-sid2", "Host-sid", "__Host-sid[]"]
+    {
+        let response = app.browser().get_with("/name", "cookie", format!("{name}={token}")).await;
+        assert_eq!(response.text(), "-", "{name}");
+    }
+    let other = app.visitor("Bea").await.cookie(COOKIE).expect("a cookie");
+    app.events();
+    let both = format!("{COOKIE}={token}; {COOKIE}={other}");
+    assert_eq!(app.browser().get_with("/name", "cookie", both).await.text(), "-");
+    assert!(app.events().iter().any(|event| event.contains("TwoLiveTokens")));
+    let dead = Token::new(RecordId::from_bytes([1; 16]), Secret::from_bytes([2; 32])).expose();
+    for pair in [format!("{COOKIE}={dead}; {COOKIE}={token}"), format!("{COOKIE}={token}; {COOKIE}={dead}")] {
+        assert_eq!(
+            app.browser().get_with("/name", "cookie", pair).await.text(),
+            "Ada",
+            "a planted one is passed over"
+        );
+    }
+}
+
+/// Any id is 128 bits and nothing else, whatever its bytes spell.
+pub async fn g5_ids_of_any_bytes_are_only_ids(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let bytes: [[u8; 16]; 8] = [
+        [0; 16],
+        [0xff; 16],
+        *b"../../etc/passwd",
+        *b"'; DROP TABLE s;",
+        *b"{\"$gt\":\"\"}\0\0\0\0\0\0",
+        *b"*\r\nFLUSHALL\r\n\r\n\n",
+        *b"\x80\x80\x80\x80\xc0\xaf\xed\xa0\x80\xfe\xff0000\0",
+        *b"%00%2e%2e/%5c..\\",
+    ];
+    for (index, bytes) in bytes.into_iter().enumerate() {
+        let id = RecordId::from_bytes(bytes);
+        let new = super::contract::new_record(&[("n", json(&index.to_string()))]);
+        direct.raw.create(id, new).await.expect("an answer");
+    }
+    for (index, bytes) in bytes.into_iter().enumerate() {
+        let id = RecordId::from_bytes(bytes);
+        let loaded = direct.load(id, &["n"]).await.expect("the record");
+        assert_eq!(loaded.fields.get("n"), Some(&json(&index.to_string())), "{bytes:?}");
+        direct.apply(id, &[("n", Op::Put(json("100")))]).await;
+    }
+    for (index, id) in bytes.into_iter().map(RecordId::from_bytes).enumerate() {
+        direct.raw.destroy(id).await.expect("destroyed");
+        for (other, id) in bytes.into_iter().map(RecordId::from_bytes).enumerate() {
+            assert_eq!(direct.load(id, &["n"]).await.is_some(), other > index, "{other} after {index}");
+        }
+    }
+}
+
+/// What users write is data: it is not run, and it ends no line.
+pub async fn g5_values_are_only_data(rig: Rig) {
+    let app = rig.kit().await;
+    let browser = app.browser();
+    let values = [
+        "'; DROP TABLE sessions; --",
+        "\"}; return redis.call('FLUSHALL')",
+        "{\"$where\": \"1\"}",
+        "%0d%0aSet-Cookie: a=b",
+        "$(reboot)",
+        "\u{0}",
+        "../../../etc/passwd",
+        "]]>",
+        "\\\"",
+    ];
+    for value in values {
+        let encoded: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let response = browser.get(&format!("/set-name/{encoded}")).await;
+        assert_eq!(response.status(), 200, "{value}");
+        assert_eq!(browser.get("/name").await.text(), encoded, "{value}");
+    }
+    assert!(app.load(record_of(&browser), &["name"]).await.is_some());
+}
+
+/// Events, answers and their headers show no token, no secret and no value.
+pub async fn g6_events_and_answers_show_no_secret(rig: Rig) {
+    let app = rig.kit().await;
+    let browser = app.visitor("confidential").await;
+    let token = browser.cookie(COOKIE).expect("a cookie");
+    let mut shown = Vec::new();
+    for operation in [Operation::Load, Operation::Commit, Operation::Destroy] {
+        app.faults.fail(operation, 1);
+        let path = if operation == Operation::Destroy { "/end" } else { "/set-name/also-confidential" };
+        let response = browser.get(path).await;
+        assert_eq!(response.status(), 503, "{operation:?}");
+        shown.push(format!("{:?} {}", response.headers(), response.text()));
+    }
+    app.faults.lose_answer(Operation::Commit);
+    let response = browser.get("/set-name/also-confidential").await;
+    shown.push(format!("{:?} {}", response.headers(), response.text()));
+    let id = record_of(&browser);
+    let undecodable = crate::store::Commit::new(0, super::contract::TIMEOUTS)
+        .with_delta(super::contract::delta(&[("count", Op::Put(json("\"confidential\"")))]));
+    app.raw.commit(id, undecodable).await.expect("an answer");
+    browser.get("/count").await;
+    shown.extend(app.events());
+    assert!(shown.len() > 4, "there is something to look at: {shown:?}");
+    for text in shown {
+        assert!(!text.contains("confidential"), "{text}");
+        assert!(!text.contains(&token[24..]), "{text}");
+    }
+}

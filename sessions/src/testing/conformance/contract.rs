@@ -1,0 +1,364 @@
+//! The contract of the store's own operations.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::rig::{Rig, at_once};
+use crate::{
+    delta::{Add, Delta, Op},
+    random,
+    store::{Answer, Commit, CommitId, Created, DynStore, Loaded, NewRecord},
+    value::{FieldName, RecordId, SecretHash, Timeouts},
+};
+
+/// The first of two creates with one id stays; the second changes nothing.
+pub async fn create_with_a_known_id_changes_nothing(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let id = direct.create(&[("a", json("1"))]).await;
+    let before = direct.load(id, &["a", "b"]).await.expect("the record");
+    let other = new_record(&[("a", json("2")), ("b", json("3"))]);
+    assert_eq!(direct.raw.create(id, other).await.expect("an answer"), Created::Exists);
+    let after = direct.load(id, &["a", "b"]).await.expect("the record");
+    assert_eq!((after.hash, after.fields), (before.hash, before.fields));
+}
+
+/// A repeated create that meets its own record is told so, and does not undo what came since.
+pub async fn a_repeated_create_is_the_first_one(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let (id, new) = (random_id(), new_record(&[("a", json("1"))]));
+    let Created::At(created) = direct.raw.create(id, new.clone()).await.expect("an answer") else {
+        panic!("a new id is free");
+    };
+    direct.apply(id, &[("a", Op::Put(json("2")))]).await;
+    rig.clock.advance(Duration::from_secs(5));
+    assert_eq!(direct.raw.create(id, new).await.expect("an answer"), Created::At(created));
+    let loaded = direct.load(id, &["a"]).await.expect("the record");
+    assert_eq!((loaded.fields.get("a"), loaded.created), (Some(&json("2")), created));
+}
+
+/// Of many creates of one id at once, one wins.
+pub async fn of_many_creates_of_one_id_one_wins(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    for _ in 0..20 {
+        let id = random_id();
+        let creates = (0..16).map(|index: u8| {
+            let (raw, new) = (Arc::clone(&direct.raw), new_record(&[("who", json(&index.to_string()))]));
+            async move { matches!(raw.create(id, new).await, Ok(Created::At(_))) }
+        });
+        let won: Vec<_> = at_once(creates).await;
+        assert_eq!(won.iter().filter(|won| **won).count(), 1);
+        let winner = won.iter().position(|won| *won).expect("a winner").to_string();
+        let loaded = direct.load(id, &["who"]).await.expect("the record");
+        assert_eq!(loaded.fields.get("who"), Some(&json(&winner)));
+    }
+}
+
+/// A new record is as it was asked for: epoch zero, its hash, its fields, now.
+pub async fn a_new_record_is_as_it_was_asked_for(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let (id, new) = (random_id(), new_record(&[("a", json("1")), ("b", json("\"x\""))]));
+    let created = direct.raw.create(id, new.clone()).await.expect("an answer");
+    let loaded = direct.load(id, &["a", "b", "c"]).await.expect("the record");
+    assert_eq!(Created::At(loaded.created), created);
+    assert_eq!((loaded.hash, loaded.epoch, loaded.touched), (new.hash, 0, loaded.created));
+    assert!(loaded.now >= loaded.created);
+    assert_eq!(loaded.fields.get("a"), Some(&json("1")));
+    assert_eq!(loaded.fields.get("b"), Some(&json("\"x\"")));
+    assert!(!loaded.fields.contains("c"));
+    let empty = direct.create(&[]).await;
+    assert!(direct.load(empty, &["a"]).await.expect("the record").fields.is_empty());
+}
+
+/// The fields asked for are there, and if all are, the answer says so truthfully.
+pub async fn a_load_returns_at_least_the_named_fields(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let id = direct.create(&[("a", json("1")), ("b", json("2")), ("c", json("3"))]).await;
+    let asked: [&[&'static str]; 5] = [&[], &["a"], &["c", "a"], &["a", "a"], &["a", "b", "c", "d"]];
+    for names in asked {
+        let loaded = direct.load(id, names).await.expect("the record");
+        for (name, value) in [("a", "1"), ("b", "2"), ("c", "3")] {
+            if names.contains(&name) || loaded.complete {
+                assert_eq!(loaded.fields.get(name), Some(&json(value)), "{names:?}");
+            }
+        }
+        assert!(!loaded.fields.contains("d"));
+    }
+}
+
+/// An id that nobody created is not there for any operation, and is not made by one.
+pub async fn an_unknown_id_stays_unknown(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let id = random_id();
+    assert!(direct.load(id, &["a"]).await.is_none());
+    for commit in [
+        Commit::new(0, TIMEOUTS),
+        Commit::new(0, TIMEOUTS).with_touch(true),
+        Commit::new(0, TIMEOUTS).with_rotation(random_hash()),
+        Commit::new(0, TIMEOUTS).with_delta(delta(&[("a", Op::Put(json("1")))])).with_id(random_commit()),
+    ] {
+        let answer = direct.raw.commit(id, commit).await.expect("an answer");
+        assert!(matches!(answer, Answer::Gone), "{answer:?}");
+    }
+    direct.raw.destroy(id).await.expect("idempotent");
+    assert!(direct.load(id, &["a"]).await.is_none());
+}
+
+/// Destroying twice is destroying; nothing comes back by itself or by a commit.
+pub async fn destroy_is_idempotent_and_final(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let (id, other) = (direct.create(&[("a", json("1"))]).await, direct.create(&[("a", json("2"))]).await);
+    for _ in 0..2 {
+        direct.raw.destroy(id).await.expect("destroyed");
+        assert!(direct.load(id, &["a"]).await.is_none());
+        let put = Commit::new(0, TIMEOUTS).with_delta(delta(&[("a", Op::Put(json("3")))])).with_touch(true);
+        assert!(matches!(direct.raw.commit(id, put).await, Ok(Answer::Gone)));
+    }
+    assert!(direct.load(other, &["a"]).await.is_some(), "others live");
+}
+
+/// Another epoch than the record's writes nothing, older or newer.
+pub async fn a_commit_of_another_epoch_writes_nothing(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let id = direct.create(&[("a", json("1"))]).await;
+    let rotated = Commit::new(0, TIMEOUTS).with_rotation(random_hash());
+    assert!(matches!(direct.raw.commit(id, rotated).await, Ok(Answer::Applied(_))));
+    let before = direct.load(id, &["a", "b"]).await.expect("the record");
+    assert_eq!(before.epoch, 1);
+    rig.clock.advance(Duration::from_secs(90));
+    for epoch in [0, 2, u64::from(u32::MAX)] {
+        let commit = Commit::new(epoch, TIMEOUTS)
+            .with_delta(delta(&[("a", Op::Put(json("2"))), ("b", Op::Put(json("3")))]))
+            .with_touch(true)
+            .with_rotation(random_hash())
+            .with_id(random_commit());
+        let answer = direct.raw.commit(id, commit).await.expect("an answer");
+        assert!(matches!(answer, Answer::Superseded), "{answer:?}");
+    }
+    let after = direct.load(id, &["a", "b"]).await.expect("the record");
+    assert_eq!((after.epoch, after.touched, after.hash), (1, before.touched, before.hash));
+    assert_eq!(after.fields.get("a"), Some(&json("1")));
+    assert!(!after.fields.contains("b"));
+}
+
+/// A rotation changes secret and epoch, and nothing else but what comes with it.
+pub async fn a_rotation_changes_secret_and_epoch(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let id = direct.create(&[("a", json("1")), ("b", json("2"))]).await;
+    let before = direct.load(id, &["a", "b"]).await.expect("the record");
+    let hash = random_hash();
+    let commit = Commit::new(0, TIMEOUTS).with_rotation(hash).with_delta(delta(&[("a", Op::Put(json("9")))]));
+    assert!(matches!(direct.raw.commit(id, commit).await, Ok(Answer::Applied(_))));
+    let after = direct.load(id, &["a", "b"]).await.expect("the record");
+    assert_eq!((after.hash, after.epoch, after.created), (hash, 1, before.created));
+    assert_eq!((after.fields.get("a"), after.fields.get("b")), (Some(&json("9")), Some(&json("2"))));
+}
+
+/// A commit with an id applies once however often it is sent, even if it rotated.
+pub async fn a_commit_with_an_id_applies_once(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let id = direct.create(&[("n", json("10"))]).await;
+    let add = Commit::new(0, TIMEOUTS)
+        .with_delta(delta(&[("n", direct.add(5))]))
+        .with_id(random_commit())
+        .returning(vec![FieldName::from_static("n")]);
+    for _ in 0..3 {
+        let Ok(Answer::Applied(values)) = direct.raw.commit(id, add.clone()).await else { panic!("applied") };
+        assert_eq!(values, [Some(json("15"))]);
+    }
+    let rotation = Commit::new(0, TIMEOUTS)
+        .with_delta(delta(&[("n", direct.add(1))]))
+        .with_rotation(random_hash())
+        .with_id(random_commit());
+    for _ in 0..3 {
+        let answer = direct.raw.commit(id, rotation.clone()).await.expect("an answer");
+        assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+    }
+    let loaded = direct.load(id, &["n"]).await.expect("the record");
+    assert_eq!((loaded.epoch, loaded.fields.get("n")), (1, Some(&json("16"))));
+}
+
+/// The last eight commit ids are remembered, and ids of different records are different.
+pub async fn eight_commit_ids_are_remembered(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let (id, other) = (direct.create(&[]).await, direct.create(&[]).await);
+    let commits: Vec<_> = (0..8)
+        .map(|_| Commit::new(0, TIMEOUTS).with_delta(delta(&[("n", direct.add(1))])).with_id(random_commit()))
+        .collect();
+    for _ in 0..2 {
+        for commit in &commits {
+            assert!(matches!(direct.raw.commit(id, commit.clone()).await, Ok(Answer::Applied(_))));
+        }
+    }
+    assert_eq!(direct.load(id, &["n"]).await.expect("the record").fields.get("n"), Some(&json("8")));
+    assert!(matches!(direct.raw.commit(other, commits[0].clone()).await, Ok(Answer::Applied(_))));
+    assert_eq!(direct.load(other, &["n"]).await.expect("the record").fields.get("n"), Some(&json("1")));
+}
+
+/// A touch notes the use; a commit without one does not.
+pub async fn only_a_touch_notes_the_use(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let direct = Direct::new(&rig).await;
+    let id = direct.create(&[]).await;
+    let created = direct.load(id, &[]).await.expect("the record").created;
+    rig.clock.advance(Duration::from_secs(60));
+    direct.apply(id, &[("a", Op::Put(json("1")))]).await;
+    let loaded = direct.load(id, &[]).await.expect("the record");
+    assert_eq!((loaded.touched, loaded.now.saturating_since(created)), (created, Duration::from_secs(60)));
+    let touch = Commit::new(0, TIMEOUTS).with_touch(true);
+    assert!(matches!(direct.raw.commit(id, touch.clone()).await, Ok(Answer::Applied(_))));
+    let touched = direct.load(id, &[]).await.expect("the record");
+    assert_eq!(touched.touched.saturating_since(created), Duration::from_secs(60));
+    rig.clock.set(created);
+    assert!(matches!(direct.raw.commit(id, touch).await, Ok(Answer::Applied(_))));
+    let loaded = direct.load(id, &[]).await.expect("the record");
+    assert_eq!((loaded.touched, loaded.created), (touched.touched, created), "time does not go back");
+}
+
+/// A dead record takes no commit.
+pub async fn a_dead_record_takes_no_commit(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let id = direct.create(&[("a", json("1"))]).await;
+    let put = Commit::new(0, DEAD).with_delta(delta(&[("a", Op::Put(json("2")))])).with_touch(true);
+    assert!(matches!(direct.raw.commit(id, put).await, Ok(Answer::Gone)));
+    if let Some(loaded) = direct.load(id, &["a"]).await {
+        assert_eq!(loaded.fields.get("a"), Some(&json("1")));
+    }
+}
+
+/// A purge takes dead records only, and no more than it is told to.
+pub async fn purge_takes_the_dead_and_keeps_to_its_limit(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let mut ids = Vec::new();
+    for _ in 0..30 {
+        ids.push(direct.create(&[("a", json("1"))]).await);
+    }
+    assert_eq!(direct.raw.purge(TIMEOUTS, 100).await.expect("a number"), 0);
+    for id in &ids {
+        assert!(direct.load(*id, &["a"]).await.is_some());
+    }
+    if direct.raw.capabilities().expires_by_itself {
+        println!("skipped the rest: the store's records end by themselves (`expires_by_itself`)");
+        return;
+    }
+    let mut left = 30;
+    for (limit, expected) in [(0, 0), (7, 7), (1, 1), (100, 22), (100, 0)] {
+        assert_eq!(direct.raw.purge(DEAD, limit).await.expect("a number"), expected);
+        left -= expected;
+        let mut alive = 0;
+        for id in &ids {
+            alive += usize::from(direct.load(*id, &[]).await.is_some());
+        }
+        assert_eq!(alive, left);
+    }
+}
+
+/// A purge by one instance leaves alone what another one just used.
+pub async fn purge_spares_what_was_touched(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let (direct, other) = (Direct::new(&rig).await, Direct::new(&rig).await);
+    let timeouts = Timeouts::new(Duration::from_secs(2400), Duration::from_secs(100_000));
+    let (used, unused) = (direct.create(&[]).await, direct.create(&[]).await);
+    rig.clock.advance(Duration::from_secs(2000));
+    let touch = Commit::new(0, timeouts).with_touch(true);
+    assert!(matches!(direct.raw.commit(used, touch).await, Ok(Answer::Applied(_))));
+    rig.clock.advance(Duration::from_secs(600));
+    other.raw.purge(timeouts, 100).await.expect("a number");
+    assert!(direct.load(used, &[]).await.is_some());
+    assert!(direct.load(unused, &[]).await.is_none() || direct.raw.capabilities().expires_by_itself);
+}
+
+/// What one instance writes the other reads, at once.
+pub async fn instances_share_one_backend(rig: Rig) {
+    let (one, other) = (Direct::new(&rig).await, Direct::new(&rig).await);
+    let id = one.create(&[("n", json("1"))]).await;
+    for value in 2..20 {
+        let (writer, reader) = if value % 2 == 0 { (&other, &one) } else { (&one, &other) };
+        writer.apply(id, &[("n", Op::Put(json(&value.to_string())))]).await;
+        let loaded = reader.load(id, &["n"]).await.expect("the record");
+        assert_eq!(loaded.fields.get("n"), Some(&json(&value.to_string())));
+    }
+    other.raw.destroy(id).await.expect("destroyed");
+    assert!(one.load(id, &["n"]).await.is_none());
+}
+
+/// How long records live in these scenarios: long enough.
+pub(super) const TIMEOUTS: Timeouts =
+    Timeouts::new(Duration::from_secs(86_400), Duration::from_secs(864_000));
+
+/// Under these, every record is dead.
+const DEAD: Timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO);
+
+/// A store, called directly.
+pub(super) struct Direct {
+    pub(super) raw: Arc<dyn DynStore>,
+}
+
+impl Direct {
+    pub(super) async fn new(rig: &Rig) -> Self {
+        Self { raw: rig.store().await }
+    }
+
+    pub(super) async fn create(&self, fields: &[(&'static str, Bytes)]) -> RecordId {
+        let id = random_id();
+        let created = self.raw.create(id, new_record(fields)).await.expect("an answer");
+        assert!(matches!(created, Created::At(_)), "{created:?}");
+        id
+    }
+
+    pub(super) async fn load(&self, id: RecordId, names: &[&'static str]) -> Option<Loaded> {
+        let names: Vec<_> = names.iter().map(|name| FieldName::from_static(name)).collect();
+        self.raw.load(id, &names).await.expect("an answer")
+    }
+
+    /// Commits these changes to a record of epoch zero and returns the values after it, in their
+    /// order.
+    pub(super) async fn apply(&self, id: RecordId, ops: &[(&'static str, Op)]) -> Vec<Option<Bytes>> {
+        let names = ops.iter().map(|(name, _)| FieldName::from_static(name)).collect();
+        let commit = Commit::new(0, TIMEOUTS).with_delta(delta(ops)).returning(names);
+        match self.raw.commit(id, commit).await.expect("an answer") {
+            Answer::Applied(values) => values,
+            other => panic!("{ops:?}: {other:?}"),
+        }
+    }
+
+    /// An add without bounds that counts from zero.
+    #[allow(clippy::unused_self)]
+    pub(super) const fn add(&self, by: i64) -> Op {
+        Op::Add(Add { by, start: 0, min: i64::MIN, max: i64::MAX })
+    }
+}
+
+pub(super) fn json(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+/// Changes, as they are: not compared with anything loaded.
+pub(super) fn delta(ops: &[(&'static str, Op)]) -> Delta {
+    let mut delta = Delta::new();
+    for (name, op) in ops {
+        delta.push(FieldName::from_static(name), op.clone(), None).expect("one operation a field");
+    }
+    delta
+}
+
+pub(super) fn new_record(fields: &[(&'static str, Bytes)]) -> NewRecord {
+    let fields = fields.iter().map(|(name, value)| (FieldName::from_static(name), value.clone())).collect();
+    NewRecord::new(random_hash(), TIMEOUTS).with_fields(fields)
+}
+
+pub(super) fn random_id() -> RecordId {
+    RecordId::from_bytes(random::bytes().expect("random bytes"))
+}
+
+pub(super) fn random_hash() -> SecretHash {
+    SecretHash::from_bytes(random::bytes().expect("random bytes"))
+}
+
+pub(super) fn random_commit() -> CommitId {
+    CommitId::from_bytes(random::bytes().expect("random bytes"))
+}

@@ -1,0 +1,201 @@
+//! What each operation of a delta does in the store, and that a delta is all or nothing.
+
+use bytes::Bytes;
+
+use super::{
+    contract::{Direct, TIMEOUTS, delta, json},
+    rig::{Rig, at_once},
+};
+use crate::{
+    delta::{Add, Op},
+    store::{Answer, Commit},
+    value::FieldName,
+};
+
+/// Every operation on every kind of value does what the library itself computes.
+pub async fn every_operation_does_what_it_says(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let values = [
+        None,
+        Some("0"),
+        Some("7"),
+        Some("-3"),
+        Some("255"),
+        Some("9007199254740993"),
+        Some("9223372036854775807"),
+        Some("-9223372036854775808"),
+        Some("\"7\""),
+        Some("7.0"),
+        Some("null"),
+        Some("[]"),
+        Some("18446744073709551615"),
+        Some("true"),
+        Some("1e2"),
+        Some("-0"),
+        Some("\"\""),
+    ];
+    let bounded = |by, start| Op::Add(Add { by, start, min: 0, max: 255 });
+    let ops = [
+        Op::Put(json("\"new\"")),
+        Op::PutIfAbsent(json("\"new\"")),
+        Op::Remove,
+        Op::RemoveIf(json("7")),
+        Op::RemoveIf(json("null")),
+        direct.add(1),
+        direct.add(-1),
+        direct.add(i64::MAX),
+        direct.add(i64::MIN),
+        bounded(300, 10),
+        bounded(-300, 10),
+        bounded(3, 10),
+        Op::Max(7),
+        Op::Max(-5),
+        Op::Max(i64::MIN),
+        Op::Max(9_007_199_254_740_992),
+        Op::Min(7),
+        Op::Min(-5),
+        Op::Min(i64::MAX),
+        Op::Min(9_007_199_254_740_994),
+    ];
+    for value in values {
+        let stored = value.map(json);
+        let fields: Vec<_> =
+            stored.iter().map(|value| ("n", value.clone())).chain([("kept", json("1"))]).collect();
+        for op in &ops {
+            let id = direct.create(&fields).await;
+            let commit = Commit::new(0, TIMEOUTS)
+                .with_delta(delta(&[("n", op.clone()), ("kept", Op::Put(json("2")))]))
+                .returning(names(&["n", "kept", "neither"]));
+            let answer = direct.raw.commit(id, commit).await.expect("an answer");
+            let after = direct.load(id, &["n", "kept"]).await.expect("the record").fields;
+            let (left, kept) = (after.get("n"), after.get("kept"));
+            match op.apply(stored.as_ref()) {
+                Ok(expected) => {
+                    let Answer::Applied(values) = answer else { panic!("{op:?} on {value:?}: {answer:?}") };
+                    assert_eq!(left, expected.as_ref(), "{op:?} on {value:?}");
+                    assert_eq!(values, [expected, Some(json("2")), None], "{op:?} on {value:?}");
+                    assert_eq!(kept, Some(&json("2")));
+                }
+                Err(_) => {
+                    let invalid = matches!(&answer, Answer::Invalid(name) if name.as_str() == "n");
+                    assert!(invalid, "{op:?} on {value:?}: {answer:?}");
+                    assert_eq!((left, kept), (stored.as_ref(), Some(&json("1"))), "{op:?} on {value:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Values come back in the order in which they were asked for, absent ones as such.
+pub async fn returned_values_keep_their_order(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let id = direct.create(&[("a", json("1")), ("b", json("2")), ("c", json("3"))]).await;
+    let commit = Commit::new(0, TIMEOUTS)
+        .with_delta(delta(&[("b", Op::Remove), ("d", Op::Put(json("4")))]))
+        .returning(names(&["d", "c", "none", "b", "a", "d"]));
+    let Ok(Answer::Applied(values)) = direct.raw.commit(id, commit).await else { panic!("applied") };
+    let expected = [Some("4"), Some("3"), None, None, Some("1"), Some("4")];
+    assert_eq!(values, expected.map(|value| value.map(json)));
+    let nothing = Commit::new(0, TIMEOUTS).returning(names(&["a"]));
+    let Ok(Answer::Applied(values)) = direct.raw.commit(id, nothing).await else { panic!("applied") };
+    assert_eq!(values, [Some(json("1"))]);
+}
+
+/// A delta that keeps some fields drops the others, unknown ones too, before its operations apply.
+pub async fn retain_drops_all_others(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let all = ["cart", "user", "role", "of another program", "new"];
+    let fields =
+        [("cart", json("1")), ("user", json("2")), ("role", json("3")), ("of another program", json("4"))];
+    let id = direct.create(&fields).await;
+    let mut changes = delta(&[]);
+    changes.retain(names(&["cart", "absent"]));
+    let zero = json("0");
+    changes.push("role".into(), direct.add(5), Some(&zero)).expect("an add");
+    changes.push("new".into(), Op::Put(json("6")), None).expect("a put");
+    let commit = Commit::new(0, TIMEOUTS).with_delta(changes).returning(names(&all));
+    let Ok(Answer::Applied(values)) = direct.raw.commit(id, commit).await else { panic!("applied") };
+    let expected = [Some("1"), None, Some("5"), None, Some("6")].map(|value| value.map(json));
+    assert_eq!(values, expected, "an add to a dropped field begins anew");
+    let loaded = direct.load(id, &all).await.expect("the record");
+    assert_eq!(all.map(|name| loaded.fields.get(name).cloned()), expected);
+    let mut changes = delta(&[]);
+    changes.retain(Vec::new());
+    let commit = Commit::new(0, TIMEOUTS).with_delta(changes);
+    assert!(matches!(direct.raw.commit(id, commit).await, Ok(Answer::Applied(_))));
+    let loaded = direct.load(id, &all).await.expect("a record without fields");
+    assert!(all.iter().all(|name| !loaded.fields.contains(name)));
+}
+
+/// A delta with one operation that cannot be writes nothing, wherever in it that stands: no field,
+/// no touch, no rotation, and its id is not taken.
+pub async fn h11_a_delta_with_one_bad_operation_writes_nothing(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    for bad in 0..3 {
+        let id = direct.create(&[("text", json("\"x\"")), ("n", json("1"))]).await;
+        let before = direct.load(id, &["text", "n", "new"]).await.expect("the record");
+        let mut ops = vec![("n", direct.add(1)), ("new", Op::Put(json("2")))];
+        ops.insert(bad, ("text", direct.add(1)));
+        let commit_id = super::contract::random_commit();
+        let commit = Commit::new(0, TIMEOUTS).with_delta(delta(&ops)).with_touch(true).with_id(commit_id);
+        let rotating = commit.clone().with_rotation(super::contract::random_hash());
+        for commit in [commit, rotating] {
+            let answer = direct.raw.commit(id, commit).await.expect("an answer");
+            assert!(matches!(&answer, Answer::Invalid(name) if name.as_str() == "text"), "{answer:?}");
+        }
+        let after = direct.load(id, &["text", "n", "new"]).await.expect("the record");
+        assert_eq!((after.hash, after.epoch, after.touched), (before.hash, 0, before.touched));
+        assert_eq!(after.fields, before.fields);
+        let good = Commit::new(0, TIMEOUTS).with_delta(delta(&[("n", direct.add(1))])).with_id(commit_id);
+        assert!(matches!(direct.raw.commit(id, good).await, Ok(Answer::Applied(_))));
+        assert_eq!(direct.load(id, &["n"]).await.expect("the record").fields.get("n"), Some(&json("2")));
+    }
+}
+
+/// Of good and bad commits at once, on one record and on many, the bad ones alone fail.
+pub async fn h13_a_bad_commit_among_many_fails_alone(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    for records in [1, 8] {
+        let mut ids = Vec::new();
+        for _ in 0..records {
+            ids.push(direct.create(&[("text", json("\"x\"")), ("n", json("0"))]).await);
+        }
+        let commits = (0..160).map(|index| {
+            let (raw, id) = (direct.raw.clone(), ids[index % records]);
+            let bad = index % 5 == 3;
+            let field = if bad { "text" } else { "n" };
+            let commit = match index % 7 {
+                6 => Commit::new(4, TIMEOUTS),
+                _ => Commit::new(0, TIMEOUTS),
+            };
+            let commit = commit.with_delta(delta(&[("seen", Op::Put(json("1"))), (field, direct.add(1))]));
+            async move { (index, raw.commit(id, commit).await.expect("an answer")) }
+        });
+        let mut applied = 0;
+        for (index, answer) in at_once(commits).await {
+            match (index % 7, index % 5) {
+                (6, _) => assert!(matches!(answer, Answer::Superseded), "{index}: {answer:?}"),
+                (_, 3) => assert!(matches!(answer, Answer::Invalid(_)), "{index}: {answer:?}"),
+                _ => {
+                    assert!(matches!(answer, Answer::Applied(_)), "{index}: {answer:?}");
+                    applied += 1;
+                }
+            }
+        }
+        let mut sum = 0;
+        for id in ids {
+            let loaded = direct.load(id, &["text", "n"]).await.expect("the record");
+            assert_eq!(loaded.fields.get("text"), Some(&json("\"x\"")));
+            sum += loaded.fields.get("n").map_or(0, number);
+        }
+        assert_eq!(sum, applied);
+    }
+}
+
+fn names(names: &[&'static str]) -> Vec<FieldName> {
+    names.iter().map(|name| FieldName::from_static(name)).collect()
+}
+
+fn number(value: &Bytes) -> u32 {
+    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).expect("a number")
+}

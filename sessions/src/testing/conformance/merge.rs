@@ -1,0 +1,137 @@
+//! Several requests change one field at once: what its declared policy says happens.
+
+use std::sync::Arc;
+
+use tokio::sync::Barrier;
+
+use super::{
+    kit::Kit,
+    rig::{App, Rig, at_once, session},
+    service::text,
+};
+use crate::TypedSession;
+
+/// How many requests meet.
+const MANY: usize = 20;
+
+/// `last`: one of the values stays, whole, and nobody is refused.
+pub async fn b2_last_keeps_one_of_the_values(rig: Rig) {
+    let apps = meeting(&rig).await;
+    let browser = apps[0].visitor("Ada").await;
+    everybody(&apps, &browser, |index| format!("/set-name/writer-{index}")).await;
+    let name = browser.get("/name").await;
+    assert!((0..MANY).any(|index| name.text() == format!("writer-{index}")), "{}", name.text());
+}
+
+/// `add`: every difference counts, added or counted in place, through both instances.
+pub async fn b2_add_counts_every_one(rig: Rig) {
+    let apps = meeting(&rig).await;
+    let browser = apps[0].visitor("Ada").await;
+    for _ in 0..10 {
+        everybody(&apps, &browser, |index| match index % 2 {
+            0 => "/hit".to_owned(),
+            _ => "/add-hits/1".to_owned(),
+        })
+        .await;
+    }
+    assert_eq!(browser.get("/hits").await.text(), "200");
+    everybody(&apps, &browser, |index| format!("/add-hits/{}", 7 - i64::try_from(index).unwrap())).await;
+    assert_eq!(browser.get("/hits").await.text(), "150");
+}
+
+/// `max`: the largest stays, whatever the order.
+pub async fn b2_max_keeps_the_largest(rig: Rig) {
+    let apps = meeting(&rig).await;
+    let browser = apps[0].visitor("Ada").await;
+    everybody(&apps, &browser, |index| format!("/set-best/{}", (index * 7) % MANY)).await;
+    assert_eq!(browser.get("/best").await.text(), "Some(19)");
+    browser.get("/set-best/3").await;
+    assert_eq!(browser.get("/best").await.text(), "Some(19)");
+    everybody(&apps, &browser, |index| format!("/set-best/{}", 30 + index)).await;
+    assert_eq!(browser.get("/best").await.text(), "Some(49)");
+}
+
+/// `min`: the smallest stays, below zero too.
+pub async fn b2_min_keeps_the_smallest(rig: Rig) {
+    let apps = meeting(&rig).await;
+    let browser = apps[0].visitor("Ada").await;
+    everybody(&apps, &browser, |index| format!("/set-least/{}", 5 - i64::try_from(index).unwrap())).await;
+    assert_eq!(browser.get("/least").await.text(), "Some(-14)");
+    browser.get("/set-least/0").await;
+    assert_eq!(browser.get("/least").await.text(), "Some(-14)");
+}
+
+/// `first`: one of the first writes stays, and later ones do not change it.
+pub async fn b3_first_keeps_the_first_of_many(rig: Rig) {
+    let apps = meeting(&rig).await;
+    for _ in 0..20 {
+        let browser = apps[0].visitor("Ada").await;
+        everybody(&apps, &browser, |index| format!("/set-origin/from-{index}")).await;
+        let origin = browser.get("/origin").await.text().to_owned();
+        assert!((0..MANY).any(|index| origin == format!("from-{index}")), "{origin}");
+        everybody(&apps, &browser, |index| format!("/set-origin/late-{index}")).await;
+        assert_eq!(browser.get("/origin").await.text(), origin);
+    }
+}
+
+/// The first write of a counter by many at once counts every one from its default.
+pub async fn b3_first_adds_by_many_start_once(rig: Rig) {
+    let apps = meeting(&rig).await;
+    for _ in 0..10 {
+        let browser = apps[0].visitor("Ada").await;
+        everybody(&apps, &browser, |_| "/hit".to_owned()).await;
+        assert_eq!(browser.get("/hits").await.text(), "20");
+    }
+}
+
+/// A set is absolute, and an add after it in one request is part of it.
+pub async fn b2_set_and_add_in_one_request_are_one_put(rig: Rig) {
+    let app = rig
+        .app(|mut parts| async move {
+            let mut kit: TypedSession<Kit> = session(&mut parts).await?;
+            kit.set_hits(40);
+            kit.add_hits(2);
+            text(kit.hits().to_string())
+        })
+        .await;
+    let browser = app.browser();
+    assert_eq!(browser.get("/").await.text(), "42");
+    let other = rig.kit().await;
+    let tab = browser.at(&other.browser());
+    tab.get("/add-hits/58").await;
+    assert_eq!(tab.get("/hits").await.text(), "100");
+    browser.get("/").await;
+    assert_eq!(tab.get("/hits").await.text(), "42");
+}
+
+/// Sums stop at the bounds of the field's type, in the store.
+pub async fn b2_adds_stop_at_the_types_bounds(rig: Rig) {
+    let app = rig.kit().await;
+    let browser = app.visitor("Ada").await;
+    browser.get(&format!("/set-hits/{}", i64::MAX - 1)).await;
+    for _ in 0..2 {
+        assert_eq!(browser.get("/add-hits/3").await.status(), 200);
+        assert_eq!(browser.get("/hits").await.text(), i64::MAX.to_string());
+    }
+    browser.get("/add-hits/-1").await;
+    assert_eq!(browser.get("/hits").await.text(), (i64::MAX - 1).to_string());
+}
+
+/// Two instances of the kit whose writers all meet between load and commit.
+async fn meeting(rig: &Rig) -> [App; 2] {
+    let barrier = Arc::new(Barrier::new(MANY));
+    let app = || {
+        let barrier = Arc::clone(&barrier);
+        rig.kit_that_meets(barrier)
+    };
+    [app().await, app().await]
+}
+
+async fn everybody(apps: &[App; 2], browser: &super::super::Client, path: impl Fn(usize) -> String) {
+    let tabs = (0..MANY).map(|index| {
+        let tab = browser.at(&apps[index % 2].browser());
+        let path = format!("/meet{}", path(index));
+        async move { tab.get(&path).await.status().as_u16() }
+    });
+    assert_eq!(at_once(tabs).await, [200; MANY]);
+}

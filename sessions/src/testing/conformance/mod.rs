@@ -1,0 +1,269 @@
+//! The suite that every store runs: what a session library promises, shown on this store.
+//!
+//! Scenarios are named after what they show; the letter and number in front is the promise's. Most
+//! go through the whole stack, from a browser's cookie to the store and back; those of
+//! [`contract`] call the store itself. They make operations meet by barriers and gates, never by
+//! sleeping, and move time by a [`ManualClock`].
+//!
+//! ```
+//! use std::{future::Future, sync::Arc};
+//! use sessions::{store::MemoryStore, testing::{ManualClock, conformance::Harness}};
+//!
+//! /// One backend, which each instance of the application opens.
+//! #[derive(Default)]
+//! struct Memory(tokio::sync::OnceCell<Arc<MemoryStore>>);
+//!
+//! impl Harness for Memory {
+//!     type Store = Arc<MemoryStore>;
+//!
+//!     async fn open(&self, clock: ManualClock) -> Arc<MemoryStore> {
+//!         self.0.get_or_init(|| async { Arc::new(MemoryStore::new().with_clock(clock)) }).await.clone()
+//!     }
+//! }
+//!
+//! sessions::testing::conformance!(memory, Memory::default());
+//! # fn main() {}
+//! ```
+
+pub mod attack;
+pub mod contract;
+pub mod counters;
+pub mod delta;
+pub mod fault;
+pub mod fields;
+pub mod flash;
+mod kit;
+pub mod life;
+pub mod merge;
+pub mod names;
+pub mod overlap;
+mod rig;
+pub mod rotation;
+mod service;
+pub mod time;
+pub mod values;
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+pub use self::rig::Rig;
+use super::ManualClock;
+use crate::store::Store;
+
+/// No scenario takes nearly as long, so one that does waits for something that never comes.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// How the suite gets at a store. A new one is made for each scenario, with an empty backend.
+pub trait Harness: Send + Sync + 'static {
+    /// The store.
+    type Store: Store;
+
+    /// Whether the store reads the time from the clock it is given. The scenarios about time are
+    /// skipped where it does not, which is for stores with a clock of a server's only.
+    const MANUAL_CLOCK: bool = true;
+
+    /// Opens the backend. It is called once for each instance of the application, so what one of
+    /// the returned stores writes the others read. The clock is the same each time.
+    fn open(&self, clock: ManualClock) -> impl Future<Output = Self::Store> + Send;
+
+    /// All bytes that the backend holds, files and indexes included, for the scenarios that look
+    /// for what must not be there. `None`, which skips them, if there is no way to tell.
+    fn dump(&self) -> impl Future<Output = Option<Vec<u8>>> + Send {
+        async { None }
+    }
+}
+
+/// A scenario, as `conformance!` hands it over.
+pub type Scenario = fn(Rig) -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// Runs a scenario on a multi-threaded runtime of its own.
+///
+/// # Panics
+///
+/// If the store does not show what the scenario is about, or if it takes five minutes.
+pub fn run(harness: impl Harness, scenario: Scenario) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(4).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let finished = tokio::time::timeout(LIMIT, scenario(Rig::new(harness))).await;
+        assert!(finished.is_ok(), "the scenario still waits for something after {LIMIT:?}");
+    });
+    runtime.shutdown_background();
+}
+
+/// A test for each scenario of the suite, in a module of this name; the expression makes a
+/// [`Harness`](crate::testing::conformance::Harness) and is evaluated for each.
+///
+/// Written as `sessions::testing::conformance!(name, expression);`. See
+/// [`testing::conformance`](mod@crate::testing::conformance) for an example.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance {
+    ($name:ident, $harness:expr $(,)?) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $crate::__conformance_tests! { $harness;
+                life {
+                    a1_a_new_session_costs_nothing
+                    a2_a_thousand_unknown_ids_create_no_record
+                    a3_a_planted_id_is_never_adopted
+                    a4_malformed_tokens_reach_no_store
+                    a5_reading_sets_no_cookie
+                    a6_an_untouched_request_makes_no_store_call
+                    a7_a_visitor_who_writes_nothing_is_not_stored
+                    a8_destroy_removes_the_cookie_as_it_was_set
+                    a9_use_after_destroy_starts_a_fresh_record
+                    a10_a_write_after_the_head_is_loud
+                    a10_save_works_after_the_head
+                    a10_a_late_save_that_needs_a_cookie_is_refused
+                    a11_a_server_error_drops_the_changes
+                    a11_a_server_error_commits_if_told_to
+                    a11_logout_and_rotation_survive_a_server_error
+                    a12_a_disconnect_leaves_all_or_none
+                    a13_a_panicking_handler_commits_nothing
+                    a14_views_in_one_request_see_each_others_writes
+                    a15_sessions_that_begin_at_once_are_separate
+                }
+                fields {
+                    b1_different_fields_at_once_all_survive
+                    b4_operations_of_one_request_fold
+                    b5_a_removed_field_leaves_the_store
+                    b6_a_nested_change_in_place_is_saved
+                    b7_what_ends_equal_is_not_written
+                    b8_other_fields_keep_their_bytes
+                    b13_one_changed_field_costs_one_load_and_one_commit
+                    b13_a_new_session_costs_one_create
+                }
+                merge {
+                    b2_last_keeps_one_of_the_values
+                    b2_add_counts_every_one
+                    b2_max_keeps_the_largest
+                    b2_min_keeps_the_smallest
+                    b3_first_keeps_the_first_of_many
+                    b3_first_adds_by_many_start_once
+                    b2_set_and_add_in_one_request_are_one_put
+                    b2_adds_stop_at_the_types_bounds
+                }
+                counters {
+                    b12_a_thousand_adds_are_exact
+                    b12_fetch_add_results_are_all_different
+                    b12_fetch_add_is_one_commit
+                }
+                names {
+                    b11_names_that_look_like_metadata_are_fields
+                    b11_names_that_look_alike_are_different
+                    b11_views_may_use_such_names
+                }
+                values {
+                    b10_edge_values_come_back_as_they_were
+                    b10_floats_come_back_to_the_bit
+                    b10_a_value_of_a_mebibyte
+                    b10_the_store_keeps_any_json
+                }
+                delta {
+                    every_operation_does_what_it_says
+                    returned_values_keep_their_order
+                    retain_drops_all_others
+                    h11_a_delta_with_one_bad_operation_writes_nothing
+                    h13_a_bad_commit_among_many_fails_alone
+                }
+                contract {
+                    create_with_a_known_id_changes_nothing
+                    a_repeated_create_is_the_first_one
+                    of_many_creates_of_one_id_one_wins
+                    a_new_record_is_as_it_was_asked_for
+                    a_load_returns_at_least_the_named_fields
+                    an_unknown_id_stays_unknown
+                    destroy_is_idempotent_and_final
+                    a_commit_of_another_epoch_writes_nothing
+                    a_rotation_changes_secret_and_epoch
+                    a_commit_with_an_id_applies_once
+                    eight_commit_ids_are_remembered
+                    only_a_touch_notes_the_use
+                    a_dead_record_takes_no_commit
+                    purge_takes_the_dead_and_keeps_to_its_limit
+                    purge_spares_what_was_touched
+                    instances_share_one_backend
+                }
+                overlap {
+                    c1_a_slow_request_after_logout_leaves_it_dead
+                    c2_a_destroy_before_the_commit_leaves_no_partial_record
+                    c3_a_touch_after_destroy_creates_nothing
+                    c3_a_reading_request_after_destroy_creates_nothing
+                    c1_destroys_and_writes_at_once_end_destroyed
+                    c14_a_logout_survives_a_disconnect
+                    c14_a_logout_survives_a_panic
+                }
+                rotation {
+                    c4_rotation_keeps_the_data_and_kills_the_old_token
+                    c8_rotating_a_new_session_creates_it_once
+                    c8_rotate_then_save_twice_is_one_rotation
+                    c8_rotating_a_destroyed_session_leaves_it_destroyed
+                    c7_of_many_rotations_one_token_is_usable
+                    c11_a_request_from_before_a_rotation_writes_nothing
+                    c11_a_logout_from_before_a_rotation_ends_it
+                    c12_wrong_secrets_change_nothing
+                }
+                time {
+                    d1_idle_time_ends_a_session_and_use_extends_it
+                    d2_the_absolute_deadline_never_moves
+                    d3_the_earlier_deadline_counts
+                    d4_one_touch_per_window_and_never_early
+                    d5_a_dead_session_is_never_used
+                    d5_a_session_that_dies_meanwhile_takes_no_commit
+                    d6_a_changed_timeout_acts_at_once
+                    d6_very_long_timeouts_do_not_overflow
+                    d7_the_cookie_lives_no_longer_than_the_record
+                }
+                flash {
+                    e1_a_flash_is_seen_once
+                    e2_one_for_now_is_never_stored
+                    e3_keep_and_discard
+                    e4_an_unrelated_request_does_not_consume_it
+                    e5_a_flash_survives_redirects
+                    e7_a_newer_flash_is_not_lost
+                    e3_take_and_set_again_is_the_new_one
+                    e8_set_and_taken_in_one_request_costs_nothing
+                    e1_a_failed_commit_shows_it_again
+                    e1_many_takers_leave_none
+                }
+                attack {
+                    g3_the_store_holds_no_token
+                    g1_every_single_bit_of_a_token_counts
+                    g2_a_token_of_another_name_is_refused
+                    g5_ids_of_any_bytes_are_only_ids
+                    g5_values_are_only_data
+                    g6_events_and_answers_show_no_secret
+                }
+                fault {
+                    h1_a_failed_load_is_503_and_changes_nothing
+                    h2_a_failed_commit_is_an_error_and_keeps_the_old_data
+                    h2_a_failed_create_or_destroy_is_an_error
+                    h2_a_failed_touch_is_only_an_event
+                    h12_an_unknown_outcome_is_reported
+                    h10_a_redirects_target_reads_the_write
+                    h10_the_head_waits_for_the_commit
+                    h8_an_undecodable_value_resets_its_field_only
+                    h8_an_undecodable_value_rejects_if_declared
+                    h9_fields_of_other_programs_are_kept
+                    h11_a_bad_counter_fails_its_request_wholly
+                }
+            }
+        }
+    };
+}
+
+/// The tests. Not public API.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_tests {
+    ($harness:expr; $($module:ident { $($scenario:ident)* })*) => {$($(
+        #[test]
+        fn $scenario() {
+            $crate::testing::conformance::run($harness, |rig| {
+                ::std::boxed::Box::pin($crate::testing::conformance::$module::$scenario(rig))
+            });
+        }
+    )*)*};
+}

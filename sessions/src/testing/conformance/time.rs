@@ -1,0 +1,201 @@
+//! How long a session lives, on a clock that the scenarios move.
+
+use std::time::Duration;
+
+use super::{
+    super::{Client, Operation},
+    rig::{COOKIE, Rig, record_of},
+};
+use crate::value::Timeouts;
+
+/// Forty minutes without use, so a window of one hundred seconds; and ten hours in all.
+const TIMEOUTS: Timeouts = Timeouts::new(seconds(2400), seconds(36_000));
+
+/// A session ends by not being used, and lives as long as it is.
+pub async fn d1_idle_time_ends_a_session_and_use_extends_it(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let browser = app.visitor("Ada").await;
+    for _ in 0..10 {
+        rig.clock.advance(seconds(2399));
+        assert_eq!(browser.get("/name").await.text(), "Ada");
+    }
+    rig.clock.advance(seconds(2500));
+    assert_eq!(browser.get("/name").await.text(), "-");
+}
+
+/// The absolute deadline comes however much the session is used, and rotation does not move it.
+pub async fn d2_the_absolute_deadline_never_moves(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let browser = app.visitor("Ada").await;
+    let id = record_of(&browser);
+    let created = app.load(id, &[]).await.expect("the record").created;
+    for _ in 0..35 {
+        rig.clock.advance(seconds(1000));
+        let response = browser.get("/rotate-and-set-name/Ada").await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1));
+    }
+    rig.clock.advance(seconds(999));
+    let browser = eternal(&browser);
+    assert_eq!(browser.get("/name").await.text(), "Ada");
+    assert_eq!(app.load(id, &[]).await.expect("the record").created, created);
+    rig.clock.advance(seconds(1));
+    assert_eq!(browser.get("/name").await.text(), "-", "the store's deadline, not the cookie's");
+}
+
+/// Whichever deadline is earlier counts.
+pub async fn d3_the_earlier_deadline_counts(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let short = Timeouts::new(seconds(2400), seconds(1000));
+    let app = rig.kit_with(|layer| layer.with_timeouts(short)).await;
+    let browser = eternal(&app.visitor("Ada").await);
+    rig.clock.advance(seconds(999));
+    assert_eq!(browser.get("/name").await.text(), "Ada");
+    rig.clock.advance(seconds(1));
+    assert_eq!(browser.get("/name").await.text(), "-");
+}
+
+/// However many requests come within the touch window, one use is noted; and a session never ends
+/// before its idle time.
+pub async fn d4_one_touch_per_window_and_never_early(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let browser = app.visitor("Ada").await;
+    for _ in 0..99 {
+        rig.clock.advance(seconds(1));
+        browser.get("/name").await;
+    }
+    assert_eq!(app.calls.writes(), 0, "the create noted the first use");
+    for _ in 0..100 {
+        rig.clock.advance(seconds(1));
+        browser.get("/name").await;
+    }
+    assert_eq!(app.calls.writes(), 1);
+    assert!(app.calls.calls().iter().all(|call| call.changes().is_empty()));
+    rig.clock.advance(seconds(2400) - Duration::from_millis(1));
+    assert_eq!(browser.get("/name").await.text(), "Ada", "idle since the last use, not since the last touch");
+    for _ in 0..5 {
+        app.calls.clear();
+        rig.clock.advance(seconds(100));
+        browser.get("/set-name/Bea").await;
+        assert_eq!(app.calls.writes(), 1, "a write carries the touch");
+        browser.get("/set-name/Ada").await;
+    }
+}
+
+/// A dead session is never used, purged or not: it reads as none, and a write begins another.
+pub async fn d5_a_dead_session_is_never_used(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    for path in ["/name", "/set-name/x", "/hit", "/rotate", "/end", "/fetch-hit", "/flash/x"] {
+        let browser = app.visitor("Ada").await;
+        let (id, browser) = (record_of(&browser), eternal(&browser));
+        rig.clock.advance(seconds(2500));
+        let response = browser.get(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        assert_ne!(response.text(), "Ada", "{path}");
+        assert_eq!(app.calls.count(Operation::Commit), 0, "{path}");
+        assert_eq!(app.calls.count(Operation::Destroy), 0, "{path}");
+        let fresh = matches!(path, "/set-name/x" | "/hit" | "/fetch-hit" | "/flash/x");
+        assert_eq!(app.calls.count(Operation::Create), usize::from(fresh), "{path}");
+        if fresh {
+            assert_ne!(record_of(&browser), id, "{path}");
+        }
+    }
+}
+
+/// A session that dies during a request takes no commit of it.
+pub async fn d5_a_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let browser = app.visitor("Ada").await;
+    let tab = browser.fork();
+    let slow = tokio::spawn(async move { tab.get("/wait/set-name/x").await });
+    app.gate.arrived().await;
+    rig.clock.advance(seconds(2500));
+    app.gate.release();
+    assert_eq!(slow.await.expect("an answer").status(), 409);
+    assert_eq!(eternal(&browser).get("/name").await.text(), "-");
+}
+
+/// A shorter timeout acts at once on the sessions there are, and a longer one too.
+pub async fn d6_a_changed_timeout_acts_at_once(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let long =
+        rig.kit_with(|layer| layer.with_timeouts(Timeouts::new(seconds(86_400), seconds(864_000)))).await;
+    let short = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let browser = eternal(&long.visitor("Ada").await);
+    rig.clock.advance(seconds(3000));
+    assert_eq!(browser.at(&short.browser()).get("/name").await.text(), "-");
+    assert_eq!(browser.get("/name").await.text(), "Ada");
+    rig.clock.advance(seconds(33_000));
+    let absolute = Timeouts::new(seconds(86_400), seconds(36_000));
+    let short = rig.kit_with(|layer| layer.with_timeouts(absolute)).await;
+    assert_eq!(browser.at(&short.browser()).get("/name").await.text(), "-");
+    assert_eq!(browser.get("/name").await.text(), "Ada");
+}
+
+/// Timeouts beyond the end of time neither overflow nor end anything.
+pub async fn d6_very_long_timeouts_do_not_overflow(rig: Rig) {
+    let forever = Timeouts::new(Duration::MAX, Duration::MAX);
+    let app = rig.kit_with(|layer| layer.with_timeouts(forever)).await;
+    let browser = app.browser();
+    let response = browser.get("/set-name/Ada").await;
+    assert_eq!((response.status().as_u16(), max_age(&response.set_cookies())), (200, 400 * 86_400));
+    for path in ["/name", "/set-name/Bea", "/rotate", "/hit"] {
+        assert_eq!(browser.get(path).await.status(), 200, "{path}");
+    }
+    app.raw.purge(forever, 100).await.expect("a number");
+    assert_eq!(browser.get("/name").await.text(), "Bea");
+}
+
+/// `Max-Age` is the life that is left, 400 days at most; it is sent with a new secret only.
+pub async fn d7_the_cookie_lives_no_longer_than_the_record(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let browser = app.browser();
+    assert_eq!(max_age(&browser.get("/set-name/Ada").await.set_cookies()), 36_000);
+    rig.clock.advance(seconds(2000));
+    for path in ["/name", "/set-name/Bea", "/hit"] {
+        assert!(browser.get(path).await.set_cookies().is_empty(), "{path}");
+    }
+    assert_eq!(max_age(&browser.get("/rotate").await.set_cookies()), 34_000);
+    let long = Timeouts::new(seconds(86_400), seconds(500 * 86_400));
+    let app = rig.kit_with(|layer| layer.with_timeouts(long)).await;
+    assert_eq!(max_age(&app.browser().get("/set-name/Ada").await.set_cookies()), 400 * 86_400);
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// The same cookie in a browser that never forgets, as an attacker's.
+fn eternal(browser: &Client) -> Client {
+    let cookie = browser.cookie(COOKIE).expect("a session cookie");
+    let eternal = browser.stranger();
+    eternal.set_cookie_raw(COOKIE, &cookie);
+    eternal
+}
+
+fn max_age(set_cookies: &[String]) -> u64 {
+    let [line] = set_cookies else { panic!("one cookie: {set_cookies:?}") };
+    let age = line.split("; ").find_map(|part| part.strip_prefix("Max-Age="));
+    age.and_then(|age| age.parse().ok()).expect("an age in seconds")
+}

@@ -1,0 +1,248 @@
+//! Values at the edge: of every width, length and spelling.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    contract::{Direct, json},
+    rig::{Rig, record_of, session},
+    service::text,
+};
+use crate::{Session, TypedSession, delta::Op};
+
+/// What a program may keep in a session.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(unreachable_pub)]
+pub struct Edges {
+    bytes: (u8, u8, i8, i8),
+    shorts: (u16, u16, i16, i16),
+    words: (u32, u32, i32, i32),
+    longs: (u64, u64, i64, i64),
+    wide: (u128, i128),
+    floats: Vec<f64>,
+    small_floats: Vec<f32>,
+    texts: Vec<String>,
+    empty: Vec<u32>,
+    maybe: Option<Option<u32>>,
+    maybes: Vec<Option<bool>>,
+    map: BTreeMap<String, Vec<u8>>,
+    character: char,
+    unit: (),
+}
+
+#[derive(Session)]
+struct View {
+    edges: Option<Edges>,
+    text: Option<String>,
+    empty: Option<Vec<u32>>,
+    nested: Option<Option<u32>>,
+    smallest: i64,
+    largest: u64,
+    float: f64,
+    yes: bool,
+}
+
+fn edges() -> Edges {
+    Edges {
+        bytes: (u8::MIN, u8::MAX, i8::MIN, i8::MAX),
+        shorts: (u16::MIN, u16::MAX, i16::MIN, i16::MAX),
+        words: (u32::MIN, u32::MAX, i32::MIN, i32::MAX),
+        longs: (u64::MIN, u64::MAX, i64::MIN, i64::MAX),
+        wide: (u128::from(u64::MAX) + 1, i128::from(i64::MIN) - 1),
+        floats: vec![0.0, -0.0, 0.1, 1.0, 1e300, f64::MIN, f64::MAX, f64::MIN_POSITIVE, 5e-324, f64::EPSILON],
+        small_floats: vec![0.1, f32::MIN, f32::MAX, f32::MIN_POSITIVE],
+        texts: texts(),
+        empty: Vec::new(),
+        maybe: Some(Some(0)),
+        maybes: vec![None, Some(false), Some(true)],
+        map: texts().into_iter().map(|text| (text.clone(), text.into_bytes())).collect(),
+        character: '\u{10ffff}',
+        unit: (),
+    }
+}
+
+fn texts() -> Vec<String> {
+    let texts = [
+        "",
+        " ",
+        "0",
+        "1.0",
+        "-0",
+        "007",
+        "1e3",
+        "NaN",
+        "true",
+        "null",
+        "undefined",
+        "[]",
+        "{}",
+        "\"",
+        "''",
+        "\\",
+        "\\u0000",
+        "\0",
+        "a\0b",
+        "line\nline\r\n\ttab",
+        "/ ? # + % & = ; , :",
+        "%00%0d%0a",
+        "'; DROP TABLE sessions; --",
+        "{\"$gt\":\"\"}",
+        "redis.call('FLUSHALL')",
+        "../../etc/passwd",
+        "\u{feff}bom",
+        "\u{202e}rtl",
+        "e\u{301}",
+        "日本語",
+        "👩\u{200d}👩\u{200d}👧",
+        "\u{7f}\u{80}\u{2028}",
+        "Ω≈ç√∫",
+    ];
+    texts.map(str::to_owned).to_vec()
+}
+
+/// What is set is what is read in the next request, to the bit.
+pub async fn b10_edge_values_come_back_as_they_were(rig: Rig) {
+    let app = rig
+        .app(|mut parts| async move {
+            let mut view: TypedSession<View> = session(&mut parts).await?;
+            match parts.uri.path() {
+                "/set" => {
+                    view.set_edges(edges());
+                    view.set_text("\0'\"\\");
+                    view.set_empty(Vec::new());
+                    view.set_nested(Some(7));
+                    view.set_smallest(i64::MIN);
+                    view.set_largest(u64::MAX);
+                    view.set_float(-0.0);
+                    view.set_yes(true);
+                }
+                _ => {
+                    let read = view.edges().expect("the edges are stored");
+                    assert_eq!(*read, edges());
+                    let bits =
+                        |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+                    assert_eq!(bits(&read.floats), bits(&edges().floats));
+                    assert_eq!(view.text(), Some("\0'\"\\"));
+                    assert_eq!(view.empty(), Some(&[][..]));
+                    assert_eq!(view.nested(), Some(&Some(7)));
+                    assert_eq!((view.smallest(), view.largest()), (i64::MIN, u64::MAX));
+                    assert_eq!(view.float().to_bits(), (-0.0_f64).to_bits());
+                    assert!(view.yes());
+                }
+            }
+            text("done")
+        })
+        .await;
+    let browser = app.browser();
+    assert_eq!(browser.get("/set").await.text(), "done");
+    assert_eq!(browser.get("/get").await.text(), "done");
+}
+
+/// Floats come back to the bit, whatever their digits.
+pub async fn b10_floats_come_back_to_the_bit(rig: Rig) {
+    #[derive(Session)]
+    struct Floats {
+        doubles: Vec<f64>,
+        singles: Vec<f32>,
+    }
+
+    // A generator of the literature (Marsaglia's xorshift), so that every run has the same ones.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bits = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut finite = || std::iter::repeat_with(&mut bits).map(f64::from_bits).find(|value| value.is_finite());
+    let doubles: Vec<f64> = (0..2000).filter_map(|_| finite()).collect();
+    let singles = (0..2000_u32).map(|index| f32::from_bits(index * 1_068_000)).collect::<Vec<_>>();
+    let sent = (doubles.clone(), singles.clone());
+    let app = rig
+        .app(move |mut parts| {
+            let (doubles, singles) = sent.clone();
+            async move {
+                let mut floats: TypedSession<Floats> = session(&mut parts).await?;
+                if parts.uri.path() == "/set" {
+                    floats.set_doubles(doubles);
+                    floats.set_singles(singles);
+                    return text("done");
+                }
+                let same = |left: &f64, right: &f64| left.to_bits() == right.to_bits();
+                let wrong =
+                    floats.doubles().iter().zip(&doubles).filter(|(left, right)| !same(left, right)).count();
+                assert_eq!((floats.doubles().len(), wrong), (doubles.len(), 0), "doubles that changed");
+                let same = |left: &f32, right: &f32| left.to_bits() == right.to_bits();
+                let wrong =
+                    floats.singles().iter().zip(&singles).filter(|(left, right)| !same(left, right)).count();
+                assert_eq!((floats.singles().len(), wrong), (singles.len(), 0), "singles that changed");
+                text("same")
+            }
+        })
+        .await;
+    let browser = app.browser();
+    assert_eq!(browser.get("/set").await.text(), "done");
+    assert_eq!(browser.get("/get").await.text(), "same");
+}
+
+/// A value of 1 MiB, of characters that take room when escaped.
+pub async fn b10_a_value_of_a_mebibyte(rig: Rig) {
+    let long = "\u{1f980}'\"\\\n".repeat((1 << 20) / 8);
+    let sent = long.clone();
+    let app = rig
+        .app(move |mut parts| {
+            let sent = sent.clone();
+            async move {
+                let mut view: TypedSession<View> = session(&mut parts).await?;
+                if parts.uri.path() == "/set" {
+                    view.set_text(sent);
+                }
+                text(view.text().unwrap_or_default())
+            }
+        })
+        .await;
+    let browser = app.browser();
+    for path in ["/set", "/get"] {
+        assert!(browser.get(path).await.text() == long, "{path}");
+    }
+    assert!(app.stored(record_of(&browser), "text").await.expect("the field").len() > 1 << 20);
+}
+
+/// The store takes any JSON text and gives back the same value.
+pub async fn b10_the_store_keeps_any_json(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let mut values: Vec<_> = texts().iter().map(|text| serde_json::to_string(text).expect("JSON")).collect();
+    values.extend(
+        [
+            "null",
+            "true",
+            "false",
+            "0",
+            "-1",
+            "1.5",
+            "1e-7",
+            "[]",
+            "{}",
+            "[[[]]]",
+            "[null,[1,\"1\"]]",
+            "{\"\":0}",
+            "{\"a\":{\"b\":[1,2,3]}}",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "\"\\ud83e\\udd80\"",
+        ]
+        .map(str::to_owned),
+    );
+    let id = direct.create(&[("kept", json("\"kept\""))]).await;
+    for value in values {
+        direct.apply(id, &[("n", Op::Put(json(&value)))]).await;
+        let loaded = direct.load(id, &["n", "kept"]).await.expect("the record");
+        let parsed = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).expect("JSON");
+        let stored = loaded.fields.get("n").unwrap_or_else(|| panic!("{value} is gone"));
+        assert_eq!(parsed(stored), parsed(value.as_bytes()), "{value}");
+        assert_eq!(loaded.fields.get("kept"), Some(&json("\"kept\"")), "{value}");
+        direct.apply(id, &[("n", Op::RemoveIf(stored.clone()))]).await;
+        assert!(!direct.load(id, &["n"]).await.expect("the record").fields.contains("n"), "{value}");
+    }
+}

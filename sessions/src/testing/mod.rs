@@ -1,0 +1,74 @@
+//! Tools for testing stores and applications: a manual clock, injected faults, a record of what
+//! reaches a store, a browser-like client, and [`conformance!`], the suite that every store runs.
+//!
+//! For tests only (feature `test-util`). What goes wrong in here panics with a message, since that
+//! is how a test fails.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use axum::{Router, routing::get};
+//! use sessions::{Session, SessionLayer, TypedSession, store::MemoryStore, testing::{Client, ManualClock}};
+//!
+//! #[derive(Session)]
+//! struct Visits {
+//!     count: u32,
+//! }
+//!
+//! async fn count(mut session: TypedSession<Visits>) -> String {
+//!     session.set_count(session.count() + 1);
+//!     session.count().to_string()
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let clock = ManualClock::new();
+//! let store = MemoryStore::new().with_clock(clock.clone());
+//! let app = Router::new().route("/", get(count)).layer(SessionLayer::new(store));
+//!
+//! let browser = Client::new(app).with_clock(clock.clone());
+//! assert_eq!(browser.get("/").await.text(), "1");
+//! assert_eq!(browser.get("/").await.text(), "2");
+//! clock.advance(Duration::from_secs(3 * 24 * 3600));
+//! assert_eq!(browser.get("/").await.text(), "1");
+//! # }
+//! ```
+
+// A test fails by panicking, and these are tools of tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod body;
+mod client;
+mod clock;
+pub mod conformance;
+mod fault;
+mod gate;
+mod recording;
+
+#[doc(inline)]
+pub use crate::__conformance as conformance;
+
+pub use self::{
+    body::Body,
+    client::{Client, CookieJar, Response, StoredCookie},
+    clock::ManualClock,
+    fault::{FaultStore, Faults},
+    gate::Gate,
+    recording::{Call, Change, Recording, RecordingStore},
+};
+
+/// An operation of a [`Store`](crate::store::Store).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// The operations of the trait, of which there are five.
+#[allow(clippy::exhaustive_enums)]
+pub enum Operation {
+    /// `load`
+    Load,
+    /// `create`
+    Create,
+    /// `commit`
+    Commit,
+    /// `destroy`
+    Destroy,
+    /// `purge`
+    Purge,
+}

@@ -1,0 +1,21 @@
+//! What the integration tests share: the harness of the stores that come with the library.
+
+use std::sync::Arc;
+
+use sessions::{
+    store::MemoryStore,
+    testing::{ManualClock, conformance::Harness},
+};
+use tokio::sync::OnceCell;
+
+/// One [`MemoryStore`], shared by the instances.
+#[derive(Debug, Default)]
+pub struct Memory(OnceCell<Arc<MemoryStore>>);
+
+impl Harness for Memory {
+    type Store = Arc<MemoryStore>;
+
+    async fn open(&self, clock: ManualClock) -> Arc<MemoryStore> {
+        self.0.get_or_init(|| async { Arc::new(MemoryStore::new().with_clock(clock)) }).await.clone()
+    }
+}

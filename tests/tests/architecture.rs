@@ -1,0 +1,284 @@
+//! Who may know whom: fails when a module of the library imports in a forbidden direction.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The modules in order: each may use those above it, and its own.
+///
+/// The store's drivers know the store's contract and what is above it; the slot knows no framework
+/// and no HTTP; the axum part is the last.
+const ORDER: [(&str, &[&str]); 15] = [
+    ("value", &[]),
+    ("error", &["value"]),
+    ("delta", &["value"]),
+    ("clock", &["value"]),
+    ("random", &["error"]),
+    ("store", &["value", "error", "delta", "clock"]),
+    ("event", &["value", "error"]),
+    ("slot", &["value", "error", "delta", "random", "store", "event", "clock"]),
+    ("handle", &["value", "error", "delta", "random", "event", "slot"]),
+    ("view", &["handle", "private"]),
+    ("rejection", &["value", "error", "layer"]),
+    ("layer", &["value", "error", "event", "slot", "store", "clock"]),
+    ("axum", &["error", "handle", "layer", "slot", "rejection", "value"]),
+    ("private", &["axum", "handle", "layer", "rejection", "error", "value", "slot", "view"]),
+    ("macros", &["handle"]),
+];
+
+/// Not part of the order: these see everything.
+const OUTSIDE: [&str; 2] = ["lib", "testing"];
+
+/// Crates that only these modules may name.
+const CRATES: [(&str, &[&str]); 10] = [
+    ("axum_core", &["axum"]),
+    ("axum", &[]),
+    ("http", &["axum", "layer", "rejection"]),
+    ("cookie", &["layer"]),
+    ("tower_layer", &["layer"]),
+    ("tower_service", &["layer"]),
+    ("sqlx", &["store"]),
+    ("getrandom", &["random"]),
+    ("sha2", &["value"]),
+    ("serde", &["handle", "private", "store"]),
+];
+
+/// Re-exports of `lib.rs` that are not of the module of their name.
+const REEXPORTED: [(&str, &str); 1] = [("__private", "private")];
+
+#[test]
+fn imports_go_one_way() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    let root = workspace().join("sessions/src");
+    for file in rust_files(&root) {
+        let module = module_of(file.strip_prefix(&root).expect("a file below"));
+        seen.insert(module.clone());
+        let text = fs::read_to_string(&file).expect("a readable file");
+        wrong
+            .extend(violations(&module, &text).into_iter().map(|what| format!("{}: {what}", file.display())));
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    for (module, _) in ORDER {
+        assert!(seen.contains(module), "there is no module `{module}` any more");
+    }
+}
+
+#[test]
+fn drivers_know_bytes_ids_and_durations_only() {
+    let root = workspace().join("sessions/src/store");
+    for file in rust_files(&root) {
+        let text = code(&fs::read_to_string(&file).expect("a readable file"));
+        for word in ["Cookie", "SessionView", "TypedSession", "TokenHasher", "HeaderMap", "DeserializeOwned"]
+        {
+            assert!(!text.contains(word), "{}: names `{word}`", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_macro_crate_depends_on_nothing_here() {
+    let manifest = fs::read_to_string(workspace().join("sessions-macros/Cargo.toml")).expect("a manifest");
+    assert!(!manifest.contains("path ="), "a path dependency");
+    let dependencies = manifest.split("[dependencies]").nth(1).expect("dependencies");
+    let dependencies = dependencies.split("\n[").next().unwrap_or_default();
+    for line in dependencies.lines() {
+        assert!(!line.trim_start().starts_with("sessions"), "{line}");
+    }
+}
+
+#[test]
+fn there_is_no_unsafe_code() {
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("a manifest");
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+    for member in ["sessions", "sessions-macros", "tests"] {
+        let manifest = fs::read_to_string(workspace().join(member).join("Cargo.toml")).expect("a manifest");
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{member} does not take the workspace's lints"
+        );
+        for file in rust_files(&workspace().join(member)) {
+            let text = code(&fs::read_to_string(&file).expect("a readable file"));
+            let word = ["un", "safe "].concat();
+            assert!(!text.contains(&word), "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_scenario_is_run() {
+    let root = workspace().join("sessions/src/testing/conformance");
+    let list = fs::read_to_string(root.join("mod.rs")).expect("the list");
+    let listed: BTreeSet<_> = list.lines().map(str::trim).collect();
+    for file in rust_files(&root) {
+        let text = fs::read_to_string(&file).expect("a readable file");
+        for line in text.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {
+            let name = line.split('(').next().unwrap_or_default();
+            assert!(listed.contains(name), "{}: `{name}` is not in `conformance!`", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_checker_finds_planted_violations() {
+    let planted = [
+        ("store", "use crate::slot::Slot;"),
+        ("store", "use crate::{\n    error::Error,\n    layer::{cookie, SessionLayer},\n};"),
+        ("value", "fn f() -> crate::error::Error { todo!() }"),
+        ("slot", "use http::HeaderMap;"),
+        ("slot", "use crate::layer::cookie::CookieConfig;"),
+        ("slot", "fn f(x: &::axum_core::body::Body) {}"),
+        ("handle", "use axum_core::extract::FromRequestParts;"),
+        ("handle", "use crate::{slot::Slot, axum::extract};"),
+        ("store", "use sqlx::Row;\nuse cookie::Cookie;"),
+        ("delta", "use super::super::store::Commit;"),
+        ("store", "use super::super::{slot::Slot};"),
+        ("event", "use crate::Handle;"),
+    ];
+    for (module, text) in planted {
+        assert!(!violations(module, text).is_empty(), "{module}: {text}");
+    }
+    let fine = [
+        ("store", "use crate::{\n    error::Error,\n    value::{Fields, RecordId},\n};\nuse sqlx::Row;"),
+        ("slot", "//! Knows no axum: `use http::Uri` is for others.\nuse crate::store::Commit;"),
+        ("axum", "use axum_core::response::Response;\nuse http::request::Parts;"),
+    ];
+    for (module, text) in fine {
+        assert_eq!(violations(module, text), [""; 0], "{module}");
+    }
+}
+
+/// What a module's text imports that it must not.
+fn violations(module: &str, text: &str) -> Vec<String> {
+    let text = code(text);
+    if OUTSIDE.contains(&module) {
+        return Vec::new();
+    }
+    let Some((_, allowed)) = ORDER.iter().find(|(name, _)| *name == module) else {
+        return vec![format!("the module `{module}` has no place in the order")];
+    };
+    let mut wrong = Vec::new();
+    for used in used_modules(&text) {
+        let used =
+            REEXPORTED.iter().find(|(name, _)| *name == used).map_or(used.as_str(), |(_, module)| module);
+        if used != module && !allowed.contains(&used) {
+            wrong.push(format!("`{module}` must not use `{used}`"));
+        }
+    }
+    for (name, modules) in CRATES {
+        if names_crate(&text, name) && !modules.contains(&module) {
+            wrong.push(format!("`{module}` must not name the crate `{name}`"));
+        }
+    }
+    wrong
+}
+
+/// The first segments after `crate::` and after `super::super::`, of groups too.
+fn used_modules(text: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for root in ["crate::", "super::super::"] {
+        for (at, _) in text.match_indices(root) {
+            // `$crate::` is the user's path to the public API.
+            if text[..at].ends_with('$')
+                || text[..at].ends_with(|character: char| character.is_alphanumeric())
+            {
+                continue;
+            }
+            let rest = &text[at + root.len()..];
+            if let Some(group) = rest.strip_prefix('{') {
+                used.extend(group_heads(group));
+            } else {
+                used.insert(segment(rest));
+            }
+        }
+    }
+    // Within a file of a module's folder this is the module itself.
+    used.remove("super");
+    used.remove("self");
+    used
+}
+
+/// The first segment of each path in a group.
+fn group_heads(group: &str) -> Vec<String> {
+    let (mut heads, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                heads.push(segment(&group[start..at]));
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                heads.push(segment(&group[start..at]));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    heads.retain(|head| !head.is_empty());
+    heads
+}
+
+fn segment(path: &str) -> String {
+    path.trim_start()
+        .chars()
+        .take_while(|character| character.is_alphanumeric() || *character == '_')
+        .collect()
+}
+
+/// Whether a path begins with this crate's name: at `use`, after `::`, or in an expression.
+fn names_crate(text: &str, name: &str) -> bool {
+    let path = format!("{name}::");
+    text.match_indices(&path).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let inner = before.is_some_and(|character| character.is_alphanumeric() || character == '_');
+        // `crate::axum::…` and `self::cookie::…` are modules.
+        let of_path =
+            text[..at].ends_with("::") && !text[..at].ends_with(" ::") && !text[..at].ends_with("&::");
+        let in_group = {
+            let line = text[..at].rsplit(';').next().unwrap_or_default();
+            line.contains('{') && line.trim_start().starts_with("use ")
+        };
+        !inner && !of_path && !in_group
+    })
+}
+
+/// The text without comments and without its tests.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = text.lines().map(|line| match line.find("//") {
+        Some(at) => &line[..at],
+        None => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn module_of(path: &Path) -> String {
+    let first = path.components().next().expect("a path").as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        // Unit tests see what they like.
+        let in_source = folder.components().any(|part| part.as_os_str() == "src");
+        if in_source && path.file_stem().is_some_and(|name| name == "tests") {
+            continue;
+        }
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}

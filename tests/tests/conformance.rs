@@ -1,0 +1,3 @@
+//! The suite on the stores that need nothing around them.
+
+sessions::testing::conformance!(memory, tests::Memory::default());

@@ -1,0 +1,382 @@
+//! The whole stack under axum: what a program would write around a session.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Request},
+    http::StatusCode,
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use http_body::Frame;
+use sessions::{
+    Error, Session, SessionLayer, TypedSession,
+    store::MemoryStore,
+    testing::{Client, FaultStore, Gate, Operation, RecordingStore},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+#[derive(Session)]
+struct Account {
+    name: Option<String>,
+    #[session(merge = "add")]
+    visits: u32,
+    #[flash]
+    notice: Option<String>,
+}
+
+#[derive(Session)]
+#[session(namespace = "cart")]
+struct Cart {
+    items: Vec<String>,
+}
+
+async fn read(session: TypedSession<Account>) -> String {
+    format!("{} {}", session.name().unwrap_or("-"), session.visits())
+}
+
+async fn sign_in(Path(name): Path<String>, mut session: TypedSession<Account>) -> Redirect {
+    session.set_name(name);
+    session.flash_notice("welcome");
+    session.rotate();
+    Redirect::to("/home")
+}
+
+async fn home(mut session: TypedSession<Account>) -> String {
+    let name = session.name().unwrap_or("-").to_owned();
+    format!("{name}: {}", session.take_notice().unwrap_or_else(|| "nothing new".to_owned()))
+}
+
+async fn sign_out(session: TypedSession<Account>) -> Redirect {
+    session.destroy();
+    Redirect::to("/home")
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/read", get(read))
+        .route("/in/{name}", get(sign_in))
+        .route("/out", get(sign_out))
+        .route("/home", get(home))
+}
+
+fn layer() -> SessionLayer {
+    SessionLayer::new(MemoryStore::new())
+}
+
+fn body(response: &sessions::testing::Response) -> (u16, &str) {
+    (response.status().as_u16(), response.text())
+}
+
+#[tokio::test]
+async fn a_person_signs_in_and_out() {
+    let browser = Client::new(routes().layer(layer()));
+    assert_eq!(body(&browser.get("/read").await), (200, "- 0"));
+    let response = browser.get("/in/Ada").await;
+    assert_eq!(browser.follow(response).await.text(), "Ada: welcome");
+    assert_eq!(browser.get("/home").await.text(), "Ada: nothing new");
+    let thief = browser.clone_jar();
+    let response = browser.get("/out").await;
+    assert_eq!(browser.follow(response).await.text(), "-: nothing new");
+    assert_eq!(thief.get("/read").await.text(), "- 0");
+    assert!(browser.cookies().is_empty());
+}
+
+#[tokio::test]
+async fn it_works_on_localhost_and_not_over_http() {
+    let app = routes().layer(layer());
+    let local = Client::new(app.clone()).with_origin("http://localhost:3000");
+    local.get("/in/Ada").await;
+    assert_eq!(local.get("/read").await.text(), "Ada 0");
+    let plain = Client::new(app).with_origin("http://app.test");
+    plain.get("/in/Ada").await;
+    assert_eq!(plain.get("/read").await.text(), "- 0", "browsers take no `__Host-` cookie from there");
+}
+
+#[tokio::test]
+async fn without_the_layer_the_answer_says_what_to_add() {
+    let response = Client::new(routes()).get("/read").await;
+    assert_eq!(response.status(), 500);
+    assert!(response.text().contains("SessionLayer::new(store)"), "{}", response.text());
+}
+
+#[tokio::test]
+async fn a_layer_inside_covers_its_routes_only() {
+    let app = Router::new().route("/outside", get(read)).merge(routes().layer(layer()));
+    let browser = Client::new(app);
+    assert_eq!(browser.get("/read").await.status(), 200);
+    assert_eq!(browser.get("/outside").await.status(), 500);
+}
+
+#[tokio::test]
+async fn nested_routers_share_the_session() {
+    let shop = Router::new().route(
+        "/add/{item}",
+        get(async |Path(item): Path<String>, mut cart: TypedSession<Cart>| {
+            cart.items_mut().push(item);
+            cart.items().join(",")
+        }),
+    );
+    let app = routes().nest("/shop", Router::new().nest("/cart", shop)).layer(layer());
+    let browser = Client::new(app);
+    browser.get("/in/Ada").await;
+    browser.get("/shop/cart/add/pen").await;
+    assert_eq!(browser.get("/shop/cart/add/ink").await.text(), "pen,ink");
+    assert_eq!(browser.get("/read").await.text(), "Ada 0");
+}
+
+#[tokio::test]
+async fn a_state_and_a_fallback_make_no_difference() {
+    async fn missing(mut session: TypedSession<Account>) -> (StatusCode, String) {
+        session.add_visits(1);
+        (StatusCode::NOT_FOUND, session.visits().to_string())
+    }
+    let app: Router = Router::new()
+        .route(
+            "/",
+            get(async |_: axum::extract::State<Arc<u8>>, session: TypedSession<Account>| {
+                session.visits().to_string()
+            }),
+        )
+        .with_state(Arc::new(1))
+        .fallback(missing)
+        .layer(layer());
+    let browser = Client::new(app);
+    for visit in ["1", "2"] {
+        assert_eq!(body(&browser.get("/nowhere").await), (404, visit));
+    }
+    assert_eq!(browser.get("/").await.text(), "2");
+}
+
+#[tokio::test]
+async fn option_is_none_without_a_live_session_and_an_error_if_the_store_fails() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let who = async |session: Option<TypedSession<Account>>| match session {
+        Some(session) => session.name().unwrap_or("somebody").to_owned(),
+        None => "nobody".to_owned(),
+    };
+    let browser = Client::new(routes().route("/who", get(who)).layer(SessionLayer::new(store)));
+    assert_eq!(browser.get("/who").await.text(), "nobody");
+    browser.get("/in/Ada").await;
+    assert_eq!(browser.get("/who").await.text(), "Ada");
+    faults.fail(Operation::Load, 1);
+    assert_eq!(browser.get("/who").await.status(), 503);
+    browser.get("/out").await;
+    assert_eq!(browser.get("/who").await.text(), "nobody");
+}
+
+#[tokio::test]
+async fn two_views_in_one_handler_are_one_commit() {
+    let store = RecordingStore::new(MemoryStore::new());
+    let recording = store.recording();
+    let both = async |mut account: TypedSession<Account>, mut cart: TypedSession<Cart>| {
+        account.add_visits(1);
+        cart.items_mut().push("pen".to_owned());
+        account.visits().to_string()
+    };
+    let browser = Client::new(Router::new().route("/", get(both)).layer(SessionLayer::new(store)));
+    browser.get("/").await;
+    recording.clear();
+    assert_eq!(browser.get("/").await.text(), "2");
+    assert_eq!(recording.writes(), 1);
+    let calls = recording.calls();
+    let commit = calls.iter().find(|call| call.operation() == Operation::Commit).expect("a commit");
+    let names: Vec<_> = commit.changes().iter().map(|change| change.name.as_str()).collect();
+    assert_eq!(names, ["cart.items", "visits"]);
+}
+
+#[tokio::test]
+async fn a_middleware_uses_the_session_before_and_after_the_handler() {
+    async fn count(mut session: TypedSession<Account>, request: Request, next: Next) -> Response {
+        session.add_visits(1);
+        // Handed over here, so that the handler sees it.
+        drop(session);
+        next.run(request).await
+    }
+    async fn guard(session: Option<TypedSession<Account>>, request: Request, next: Next) -> Response {
+        match session {
+            Some(session) if session.has_name() => {
+                drop(session);
+                next.run(request).await
+            }
+            _ => StatusCode::UNAUTHORIZED.into_response(),
+        }
+    }
+    let private = Router::new().route("/private", get(read)).layer(from_fn(guard));
+    let app = routes().merge(private).layer(from_fn(count)).layer(layer());
+    let browser = Client::new(app);
+    assert_eq!(browser.get("/private").await.status(), 401);
+    assert_eq!(browser.get("/read").await.text(), "- 2", "a refused request was counted too");
+    browser.get("/in/Ada").await;
+    assert_eq!(browser.get("/private").await.text(), "Ada 4");
+}
+
+#[tokio::test]
+async fn a_middleware_may_hold_its_handle_over_the_handler() {
+    async fn around(mut session: TypedSession<Account>, request: Request, next: Next) -> Response {
+        let response = next.run(request).await;
+        session.add_visits(1);
+        response
+    }
+    let app = routes().layer(from_fn(around)).layer(layer());
+    let browser = Client::new(app);
+    browser.get("/in/Ada").await;
+    assert_eq!(browser.get("/read").await.text(), "Ada 1");
+    assert_eq!(browser.get("/read").await.text(), "Ada 2");
+}
+
+#[tokio::test]
+async fn a_panic_caught_inside_the_layer_is_a_server_error() {
+    async fn broken(mut session: TypedSession<Account>) -> String {
+        session.set_name("half");
+        panic!("as the test wants it");
+    }
+    for inside in [true, false] {
+        let app = routes().route("/broken", get(broken));
+        let app = if inside {
+            app.layer(CatchPanicLayer::new()).layer(layer())
+        } else {
+            app.layer(layer()).layer(CatchPanicLayer::new())
+        };
+        let browser = Client::new(app);
+        browser.get("/in/Ada").await;
+        let response = browser.get("/broken").await;
+        assert_eq!(response.status(), 500);
+        assert!(response.set_cookies().is_empty());
+        assert_eq!(browser.get("/read").await.text(), "Ada 0", "caught inside: {inside}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_before_a_caught_panic_happens() {
+    async fn broken(session: TypedSession<Account>) -> String {
+        session.destroy();
+        panic!("as the test wants it");
+    }
+    let app = routes().route("/broken", get(broken)).layer(CatchPanicLayer::new()).layer(layer());
+    let browser = Client::new(app);
+    browser.get("/in/Ada").await;
+    let thief = browser.clone_jar();
+    assert_eq!(browser.get("/broken").await.set_cookies().len(), 1);
+    assert_eq!(thief.get("/read").await.text(), "- 0");
+}
+
+#[tokio::test]
+async fn a_streams_handle_saves_while_the_body_is_sent() {
+    struct Stream(Option<std::pin::Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>>);
+
+    impl http_body::Body for Stream {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            context: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Error>>> {
+            let Some(work) = &mut self.0 else { return std::task::Poll::Ready(None) };
+            let output = std::task::ready!(work.as_mut().poll(context));
+            self.0 = None;
+            std::task::Poll::Ready(Some(output.map(Frame::data)))
+        }
+    }
+
+    let gate = Gate::new();
+    let inside = gate.clone();
+    let stream = move |mut session: TypedSession<Account>| {
+        let gate = inside.clone();
+        async move {
+            Body::new(Stream(Some(Box::pin(async move {
+                gate.pass().await;
+                session.add_visits(10);
+                session.save().await?;
+                Ok(Bytes::from(session.visits().to_string()))
+            }))))
+        }
+    };
+    let browser = Client::new(routes().route("/stream", get(stream)).layer(layer()));
+    browser.get("/in/Ada").await;
+    let tab = browser.fork();
+    let streaming = tokio::spawn(async move { tab.get("/stream").await.text().to_owned() });
+    gate.arrived().await;
+    assert_eq!(browser.get("/read").await.text(), "Ada 0");
+    gate.release();
+    assert_eq!(streaming.await.expect("a body"), "10");
+    assert_eq!(browser.get("/read").await.text(), "Ada 10");
+}
+
+#[tokio::test]
+async fn a_task_that_forgets_to_save_is_reported() {
+    let (gate, done) = (Gate::new(), Gate::new());
+    let (open, over) = (gate.clone(), done.clone());
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    let start = move |mut session: TypedSession<Account>| {
+        let (open, over) = (open.clone(), over.clone());
+        async move {
+            tokio::spawn(async move {
+                open.pass().await;
+                session.set_name("late");
+                drop(session);
+                over.pass().await;
+            });
+        }
+    };
+    let layer =
+        layer().with_event_hook(move |event| heard.lock().expect("no panic").push(format!("{event:?}")));
+    let browser = Client::new(routes().route("/start", get(start)).layer(layer));
+    browser.get("/in/Ada").await;
+    browser.get("/start").await;
+    gate.release();
+    done.arrived().await;
+    assert_eq!(browser.get("/read").await.text(), "Ada 0");
+    let events = events.lock().expect("no panic").clone();
+    assert!(matches!(&events[..], [event] if event.contains("UnsavedChanges")), "{events:?}");
+}
+
+/// Two layers have one cookie name for now, so the inner one is the session of its routes.
+#[tokio::test]
+async fn the_inner_of_two_layers_wins() {
+    let inner = RecordingStore::new(MemoryStore::new());
+    let outer = RecordingStore::new(MemoryStore::new());
+    let (inside, outside) = (inner.recording(), outer.recording());
+    let app = routes().layer(SessionLayer::new(inner)).layer(SessionLayer::new(outer));
+    let browser = Client::new(app);
+    let response = browser.get("/in/Ada").await;
+    assert_eq!(response.set_cookies().len(), 1);
+    assert_eq!(browser.get("/read").await.text(), "Ada 0");
+    assert!(inside.writes() > 0);
+    assert_eq!(outside.calls(), []);
+}
+
+#[tokio::test]
+async fn what_the_handler_says_of_caching_stays() {
+    let kept = async |session: TypedSession<Account>| {
+        ([("cache-control", "public, max-age=60"), ("vary", "Accept")], session.visits().to_string())
+    };
+    let app = routes().route("/kept", get(kept)).route("/free", get(async || "free")).layer(layer());
+    let browser = Client::new(app);
+    let response = browser.get("/kept").await;
+    assert_eq!(response.header("cache-control"), Some("public, max-age=60"));
+    let response = browser.get("/read").await;
+    assert_eq!(response.header("cache-control"), Some("private, no-cache"));
+    assert_eq!(response.header("vary"), Some("Cookie"));
+    assert_eq!(browser.get("/in/Ada").await.header("cache-control"), Some("no-store"));
+    assert!(browser.get("/free").await.header("cache-control").is_none());
+}
+
+#[tokio::test]
+async fn a_handlers_own_cookies_are_sent_beside_the_sessions() {
+    let both = async |mut session: TypedSession<Account>| {
+        session.set_name("Ada");
+        ([("set-cookie", "theme=dark; Path=/")], "done")
+    };
+    let browser = Client::new(routes().route("/both", get(both)).layer(layer()));
+    assert_eq!(browser.get("/both").await.set_cookies().len(), 2);
+    assert_eq!(browser.cookie("theme").as_deref(), Some("dark"));
+    assert_eq!(browser.get("/read").await.text(), "Ada 0");
+}
