@@ -148,15 +148,16 @@ struct Access {
 
 fn access(field: &Field) -> Access {
     let ty = &field.ty.ty;
+    let at = Span::call_site().located_at(ty.span());
     let (read, returns) = match &field.ty.kind {
         Kind::Integer | Kind::WideInteger | Kind::Scalar => ("__copied", quote!(#ty)),
         _ if field.copy.is_some() => ("__copied", quote!(#ty)),
-        Kind::String => ("__str", quote!(&::core::primitive::str)),
-        Kind::Vec(item) => ("__slice", quote!(&[#item])),
-        _ => ("__get", quote!(&#ty)),
+        Kind::String => ("__str", quote_spanned!(at=> &::core::primitive::str)),
+        Kind::Vec(item) => ("__slice", quote_spanned!(at=> &[#item])),
+        _ => ("__get", quote_spanned!(at=> &#ty)),
     };
     let (store, takes) = match &field.ty.kind {
-        Kind::String => ("_into", quote!(impl ::core::convert::Into<#ty>)),
+        Kind::String => ("_into", quote_spanned!(at=> impl ::core::convert::Into<#ty>)),
         _ => ("", quote!(#ty)),
     };
     Access { read, returns, store, takes }

@@ -20,8 +20,8 @@ pub enum Event<'a> {
         record: Option<RecordId>,
         /// The field.
         field: &'a FieldName,
-        /// Why.
-        error: &'a (dyn std::error::Error + 'static),
+        /// What is wrong, and where. Never the value, which serde's own messages quote.
+        reason: &'a str,
     },
     /// Changes were dropped because the response head had left: save them with `save().await`.
     UnsavedChanges {
@@ -75,8 +75,8 @@ impl fmt::Debug for Events {
 #[cfg(feature = "tracing")]
 fn trace(event: &Event<'_>) {
     match event {
-        Event::UndecodableField { record, field, error } => {
-            tracing::warn!(?record, %field, %error, "stored session field does not decode, using its default");
+        Event::UndecodableField { record, field, reason } => {
+            tracing::warn!(?record, %field, reason, "stored session field does not decode, using its default");
         }
         Event::UnsavedChanges { record, fields } => {
             tracing::error!(

@@ -7,7 +7,7 @@
     label = "not a session",
     note = "derive it: `#[derive(sessions::Session)] struct {Self} {{ … }}`"
 )]
-pub trait SessionView: Sized + Send + Sync + 'static {
+pub trait SessionView: Sized + 'static {
     /// The generated handle: the fields' accessors, and by dereference [`Handle`](crate::Handle).
     type Handle;
 

@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LoggedIn {
         parts: &mut axum::http::request::Parts,
         state: &S,
     ) -> Result<Self, Self::Rejection> {
-        use axum::response::IntoResponse as _;
+        use axum::response::IntoResponse;
 
         let session = TypedSession::<Visit>::from_request_parts(parts, state)
             .await

@@ -8,7 +8,7 @@ use super::{
     Handle,
     cell::{Cell, counting},
     generation::Generation,
-    table::{CopyValue, Field, Integer, List, Merge, Text, Value},
+    table::{CopyValue, Field, List, Merge, Text, Value},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -123,10 +123,13 @@ impl Handle {
         cell.add(field, by);
     }
 
-    pub fn __fetch_add<T: Integer>(&mut self, index: usize, by: i64) -> Now<'_, T> {
+    pub fn __fetch_add<T: Any>(&mut self, index: usize, by: i64) -> Now<'_, T> {
         Box::pin(async move {
             self.__fetch_add_erased(index, by).await?;
-            Ok(*self.__get(index))
+            match self.__number(index).and_then(|sum| sum.downcast().ok()) {
+                Some(sum) => Ok(*sum),
+                None => mismatch(),
+            }
         })
     }
 
@@ -176,6 +179,14 @@ impl Handle {
         let field = &self.table.fields[index];
         let tip = self.first.tip();
         tip.value(field, index, &|field, error| self.report(field, error)).map(|value| &**value)
+    }
+
+    /// A copy of an integer.
+    ///
+    /// Not a bound on the type: that is asked in one place, the table.
+    fn __number(&self, index: usize) -> Option<Value> {
+        let counter = self.table.fields[index].counter?;
+        self.__erased(index).map(|value| (counter.put)((counter.get)(value)))
     }
 
     /// The newest cell of a field, decoded.

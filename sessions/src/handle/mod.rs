@@ -12,6 +12,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde_json::error::Category;
+
 use self::{
     generation::Generation,
     table::{Field, OnInvalid, Table},
@@ -123,8 +125,14 @@ impl Handle {
     }
 
     fn report(&self, field: &Field, error: &serde_json::Error) {
-        let record = self.record_id();
-        self.slot.events().report(&Event::UndecodableField { record, field: &field.name(), error });
+        let what = match error.classify() {
+            Category::Data => "JSON of another type",
+            Category::Syntax | Category::Io => "not JSON",
+            Category::Eof => "cut off",
+        };
+        let reason = format!("{what}, at line {} column {}", error.line(), error.column());
+        let (record, field) = (self.record_id(), &field.name());
+        self.slot.events().report(&Event::UndecodableField { record, field, reason: &reason });
     }
 }
 

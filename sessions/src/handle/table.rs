@@ -66,6 +66,7 @@ pub trait Text: Any {
     fn text(&self) -> &str;
 }
 
+#[diagnostic::do_not_recommend]
 impl Text for String {
     fn text(&self) -> &str {
         self
@@ -86,6 +87,7 @@ pub trait List: Any {
     fn items(&self) -> &[Self::Item];
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Any> List for Vec<T> {
     type Item = T;
 
@@ -205,6 +207,7 @@ pub trait Integer: Copy + Send + Sync + 'static {
 
 macro_rules! integers {
     ($($integer:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl Integer for $integer {
             const COUNTER: Counter = Counter {
                 get: |value| value.downcast_ref::<$integer>().map_or(0, |value| {

@@ -258,6 +258,7 @@ impl Slot {
             match slot.write(target, alone.clone(), false, std::slice::from_ref(&name), Some(&alone)).await {
                 Ok(values) => Ok(values.into_iter().next().flatten()),
                 Err(error) => {
+                    slot.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
                     if let Some(op) = earlier.filter(|_| error.kind() == ErrorKind::Unavailable) {
                         let mut delta = Delta::new();
                         // A first operation in an empty delta meets nothing it could disagree with.

@@ -1,4 +1,6 @@
 //! Sessions in an SQLite database.
+// The name as people write it, in prose.
+#![allow(clippy::doc_markdown)]
 
 mod builder;
 mod connect;

@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_batch_is_bounded() {
         let mut queue: VecDeque<_> =
-            (0..BATCH + 1).map(|_| request(Write::Destroy(RecordId::from_bytes([0; 16])))).collect();
+            (0..=BATCH).map(|_| request(Write::Destroy(RecordId::from_bytes([0; 16])))).collect();
         assert_eq!(take_writes(&mut queue).len(), BATCH);
         assert_eq!(take_writes(&mut queue).len(), 1);
         assert!(take_writes(&mut queue).is_empty());

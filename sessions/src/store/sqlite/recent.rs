@@ -1,6 +1,6 @@
 //! Records as this process read them a moment ago, for the commits that follow.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -21,10 +21,12 @@ pub(super) struct Seen {
     pub(super) data: Bytes,
 }
 
+type Place = Option<(RecordId, Seen)>;
+
 /// The last record read of every place: its id, which is random, says which that is.
 #[derive(Debug)]
 pub(super) struct Recent {
-    places: Box<[Mutex<Option<(RecordId, Seen)>>]>,
+    places: Box<[Mutex<Place>]>,
 }
 
 impl Recent {
@@ -43,7 +45,7 @@ impl Recent {
         self.place(id).take_if(|(known, _)| *known == id).map(|(_, seen)| seen)
     }
 
-    fn place(&self, id: RecordId) -> std::sync::MutexGuard<'_, Option<(RecordId, Seen)>> {
+    fn place(&self, id: RecordId) -> MutexGuard<'_, Place> {
         let [first, second, ..] = *id.as_bytes();
         let index = usize::from(u16::from_le_bytes([first, second])) % PLACES;
         self.places[index].lock().unwrap_or_else(PoisonError::into_inner)

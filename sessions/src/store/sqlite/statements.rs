@@ -58,12 +58,12 @@ impl Statements {
                     (safe(text.clone()), safe(text + ";COMMIT"))
                 })
             }),
-            swap: std::array::from_fn(|size| match size {
-                0 => safe(one_swap(table)),
-                _ => {
-                    let one = one_swap(table) + " RETURNING rowid";
-                    safe(format!("BEGIN IMMEDIATE;{};COMMIT", vec![one; 1 << size].join(";")))
+            swap: std::array::from_fn(|size| {
+                if size == 0 {
+                    return safe(one_swap(table));
                 }
+                let one = one_swap(table) + " RETURNING rowid";
+                safe(format!("BEGIN IMMEDIATE;{};COMMIT", vec![one; 1 << size].join(";")))
             }),
             purge: safe(format!(
                 "DELETE FROM {table} WHERE rowid IN \

@@ -115,10 +115,9 @@ fn apply(
     table: &TableName,
     now: Timestamp,
 ) -> Result<Verdict, Error> {
-    let (id, entry) = match write.id().and_then(|id| Some((id, entries.get_mut(&id)?))) {
-        Some(found) => found,
-        // Batches are cut so that a purge stands alone.
-        None => return Err(Error::unavailable("a purge among other writes")),
+    // Batches are cut so that a purge stands alone.
+    let Some((id, entry)) = write.id().and_then(|id| Some((id, entries.get_mut(&id)?))) else {
+        return Err(Error::unavailable("a purge among other writes"));
     };
     match (write, &mut entry.state) {
         (Write::Destroy(_), _) => {
@@ -175,10 +174,9 @@ impl Entry {
 
     /// Notes a change of a record that is there.
     fn note(&mut self, change: Option<Change>) {
-        match (self.change, change) {
-            (None | Some(Change::Update), Some(change)) => self.change = Some(change),
-            // A new or replaced row is written whole already.
-            _ => {}
+        // A new or replaced row is written whole already.
+        if let (None | Some(Change::Update), Some(change)) = (self.change, change) {
+            self.change = Some(change);
         }
     }
 }

@@ -8,7 +8,7 @@ use http::Uri;
 use crate::value::Timestamp;
 
 /// The longest a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
-const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(400 * 24);
 
 /// A browser's cookies.
 #[derive(Clone, Debug, Default)]

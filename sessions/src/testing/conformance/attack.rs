@@ -24,7 +24,7 @@ pub async fn g3_the_store_holds_no_token(rig: Rig) {
         assert!(!holds(token.as_bytes()));
         let token = Token::parse(token.as_bytes()).expect("a token");
         let secret = token.secret().as_bytes();
-        let hexadecimal: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hexadecimal = hexadecimal(secret);
         for part in 0..3 {
             assert!(!holds(&secret[part * 8..part * 8 + 16]), "the secret's bytes");
             assert!(!holds(&hexadecimal.as_bytes()[part * 16..part * 16 + 32]), "the secret in hexadecimal");
@@ -127,7 +127,7 @@ pub async fn g5_values_are_only_data(rig: Rig) {
         "\\\"",
     ];
     for value in values {
-        let encoded: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded = percent_encoded(value);
         let response = browser.get(&format!("/set-name/{encoded}")).await;
         assert_eq!(response.status(), 200, "{value}");
         assert_eq!(browser.get("/name").await.text(), encoded, "{value}");
@@ -162,4 +162,16 @@ pub async fn g6_events_and_answers_show_no_secret(rig: Rig) {
         assert!(!text.contains("confidential"), "{text}");
         assert!(!text.contains(&token[24..]), "{text}");
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| ["%", &hexadecimal(&[byte])].concat()).collect()
 }

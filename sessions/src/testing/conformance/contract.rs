@@ -203,14 +203,14 @@ pub async fn only_a_touch_notes_the_use(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[]).await;
     let created = direct.load(id, &[]).await.expect("the record").created;
-    rig.clock.advance(Duration::from_secs(60));
+    rig.clock.advance(Duration::from_mins(1));
     direct.apply(id, &[("a", Op::Put(json("1")))]).await;
     let loaded = direct.load(id, &[]).await.expect("the record");
-    assert_eq!((loaded.touched, loaded.now.saturating_since(created)), (created, Duration::from_secs(60)));
+    assert_eq!((loaded.touched, loaded.now.saturating_since(created)), (created, Duration::from_mins(1)));
     let touch = Commit::new(0, TIMEOUTS).with_touch(true);
     assert!(matches!(direct.raw.commit(id, touch.clone()).await, Ok(Answer::Applied(_))));
     let touched = direct.load(id, &[]).await.expect("the record");
-    assert_eq!(touched.touched.saturating_since(created), Duration::from_secs(60));
+    assert_eq!(touched.touched.saturating_since(created), Duration::from_mins(1));
     rig.clock.set(created);
     assert!(matches!(direct.raw.commit(id, touch).await, Ok(Answer::Applied(_))));
     let loaded = direct.load(id, &[]).await.expect("the record");
@@ -261,12 +261,12 @@ pub async fn purge_spares_what_was_touched(rig: Rig) {
         return;
     }
     let (direct, other) = (Direct::new(&rig).await, Direct::new(&rig).await);
-    let timeouts = Timeouts::new(Duration::from_secs(2400), Duration::from_secs(100_000));
+    let timeouts = Timeouts::new(Duration::from_mins(40), Duration::from_hours(30));
     let (used, unused) = (direct.create(&[]).await, direct.create(&[]).await);
-    rig.clock.advance(Duration::from_secs(2000));
+    rig.clock.advance(Duration::from_secs(2001));
     let touch = Commit::new(0, timeouts).with_touch(true);
     assert!(matches!(direct.raw.commit(used, touch).await, Ok(Answer::Applied(_))));
-    rig.clock.advance(Duration::from_secs(600));
+    rig.clock.advance(Duration::from_secs(599));
     other.raw.purge(timeouts, 100).await.expect("a number");
     assert!(direct.load(used, &[]).await.is_some());
     assert!(direct.load(unused, &[]).await.is_none() || direct.raw.capabilities().expires_by_itself);
@@ -287,8 +287,7 @@ pub async fn instances_share_one_backend(rig: Rig) {
 }
 
 /// How long records live in these scenarios: long enough.
-pub(super) const TIMEOUTS: Timeouts =
-    Timeouts::new(Duration::from_secs(86_400), Duration::from_secs(864_000));
+pub(super) const TIMEOUTS: Timeouts = Timeouts::new(Duration::from_hours(24), Duration::from_hours(240));
 
 /// Under these, every record is dead.
 const DEAD: Timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO);

@@ -78,7 +78,7 @@ pub async fn h2_a_failed_touch_is_only_an_event(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     app.events();
-    rig.clock.advance(std::time::Duration::from_secs(2 * 3600));
+    rig.clock.advance(std::time::Duration::from_hours(2));
     app.faults.fail(Operation::Commit, 1);
     let response = browser.get("/name").await;
     assert_eq!((response.status().as_u16(), response.text()), (200, "Ada"));

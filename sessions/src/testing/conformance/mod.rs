@@ -50,7 +50,7 @@ use super::ManualClock;
 use crate::store::Store;
 
 /// No scenario takes nearly as long, so one that does waits for something that never comes.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// How the suite gets at a store. A new one is made for each scenario, with an empty backend.
 pub trait Harness: Send + Sync + 'static {

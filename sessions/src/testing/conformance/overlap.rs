@@ -76,7 +76,7 @@ pub async fn c3_a_reading_request_after_destroy_creates_nothing(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);
-    rig.clock.advance(std::time::Duration::from_secs(2 * 3600));
+    rig.clock.advance(std::time::Duration::from_hours(2));
     let raw = app.raw.clone();
     app.faults.before(Operation::Commit, move || async move { raw.destroy(id).await.expect("destroyed") });
     let response = browser.get("/name").await;

@@ -69,9 +69,9 @@ impl Rig {
                 let harness = Arc::clone(&harness);
                 Box::pin(async move {
                     let raw = Arc::new(harness.open(clock).await);
-                    let faulty = FaultStore::new(Arc::clone(&raw));
-                    let faults = faulty.faults();
-                    let recording = RecordingStore::new(faulty);
+                    let around = FaultStore::new(Arc::clone(&raw));
+                    let faults = around.faults();
+                    let recording = RecordingStore::new(around);
                     let calls = recording.recording();
                     Opened { raw, store: recording.erase(), faults, calls }
                 })

@@ -1,5 +1,8 @@
 //! A service made of a function, so that the suite needs no framework.
 
+// What a handler returns, ready to be returned.
+#![allow(clippy::unnecessary_wraps)]
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -23,7 +26,7 @@ type Answering = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>
 
 /// Why a handler has no reply of its own.
 #[derive(Debug)]
-pub(super) struct Failure(Reply);
+pub(super) struct Failure(Box<Reply>);
 
 /// A handler as a service.
 #[derive(Clone)]
@@ -36,7 +39,7 @@ impl Handling {
     {
         Self(Arc::new(move |parts| {
             let answer = handler(parts);
-            Box::pin(async move { Ok(answer.await.unwrap_or_else(|Failure(reply)| reply)) })
+            Box::pin(async move { Ok(answer.await.unwrap_or_else(|Failure(reply)| *reply)) })
         }))
     }
 }
@@ -79,7 +82,7 @@ impl From<SessionRejection> for Failure {
     fn from(rejection: SessionRejection) -> Self {
         let mut reply = http::Response::new(Body::from(rejection.body_text()));
         *reply.status_mut() = rejection.status();
-        Self(reply)
+        Self(Box::new(reply))
     }
 }
 
@@ -92,6 +95,6 @@ impl From<Error> for Failure {
             ErrorKind::Unavailable | ErrorKind::Unknown => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self(reply)
+        Self(Box::new(reply))
     }
 }

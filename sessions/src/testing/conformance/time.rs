@@ -81,7 +81,7 @@ pub async fn d4_one_touch_per_window_and_never_early(rig: Rig) {
     }
     assert_eq!(app.calls.writes(), 1);
     assert!(app.calls.calls().iter().all(|call| call.changes().is_empty()));
-    rig.clock.advance(seconds(2400) - Duration::from_millis(1));
+    rig.clock.advance(Duration::from_millis(2_399_999));
     assert_eq!(browser.get("/name").await.text(), "Ada", "idle since the last use, not since the last touch");
     for _ in 0..5 {
         app.calls.clear();

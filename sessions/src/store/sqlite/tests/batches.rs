@@ -73,17 +73,17 @@ fn one_batch_may_destroy_create_and_change_one_record() {
     run(async {
         let folder = Folder::new();
         let (store, mut outsider) = locked(&folder).await;
-        let [a, b, c, d, e, f] = std::array::from_fn(|_| store.clone());
-        let first = begin(async move { a.commit(id(1), put("a", "1")).await }).await;
-        let destroyed = begin(async move { b.destroy(id(1)).await }).await;
-        let gone = begin(async move { c.commit(id(1), put("a", "2")).await }).await;
-        let created = begin(async move { d.create(id(1), new_record(&[("b", "1")])).await }).await;
+        let [one, two, three, four, five, six] = std::array::from_fn(|_| store.clone());
+        let first = begin(async move { one.commit(id(1), put("a", "1")).await }).await;
+        let destroyed = begin(async move { two.destroy(id(1)).await }).await;
+        let gone = begin(async move { three.commit(id(1), put("a", "2")).await }).await;
+        let created = begin(async move { four.create(id(1), new_record(&[("b", "1")])).await }).await;
         let exists = begin(async move {
             let other = NewRecord::new(SecretHash::from_bytes([1; 32]), Timeouts::default());
-            e.create(id(1), other).await
+            five.create(id(1), other).await
         })
         .await;
-        let last = begin(async move { f.commit(id(1), put("c", "1")).await }).await;
+        let last = begin(async move { six.commit(id(1), put("c", "1")).await }).await;
         execute(&mut outsider, "ROLLBACK").await;
         assert_applied(&first.await.unwrap().unwrap());
         destroyed.await.unwrap().unwrap();

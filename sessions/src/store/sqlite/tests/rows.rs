@@ -120,11 +120,11 @@ fn purge_deletes_the_dead_and_no_other() {
     run(async {
         let clock = Seconds::default();
         let store = with_clock(&clock).await;
-        let timeouts = Timeouts::new(Duration::from_secs(2400), Duration::from_secs(10_000));
+        let timeouts = Timeouts::new(Duration::from_mins(40), Duration::from_secs(10_000));
         let times = [0, 1, 2499, 2500, 2501, 7000, 9999, 10_000, 10_001, 12_000];
-        for (byte, created) in times.into_iter().enumerate() {
+        for (byte, created) in (0..).zip(times) {
             clock.0.store(created, Ordering::SeqCst);
-            store.create(id(byte as u8), new_record(&[])).await.unwrap();
+            store.create(id(byte), new_record(&[])).await.unwrap();
         }
         for now in [0, 2499, 2500, 2501, 9_499, 10_000, 12_499, 12_500, 40_000] {
             clock.0.store(now, Ordering::SeqCst);

@@ -49,7 +49,7 @@ fn whatever_was_written_in_between_counts() {
             execute(&mut outsider, change).await;
             match (store.commit(id(1), increment(1)).await.unwrap(), expected) {
                 (Answer::Applied(_), Ok(n)) => {
-                    assert_eq!(value(&store, id(1), "n").await, Some(json(n)), "{change}")
+                    assert_eq!(value(&store, id(1), "n").await, Some(json(n)), "{change}");
                 }
                 (answer, Err(name)) => assert_eq!(format!("{answer:?}"), name, "{change}"),
                 (answer, expected) => panic!("{change}: {answer:?}, not {expected:?}"),

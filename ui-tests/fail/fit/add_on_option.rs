@@ -1,0 +1,9 @@
+use sessions::Session;
+
+#[derive(Session)]
+struct Visit {
+    #[session(merge = "add")]
+    n: Option<u32>,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use sessions::Session;
+
+#[derive(Session)]
+struct Visit {
+    #[session(copy)]
+    a: String,
+    #[session(copy)]
+    b: Option<Vec<u8>>,
+}
+
+fn main() {}

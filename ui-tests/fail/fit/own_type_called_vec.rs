@@ -1,0 +1,12 @@
+use serde::{Deserialize, Serialize};
+use sessions::Session;
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Vec<T>(T);
+
+#[derive(Session)]
+struct Visit {
+    list: Vec<u8>,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use sessions::Session;
+
+#[derive(Session)]
+struct Visit {
+    #[serde(default)]
+    a: u8,
+}
+
+fn main() {}

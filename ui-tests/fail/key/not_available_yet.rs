@@ -1,0 +1,27 @@
+use sessions::Session;
+
+#[derive(Session)]
+struct Visit {
+    #[session(ttl = "10m")]
+    a: u8,
+    #[session(privilege)]
+    b: u8,
+    #[session(identity, index)]
+    c: Option<u64>,
+    #[session(carry)]
+    d: u8,
+    #[session(drop_on_login)]
+    e: u8,
+    #[session(secret)]
+    f: String,
+    #[session(once)]
+    g: Option<String>,
+    #[session(group = "cart")]
+    h: u8,
+    #[session(type = "user-id")]
+    i: u64,
+    #[session(merge = "cas")]
+    j: u8,
+}
+
+fn main() {}

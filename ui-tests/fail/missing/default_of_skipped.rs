@@ -1,0 +1,11 @@
+use sessions::Session;
+
+struct Plan;
+
+#[derive(Session)]
+struct Visit {
+    #[session(skip)]
+    plan: Plan,
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+use sessions::TypedSession;
+
+async fn handler(session: TypedSession<u32>) {}
+
+fn main() {}

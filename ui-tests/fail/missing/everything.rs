@@ -1,0 +1,10 @@
+use sessions::Session;
+
+struct Plan;
+
+#[derive(Session)]
+struct Visit {
+    plan: Plan,
+}
+
+fn main() {}

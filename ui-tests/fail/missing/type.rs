@@ -1,0 +1,8 @@
+use sessions::Session;
+
+#[derive(Session)]
+struct Visit {
+    plan: Plan,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use sessions::Session;
+
+#[derive(Session)]
+struct Visit {
+    n: u32,
+}
+
+struct VisitHandle;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use sessions::Session;
+
+#[derive(Session)]
+struct Visit<T> {
+    n: T,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use sessions::Session;
+
+#[derive(Session)]
+union Visit {
+    n: u32,
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use sessions::{Session, TypedSession};
+
+#[derive(Session)]
+struct Visit {
+    #[session(merge = "add")]
+    n: u32,
+    name: String,
+    user: Option<u64>,
+    #[flash]
+    message: Option<String>,
+}
+
+fn handler(mut session: TypedSession<Visit>) {
+    session.set_nmae("Ada");
+}
+
+fn main() {}

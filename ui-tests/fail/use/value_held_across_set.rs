@@ -1,0 +1,19 @@
+use sessions::{Session, TypedSession};
+
+#[derive(Session)]
+struct Visit {
+    #[session(merge = "add")]
+    n: u32,
+    name: String,
+    user: Option<u64>,
+    #[flash]
+    message: Option<String>,
+}
+
+fn handler(mut session: TypedSession<Visit>) {
+    let name = session.name();
+    session.set_n(1);
+    println!("{name}");
+}
+
+fn main() {}
