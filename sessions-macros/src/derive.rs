@@ -63,7 +63,7 @@ fn named_fields(input: &DeriveInput, errors: &mut Errors) -> Option<NamedFields>
     let instead = format!("write `struct {name} {{ … }}` with named fields");
     match &input.data {
         Data::Struct(data) => match &data.fields {
-            Fields::Named(fields) => return Some(fields.named.clone()),
+            Fields::Named(fields) => return Some(once_each(&fields.named)),
             Fields::Unnamed(fields) => errors
                 .over(fields, format!("a tuple struct has no names to store its fields under; {instead}")),
             Fields::Unit => {
@@ -78,4 +78,10 @@ fn named_fields(input: &DeriveInput, errors: &mut Errors) -> Option<NamedFields>
         }
     }
     None
+}
+
+/// Without the fields whose name another has further down, which the compiler reports: it goes on with the last, too.
+fn once_each(fields: &NamedFields) -> NamedFields {
+    let is_last = |i: usize| !fields.iter().skip(i + 1).any(|later| later.ident == fields[i].ident);
+    fields.iter().enumerate().filter(|(i, _)| is_last(*i)).map(|(_, field)| field.clone()).collect()
 }

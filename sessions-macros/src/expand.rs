@@ -40,7 +40,7 @@ fn field(view: &View, index: usize, field: &Field) -> TokenStream {
     let Field { member, docs, ty, .. } = field;
     let index = Literal::usize_unsuffixed(index);
     let value_type = &ty.ty;
-    let snapshot = word(if ty.optional { "__cloned_option" } else { "__cloned" });
+    let snapshot = word(if ty.optional { "__field_cloned_option" } else { "__field_cloned" });
     let entry = entry(view, field);
     let generated_doc = generated_doc(field);
     let accessors = accessors(field);
@@ -87,7 +87,7 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         quote!(skipped())
     } else if let Some(with) = &field.with {
         let module = &with.value;
-        quote! {
+        quote_spanned! {Span::call_site().located_at(with.literal)=>
             stored_with(
                 #stored,
                 |json| #krate::__private::decode_with::<#ty>(json, |json| #module::deserialize(json)),
@@ -150,11 +150,11 @@ fn access(field: &Field) -> Access {
     let ty = &field.ty.ty;
     let at = Span::call_site().located_at(ty.span());
     let (read, returns) = match &field.ty.kind {
-        Kind::Integer | Kind::WideInteger | Kind::Scalar => ("__copied", quote!(#ty)),
-        _ if field.copy.is_some() => ("__copied", quote!(#ty)),
-        Kind::String => ("__str", quote_spanned!(at=> &::core::primitive::str)),
-        Kind::Vec(item) => ("__slice", quote_spanned!(at=> &[#item])),
-        _ => ("__get", quote_spanned!(at=> &#ty)),
+        Kind::Integer | Kind::WideInteger | Kind::Scalar => ("__field_copied", quote!(#ty)),
+        _ if field.copy.is_some() => ("__field_copied", quote!(#ty)),
+        Kind::String => ("__field_str", quote_spanned!(at=> &::core::primitive::str)),
+        Kind::Vec(item) => ("__field_slice", quote_spanned!(at=> &[#item])),
+        _ => ("__field_get", quote_spanned!(at=> &#ty)),
     };
     let (store, takes) = match &field.ty.kind {
         Kind::String => ("_into", quote_spanned!(at=> impl ::core::convert::Into<#ty>)),
@@ -175,20 +175,23 @@ fn accessors(field: &Field) -> TokenStream {
     let optional = field.ty.optional;
     let read = if optional { format_ident!("{read}_option") } else { word(read) };
     let returns = if optional { quote!(::core::option::Option<#returns>) } else { returns };
-    let (set, flash, now) =
-        (format_ident!("__set{store}"), format_ident!("__flash{store}"), format_ident!("__now{store}"));
+    let (set, flash, now) = (
+        format_ident!("__field_set{store}"),
+        format_ident!("__field_flash{store}"),
+        format_ident!("__field_now{store}"),
+    );
     let others = match field.shape() {
         Shape::Plain | Shape::SkipPlain => {
             let [setter, editor, reset] = [name(), name(), name()];
             let [add, fetch_add] = [name(), name()];
             let add = (field.merge() == Merge::Add).then(|| quote!(add #add #fetch_add));
-            quote!(set #setter #set [#takes] edit #editor __edit [&mut #ty] reset #reset #add)
+            quote!(set #setter #set [#takes] edit #editor __field_edit [&mut #ty] reset #reset #add)
         }
         Shape::Option | Shape::SkipOption => {
             let [has, setter, editor, take, remove] = [name(), name(), name(), name(), name()];
             quote! {
                 has #has set #setter #set [#takes]
-                edit #editor __edit_option [::core::option::Option<&mut #ty>] take #take remove #remove
+                edit #editor __field_edit_option [::core::option::Option<&mut #ty>] take #take remove #remove
             }
         }
         Shape::Flash => {

@@ -87,3 +87,8 @@ pub use self::{
     value::{FieldName, RecordId, Timeouts, Timestamp},
     view::{SessionView, TypedSession},
 };
+
+/// The program of the README compiles.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}

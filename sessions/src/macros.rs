@@ -47,7 +47,7 @@ macro_rules! __session_view {
                 #[inline]
                 #[must_use]
                 $vis fn $has(&self) -> ::core::primitive::bool {
-                    self.__inner.__has($index)
+                    self.__inner.__field_has($index)
                 }
             )?
 
@@ -71,7 +71,7 @@ macro_rules! __session_view {
                 /// Removes the field from the store: it has its default again.
                 #[inline]
                 $vis fn $reset(&mut self) {
-                    self.__inner.__remove($index);
+                    self.__inner.__field_remove($index);
                 }
             )?
 
@@ -79,7 +79,7 @@ macro_rules! __session_view {
                 /// Adds to the field: exact, whatever other requests add meanwhile.
                 #[inline]
                 $vis fn $add(&mut self, by: ::core::primitive::i64) {
-                    self.__inner.__add($index, by);
+                    self.__inner.__field_add($index, by);
                 }
 
                 /// Adds to the field in the store, now, and returns the sum.
@@ -89,7 +89,7 @@ macro_rules! __session_view {
                     by: ::core::primitive::i64,
                 ) -> impl ::core::future::Future<Output = ::core::result::Result<$T, $crate::Error>>
                 + ::core::marker::Send {
-                    self.__inner.__fetch_add::<$T>($index, by)
+                    self.__inner.__field_fetch_add::<$T>($index, by)
                 }
             )?
 
@@ -97,7 +97,7 @@ macro_rules! __session_view {
                 /// Takes the value out and removes it from the store.
                 #[inline]
                 $vis fn $take(&mut self) -> ::core::option::Option<$T> {
-                    self.__inner.__take::<$T>($index)
+                    self.__inner.__field_take::<$T>($index)
                 }
             )?
 
@@ -105,7 +105,7 @@ macro_rules! __session_view {
                 /// Removes the value from the store.
                 #[inline]
                 $vis fn $remove(&mut self) {
-                    self.__inner.__remove($index);
+                    self.__inner.__field_remove($index);
                 }
             )?
 
@@ -125,19 +125,19 @@ macro_rules! __session_view {
                 /// Takes the flash: it is delivered, and gone once this request is answered.
                 #[inline]
                 $vis fn $deliver(&mut self) -> ::core::option::Option<$T> {
-                    self.__inner.__take::<$T>($index)
+                    self.__inner.__field_take::<$T>($index)
                 }
 
                 /// Undoes this request's take of the flash.
                 #[inline]
                 $vis fn $keep(&mut self) {
-                    self.__inner.__keep($index);
+                    self.__inner.__field_keep($index);
                 }
 
                 /// Removes the flash undelivered.
                 #[inline]
                 $vis fn $discard(&mut self) {
-                    self.__inner.__discard::<$T>($index);
+                    self.__inner.__field_discard::<$T>($index);
                 }
             )?
         )*

@@ -4,7 +4,7 @@ use std::{any::Any, marker::PhantomData};
 
 #[cfg(feature = "axum")]
 pub use crate::axum::{FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live};
-use crate::handle::table::{Codec, FieldDefault, FieldValue, Held, Integer, Merge, OnInvalid, Shape};
+use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, OnInvalid, Readable, Shape, Writable};
 pub use crate::handle::table::{Field, Table, Value};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
@@ -14,13 +14,13 @@ type Encode = fn(&(dyn Any + Send + Sync), &mut Vec<u8>) -> Result<(), serde_jso
 
 /// A field of type `T`, as JSON.
 #[must_use]
-pub const fn plain<T: FieldValue + FieldDefault>(name: &'static str) -> Field {
+pub const fn plain<T: Writable + Readable + Held + FieldDefault>(name: &'static str) -> Field {
     stored::<T>(name).or_default::<T>()
 }
 
 /// A field of type `Option<T>`, or of type `T` with a default that follows.
 #[must_use]
-pub const fn stored<T: FieldValue>(name: &'static str) -> Field {
+pub const fn stored<T: Writable + Readable + Held>(name: &'static str) -> Field {
     field::<T>(name, Shape::Stored, Codec { decode: decode::<T>, encode: encode::<T> })
 }
 
@@ -141,11 +141,11 @@ pub fn encode_with<T: Held>(
     }
 }
 
-fn decode<T: FieldValue>(json: &[u8]) -> Result<Value, serde_json::Error> {
+fn decode<T: Readable + Held>(json: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<T>(json).map(|value| Box::new(value) as Value)
 }
 
-fn encode<T: FieldValue>(
+fn encode<T: Writable + Held>(
     value: &(dyn Any + Send + Sync),
     json: &mut Vec<u8>,
 ) -> Result<(), serde_json::Error> {

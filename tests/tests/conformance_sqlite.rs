@@ -1,5 +1,8 @@
 //! The suite on `SqliteStore`: in memory, and in a file that two instances open.
 
+// A test fails by panicking.
+#![allow(clippy::expect_used)]
+
 use std::{fs, path::PathBuf};
 
 use sessions::{

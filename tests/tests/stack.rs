@@ -1,5 +1,8 @@
 //! The whole stack under axum: what a program would write around a session.
 
+// A test fails by panicking.
+#![allow(clippy::expect_used)]
+
 use std::sync::{Arc, Mutex};
 
 use axum::{
@@ -14,7 +17,7 @@ use axum::{
 use bytes::Bytes;
 use http_body::Frame;
 use sessions::{
-    Error, Session, SessionLayer, TypedSession,
+    Error, OnServerError, Session, SessionLayer, TypedSession,
     store::MemoryStore,
     testing::{Client, FaultStore, Gate, Operation, RecordingStore},
 };
@@ -253,6 +256,20 @@ async fn a_panic_caught_inside_the_layer_is_a_server_error() {
 }
 
 #[tokio::test]
+async fn a_caught_panic_hands_nothing_over_even_if_errors_commit() {
+    async fn broken(mut session: TypedSession<Account>) -> String {
+        session.set_name("half");
+        panic!("as the test wants it");
+    }
+    let layer = layer().with_on_server_error(OnServerError::Commit);
+    let browser =
+        Client::new(routes().route("/broken", get(broken)).layer(CatchPanicLayer::new()).layer(layer));
+    browser.get("/in/Ada").await;
+    assert_eq!(browser.get("/broken").await.status(), 500);
+    assert_eq!(browser.get("/read").await.text(), "Ada 0");
+}
+
+#[tokio::test]
 async fn a_logout_before_a_caught_panic_happens() {
     async fn broken(session: TypedSession<Account>) -> String {
         session.destroy();
@@ -268,7 +285,9 @@ async fn a_logout_before_a_caught_panic_happens() {
 
 #[tokio::test]
 async fn a_streams_handle_saves_while_the_body_is_sent() {
-    struct Stream(Option<std::pin::Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>>);
+    type Work = std::pin::Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
+
+    struct Stream(Option<Work>);
 
     impl http_body::Body for Stream {
         type Data = Bytes;

@@ -64,7 +64,7 @@ impl Contender for AxumSession {
             Ok(match setup.store {
                 Store::Memory => routes::<SessionNullPool>(None, config).await?,
                 Store::SqliteRelaxed | Store::SqliteFull => {
-                    let pool = sqlite::pool!(::sqlx, setup);
+                    let pool = sqlite::pool!(defaults ::sqlx, setup);
                     routes::<SessionSqlitePool>(Some(pool.into()), config).await?
                 }
             })

@@ -34,7 +34,7 @@ impl Contender for FloorSqlx {
 
     fn router<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Router>> {
         async move {
-            let pool = sqlite::pool!(::sqlx, setup);
+            let pool = sqlite::pool!(tuned ::sqlx, setup);
             sqlx::query("CREATE TABLE sessions (id TEXT PRIMARY KEY, data TEXT NOT NULL)")
                 .execute(&pool)
                 .await?;

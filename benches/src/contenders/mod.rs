@@ -17,6 +17,7 @@ pub fn all() -> Vec<&'static dyn Contender> {
         #[cfg(feature = "ours")]
         &ours::Ours,
         &tower_sessions::TowerSessions,
+        &tower_sessions::TowerSessionsTuned,
         &axum_session::CACHED,
         &axum_session::UNCACHED,
     ]

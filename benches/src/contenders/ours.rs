@@ -1,7 +1,4 @@
 //! `sessions`, compiled with the cargo feature `ours`.
-//!
-//! TO DO: written before the crate's interface was there; see that it compiles,
-//! then delete this paragraph.
 
 use anyhow::Result;
 use axum::Router;
@@ -36,7 +33,7 @@ impl Contender for Ours {
     fn router<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Router>> {
         async move {
             let durability = match setup.store {
-                Store::Memory => return Ok(routes(MemoryStore::new())),
+                Store::Memory => return Ok(routes(MemoryStore::new().with_capacity(10_000_000))),
                 Store::SqliteRelaxed => Durability::Relaxed,
                 Store::SqliteFull => Durability::Full,
             };

@@ -8,7 +8,11 @@ use crate::contender::{Contender, Setup};
 use crate::sqlite;
 use crate::store::Store;
 
+/// With sqlx's own pool, as its documentation opens it.
 pub struct TowerSessions;
+
+/// With a pool for this very benchmark.
+pub struct TowerSessionsTuned;
 
 impl Contender for TowerSessions {
     fn name(&self) -> &'static str {
@@ -20,7 +24,7 @@ impl Contender for TowerSessions {
             Store::Memory => "tower-sessions 0.15 with its MemoryStore, default layer",
             Store::SqliteRelaxed | Store::SqliteFull => {
                 "tower-sessions 0.14 (the newest that its SQLite store takes) with \
-                 tower-sessions-sqlx-store 0.15 on sqlx 0.8, default layer"
+                 tower-sessions-sqlx-store 0.15 on sqlx 0.8, default layer, sqlx's default pool"
             }
         })
     }
@@ -31,11 +35,36 @@ impl Contender for TowerSessions {
                 Store::Memory => current::router(::tower_sessions::MemoryStore::default()),
                 Store::SqliteRelaxed | Store::SqliteFull => {
                     use tower_sessions_sqlx_store::{SqliteStore, sqlx};
-                    let store = SqliteStore::new(sqlite::pool!(sqlx, setup));
+                    let store = SqliteStore::new(sqlite::pool!(defaults sqlx, setup));
                     store.migrate().await?;
                     with_sqlite::router(store)
                 }
             })
+        }
+        .boxed()
+    }
+}
+
+impl Contender for TowerSessionsTuned {
+    fn name(&self) -> &'static str {
+        "tower-sessions-tuned"
+    }
+
+    fn config(&self, store: Store) -> Option<&'static str> {
+        match store {
+            Store::Memory => None,
+            Store::SqliteRelaxed | Store::SqliteFull => {
+                Some("tower-sessions as above, with few connections that are not checked before use")
+            }
+        }
+    }
+
+    fn router<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Router>> {
+        async move {
+            use tower_sessions_sqlx_store::{SqliteStore, sqlx};
+            let store = SqliteStore::new(sqlite::pool!(tuned sqlx, setup));
+            store.migrate().await?;
+            Ok(with_sqlite::router(store))
         }
         .boxed()
     }

@@ -32,20 +32,20 @@ fn the_view_of_the_readme() {
         r#"::sessions::__session_view! {
             MySession MySessionHandle []
             {
-                0 page_count [ u32 ] __cloned
+                0 page_count [ u32 ] __field_cloned
                 plain("page_count") [ .merge_add::<u32>() ]
-                get [ #[doc = "The `page_count` field."] ] page_count __copied [ u32 ]
-                set set_page_count __set [ u32 ]
-                edit page_count_mut __edit [ &mut u32 ]
+                get [ #[doc = "The `page_count` field."] ] page_count __field_copied [ u32 ]
+                set set_page_count __field_set [ u32 ]
+                edit page_count_mut __field_edit [ &mut u32 ]
                 reset reset_page_count
                 add add_page_count fetch_add_page_count
             }
             {
-                1 message [ String ] __cloned_option
+                1 message [ String ] __field_cloned_option
                 stored("message") [ .flash() ]
-                get [ #[doc = " Shown once."] ] message __str_option [ ::core::option::Option<&::core::primitive::str> ]
+                get [ #[doc = " Shown once."] ] message __field_str_option [ ::core::option::Option<&::core::primitive::str> ]
                 has has_message
-                flash flash_message __flash_into now_message __now_into [ impl ::core::convert::Into<String> ]
+                flash flash_message __field_flash_into now_message __field_now_into [ impl ::core::convert::Into<String> ]
                 take_message keep_message discard_message
             }
         }"#,
@@ -74,7 +74,7 @@ fn every_attribute() {
         r#"::sessions::__session_view! {
             pub S SHandle [std::vec::Vec<Item>, my::Type, Stamp]
             {
-                0 all_items [ std::vec::Vec<Item> ] __cloned
+                0 all_items [ std::vec::Vec<Item> ] __field_cloned
                 stored_with(
                     "cart.things",
                     |json| ::sessions::__private::decode_with::<std::vec::Vec<Item> >(json, |json| a::b::deserialize(json)),
@@ -86,35 +86,35 @@ fn every_attribute() {
                     .aliases(&["cart.old_things", "cart.older"])
                     .reject()
                 ]
-                get [ #[doc = " One."] #[doc = " Two."] #[doc(hidden)] ] all_items __slice [ &[Item] ]
-                set set_all_items __set [ std::vec::Vec<Item> ]
-                edit all_items_mut __edit [ &mut std::vec::Vec<Item> ]
+                get [ #[doc = " One."] #[doc = " Two."] #[doc(hidden)] ] all_items __field_slice [ &[Item] ]
+                set set_all_items __field_set [ std::vec::Vec<Item> ]
+                edit all_items_mut __field_edit [ &mut std::vec::Vec<Item> ]
                 reset reset_all_items
             }
             {
-                1 r#type [ my::Type ] __cloned
+                1 r#type [ my::Type ] __field_cloned
                 skipped() [ .or(|| ::sessions::__private::value::<my::Type>(7)) ]
-                get [ #[doc = "The `type` field."] ] r#type __get [ &my::Type ]
-                set set_type __set [ my::Type ]
-                edit type_mut __edit [ &mut my::Type ]
+                get [ #[doc = "The `type` field."] ] r#type __field_get [ &my::Type ]
+                set set_type __field_set [ my::Type ]
+                edit type_mut __field_edit [ &mut my::Type ]
                 reset reset_type
             }
             {
-                2 cache [ Vec<u8> ] __cloned_option
+                2 cache [ Vec<u8> ] __field_cloned_option
                 skipped() []
-                get [ #[doc = "The `cache` field."] #[doc(alias = "x")] ] cache __slice_option [ ::core::option::Option<&[u8]> ]
+                get [ #[doc = "The `cache` field."] #[doc(alias = "x")] ] cache __field_slice_option [ ::core::option::Option<&[u8]> ]
                 has has_cache
-                set set_cache __set [ Vec<u8> ]
-                edit cache_mut __edit_option [ ::core::option::Option<&mut Vec<u8> > ]
+                set set_cache __field_set [ Vec<u8> ]
+                edit cache_mut __field_edit_option [ ::core::option::Option<&mut Vec<u8> > ]
                 take take_cache remove remove_cache
             }
             {
-                3 last_seen [ Stamp ] __cloned_option
+                3 last_seen [ Stamp ] __field_cloned_option
                 stored("cart.lastSeen") [ .merge_max::<Stamp>() ]
-                get [ #[doc = "The `last_seen` field."] ] r#match __copied_option [ ::core::option::Option<Stamp> ]
+                get [ #[doc = "The `last_seen` field."] ] r#match __field_copied_option [ ::core::option::Option<Stamp> ]
                 has has_match
-                set set_match __set [ Stamp ]
-                edit match_mut __edit_option [ ::core::option::Option<&mut Stamp> ]
+                set set_match __field_set [ Stamp ]
+                edit match_mut __field_edit_option [ ::core::option::Option<&mut Stamp> ]
                 take take_match remove remove_match
             }
         }
@@ -131,23 +131,23 @@ fn every_attribute() {
 #[test]
 fn getters_setters_and_the_alias_check_follow_the_type() {
     for (ty, read, returns, takes, unchecked) in [
-        ("u8", "__copied", "u8", "u8", false),
-        ("i128", "__copied", "i128", "i128", false),
-        ("f64", "__copied", "f64", "f64", false),
-        ("bool", "__copied", "bool", "bool", false),
-        ("char", "__copied", "char", "char", false),
-        ("()", "__copied", "()", "()", false),
-        ("String", "__str", "&::core::primitive::str", "impl ::core::convert::Into<String>", false),
-        ("Vec<(u8, u8)>", "__slice", "&[(u8, u8)]", "Vec<(u8, u8)>", false),
-        ("(u8, u8)", "__get", "&(u8, u8)", "(u8, u8)", false),
-        ("[u8; 4]", "__get", "&[u8; 4]", "[u8; 4]", false),
-        ("HashMap<u8, u8>", "__get", "&HashMap<u8, u8>", "HashMap<u8, u8>", false),
-        ("NonZeroU8", "__get", "&NonZeroU8", "NonZeroU8", true),
-        ("a::Maybe<u8>", "__get", "&a::Maybe<u8>", "a::Maybe<u8>", true),
-        ("<A as B>::C", "__get", "&<A as B>::C", "<A as B>::C", true),
+        ("u8", "__field_copied", "u8", "u8", false),
+        ("i128", "__field_copied", "i128", "i128", false),
+        ("f64", "__field_copied", "f64", "f64", false),
+        ("bool", "__field_copied", "bool", "bool", false),
+        ("char", "__field_copied", "char", "char", false),
+        ("()", "__field_copied", "()", "()", false),
+        ("String", "__field_str", "&::core::primitive::str", "impl ::core::convert::Into<String>", false),
+        ("Vec<(u8, u8)>", "__field_slice", "&[(u8, u8)]", "Vec<(u8, u8)>", false),
+        ("(u8, u8)", "__field_get", "&(u8, u8)", "(u8, u8)", false),
+        ("[u8; 4]", "__field_get", "&[u8; 4]", "[u8; 4]", false),
+        ("HashMap<u8, u8>", "__field_get", "&HashMap<u8, u8>", "HashMap<u8, u8>", false),
+        ("NonZeroU8", "__field_get", "&NonZeroU8", "NonZeroU8", true),
+        ("a::Maybe<u8>", "__field_get", "&a::Maybe<u8>", "a::Maybe<u8>", true),
+        ("<A as B>::C", "__field_get", "&<A as B>::C", "<A as B>::C", true),
     ] {
         let output = expand(&format!("struct S {{ n: {ty} }}")).replace(' ', "");
-        let expected = format!("n{read}[{returns}]setset_n__set").replace(' ', "");
+        let expected = format!("n{read}[{returns}]setset_n__field_set").replace(' ', "");
         assert!(output.contains(&expected), "{ty}: {output}");
         assert!(output.contains(&format!("[{takes}]editn_mut").replace(' ', "")), "{ty}: {output}");
         assert_eq!(output.contains("IS_OPTION"), unchecked, "{ty}: {output}");

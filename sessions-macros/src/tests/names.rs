@@ -200,7 +200,8 @@ fn accessors_of_two_fields_do_not_clash() {
 #[test]
 fn a_proposed_accessor_is_used_meanwhile() {
     let (_, rest) = split("struct S { set_n: u8, n: u8 }");
-    for expected in ["] n_value __copied", "set set_n_value", "edit n_value_mut", "reset reset_n_value"] {
+    for expected in ["] n_value __field_copied", "set set_n_value", "edit n_value_mut", "reset reset_n_value"]
+    {
         assert!(rest.contains(expected), "{rest}");
     }
 }

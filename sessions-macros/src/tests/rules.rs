@@ -190,9 +190,9 @@ fn references_are_refused_with_what_to_write() {
     }
     let (_, rest) = split("struct S { a: &'static u8, b: Option<&'static u8> }");
     for expected in [
-        "0 a [& 'static u8] __cloned skipped ()",
+        "0 a [& 'static u8] __field_cloned skipped ()",
         "unimplemented ! ()",
-        "1 b [& 'static u8] __cloned_option skipped () []",
+        "1 b [& 'static u8] __field_cloned_option skipped () []",
     ] {
         assert!(rest.contains(expected), "{rest}");
     }

@@ -19,7 +19,7 @@ use crate::{
 impl Handle {
     /// A plain field.
     #[inline]
-    pub fn __get<T: Any>(&self, index: usize) -> &T {
+    pub fn __field_get<T: Any>(&self, index: usize) -> &T {
         match self.__erased(index).and_then(|value| value.downcast_ref()) {
             Some(value) => value,
             None => mismatch(),
@@ -28,75 +28,75 @@ impl Handle {
 
     /// An `Option` field.
     #[inline]
-    pub fn __get_option<T: Any>(&self, index: usize) -> Option<&T> {
+    pub fn __field_get_option<T: Any>(&self, index: usize) -> Option<&T> {
         self.__erased(index).and_then(|value| value.downcast_ref())
     }
 
     /// A plain field, by value.
     #[inline]
-    pub fn __copied<T: CopyValue>(&self, index: usize) -> T {
-        *self.__get(index)
+    pub fn __field_copied<T: CopyValue>(&self, index: usize) -> T {
+        *self.__field_get(index)
     }
 
     /// An `Option` field, by value.
     #[inline]
-    pub fn __copied_option<T: CopyValue>(&self, index: usize) -> Option<T> {
-        self.__get_option(index).copied()
+    pub fn __field_copied_option<T: CopyValue>(&self, index: usize) -> Option<T> {
+        self.__field_get_option(index).copied()
     }
 
     /// A `String` field.
     #[inline]
-    pub fn __str<T: Text>(&self, index: usize) -> &str {
-        self.__get::<T>(index).text()
+    pub fn __field_str<T: Text>(&self, index: usize) -> &str {
+        self.__field_get::<T>(index).text()
     }
 
     /// An `Option<String>` field.
     #[inline]
-    pub fn __str_option<T: Text>(&self, index: usize) -> Option<&str> {
-        self.__get_option(index).map(T::text)
+    pub fn __field_str_option<T: Text>(&self, index: usize) -> Option<&str> {
+        self.__field_get_option(index).map(T::text)
     }
 
     /// A `Vec<_>` field.
     #[inline]
-    pub fn __slice<T: List>(&self, index: usize) -> &[T::Item] {
-        self.__get::<T>(index).items()
+    pub fn __field_slice<T: List>(&self, index: usize) -> &[T::Item] {
+        self.__field_get::<T>(index).items()
     }
 
     /// An `Option<Vec<_>>` field.
     #[inline]
-    pub fn __slice_option<T: List>(&self, index: usize) -> Option<&[T::Item]> {
-        self.__get_option(index).map(T::items)
+    pub fn __field_slice_option<T: List>(&self, index: usize) -> Option<&[T::Item]> {
+        self.__field_get_option(index).map(T::items)
     }
 
     /// A plain field, for the snapshot.
     #[inline]
-    pub fn __cloned<T: Any + Clone>(&self, index: usize) -> T {
-        self.__get::<T>(index).clone()
+    pub fn __field_cloned<T: Any + Clone>(&self, index: usize) -> T {
+        self.__field_get::<T>(index).clone()
     }
 
     /// An `Option` field, for the snapshot.
     #[inline]
-    pub fn __cloned_option<T: Any + Clone>(&self, index: usize) -> Option<T> {
-        self.__get_option(index).cloned()
+    pub fn __field_cloned_option<T: Any + Clone>(&self, index: usize) -> Option<T> {
+        self.__field_get_option(index).cloned()
     }
 
     /// Whether an `Option` field has a value.
-    pub fn __has(&self, index: usize) -> bool {
+    pub fn __field_has(&self, index: usize) -> bool {
         self.__erased(index).is_some()
     }
 
     #[inline]
-    pub fn __set<T: Any>(&mut self, index: usize, value: T) {
+    pub fn __field_set<T: Any>(&mut self, index: usize, value: T) {
         self.__set_erased(index, &mut Some(value));
     }
 
     #[inline]
-    pub fn __set_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
-        self.__set::<T>(index, value.into());
+    pub fn __field_set_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
+        self.__field_set::<T>(index, value.into());
     }
 
     #[inline]
-    pub fn __edit<T: Any>(&mut self, index: usize) -> &mut T {
+    pub fn __field_edit<T: Any>(&mut self, index: usize) -> &mut T {
         match self.__edit_erased(index).and_then(|value| value.downcast_mut()) {
             Some(value) => value,
             None => mismatch(),
@@ -104,26 +104,26 @@ impl Handle {
     }
 
     #[inline]
-    pub fn __edit_option<T: Any>(&mut self, index: usize) -> Option<&mut T> {
+    pub fn __field_edit_option<T: Any>(&mut self, index: usize) -> Option<&mut T> {
         self.__edit_erased(index).and_then(|value| value.downcast_mut())
     }
 
     #[inline]
-    pub fn __take<T: Any>(&mut self, index: usize) -> Option<T> {
+    pub fn __field_take<T: Any>(&mut self, index: usize) -> Option<T> {
         self.__take_erased(index).and_then(|value| value.downcast().ok()).map(|value| *value)
     }
 
-    pub fn __remove(&mut self, index: usize) {
+    pub fn __field_remove(&mut self, index: usize) {
         let (cell, field) = self.__cell(index);
         cell.remove(field);
     }
 
-    pub fn __add(&mut self, index: usize, by: i64) {
+    pub fn __field_add(&mut self, index: usize, by: i64) {
         let (cell, field) = self.__cell(index);
         cell.add(field, by);
     }
 
-    pub fn __fetch_add<T: Any>(&mut self, index: usize, by: i64) -> Now<'_, T> {
+    pub fn __field_fetch_add<T: Any>(&mut self, index: usize, by: i64) -> Now<'_, T> {
         Box::pin(async move {
             self.__fetch_add_erased(index, by).await?;
             match self.__number(index).and_then(|sum| sum.downcast().ok()) {
@@ -134,32 +134,32 @@ impl Handle {
     }
 
     #[inline]
-    pub fn __flash<T: Any>(&mut self, index: usize, value: T) {
+    pub fn __field_flash<T: Any>(&mut self, index: usize, value: T) {
         self.__flash_erased(index, &mut Some(value));
     }
 
     #[inline]
-    pub fn __flash_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
-        self.__flash::<T>(index, value.into());
+    pub fn __field_flash_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
+        self.__field_flash::<T>(index, value.into());
     }
 
     #[inline]
-    pub fn __now<T: Any>(&mut self, index: usize, value: T) {
+    pub fn __field_now<T: Any>(&mut self, index: usize, value: T) {
         self.__now_erased(index, &mut Some(value));
     }
 
     #[inline]
-    pub fn __now_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
-        self.__now::<T>(index, value.into());
+    pub fn __field_now_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
+        self.__field_now::<T>(index, value.into());
     }
 
     #[inline]
-    pub fn __discard<T: Any>(&mut self, index: usize) {
+    pub fn __field_discard<T: Any>(&mut self, index: usize) {
         // A value for this request only may lie above the one in the store.
-        while self.__take::<T>(index).is_some() {}
+        while self.__field_take::<T>(index).is_some() {}
     }
 
-    pub fn __keep(&mut self, index: usize) {
+    pub fn __field_keep(&mut self, index: usize) {
         let (cell, field) = self.__cell(index);
         cell.keep(field);
     }

@@ -10,17 +10,29 @@ use crate::value::FieldName;
 /// A decoded value, its type erased.
 pub type Value = Box<dyn Any + Send + Sync>;
 
-/// What may be a field of a session: a type that serde can write and read, and that may move
-/// between threads.
+/// What can be written to the store.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be stored as a session field",
-    label = "a field needs `Serialize`, `DeserializeOwned`, `Send`, `Sync` and `'static`",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it, name a module with `#[session(with = \"…\")]`, or keep the field out of the store with `#[session(skip)]`"
+    message = "`{Self}` cannot be a field of a session: it is not `serde::Serialize`",
+    label = "cannot be written to the store",
+    note = "write `#[derive(serde::Serialize)]` above the type, turn on the serde feature of its crate, or write `#[session(with = \"module\")]` above the field",
+    note = "a field that is never stored needs no serde: `#[session(skip)]`"
 )]
-pub trait FieldValue: Serialize + DeserializeOwned + Held {}
+pub trait Writable: Serialize {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Held> FieldValue for T {}
+impl<T: Serialize> Writable for T {}
+
+/// What can be read from the store.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a session: it is not `serde::de::DeserializeOwned`",
+    label = "cannot be read from the store",
+    note = "write `#[derive(serde::Deserialize)]` above the type, turn on the serde feature of its crate, or write `#[session(with = \"module\")]` above the field",
+    note = "a field that is never stored needs no serde: `#[session(skip)]`"
+)]
+pub trait Readable: DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> Readable for T {}
 
 /// What a handle can hold, stored or not.
 #[diagnostic::on_unimplemented(

@@ -5,7 +5,7 @@
 //! is how a test fails.
 //!
 //! ```
-//! use std::{sync::Arc, time::Duration};
+//! use std::time::Duration;
 //! use axum::{Router, routing::get};
 //! use sessions::{Session, SessionLayer, TypedSession, store::MemoryStore, testing::{Client, ManualClock}};
 //!
@@ -49,7 +49,7 @@ pub use crate::__conformance as conformance;
 
 pub use self::{
     body::Body,
-    client::{Client, CookieJar, Response, StoredCookie},
+    client::{Client, Response, StoredCookie},
     clock::ManualClock,
     fault::{FaultStore, Faults},
     gate::Gate,

@@ -25,6 +25,9 @@ use super::{
 };
 use crate::{clock::AnyClock, error::Error, store::Commit, value::RecordId};
 
+/// So many waiting loads are worth a second reader, even while nobody writes.
+const CROWD: usize = 16;
+
 type Waiting<T> = oneshot::Receiver<Result<T, Error>>;
 
 /// What all clones of a store share.
@@ -179,7 +182,10 @@ impl Queue {
         state.loads.push_back(LoadRequest { id, reply });
         if !state.main.is_running {
             self.start(&runtime, state, Role::Main);
-        } else if state.is_writing && !state.second.is_running && !self.connector.is_in_memory {
+        } else if (state.is_writing || state.loads.len() >= CROWD)
+            && !state.second.is_running
+            && !self.connector.is_in_memory
+        {
             self.start(&runtime, state, Role::Second);
         }
         Ok(answer)

@@ -12,7 +12,7 @@ const LONGEST: Duration = Duration::from_hours(400 * 24);
 
 /// A browser's cookies.
 #[derive(Clone, Debug, Default)]
-pub struct CookieJar(Vec<StoredCookie>);
+pub(super) struct CookieJar(Vec<StoredCookie>);
 
 /// A cookie as a browser keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl CookieJar {
     }
 
     /// All cookies, dead ones included.
-    pub fn iter(&self) -> impl Iterator<Item = &StoredCookie> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &StoredCookie> {
         self.0.iter()
     }
 

@@ -15,10 +15,8 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use tower_service::Service;
 
-pub use self::{
-    jar::{CookieJar, StoredCookie},
-    response::Response,
-};
+use self::jar::CookieJar;
+pub use self::{jar::StoredCookie, response::Response};
 use super::Body;
 use crate::clock::{AnyClock, Clock, SystemClock};
 

@@ -12,6 +12,49 @@ use crate::{
     value::FieldName,
 };
 
+/// What each operation makes of an absent field and of present ones.
+pub async fn operations_have_these_results(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let counted = |by| Op::Add(Add { by, start: 10, min: 0, max: 255 });
+    let rows = [
+        (Op::Put(json("1")), None, Some("1")),
+        (Op::Put(json("1")), Some("2"), Some("1")),
+        (Op::PutIfAbsent(json("1")), None, Some("1")),
+        (Op::PutIfAbsent(json("1")), Some("2"), Some("2")),
+        (Op::PutIfAbsent(json("1")), Some("null"), Some("null")),
+        (Op::Remove, None, None),
+        (Op::Remove, Some("2"), None),
+        (Op::RemoveIf(json("2")), None, None),
+        (Op::RemoveIf(json("2")), Some("2"), None),
+        (Op::RemoveIf(json("2")), Some("3"), Some("3")),
+        (Op::RemoveIf(json("2")), Some("\"2\""), Some("\"2\"")),
+        (counted(5), None, Some("15")),
+        (counted(-20), None, Some("0")),
+        (counted(5), Some("253"), Some("255")),
+        (counted(-5), Some("253"), Some("248")),
+        (direct.add(1), Some("9007199254740993"), Some("9007199254740994")),
+        (direct.add(1), Some("9223372036854775807"), Some("9223372036854775807")),
+        (direct.add(-1), Some("-9223372036854775808"), Some("-9223372036854775808")),
+        (Op::Max(5), None, Some("5")),
+        (Op::Max(5), Some("-7"), Some("5")),
+        (Op::Max(5), Some("40"), Some("40")),
+        (Op::Max(9_007_199_254_740_993), Some("9007199254740992"), Some("9007199254740993")),
+        (Op::Min(5), None, Some("5")),
+        (Op::Min(5), Some("40"), Some("5")),
+        (Op::Min(5), Some("-7"), Some("-7")),
+        (Op::Min(9_007_199_254_740_992), Some("9007199254740993"), Some("9007199254740992")),
+    ];
+    for (op, before, after) in rows {
+        let fields: Vec<_> = before.iter().map(|value| ("n", json(value))).collect();
+        let id = direct.create(&fields).await;
+        let expected = after.map(json);
+        let returned = direct.apply(id, &[("n", op.clone())]).await;
+        assert_eq!(returned, std::slice::from_ref(&expected), "{op:?} on {before:?}");
+        let loaded = direct.load(id, &["n"]).await.expect("the record");
+        assert_eq!(loaded.fields.get("n"), expected.as_ref(), "{op:?} on {before:?}");
+    }
+}
+
 /// Every operation on every kind of value does what the library itself computes.
 pub async fn every_operation_does_what_it_says(rig: Rig) {
     let direct = Direct::new(&rig).await;

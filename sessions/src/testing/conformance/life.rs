@@ -174,6 +174,33 @@ pub async fn a9_use_after_destroy_starts_a_fresh_record(rig: Rig) {
     assert_eq!(stolen.get("/name").await.text(), "-");
 }
 
+/// A handle taken before the destroy has no say after it, whenever it is dropped.
+pub async fn a9_an_earlier_handle_has_no_say_after_a_destroy(rig: Rig) {
+    let app = rig
+        .app(|mut parts| async move {
+            let mut kit: TypedSession<Kit> = session(&mut parts).await?;
+            if parts.uri.path() == "/set" {
+                kit.set_name("Ada");
+                return text("done");
+            }
+            kit.set_name("after all");
+            let other: TypedSession<Other> = session(&mut parts).await?;
+            other.destroy();
+            drop(other);
+            drop(kit);
+            text("done")
+        })
+        .await;
+    let browser = app.browser();
+    browser.get("/set").await;
+    let id = record_of(&browser);
+    app.calls.clear();
+    browser.get("/end").await;
+    assert!(browser.cookie(COOKIE).is_none());
+    assert!(app.load(id, &[]).await.is_none());
+    assert_eq!(app.calls.count(Operation::Create), 0, "nothing of it goes into a new session");
+}
+
 /// Changes dropped after the response head are reported, and are in no store.
 pub async fn a10_a_write_after_the_head_is_loud(rig: Rig) {
     let (app, gate, done) = late_writer(&rig, false).await;

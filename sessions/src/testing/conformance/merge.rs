@@ -74,6 +74,19 @@ pub async fn b3_first_keeps_the_first_of_many(rig: Rig) {
     }
 }
 
+/// `first`: a writer that saw nothing and comes second changes nothing.
+pub async fn b2_first_is_the_one_that_committed_first(rig: Rig) {
+    let app = rig.kit().await;
+    let browser = app.visitor("Ada").await;
+    let tab = browser.fork();
+    let slow = tokio::spawn(async move { tab.get("/wait/set-origin/second").await });
+    app.gate.arrived().await;
+    browser.get("/set-origin/first").await;
+    app.gate.release();
+    assert_eq!(slow.await.expect("an answer").status(), 200, "to come second is no error");
+    assert_eq!(browser.get("/origin").await.text(), "first");
+}
+
 /// The first write of a counter by many at once counts every one from its default.
 pub async fn b3_first_adds_by_many_start_once(rig: Rig) {
     let apps = meeting(&rig).await;

@@ -114,6 +114,7 @@ macro_rules! __conformance {
                     a7_a_visitor_who_writes_nothing_is_not_stored
                     a8_destroy_removes_the_cookie_as_it_was_set
                     a9_use_after_destroy_starts_a_fresh_record
+                    a9_an_earlier_handle_has_no_say_after_a_destroy
                     a10_a_write_after_the_head_is_loud
                     a10_save_works_after_the_head
                     a10_a_late_save_that_needs_a_cookie_is_refused
@@ -141,6 +142,7 @@ macro_rules! __conformance {
                     b2_max_keeps_the_largest
                     b2_min_keeps_the_smallest
                     b3_first_keeps_the_first_of_many
+                    b2_first_is_the_one_that_committed_first
                     b3_first_adds_by_many_start_once
                     b2_set_and_add_in_one_request_are_one_put
                     b2_adds_stop_at_the_types_bounds
@@ -162,6 +164,7 @@ macro_rules! __conformance {
                     b10_the_store_keeps_any_json
                 }
                 delta {
+                    operations_have_these_results
                     every_operation_does_what_it_says
                     returned_values_keep_their_order
                     retain_drops_all_others

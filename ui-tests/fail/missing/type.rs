@@ -1,8 +1,0 @@
-use sessions::Session;
-
-#[derive(Session)]
-struct Visit {
-    plan: Plan,
-}
-
-fn main() {}
