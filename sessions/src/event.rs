@@ -49,9 +49,11 @@ pub enum Event<'a> {
     },
 }
 
+type Hook = dyn Fn(&Event<'_>) + Send + Sync;
+
 /// Where a layer's events go.
 #[derive(Clone, Default)]
-pub(crate) struct Events(Option<Arc<dyn Fn(&Event<'_>) + Send + Sync>>);
+pub(crate) struct Events(Option<Arc<Hook>>);
 
 impl Events {
     pub(crate) fn to(hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {

@@ -32,7 +32,6 @@ macro_rules! __session_view {
             $vis $View $Handle [$($crate::__private::$entry::<$T>($($argument)*)$($modifier)*),*]
         }
 
-        #[automatically_derived]
         #[allow(dead_code)]
         impl $Handle {$(
             $($doc)*
@@ -182,7 +181,6 @@ macro_rules! __session_handle {
             }
         }
 
-        #[automatically_derived]
         #[allow(dead_code)]
         impl $Handle {
             /// Reads the record again, to see what other requests wrote. Changes of this handle
@@ -265,7 +263,6 @@ macro_rules! __session_extractors {
 #[macro_export]
 macro_rules! __session_extractors {
     ($View:ident $Handle:ident) => {
-        #[automatically_derived]
         #[allow(dead_code)]
         impl $Handle {
             fn __new(__inner: $crate::Handle) -> Self {

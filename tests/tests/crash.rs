@@ -1,5 +1,7 @@
 //! A process that is killed while it writes: every acknowledged commit is there, none is half done.
 
+#![allow(clippy::expect_used)] // Panicking is how a test fails.
+
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Read},
@@ -27,7 +29,11 @@ fn write_until_killed(path: &Path, round: usize, acknowledgements: usize) -> Has
     let mut line = String::new();
     for _ in 0..acknowledgements {
         line.clear();
-        assert_ne!(out.read_line(&mut line).expect("its output can be read"), 0, "the writer ended by itself");
+        assert_ne!(
+            out.read_line(&mut line).expect("its output can be read"),
+            0,
+            "the writer ended by itself"
+        );
         note(&mut last, &line);
     }
     writer.kill().expect("it is killed (SIGKILL)");

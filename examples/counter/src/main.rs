@@ -82,8 +82,7 @@ struct Options {
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options =
-            Self { store: "sqlite:counter.db".to_owned(), listen: "127.0.0.1:3000".to_owned() };
+        let mut options = Self { store: "sqlite:counter.db".to_owned(), listen: "127.0.0.1:3000".to_owned() };
         while let Some(name) = arguments.next() {
             let target = match name.as_str() {
                 "--store" => &mut options.store,

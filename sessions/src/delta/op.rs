@@ -127,6 +127,7 @@ mod tests {
         op.apply(Some(&Bytes::from_static(current.as_bytes())))
     }
 
+    #[allow(clippy::unnecessary_wraps)] // It is what `apply` returns.
     fn some(value: &'static str) -> Option<Bytes> {
         Some(Bytes::from_static(value.as_bytes()))
     }

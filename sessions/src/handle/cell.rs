@@ -22,8 +22,16 @@ const LARGEST_SCRATCH: usize = 64 * 1024;
 pub(super) struct Cell {
     held: OnceLock<Held>,
     change: Change,
-    /// What `now_…` set: `Some(None)` once taken.
-    now: Option<Option<Value>>,
+    now: Now,
+}
+
+/// What `now_…` set, for this request only.
+#[derive(Default)]
+enum Now {
+    #[default]
+    Unset,
+    Set(Value),
+    Taken,
 }
 
 /// A decoded value.
@@ -72,13 +80,13 @@ impl Cell {
     /// A cell that shows what `now_…` of another handle of the request set.
     pub(super) fn showing(field: &Field, request_only: &Fields) -> Self {
         let shown = request_only.get(field.name).and_then(|stored| stamp::inner(stored));
-        let now = shown.and_then(|json| (field.codec.decode)(json).ok()).map(Some);
+        let now = shown.and_then(|json| (field.codec.decode)(json).ok()).map_or(Now::Unset, Now::Set);
         Self { now, ..Self::default() }
     }
 
     /// The value, decoded on first use.
     pub(super) fn value(&self, field: &Field, fields: &Fields, report: OnUndecodable<'_>) -> Option<&Value> {
-        if let Some(Some(now)) = &self.now {
+        if let Now::Set(now) = &self.now {
             return Some(now);
         }
         self.held.get_or_init(|| Held::decode(field, fields, report)).value.as_ref()
@@ -101,27 +109,23 @@ impl Cell {
     /// Sets the value as the field's merge has it.
     pub(super) fn merge(&mut self, field: &Field, new: Value) {
         let Some(held) = self.held.get_mut() else { return };
-        let absolute = matches!(self.change, Change::Put | Change::Removed);
-        let here = held.source != Source::Absent || !matches!(self.change, Change::None);
-        match (field.merge, &field.counter) {
-            (Merge::Max | Merge::Min, Some(counter)) if !matches!(self.change, Change::Removed) => {
-                let keeps = held.value.as_ref().is_some_and(|old| {
-                    let (old, new) = ((counter.get)(&**old), (counter.get)(&*new));
-                    if field.merge == Merge::Max { old >= new } else { old <= new }
-                });
-                if keeps && here && held.source != Source::Undecodable {
-                    return;
-                }
+        let is_sound = held.source != Source::Undecodable;
+        let is_removed = matches!(self.change, Change::Removed);
+        let is_there = held.source != Source::Absent || !matches!(self.change, Change::None);
+        if let Some(old) = held.value.as_ref().filter(|_| is_sound && is_there && !is_removed) {
+            let number = |value: &Value| field.counter.as_ref().map(|counter| (counter.get)(&**value));
+            let stays = match field.merge {
+                Merge::Max => number(old) >= number(&new),
+                Merge::Min => number(old) <= number(&new),
+                Merge::First => true,
+                Merge::Last | Merge::Add => false,
+            };
+            if stays {
+                return;
             }
-            (Merge::First, _) if !matches!(self.change, Change::Removed) && here => {
-                if held.value.is_some() && held.source != Source::Undecodable {
-                    return;
-                }
-            }
-            _ => {}
         }
-        self.change =
-            if !absolute && held.source != Source::Undecodable { Change::Merged } else { Change::Put };
+        let is_absolute = is_removed || matches!(self.change, Change::Put);
+        self.change = if is_sound && !is_absolute { Change::Merged } else { Change::Put };
         held.value = Some(new);
     }
 
@@ -171,10 +175,9 @@ impl Cell {
 
     /// Takes the value out; a flash is thereby delivered.
     pub(super) fn take(&mut self, field: &Field) -> Option<Value> {
-        if let Some(now) = &mut self.now
-            && let Some(value) = now.take()
-        {
-            return Some(value);
+        match std::mem::replace(&mut self.now, Now::Taken) {
+            Now::Set(value) => return Some(value),
+            before => self.now = before,
         }
         let held = self.held.get_mut()?;
         let value = held.value.take()?;
@@ -188,14 +191,16 @@ impl Cell {
     }
 
     pub(super) fn remove(&mut self, field: &Field) {
-        self.now = self.now.as_ref().map(|_| None);
+        if matches!(self.now, Now::Set(_)) {
+            self.now = Now::Taken;
+        }
         let Some(held) = self.held.get_mut() else { return };
         held.value = field.default.map(|default| default());
         self.change = Change::Removed;
     }
 
     pub(super) fn now(&mut self, value: Value) {
-        self.now = Some(Some(value));
+        self.now = Now::Set(value);
     }
 
     /// Undoes a take.
@@ -224,13 +229,18 @@ impl Cell {
         Ok(ops)
     }
 
-    /// What `now_…` left for other handles of the request; `Some(None)` once taken.
-    pub(super) fn request_only(&self, field: &Field) -> Result<Option<Option<Bytes>>, Error> {
+    /// Adds what `now_…` leaves for other handles of the request; `None` once it was taken.
+    pub(super) fn add_request_only_to(
+        &self,
+        list: &mut Vec<(FieldName, Option<Bytes>)>,
+        field: &Field,
+    ) -> Result<(), Error> {
         match &self.now {
-            None => Ok(None),
-            Some(None) => Ok(Some(None)),
-            Some(Some(value)) => Ok(Some(Some(stored(field, value)?))),
+            Now::Unset => {}
+            Now::Set(value) => list.push((field.name(), Some(stored(field, value)?))),
+            Now::Taken => list.push((field.name(), None)),
         }
+        Ok(())
     }
 
     /// Adds what the store must do: operations on the field and on its older names.
@@ -254,7 +264,7 @@ impl Cell {
         let loaded = fields.get(field.name);
         let encoded = || held.value.as_ref().map(|value| stored(field, value)).transpose();
         Ok(match (&self.change, &field.counter) {
-            (Change::None, _) => None,
+            (Change::None, _) | (Change::Counted { .. }, None) => None,
             (Change::Merged, _) => encoded()?.map(|value| merged(field, held, value)),
             (Change::Put, _) => encoded()?.filter(|value| loaded != Some(value)).map(Op::Put),
             (Change::Edited(before), _) => {
@@ -268,7 +278,6 @@ impl Cell {
                     Op::Add(Add { by, start, min: counter.min, max: counter.max })
                 })
             }
-            (Change::Counted { .. }, None) => None,
             (Change::Removed, _) => {
                 let there = |alias: &&str| fields.contains(alias);
                 (loaded.is_some() || field.aliases.iter().any(there)).then_some(Op::Remove)
@@ -312,11 +321,10 @@ fn merged(field: &Field, held: &Held, encoded: Bytes) -> Op {
         field.counter.as_ref().map(|counter| (counter.get)(&**value))
     };
     match (field.merge, held.source) {
-        (_, Source::Undecodable) => Op::Put(encoded),
+        (_, Source::Undecodable) | (Merge::Last | Merge::Add, _) => Op::Put(encoded),
         (Merge::Max, _) => number().map_or(Op::Put(encoded), Op::Max),
         (Merge::Min, _) => number().map_or(Op::Put(encoded), Op::Min),
         (Merge::First, _) => Op::PutIfAbsent(encoded),
-        (Merge::Last | Merge::Add, _) => Op::Put(encoded),
     }
 }
 

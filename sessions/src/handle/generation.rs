@@ -120,8 +120,5 @@ impl Generation {
 
 fn collect(handed: &mut Handed, field: &Field, cell: &Cell, fields: &Fields) -> Result<(), Error> {
     cell.add_ops_to(&mut handed.changes, field, fields)?;
-    if let Some(value) = cell.request_only(field)? {
-        handed.request_only.push((field.name(), value));
-    }
-    Ok(())
+    cell.add_request_only_to(&mut handed.request_only, field)
 }

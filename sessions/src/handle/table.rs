@@ -228,9 +228,9 @@ macro_rules! integers {
                 put: |value| Box::new(<$integer>::try_from(value).unwrap_or(
                     if value < 0 { <$integer>::MIN } else { <$integer>::MAX }
                 )),
-                // Wider than 64 bits with sign is cut there: stores count in those.
-                min: if <$integer>::MIN as i128 > i64::MIN as i128 { <$integer>::MIN as i64 } else { i64::MIN },
-                max: if (<$integer>::MAX as u128) < i64::MAX as u128 { <$integer>::MAX as i64 } else { i64::MAX },
+                // What is wider than 64 bits with sign is cut there: stores count in those.
+                min: if <$integer>::MIN == 0 { 0 } else { i64::MIN >> (i64::BITS - <$integer>::BITS) },
+                max: i64::MAX >> (i64::BITS - <$integer>::BITS).saturating_sub((<$integer>::MIN == 0) as u32),
             };
         }
     )*};

@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn removal_mirrors_the_attributes() {
         let config = CookieConfig::default();
-        let set = config.set(&token(1), Duration::from_secs(60)).unwrap();
+        let set = config.set(&token(1), Duration::from_mins(1)).unwrap();
         let remove = config.remove().unwrap();
         let attributes = |value: &HeaderValue| {
             let text = value.to_str().unwrap().to_owned();

@@ -192,9 +192,11 @@ fn conclude<B: From<&'static str>>(response: &mut Response<B>, outcome: Outcome,
 
 fn varies_by_cookie(headers: &HeaderMap) -> bool {
     headers.get_all(VARY).iter().any(|value| {
-        value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|name| {
-            name == b"*" || name.eq_ignore_ascii_case(b"cookie")
-        })
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii)
+            .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"))
     })
 }
 

@@ -17,8 +17,10 @@ use crate::error::Error;
 /// in a task of its own.
 pub(crate) struct Detached<T>(State<T>);
 
+type Work<T> = dyn Future<Output = Result<T, Error>> + Send;
+
 enum State<T> {
-    InPlace(Option<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>),
+    InPlace(Option<Pin<Box<Work<T>>>>),
     Task(JoinHandle<Result<T, Error>>),
 }
 

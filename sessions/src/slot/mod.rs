@@ -33,10 +33,10 @@ use crate::{
 };
 
 /// The longest a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
-const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 24 * 3600);
+const LONGEST_COOKIE: Duration = Duration::from_hours(400 * 24);
 
 /// How often a layer has its store purged, on the store's clock, and how much at a time.
-const PURGE_EVERY: Duration = Duration::from_secs(60);
+const PURGE_EVERY: Duration = Duration::from_mins(1);
 const PURGED_AT_ONCE: usize = 1000;
 
 /// What all requests of a layer share.

@@ -9,10 +9,10 @@ const INVALID: u8 = 0xff;
 
 const VALUES: [u8; 256] = {
     let mut values = [INVALID; 256];
-    let mut index = 0;
-    while index < ALPHABET.len() {
-        values[ALPHABET[index] as usize] = index as u8;
-        index += 1;
+    let mut value = 0;
+    while value < 64 {
+        values[ALPHABET[value as usize] as usize] = value;
+        value += 1;
     }
     values
 };

@@ -57,14 +57,13 @@ pub(super) fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
 /// The first 64-byte block depends on the purpose only and is absorbed once, so a request pays for
 /// a single block of SHA-256.
 #[derive(Clone)]
-pub struct TokenHasher {
+pub(crate) struct TokenHasher {
     after_purpose: Sha256,
 }
 
 impl TokenHasher {
     /// A hasher for this purpose: by default the layer's cookie name.
-    #[must_use]
-    pub fn new(purpose: &str) -> Self {
+    pub(crate) fn new(purpose: &str) -> Self {
         let mut first_block = [0_u8; 64];
         first_block[..24].copy_from_slice(LABEL);
         first_block[24..56].copy_from_slice(&Sha256::digest(purpose));
@@ -72,8 +71,7 @@ impl TokenHasher {
     }
 
     /// The hash that the store keeps for this secret of this record.
-    #[must_use]
-    pub fn hash(&self, id: &RecordId, secret: &Secret) -> SecretHash {
+    pub(crate) fn hash(&self, id: &RecordId, secret: &Secret) -> SecretHash {
         let mut hasher = self.after_purpose.clone();
         hasher.update(id.as_bytes());
         hasher.update(secret.as_bytes());

@@ -13,8 +13,11 @@ mod token;
 pub use self::{
     field_name::FieldName,
     fields::Fields,
-    hash::{SecretHash, TokenHasher},
+    hash::SecretHash,
     record_id::RecordId,
     time::{Timeouts, Timestamp},
+};
+pub(crate) use self::{
+    hash::TokenHasher,
     token::{Secret, Token},
 };

@@ -67,7 +67,7 @@ impl Timeouts {
     /// How much use goes unrecorded: a twenty-fourth of `idle`, from one second to one hour.
     #[must_use]
     pub fn touch_window(&self) -> Duration {
-        (self.idle / 24).clamp(Duration::from_secs(1), Duration::from_secs(3600))
+        (self.idle / 24).clamp(Duration::from_secs(1), Duration::from_hours(1))
     }
 
     /// When a record ends if it is not used again: the earlier of the two deadlines.
@@ -92,7 +92,7 @@ impl Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 3600);
+        const DAY: Duration = Duration::from_hours(24);
         Self::new(DAY, DAY.saturating_mul(30))
     }
 }

@@ -13,12 +13,11 @@ const BYTES: usize = 1 + 16 + 32;
 ///
 /// It has no text form, and `Debug` shows none of it.
 #[derive(Clone)]
-pub struct Secret([u8; 32]);
+pub(crate) struct Secret([u8; 32]);
 
 impl Secret {
     /// A secret of these bytes, which must come from a cryptographic random number generator.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
@@ -37,25 +36,20 @@ impl fmt::Debug for Secret {
 ///
 /// `Debug` shows the record id only.
 #[derive(Clone)]
-pub struct Token {
+pub(crate) struct Token {
     id: RecordId,
     secret: Secret,
 }
 
 impl Token {
-    /// The number of characters of a token.
-    pub const LEN: usize = base64url::encoded_len(BYTES);
-
     /// A token for this record with this secret.
-    #[must_use]
-    pub const fn new(id: RecordId, secret: Secret) -> Self {
+    pub(crate) const fn new(id: RecordId, secret: Secret) -> Self {
         Self { id, secret }
     }
 
     /// Reads a cookie's value. `None` for anything but the canonical form of a known version, so
     /// what is malformed never reaches a store.
-    #[must_use]
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let bytes: [u8; BYTES] = base64url::decode(value)?;
         let (version, rest) = bytes.split_first()?;
         let (id, secret) = rest.split_first_chunk::<16>()?;
@@ -64,8 +58,7 @@ impl Token {
     }
 
     /// The cookie's value: spelt out like this because whoever has it has the session.
-    #[must_use]
-    pub fn expose(&self) -> String {
+    pub(crate) fn expose(&self) -> String {
         let mut bytes = [VERSION; BYTES];
         bytes[1..17].copy_from_slice(self.id.as_bytes());
         bytes[17..].copy_from_slice(self.secret.as_bytes());
@@ -78,14 +71,12 @@ impl Token {
     }
 
     /// The record that the token names.
-    #[must_use]
-    pub const fn id(&self) -> RecordId {
+    pub(crate) const fn id(&self) -> RecordId {
         self.id
     }
 
     /// The secret that proves it.
-    #[must_use]
-    pub const fn secret(&self) -> &Secret {
+    pub(crate) const fn secret(&self) -> &Secret {
         &self.secret
     }
 }
@@ -107,7 +98,7 @@ mod tests {
     #[test]
     fn a_token_reads_back() {
         let text = token().expose();
-        assert_eq!(text.len(), Token::LEN);
+        assert_eq!(text.len(), 66);
         let read = Token::parse(text.as_bytes()).unwrap();
         assert_eq!(read.id(), token().id());
         assert_eq!(read.secret().as_bytes(), token().secret().as_bytes());

@@ -50,7 +50,7 @@ use super::ManualClock;
 use crate::store::Store;
 
 /// No scenario takes nearly as long, so one that does waits for something that never comes.
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// How the suite gets at a store. A new one is made for each scenario, with an empty backend.
 pub trait Harness: Send + Sync + 'static {
@@ -79,7 +79,7 @@ pub type Scenario = fn(Rig) -> Pin<Box<dyn Future<Output = ()>>>;
 ///
 /// # Panics
 ///
-/// If the store does not show what the scenario is about, or if it takes five minutes.
+/// If the store does not show what the scenario is about, or if it takes two minutes.
 pub fn run(harness: impl Harness, scenario: Scenario) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(4).enable_all().build().expect("a runtime");
