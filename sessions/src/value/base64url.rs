@@ -48,19 +48,23 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0_u8; N];
     // An invalid character's value has bits that no sextet has; looked at once, at the end.
     let mut seen = 0;
-    let mut left = 0;
-    for (characters, group) in text.chunks(4).zip(bytes.chunks_mut(3)) {
-        let mut buffer = 0_u32;
-        for index in 0..4 {
-            let value = characters.get(index).map_or(0, |character| VALUES[usize::from(*character)]);
-            seen |= value;
-            buffer = buffer << 6 | u32::from(value);
-        }
-        let decoded = buffer.to_be_bytes();
-        group.copy_from_slice(&decoded[1..=group.len()]);
-        left = if group.len() == 3 { 0 } else { buffer << (8 + 8 * group.len()) };
+    let mut sextet = |character: u8| {
+        let value = VALUES[usize::from(character)];
+        seen |= value;
+        u32::from(value)
+    };
+    let (whole, rest) = text.as_chunks::<4>();
+    let (groups, last) = bytes.as_chunks_mut::<3>();
+    for ([a, b, c, d], group) in whole.iter().zip(groups) {
+        let buffer = sextet(*a) << 18 | sextet(*b) << 12 | sextet(*c) << 6 | sextet(*d);
+        group.copy_from_slice(&buffer.to_be_bytes()[1..]);
     }
-    (seen < 64 && left == 0).then_some(bytes)
+    let shifts = [18, 12, 6];
+    let buffer = rest.iter().zip(shifts).fold(0, |buffer, (c, shift)| buffer | sextet(*c) << shift);
+    let decoded = buffer.to_be_bytes();
+    let (used, unused) = decoded[1..].split_at(last.len());
+    last.copy_from_slice(used);
+    (seen < 64 && unused.iter().all(|byte| *byte == 0)).then_some(bytes)
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! When a session comes to be, what it costs, and how it ends.
 
-use std::sync::Arc;
-
 use super::{
-    super::{Gate, Operation},
+    super::Operation,
     kit::{Kit, Other},
     rig::{COOKIE, Rig, at_once, record_of, session},
     service::text,
@@ -201,50 +199,6 @@ pub async fn a9_an_earlier_handle_has_no_say_after_a_destroy(rig: Rig) {
     assert_eq!(app.calls.count(Operation::Create), 0, "nothing of it goes into a new session");
 }
 
-/// Changes dropped after the response head are reported, and are in no store.
-pub async fn a10_a_write_after_the_head_is_loud(rig: Rig) {
-    let (app, gate, done) = late_writer(&rig, false).await;
-    let browser = app.browser();
-    browser.get("/set").await;
-    let id = record_of(&browser);
-    app.events();
-    browser.get("/late").await;
-    gate.release();
-    done.arrived().await;
-    let events = app.events();
-    assert!(
-        events.iter().any(|event| event.contains("UnsavedChanges") && event.contains("name")),
-        "{events:?}"
-    );
-    assert_eq!(app.stored(id, "name").await.as_deref(), Some("\"early\""));
-}
-
-/// `save` writes whenever it is called.
-pub async fn a10_save_works_after_the_head(rig: Rig) {
-    let (app, gate, done) = late_writer(&rig, true).await;
-    let browser = app.browser();
-    browser.get("/set").await;
-    let id = record_of(&browser);
-    app.events();
-    browser.get("/late").await;
-    gate.release();
-    done.arrived().await;
-    assert_eq!(app.stored(id, "name").await.as_deref(), Some("\"late\""));
-    assert_eq!(app.events(), [""; 0]);
-}
-
-/// A session that needs a cookie cannot begin once the head has left: nothing is written.
-pub async fn a10_a_late_save_that_needs_a_cookie_is_refused(rig: Rig) {
-    let (app, gate, done) = late_writer(&rig, true).await;
-    let response = app.browser().get("/late").await;
-    assert!(response.set_cookies().is_empty());
-    gate.release();
-    done.arrived().await;
-    assert_eq!(app.calls(), []);
-    let events = app.events();
-    assert!(events.iter().any(|event| event.contains("HeadSent")), "{events:?}");
-}
-
 /// What a handler changed before it failed did not happen.
 pub async fn a11_a_server_error_drops_the_changes(rig: Rig) {
     let app = rig.kit().await;
@@ -380,40 +334,6 @@ pub async fn a15_sessions_that_begin_at_once_are_separate(rig: Rig) {
     for (index, browser) in browsers.iter().enumerate() {
         assert_eq!(browser.get("/name").await.text(), format!("visitor-{index}"));
     }
-}
-
-/// An application whose `/late` answers at once and changes the name when the first gate opens;
-/// the second gate tells that it is over.
-async fn late_writer(rig: &Rig, saves: bool) -> (super::rig::App, Gate, Gate) {
-    let (gate, done) = (Gate::new(), Gate::new());
-    let (open, over) = (gate.clone(), done.clone());
-    let failures = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let noted = Arc::clone(&failures);
-    let mut app = rig
-        .app(move |mut parts| {
-            let (open, over, noted) = (open.clone(), over.clone(), Arc::clone(&noted));
-            async move {
-                let mut kit: TypedSession<Kit> = session(&mut parts).await?;
-                if parts.uri.path() == "/set" {
-                    kit.set_name("early");
-                    return text("done");
-                }
-                tokio::spawn(async move {
-                    open.pass().await;
-                    kit.set_name("late");
-                    if saves && let Err(error) = kit.save().await {
-                        noted.lock().expect("no panic here").push(format!("{:?}", error.kind()));
-                        kit.discard_changes();
-                    }
-                    drop(kit);
-                    over.pass().await;
-                });
-                text("on its way")
-            }
-        })
-        .await;
-    app.also_hear(failures);
-    (app, gate, done)
 }
 
 fn unknown_token() -> Token {

@@ -33,6 +33,7 @@ pub mod fault;
 pub mod fields;
 pub mod flash;
 mod kit;
+pub mod late;
 pub mod life;
 pub mod merge;
 pub mod names;
@@ -115,9 +116,6 @@ macro_rules! __conformance {
                     a8_destroy_removes_the_cookie_as_it_was_set
                     a9_use_after_destroy_starts_a_fresh_record
                     a9_an_earlier_handle_has_no_say_after_a_destroy
-                    a10_a_write_after_the_head_is_loud
-                    a10_save_works_after_the_head
-                    a10_a_late_save_that_needs_a_cookie_is_refused
                     a11_a_server_error_drops_the_changes
                     a11_a_server_error_commits_if_told_to
                     a11_logout_and_rotation_survive_a_server_error
@@ -125,6 +123,11 @@ macro_rules! __conformance {
                     a13_a_panicking_handler_commits_nothing
                     a14_views_in_one_request_see_each_others_writes
                     a15_sessions_that_begin_at_once_are_separate
+                }
+                late {
+                    a10_a_write_after_the_head_is_loud
+                    a10_save_works_after_the_head
+                    a10_a_late_save_that_needs_a_cookie_is_refused
                 }
                 fields {
                     b1_different_fields_at_once_all_survive

@@ -1,0 +1,89 @@
+//! Changes that come after the response head has left.
+
+use std::sync::{Arc, Mutex};
+
+use super::{
+    super::Gate,
+    kit::Kit,
+    rig::{App, Rig, record_of, session},
+    service::text,
+};
+use crate::TypedSession;
+
+/// Changes dropped after the response head are reported, and are in no store.
+pub async fn a10_a_write_after_the_head_is_loud(rig: Rig) {
+    let (app, gate, done) = late_writer(&rig, false).await;
+    let browser = app.browser();
+    browser.get("/set").await;
+    let id = record_of(&browser);
+    app.events();
+    browser.get("/late").await;
+    gate.release();
+    done.arrived().await;
+    let events = app.events();
+    assert!(
+        events.iter().any(|event| event.contains("UnsavedChanges") && event.contains("name")),
+        "{events:?}"
+    );
+    assert_eq!(app.stored(id, "name").await.as_deref(), Some("\"early\""));
+}
+
+/// `save` writes whenever it is called.
+pub async fn a10_save_works_after_the_head(rig: Rig) {
+    let (app, gate, done) = late_writer(&rig, true).await;
+    let browser = app.browser();
+    browser.get("/set").await;
+    let id = record_of(&browser);
+    app.events();
+    browser.get("/late").await;
+    gate.release();
+    done.arrived().await;
+    assert_eq!(app.stored(id, "name").await.as_deref(), Some("\"late\""));
+    assert_eq!(app.events(), [""; 0]);
+}
+
+/// A session that needs a cookie cannot begin once the head has left: nothing is written.
+pub async fn a10_a_late_save_that_needs_a_cookie_is_refused(rig: Rig) {
+    let (app, gate, done) = late_writer(&rig, true).await;
+    let response = app.browser().get("/late").await;
+    assert!(response.set_cookies().is_empty());
+    gate.release();
+    done.arrived().await;
+    assert_eq!(app.calls(), []);
+    let events = app.events();
+    assert!(events.iter().any(|event| event.contains("HeadSent")), "{events:?}");
+}
+
+/// An application whose `/late` answers at once and changes the name when the first gate opens;
+/// the second gate tells that it is over.
+async fn late_writer(rig: &Rig, saves: bool) -> (App, Gate, Gate) {
+    let (gate, done) = (Gate::new(), Gate::new());
+    let (open, over) = (gate.clone(), done.clone());
+    let failures = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&failures);
+    let mut app = rig
+        .app(move |mut parts| {
+            let (open, over, noted) = (open.clone(), over.clone(), Arc::clone(&noted));
+            async move {
+                let mut kit: TypedSession<Kit> = session(&mut parts).await?;
+                if parts.uri.path() == "/set" {
+                    kit.set_name("early");
+                    return text("done");
+                }
+                tokio::spawn(async move {
+                    open.pass().await;
+                    kit.set_name("late");
+                    if saves && let Err(error) = kit.save().await {
+                        noted.lock().expect("no panic here").push(format!("{:?}", error.kind()));
+                        kit.discard_changes();
+                    }
+                    drop(kit);
+                    over.pass().await;
+                });
+                text("on its way")
+            }
+        })
+        .await;
+    app.also_hear(failures);
+    (app, gate, done)
+}
