@@ -10,6 +10,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
 use crate::{
+    error::Error,
     handle::{Handle, table::Table},
     layer::RequestSession,
     rejection::SessionRejection,
@@ -86,6 +87,13 @@ impl<H> fmt::Debug for Extract<'_, H> {
 impl<H> fmt::Debug for ExtractLive<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ExtractLive")
+    }
+}
+
+/// So that a handler that returns `Result<_, sessions::Error>` can say `session.save().await?`.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        (self.status(), self.body_text()).into_response()
     }
 }
 

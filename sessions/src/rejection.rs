@@ -68,33 +68,52 @@ impl MissingLayer {
 }
 
 impl LoadFailed {
-    /// 503 if the store failed, 409 if another request ended the session meanwhile, 500 if a field
-    /// that must decode does not.
+    /// As [`Error::status`].
     #[must_use]
     pub const fn status(&self) -> StatusCode {
-        match self.0.kind() {
-            ErrorKind::Unavailable | ErrorKind::Unknown => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::Refused => StatusCode::CONFLICT,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        self.0.status()
     }
 
-    /// The response's body: nothing of the store's own words.
+    /// As [`Error::body_text`].
     #[must_use]
     pub const fn body_text(&self) -> &'static str {
-        match self.0.kind() {
-            ErrorKind::Unavailable | ErrorKind::Unknown => {
-                "The session store is unavailable; please try again later."
-            }
-            ErrorKind::Refused => "The session was changed by another request; please try again.",
-            _ => "The session could not be read.",
-        }
+        self.0.body_text()
     }
 
     /// The error behind it, for logs.
     #[must_use]
     pub const fn error(&self) -> &Error {
         &self.0
+    }
+}
+
+/// What to answer when a call on the session fails.
+impl Error {
+    /// The status of a response that this error ends: 503 if the store failed, 409 if another
+    /// request was first, else 500.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self.kind {
+            ErrorKind::Unavailable | ErrorKind::Unknown => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Refused => StatusCode::CONFLICT,
+            ErrorKind::InvalidField | ErrorKind::HeadSent | ErrorKind::Config => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    /// The body of a response that this error ends: nothing of the store's own words.
+    #[must_use]
+    pub const fn body_text(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::Unavailable | ErrorKind::Unknown => {
+                "The session store is unavailable; please try again later."
+            }
+            ErrorKind::Refused => "The session was changed by another request; please try again.",
+            ErrorKind::InvalidField | ErrorKind::HeadSent | ErrorKind::Config => {
+                "The session could not be read or stored."
+            }
+        }
     }
 }
 

@@ -266,7 +266,10 @@ impl Cell {
         Ok(match (&self.change, &field.counter) {
             (Change::None, _) | (Change::Counted { .. }, None) => None,
             (Change::Merged, _) => encoded()?.map(|value| merged(field, held, value)),
-            (Change::Put, _) => encoded()?.filter(|value| loaded != Some(value)).map(Op::Put),
+            (Change::Put, _) => match encoded()? {
+                Some(value) if is_as_loaded(field, fields, &value) => None,
+                value => value.map(Op::Put),
+            },
             (Change::Edited(before), _) => {
                 encoded()?.filter(|value| value != before).map(|value| merged(field, held, value))
             }
@@ -310,6 +313,18 @@ impl Held {
                 report(field, &error);
                 Self { value: absent(), source: Source::Undecodable }
             }
+        }
+    }
+}
+
+/// Whether a value is what the field has anyway: as stored, or its default where nothing is stored.
+fn is_as_loaded(field: &Field, fields: &Fields, value: &Bytes) -> bool {
+    match fields.get(field.name) {
+        Some(loaded) => loaded == value,
+        None if field.aliases.iter().any(|alias| fields.contains(alias)) => false,
+        None => {
+            let default = field.default.and_then(|default| stored(field, &default()).ok());
+            default.as_ref() == Some(value)
         }
     }
 }

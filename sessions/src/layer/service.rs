@@ -202,21 +202,12 @@ fn varies_by_cookie(headers: &HeaderMap) -> bool {
 
 /// Puts an error in place of an answer that is not true: what it says was not stored.
 fn refuse<B: From<&'static str>>(response: &mut Response<B>, error: &Error) {
-    let (status, body) = match error.kind() {
-        ErrorKind::Refused => {
-            (StatusCode::CONFLICT, "The session was changed by another request; please try again.")
-        }
-        ErrorKind::Unavailable | ErrorKind::Unknown => {
-            (StatusCode::SERVICE_UNAVAILABLE, "The session store is unavailable; please try again later.")
-        }
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "The session could not be stored."),
-    };
     let replaceable = match error.kind() {
         ErrorKind::Refused => response.status().is_success() || response.status().is_redirection(),
         _ => !response.status().is_server_error(),
     };
     if replaceable {
-        *response = Response::new(B::from(body));
-        *response.status_mut() = status;
+        *response = Response::new(B::from(error.body_text()));
+        *response.status_mut() = error.status();
     }
 }

@@ -224,9 +224,7 @@ fn several(session: &mut TypedSession<Kit>, command: &str, argument: &str) {
         // Lent out, and left as it was.
         "tags-same" => {
             session.tags_mut();
-            if session.count() != 0 {
-                session.set_count(session.count());
-            }
+            session.set_count(session.count());
             let name = session.name().map(str::to_owned);
             if let Some(name) = name {
                 session.set_name(name);
