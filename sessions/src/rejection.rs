@@ -93,7 +93,7 @@ impl Error {
     /// request was first, else 500.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
-        match self.kind {
+        match self.kind() {
             ErrorKind::Unavailable | ErrorKind::Unknown => StatusCode::SERVICE_UNAVAILABLE,
             ErrorKind::Refused => StatusCode::CONFLICT,
             ErrorKind::InvalidField | ErrorKind::HeadSent | ErrorKind::Config => {
@@ -105,7 +105,7 @@ impl Error {
     /// The body of a response that this error ends: nothing of the store's own words.
     #[must_use]
     pub const fn body_text(&self) -> &'static str {
-        match self.kind {
+        match self.kind() {
             ErrorKind::Unavailable | ErrorKind::Unknown => {
                 "The session store is unavailable; please try again later."
             }
