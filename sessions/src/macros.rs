@@ -83,11 +83,7 @@ macro_rules! __session_view {
 
                 /// Adds to the field in the store, now, and returns the sum.
                 #[inline]
-                $vis fn $fetch_add(
-                    &mut self,
-                    by: ::core::primitive::i64,
-                ) -> impl ::core::future::Future<Output = ::core::result::Result<$T, $crate::Error>>
-                + ::core::marker::Send {
+                $vis fn $fetch_add(&mut self, by: ::core::primitive::i64) -> $crate::__private::Now<'_, $T> {
                     self.__inner.__field_fetch_add::<$T>($index, by)
                 }
             )?
@@ -186,10 +182,7 @@ macro_rules! __session_handle {
             /// Reads the record again, to see what other requests wrote. Changes of this handle
             /// that are not saved yet stay.
             #[inline]
-            $vis fn reload(
-                &mut self,
-            ) -> impl ::core::future::Future<Output = ::core::result::Result<(), $crate::Error>>
-            + ::core::marker::Send {
+            $vis fn reload(&mut self) -> $crate::__private::Now<'_, ()> {
                 self.__inner.__reload()
             }
         }
@@ -222,35 +215,34 @@ macro_rules! __session_handle {
 macro_rules! __session_extractors {
     ($View:ident $Handle:ident) => {
         #[automatically_derived]
+        #[allow(refining_impl_trait)]
         impl<S: ::core::marker::Send + ::core::marker::Sync> $crate::__private::FromRequestParts<S>
             for $Handle
         {
             type Rejection = $crate::SessionRejection;
 
             #[inline]
-            fn from_request_parts(
-                parts: &mut $crate::__private::RequestParts,
+            fn from_request_parts<'__parts>(
+                parts: &'__parts mut $crate::__private::RequestParts,
                 _state: &S,
-            ) -> impl ::core::future::Future<Output = ::core::result::Result<Self, $crate::SessionRejection>>
-            + ::core::marker::Send {
+            ) -> $crate::__private::Extract<'__parts, Self> {
                 let table = <$View as $crate::SessionView>::__table();
                 $crate::__private::extract(parts, table, |__inner| Self { __inner })
             }
         }
 
         #[automatically_derived]
+        #[allow(refining_impl_trait)]
         impl<S: ::core::marker::Send + ::core::marker::Sync> $crate::__private::OptionalFromRequestParts<S>
             for $Handle
         {
             type Rejection = $crate::SessionRejection;
 
             #[inline]
-            fn from_request_parts(
-                parts: &mut $crate::__private::RequestParts,
+            fn from_request_parts<'__parts>(
+                parts: &'__parts mut $crate::__private::RequestParts,
                 _state: &S,
-            ) -> impl ::core::future::Future<
-                Output = ::core::result::Result<::core::option::Option<Self>, $crate::SessionRejection>,
-            > + ::core::marker::Send {
+            ) -> $crate::__private::ExtractLive<'__parts, Self> {
                 let table = <$View as $crate::SessionView>::__table();
                 $crate::__private::extract_live(parts, table, |__inner| Self { __inner })
             }

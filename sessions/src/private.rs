@@ -3,9 +3,11 @@
 use std::{any::Any, marker::PhantomData};
 
 #[cfg(feature = "axum")]
-pub use crate::axum::{FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live};
+pub use crate::axum::{
+    Extract, ExtractLive, FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live,
+};
 use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, OnInvalid, Readable, Shape, Writable};
-pub use crate::handle::table::{Field, Table, Value};
+pub use crate::handle::table::{Field, Now, Table, Value};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
 type JsonWriter<'a> = serde_json::Serializer<&'a mut Vec<u8>>;

@@ -2,13 +2,13 @@
 //!
 //! Methods whose names begin with `__`, so that no field's accessor can be shadowed by one.
 
-use std::{any::Any, pin::Pin};
+use std::any::Any;
 
 use super::{
     Handle,
     cell::{Cell, counting},
     generation::Generation,
-    table::{CopyValue, Field, List, Merge, Text, Value},
+    table::{CopyValue, Field, List, Merge, Now, Text, Value},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -263,12 +263,6 @@ impl Handle {
         }
     }
 }
-
-/// What goes to the store at once.
-///
-/// Boxed, so that the compiler need not prove for each handle, through everything that it waits for,
-/// that it is `Send`.
-type Now<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// The derive reads and writes each field as one type.
 #[cold]

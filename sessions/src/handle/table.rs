@@ -1,14 +1,20 @@
 //! What the derive says about a view's fields: data, so that the code that works on them is
 //! compiled once, in this library.
 
-use std::{any::Any, fmt, sync::OnceLock};
+use std::{any::Any, fmt, pin::Pin, sync::OnceLock};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::value::FieldName;
+use crate::{error::Error, value::FieldName};
 
 /// A decoded value, its type erased.
 pub type Value = Box<dyn Any + Send + Sync>;
+
+/// What waits for the store.
+///
+/// Boxed, so that the compiler need not prove for each handle, through everything that it waits for,
+/// that it is `Send`; and a type, since an opaque one costs the compiler time in every view.
+pub type Now<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// What can be written to the store.
 #[diagnostic::on_unimplemented(

@@ -9,7 +9,7 @@ pub mod framework {
 }
 
 /// Named by the dependency's name.
-#[derive(renamed::Session)]
+#[derive(Debug, renamed::Session)]
 #[session(crate = "renamed")]
 pub struct Direct {
     /// A number.
@@ -24,7 +24,7 @@ pub struct Direct {
 }
 
 /// Named through a re-export.
-#[derive(framework::deep::Session)]
+#[derive(Debug, framework::deep::Session)]
 #[session(crate = "crate::framework::deep")]
 pub struct Reexported {
     /// A list.
