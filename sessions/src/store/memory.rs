@@ -17,6 +17,9 @@ use crate::{
 /// Enough that two cores seldom meet; a power of two.
 const SHARDS: usize = 64;
 
+/// In smaller shards chance would fill one long before the others.
+const SMALLEST_SHARD: usize = 1024;
+
 /// How many records a store holds unless told otherwise: about 1 GiB at 1 KiB each.
 const DEFAULT_CAPACITY: usize = 1_000_000;
 
@@ -67,14 +70,11 @@ impl MemoryStore {
         }
     }
 
-    /// Holds about this many records, a million by default: the bound is kept per shard, of which
-    /// there are 64, or as many as `records` if that is fewer.
+    /// Holds about this many records, a million by default. The bound is kept per shard, so some
+    /// records may go a little before the store is full.
     #[must_use]
     pub fn with_capacity(mut self, records: usize) -> Self {
-        let shards = match records {
-            0..SHARDS => 1,
-            _ => SHARDS,
-        };
+        let shards = (records / SMALLEST_SHARD).clamp(1, SHARDS);
         self.shards = (0..shards).map(|_| Mutex::default()).collect();
         self.capacity = records;
         self
@@ -190,7 +190,7 @@ impl Shard {
     fn sweep(&mut self, timeouts: &Timeouts, now: Timestamp, limit: usize) {
         for _ in 0..limit {
             let Some((_, id)) = self.by_use.first() else { break };
-            let dead = self.records.get(id).is_none_or(|record| !record.is_alive(timeouts, now));
+            let dead = self.records.get(id).is_none_or(|record| record.is_disposable(timeouts, now));
             if !dead {
                 break;
             }
@@ -199,7 +199,7 @@ impl Shard {
     }
 
     fn purge(&mut self, timeouts: &Timeouts, now: Timestamp, limit: usize) -> usize {
-        let dead = |(id, record): (&RecordId, &Record)| (!record.is_alive(timeouts, now)).then_some(*id);
+        let dead = |(id, record): (&RecordId, &Record)| record.is_disposable(timeouts, now).then_some(*id);
         let dead: Vec<_> = self.records.iter().filter_map(dead).take(limit).collect();
         for id in &dead {
             self.remove(*id);

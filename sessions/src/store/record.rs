@@ -38,6 +38,10 @@ pub struct Record {
     pub created: Timestamp,
     /// When it was last used, to within the touch window.
     pub touched: Timestamp,
+    /// When it ends under the timeouts of whoever created or last touched it. Only for clearing up:
+    /// two layers with different timeouts may share a store, and the shorter one's purge must not
+    /// take what the longer one still uses.
+    pub expires: Timestamp,
     /// The last commits that carried an id, oldest first.
     pub commits: Vec<CommitId>,
     /// The fields.
@@ -48,14 +52,21 @@ impl Record {
     /// The record that a create at `now` makes.
     #[must_use]
     pub fn new(new: NewRecord, now: Timestamp) -> Self {
-        let NewRecord { hash, fields, .. } = new;
-        Self { hash, epoch: 0, created: now, touched: now, commits: Vec::new(), fields }
+        let NewRecord { hash, fields, timeouts } = new;
+        let expires = timeouts.deadline(now, now);
+        Self { hash, epoch: 0, created: now, touched: now, expires, commits: Vec::new(), fields }
     }
 
     /// Whether it is alive at `now`.
     #[must_use]
     pub fn is_alive(&self, timeouts: &Timeouts, now: Timestamp) -> bool {
         timeouts.is_alive(self.created, self.touched, now)
+    }
+
+    /// Whether it may be cleared up: dead under these timeouts, and under those of whoever used it.
+    #[must_use]
+    pub fn is_disposable(&self, timeouts: &Timeouts, now: Timestamp) -> bool {
+        self.expires <= now && !self.is_alive(timeouts, now)
     }
 
     /// Applies all of a commit or nothing: the whole contract of `Store::commit` but for holding
@@ -77,10 +88,12 @@ impl Record {
         // Nothing below can fail.
         if commit.touch {
             self.touched = self.touched.max(now);
+            self.expires = commit.timeouts.deadline(self.created, self.touched);
         }
         if let Some(hash) = commit.rotate {
             self.hash = hash;
-            self.epoch += 1;
+            // Compared for equality only, so that the last one may be followed by the first.
+            self.epoch = self.epoch.wrapping_add(1);
         }
         if let Some(id) = commit.id {
             if self.commits.len() == REMEMBERED_COMMITS {
