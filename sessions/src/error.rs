@@ -54,6 +54,10 @@ impl Error {
         Self::new(ErrorKind::Refused, message)
     }
 
+    pub(crate) fn session_ended() -> Self {
+        Self::refused("this request has ended the session")
+    }
+
     pub(crate) fn head_sent() -> Self {
         Self::new(
             ErrorKind::HeadSent,

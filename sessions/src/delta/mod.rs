@@ -24,11 +24,6 @@ impl Delta {
         Self { retain: None, ops: Vec::new() }
     }
 
-    /// The changes of these fields, no two of which have the same name.
-    pub(crate) fn of_distinct(ops: Vec<(FieldName, Op)>) -> Self {
-        Self { retain: None, ops }
-    }
-
     /// Adds an operation after those already there, which it may absorb or undo.
     ///
     /// `loaded` is the field's value as the request loaded it. A field that ends as it was loaded
@@ -50,6 +45,23 @@ impl Delta {
             None => self.ops.push((name, op)),
         }
         Ok(())
+    }
+
+    /// Adds an operation that happened before the one that is there.
+    pub(crate) fn push_before(
+        &mut self,
+        name: FieldName,
+        op: Op,
+        loaded: Option<&Bytes>,
+    ) -> Result<(), InvalidValue> {
+        let later = self.take(name.as_str());
+        self.push(name.clone(), op, loaded)?;
+        later.map_or(Ok(()), |later| self.push(name, later, loaded))
+    }
+
+    /// Whether there is an operation on this field.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.ops.iter().any(|(known, _)| known.as_str() == name)
     }
 
     /// Takes out the operation on one field.
@@ -106,7 +118,8 @@ impl Delta {
         Ok(())
     }
 
-    fn drops(&self, name: &FieldName) -> bool {
+    /// Whether this field goes before the operations apply.
+    pub(crate) fn drops(&self, name: &FieldName) -> bool {
         self.retain.as_ref().is_some_and(|names| !names.contains(name))
     }
 }

@@ -64,6 +64,11 @@ impl Op {
         })
     }
 
+    /// Whether it counts from what is there, so that its place in time does not matter.
+    pub(crate) const fn is_relative(&self) -> bool {
+        self.can_fail()
+    }
+
     /// Whether it needs the stored value to be an integer.
     pub(super) const fn can_fail(&self) -> bool {
         matches!(self, Self::Add(_) | Self::Max(_) | Self::Min(_))

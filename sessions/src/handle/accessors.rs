@@ -10,10 +10,7 @@ use super::{
     generation::Generation,
     table::{CopyValue, Field, List, Merge, Now, Text, Value},
 };
-use crate::{
-    error::{Error, ErrorKind},
-    slot::Handed,
-};
+use crate::{error::Error, slot::Handed};
 
 #[doc(hidden)]
 impl Handle {
@@ -169,7 +166,7 @@ impl Handle {
         Box::pin(async {
             let tip = self.first.tip();
             let taken = self.slot.hand_over_for_save(tip.life, tip.hand_over(self.table));
-            let reloaded = self.slot.reload().await;
+            let reloaded = self.slot.reload(self.table.names()).await;
             self.first = Generation::new(self.table, self.slot.snapshot());
             taken.and(reloaded)
         })
@@ -191,14 +188,21 @@ impl Handle {
 
     /// The newest cell of a field, decoded.
     fn __cell(&mut self, index: usize) -> (&mut Cell, &'static Field) {
+        let table = self.table;
         self.__erased(index);
-        (self.first.tip_mut().cell_mut(index), &self.table.fields[index])
+        (self.__undecoded(index), &table.fields[index])
+    }
+
+    /// The newest cell of a field that is about to be changed.
+    fn __undecoded(&mut self, index: usize) -> &mut Cell {
+        let at = self.slot.next_change();
+        self.first.tip_mut().cell_mut(index).changed(at)
     }
 
     fn __set_erased(&mut self, index: usize, value: &mut dyn Any) {
         let value = self.__boxed(index, value);
         match self.table.fields[index].merge {
-            Merge::Last | Merge::Add => self.first.tip_mut().cell_mut(index).put(value),
+            Merge::Last | Merge::Add => self.__undecoded(index).put(value),
             Merge::Max | Merge::Min | Merge::First => {
                 let (cell, field) = self.__cell(index);
                 cell.merge(field, value);
@@ -218,7 +222,7 @@ impl Handle {
 
     fn __flash_erased(&mut self, index: usize, value: &mut dyn Any) {
         let value = self.__boxed(index, value);
-        self.first.tip_mut().cell_mut(index).put(value);
+        self.__undecoded(index).put(value);
     }
 
     fn __now_erased(&mut self, index: usize, value: &mut dyn Any) {
@@ -236,31 +240,23 @@ impl Handle {
     }
 
     async fn __fetch_add_erased(&mut self, index: usize, by: i64) -> Result<(), Error> {
-        let field = &self.table.fields[index];
+        let (field, at) = (&self.table.fields[index], self.slot.next_change());
         let generation = self.first.tip_mut();
         let (life, fields) = (generation.life, generation.fields.clone());
-        // Taken out before the wait: if this future is dropped, the commit goes on all the same.
-        let earlier = generation.cell_mut(index).take_ops(field, &fields)?;
-        let add = counting(field, &fields, by);
-        let ops = earlier.iter().cloned().chain(add).collect();
-        let committed = self.slot.commit_field(field.name(), ops).await;
-        let generation = self.first.tip_mut();
-        match committed {
-            Ok(value) => {
-                if let Some(value) = value {
-                    generation.fields.insert(field.name(), value);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                if error.kind() == ErrorKind::Unavailable {
-                    let changes = earlier;
-                    // Refused only if the session is gone, which the caller is told anyway.
-                    let _ = self.slot.hand_over_for_save(life, Handed { changes, ..Handed::default() });
-                }
-                Err(error)
-            }
+        // Handed over before the wait: if this future is dropped, the commit goes on all the same.
+        let earlier = generation.cell_mut(index).take_change(field, &fields)?;
+        let handed = Handed { changes: earlier.into_iter().collect(), ..Handed::default() };
+        self.slot.hand_over_for_save(life, handed)?;
+        let Some(add) = counting(field, &fields, by, at) else { mismatch() };
+        let committed = self.slot.commit_field(life, add).await;
+        // What the field is now, done or not.
+        let visible = self.slot.snapshot().fields;
+        let fields = &mut self.first.tip_mut().fields;
+        match visible.get(field.name) {
+            Some(value) => fields.insert(field.name(), value.clone()),
+            None => fields.remove(field.name),
         }
+        committed
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     delta::{Add, Op},
     error::Error,
+    slot::FieldChange,
     value::{FieldName, Fields},
 };
 
@@ -22,6 +23,8 @@ const LARGEST_SCRATCH: usize = 64 * 1024;
 pub(super) struct Cell {
     held: OnceLock<Held>,
     change: Change,
+    /// When it was last changed, in the request's own count.
+    at: u64,
     now: Now,
 }
 
@@ -95,6 +98,12 @@ impl Cell {
     /// Whether the stored value does not decode.
     pub(super) fn is_undecodable(&self) -> bool {
         self.held.get().is_some_and(|held| held.source == Source::Undecodable)
+    }
+
+    /// Notes when it is changed.
+    pub(super) fn changed(&mut self, at: u64) -> &mut Self {
+        self.at = at;
+        self
     }
 
     /// Sets the value where what was there does not matter, and need not be decoded.
@@ -221,12 +230,15 @@ impl Cell {
         }
     }
 
-    /// What the store must do so far; the cell then reads what is stored, again.
-    pub(super) fn take_ops(&mut self, field: &Field, fields: &Fields) -> Result<Vec<(FieldName, Op)>, Error> {
-        let mut ops = Vec::new();
-        self.add_ops_to(&mut ops, field, fields)?;
+    /// What was done so far; the cell then reads what is stored, again.
+    pub(super) fn take_change(
+        &mut self,
+        field: &Field,
+        fields: &Fields,
+    ) -> Result<Option<FieldChange>, Error> {
+        let change = self.change(field, fields);
         *self = Self::default();
-        Ok(ops)
+        change
     }
 
     /// Adds what `now_…` leaves for other handles of the request; `None` once it was taken.
@@ -243,17 +255,12 @@ impl Cell {
         Ok(())
     }
 
-    /// Adds what the store must do: operations on the field and on its older names.
-    pub(super) fn add_ops_to(
-        &self,
-        ops: &mut Vec<(FieldName, Op)>,
-        field: &Field,
-        fields: &Fields,
-    ) -> Result<(), Error> {
-        if let Some(op) = self.op(field, fields)? {
-            add_with_aliases(ops, field, op);
-        }
-        Ok(())
+    /// What was done to the field.
+    pub(super) fn change(&self, field: &Field, fields: &Fields) -> Result<Option<FieldChange>, Error> {
+        let Some(op) = self.op(field, fields)? else { return Ok(None) };
+        let is_default = matches!(&op, Op::Put(value) if is_default(field, fields, value));
+        let (name, aliases, at) = (field.name(), field.aliases, self.at);
+        Ok(Some(FieldChange { name, op, aliases, is_default, at }))
     }
 
     fn op(&self, field: &Field, fields: &Fields) -> Result<Option<Op>, Error> {
@@ -261,17 +268,15 @@ impl Cell {
         if field.shape == Shape::Skipped {
             return Ok(None);
         }
-        let loaded = fields.get(field.name);
         let encoded = || held.value.as_ref().map(|value| stored(field, value)).transpose();
         Ok(match (&self.change, &field.counter) {
             (Change::None, _) | (Change::Counted { .. }, None) => None,
-            (Change::Merged, _) => encoded()?.map(|value| merged(field, held, value)),
-            (Change::Put, _) => match encoded()? {
-                Some(value) if is_as_loaded(field, fields, &value) => None,
-                value => value.map(Op::Put),
-            },
+            (Change::Merged, _) => encoded()?.map(|value| merged(field, fields, held, value)),
+            // Whether it differs from what is there is for the slot to say: other handles of the
+            // request may have changed it since.
+            (Change::Put, _) => encoded()?.map(Op::Put),
             (Change::Edited(before), _) => {
-                encoded()?.filter(|value| value != before).map(|value| merged(field, held, value))
+                encoded()?.filter(|value| value != before).map(|value| merged(field, fields, held, value))
             }
             (Change::Counted { by, seen }, Some(counter)) => {
                 let current = held.value.as_ref().map_or(0, |value| (counter.get)(&**value));
@@ -281,12 +286,9 @@ impl Cell {
                     Op::Add(Add { by, start, min: counter.min, max: counter.max })
                 })
             }
-            (Change::Removed, _) => {
-                let there = |alias: &&str| fields.contains(alias);
-                (loaded.is_some() || field.aliases.iter().any(there)).then_some(Op::Remove)
-            }
+            (Change::Removed, _) => Some(Op::Remove),
             // A flash that came meanwhile is another one, and stays.
-            (Change::Taken(_), _) => loaded.cloned().map(Op::RemoveIf),
+            (Change::Taken(_), _) => fields.get(field.name).cloned().map(Op::RemoveIf),
         })
     }
 }
@@ -317,47 +319,36 @@ impl Held {
     }
 }
 
-/// Whether a value is what the field has anyway: as stored, or its default where nothing is stored.
-fn is_as_loaded(field: &Field, fields: &Fields, value: &Bytes) -> bool {
-    match fields.get(field.name) {
-        Some(loaded) => loaded == value,
-        None if field.aliases.iter().any(|alias| fields.contains(alias)) => false,
-        None => {
-            let default = field.default.and_then(|default| stored(field, &default()).ok());
-            default.as_ref() == Some(value)
-        }
-    }
+/// Whether a value is the default that the field has where nothing is stored, as here.
+fn is_default(field: &Field, fields: &Fields, value: &Bytes) -> bool {
+    let is_stored = fields.contains(field.name) || field.aliases.iter().any(|alias| fields.contains(alias));
+    let default = || field.default.and_then(|default| stored(field, &default()).ok());
+    !is_stored && default().as_ref() == Some(value)
 }
 
-/// The operation that sets a field as its merge has it.
-fn merged(field: &Field, held: &Held, encoded: Bytes) -> Op {
-    let number = || {
-        let value = held.value.as_ref()?;
-        field.counter.as_ref().map(|counter| (counter.get)(&**value))
-    };
-    match (field.merge, held.source) {
-        (_, Source::Undecodable) | (Merge::Last | Merge::Add, _) => Op::Put(encoded),
-        (Merge::Max, _) => number().map_or(Op::Put(encoded), Op::Max),
-        (Merge::Min, _) => number().map_or(Op::Put(encoded), Op::Min),
-        (Merge::First, _) => Op::PutIfAbsent(encoded),
+/// The operation that sets a field as its merge has it. What is stored under an older name takes
+/// part: it is removed in the same commit.
+fn merged(field: &Field, fields: &Fields, held: &Held, encoded: Bytes) -> Op {
+    let older = || field.aliases.iter().find_map(|alias| fields.get(alias));
+    let older = if held.source == Source::Alias { older() } else { None };
+    let number = |value: &Value| field.counter.as_ref().map(|counter| (counter.get)(&**value));
+    let older_number = || number(&(field.codec.decode)(older?).ok()?);
+    match (field.merge, held.value.as_ref().and_then(number)) {
+        _ if held.source == Source::Undecodable => Op::Put(encoded),
+        (Merge::Max, Some(value)) => Op::Max(older_number().map_or(value, |older| older.max(value))),
+        (Merge::Min, Some(value)) => Op::Min(older_number().map_or(value, |older| older.min(value))),
+        (Merge::First, _) => Op::PutIfAbsent(older.cloned().unwrap_or(encoded)),
+        (Merge::Last | Merge::Add | Merge::Max | Merge::Min, _) => Op::Put(encoded),
     }
 }
 
 /// What the store must do to count by `by`.
-pub(super) fn counting(field: &Field, fields: &Fields, by: i64) -> Vec<(FieldName, Op)> {
-    let mut ops = Vec::new();
-    if let Some(counter) = &field.counter {
-        let source = if fields.contains(field.name) { Source::Stored } else { Source::Alias };
-        let start = start(field, fields, source);
-        add_with_aliases(&mut ops, field, Op::Add(Add { by, start, min: counter.min, max: counter.max }));
-    }
-    ops
-}
-
-/// An operation on a field takes its older names with it: the present one wins.
-fn add_with_aliases(ops: &mut Vec<(FieldName, Op)>, field: &Field, op: Op) {
-    ops.push((field.name(), op));
-    ops.extend(field.aliases.iter().map(|alias| (FieldName::from_static(alias), Op::Remove)));
+pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Option<FieldChange> {
+    let counter = field.counter.as_ref()?;
+    let source = if fields.contains(field.name) { Source::Stored } else { Source::Alias };
+    let start = start(field, fields, source);
+    let op = Op::Add(Add { by, start, min: counter.min, max: counter.max });
+    Some(FieldChange { name: field.name(), op, aliases: field.aliases, is_default: false, at })
 }
 
 /// What a store that has no such field counts from: its default, or what it has under an older
@@ -393,8 +384,13 @@ fn stored(field: &Field, value: &Value) -> Result<Bytes, Error> {
 
 fn encode(field: &Field, value: &Value, json: &mut Vec<u8>) -> Result<Bytes, Error> {
     let failed = |error| Error::invalid_field(&field.name(), "cannot be written as JSON").with_source(error);
+    if let Some(counter) = &field.counter {
+        // Cut to 64 bits with sign, in which stores count.
+        return Ok((counter.get)(&**value).to_string().into());
+    }
     (field.codec.encode)(&**value, json).map_err(failed)?;
-    if json == b"null" && (field.codec.decode)(json).is_err() {
+    let has_null = json.windows(4).any(|window| window == b"null");
+    if has_null && (field.codec.decode)(json).is_err() {
         // serde_json writes NaN and the infinities like that.
         return Err(Error::invalid_field(&field.name(), "holds a number that JSON does not have"));
     }

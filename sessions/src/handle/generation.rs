@@ -105,7 +105,7 @@ impl Generation {
     /// Its changes, once.
     pub(super) fn hand_over(&self, table: &Table) -> Handed {
         let mut handed = Handed::default();
-        if !self.spend() {
+        if self.spent.load(Ordering::Acquire) {
             return handed;
         }
         for (field, cell) in table.fields.iter().zip(&self.cells) {
@@ -114,11 +114,12 @@ impl Generation {
                 handed.failure = Some(error);
             }
         }
-        handed
+        // Nothing done yet leaves it open for what comes. Of two threads one hands over.
+        if handed.is_empty() || self.spend() { handed } else { Handed::default() }
     }
 }
 
 fn collect(handed: &mut Handed, field: &Field, cell: &Cell, fields: &Fields) -> Result<(), Error> {
-    cell.add_ops_to(&mut handed.changes, field, fields)?;
+    handed.changes.extend(cell.change(field, fields)?);
     cell.add_request_only_to(&mut handed.request_only, field)
 }

@@ -92,9 +92,10 @@ impl Handle {
         self.begin_generation();
     }
 
-    /// Drops what this handle changed and did not save. Its fields still read as they do now.
+    /// Drops what this handle changed and did not save: its fields read as without that again.
     pub fn discard_changes(&self) {
         self.first.tip().spend();
+        self.begin_generation();
     }
 
     /// Writes the changes now: for streams and sockets that outlive the response, for long work,

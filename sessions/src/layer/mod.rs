@@ -3,7 +3,7 @@
 pub(crate) mod cookie;
 mod service;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
@@ -16,6 +16,9 @@ use crate::{
     store::AnyStore,
     value::{Timeouts, TokenHasher},
 };
+
+/// Longer than a database waits for another's lock, so that its own word comes first.
+const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Gives every request inside it a session.
 ///
@@ -77,6 +80,7 @@ impl SessionLayer {
             timeouts: Timeouts::default(),
             events: Events::default(),
             last_purge: Arc::default(),
+            store_timeout: DEFAULT_STORE_TIMEOUT,
         };
         let on_server_error = OnServerError::default();
         Self { parts: Arc::new(Parts { shared: Arc::new(shared), cookie, on_server_error }) }
@@ -86,6 +90,14 @@ impl SessionLayer {
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.shared_mut().timeouts = timeouts;
+        self
+    }
+
+    /// Gives the store this long for each operation, ten seconds by default. After that a request
+    /// is answered with 503; a commit that was begun may still happen.
+    #[must_use]
+    pub fn with_store_timeout(mut self, timeout: Duration) -> Self {
+        self.shared_mut().store_timeout = timeout;
         self
     }
 

@@ -63,11 +63,18 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        if let Some(outer) = request.extensions().get::<RequestSession>()
+            && outer.parts.cookie.name() == self.parts.cookie.name()
+        {
+            // A layer around this one has the cookie already: two would commit past each other.
+            let step = Step::Passing { handler: self.inner.call(request) };
+            return ResponseFuture { step, slot: None, parts: Arc::clone(&self.parts), answered: true };
+        }
         let slot = Arc::new(Slot::new(Arc::clone(&self.parts.shared)));
         let parts = Arc::clone(&self.parts);
         request.extensions_mut().insert(RequestSession { slot: Arc::clone(&slot), parts });
         let step = Step::Handling { handler: self.inner.call(request) };
-        ResponseFuture { step, slot, parts: Arc::clone(&self.parts), answered: false }
+        ResponseFuture { step, slot: Some(slot), parts: Arc::clone(&self.parts), answered: false }
     }
 }
 
@@ -82,7 +89,8 @@ pin_project! {
     pub struct ResponseFuture<F, B> {
         #[pin]
         step: Step<F, B>,
-        slot: Arc<Slot>,
+        // None behind another layer of the same cookie.
+        slot: Option<Arc<Slot>>,
         parts: Arc<Parts>,
         answered: bool,
     }
@@ -90,8 +98,8 @@ pin_project! {
     impl<F, B> PinnedDrop for ResponseFuture<F, B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if !*this.answered {
-                this.slot.abandon();
+            if let Some(slot) = this.slot {
+                slot.orphan(*this.answered);
             }
         }
     }
@@ -100,6 +108,7 @@ pin_project! {
 pin_project! {
     #[project = StepProjection]
     enum Step<F, B> {
+        Passing { #[pin] handler: F },
         Handling { #[pin] handler: F },
         Committing { response: Option<Response<B>>, commit: Detached<Outcome> },
     }
@@ -116,10 +125,12 @@ where
         let mut this = self.project();
         loop {
             match this.step.as_mut().project() {
+                StepProjection::Passing { handler } => return handler.poll(context),
                 StepProjection::Handling { handler } => {
                     let mut response = ready!(handler.poll(context))?;
+                    let Some(slot) = this.slot else { return Poll::Ready(Ok(response)) };
                     let verdict = verdict(response.status(), this.parts.on_server_error);
-                    match this.slot.close(verdict) {
+                    match slot.close(verdict) {
                         Closing::Untouched => {
                             *this.answered = true;
                             return Poll::Ready(Ok(response));
@@ -132,7 +143,7 @@ where
                         Closing::MustFlush => {}
                     }
                     *this.answered = true;
-                    let commit = this.slot.finish();
+                    let commit = slot.finish(verdict);
                     this.step.set(Step::Committing { response: Some(response), commit });
                 }
                 StepProjection::Committing { response, commit } => {
@@ -203,7 +214,7 @@ fn varies_by_cookie(headers: &HeaderMap) -> bool {
 /// Puts an error in place of an answer that is not true: what it says was not stored.
 fn refuse<B: From<&'static str>>(response: &mut Response<B>, error: &Error) {
     let replaceable = match error.kind() {
-        ErrorKind::Refused => response.status().is_success() || response.status().is_redirection(),
+        ErrorKind::Refused => response.status().as_u16() < 400,
         _ => !response.status().is_server_error(),
     };
     if replaceable {

@@ -9,10 +9,12 @@ mod state;
 
 use std::{
     fmt,
+    future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -21,7 +23,7 @@ use bytes::Bytes;
 use self::state::{Live, Phase, Plan, State, Target};
 pub(crate) use self::{
     detached::Detached,
-    state::{CookieChange, Handed},
+    state::{CookieChange, FieldChange, Handed},
 };
 use crate::{
     delta::{Delta, Op},
@@ -47,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) timeouts: Timeouts,
     pub(crate) events: Events,
     pub(crate) last_purge: Arc<AtomicI64>,
+    /// How long the store may take for one operation.
+    pub(crate) store_timeout: Duration,
 }
 
 /// The session of one request.
@@ -54,6 +58,10 @@ pub(crate) struct Slot {
     shared: Arc<Shared>,
     gate: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    /// Counts the changes of the request, to tell which came first.
+    changes: AtomicU64,
+    /// Whether nobody waits for the response any more.
+    is_orphaned: AtomicBool,
 }
 
 /// The first two distinct well-formed tokens that a request presents.
@@ -109,7 +117,18 @@ pub(crate) struct Outcome {
 
 impl Slot {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, gate: tokio::sync::Mutex::new(()), state: Mutex::default() }
+        Self {
+            shared,
+            gate: tokio::sync::Mutex::new(()),
+            state: Mutex::default(),
+            changes: AtomicU64::new(0),
+            is_orphaned: AtomicBool::new(false),
+        }
+    }
+
+    /// The number of the next change.
+    pub(crate) fn next_change(&self) -> u64 {
+        self.changes.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn events(&self) -> &Events {
@@ -156,14 +175,17 @@ impl Slot {
         Ok(true)
     }
 
-    /// Reads the record again, for all fields known so far.
-    pub(crate) async fn reload(&self) -> Result<(), Error> {
+    /// Reads the record again, with at least these fields.
+    pub(crate) async fn reload(&self, names: &[FieldName]) -> Result<(), Error> {
         let _gate = self.gate.lock().await;
-        let known = self.lock().live().map(|live| (live.id, live.epoch, live.names.clone()));
-        let Some((id, epoch, names)) = known else { return Ok(()) };
-        let loaded = self.load_again(id, epoch, names.as_deref().unwrap_or_default()).await?;
-        if let Phase::Live(live) = &mut self.lock().record {
+        let known = self.lock().live().map(|live| (live.id, live.epoch));
+        let Some((id, epoch)) = known else { return Ok(()) };
+        let loaded = self.load_again(id, epoch, names).await?;
+        if let Phase::Live(live) = &mut self.lock().record
+            && live.id == id
+        {
             live.fields = loaded.fields;
+            live.names = (!loaded.complete).then(|| names.to_vec());
             live.touched = loaded.touched;
             live.loaded_at = loaded.now;
         }
@@ -185,21 +207,21 @@ impl Slot {
     /// Takes a dropped handle's changes.
     pub(crate) fn hand_over(&self, life: u32, handed: Handed) {
         let mut state = self.lock();
-        if life != state.life || handed.is_empty() {
+        if life != state.life {
             return;
         }
         if !state.head_sent {
             state.accept(handed);
             return;
         }
-        if state.abandoned {
-            // Nobody waits for it, and nobody was told that it happened.
-            return;
-        }
+        // Nobody waits for what an abandoned request did, and nobody was told that it happened.
+        let is_silent = state.abandoned || (handed.is_empty() && state.pending.is_empty());
         let record = state.live().map(|live| live.id);
+        let cleared = std::mem::take(&mut state.pending);
         drop(state);
-        let fields: Vec<_> = handed.changes.into_iter().map(|(name, _)| name).collect();
-        if !fields.is_empty() || handed.failure.is_some() {
+        if !is_silent {
+            let cleared = cleared.ops().iter().map(|(name, _)| name.clone());
+            let fields = handed.changes.into_iter().map(|change| change.name).chain(cleared).collect();
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
         }
     }
@@ -211,11 +233,18 @@ impl Slot {
             state.accept(handed);
             return Ok(());
         }
-        if handed.is_empty() { Ok(()) } else { Err(Error::refused("this request has ended the session")) }
+        if handed.is_empty() { Ok(()) } else { Err(Error::session_ended()) }
     }
 
-    pub(crate) fn destroy(&self) {
-        self.lock().end();
+    pub(crate) fn destroy(self: &Arc<Self>) {
+        let is_late = {
+            let mut state = self.lock();
+            state.end();
+            state.head_sent
+        };
+        if is_late {
+            self.flush_in_background();
+        }
     }
 
     pub(crate) fn clear(&self) {
@@ -223,7 +252,14 @@ impl Slot {
     }
 
     pub(crate) fn rotate(&self) {
-        self.lock().rotate = true;
+        let mut state = self.lock();
+        if !state.head_sent {
+            state.rotate = true;
+            return;
+        }
+        let record = state.live().map(|live| live.id);
+        drop(state);
+        self.shared.events.report(&Event::CommitFailed { record, error: &Error::head_sent() });
     }
 
     /// Writes now what was handed over.
@@ -235,39 +271,31 @@ impl Slot {
         })
     }
 
-    /// Writes now what there is to do to one field, and nothing else; returns its value then.
-    pub(crate) fn commit_field(
-        self: &Arc<Self>,
-        name: FieldName,
-        ops: Vec<(FieldName, Op)>,
-    ) -> Detached<Option<Bytes>> {
+    /// Writes now what there is to do to one field, and nothing else.
+    pub(crate) fn commit_field(self: &Arc<Self>, life: u32, change: FieldChange) -> Detached<()> {
         let slot = Arc::clone(self);
         Detached::new(async move {
             let _gate = slot.gate.lock().await;
+            if slot.lock().pending.retained().is_some() {
+                // What was cleared must be gone before it is counted from.
+                slot.flush(Afterwards::Handles).await?;
+            }
             let (target, earlier, alone) = {
                 let mut state = slot.lock();
-                let target = state.target(&slot.shared.timeouts)?;
-                let earlier = state.pending.take(name.as_str());
-                let mut alone = Delta::new();
-                for (name, op) in earlier.clone().map(|op| (name.clone(), op)).into_iter().chain(ops) {
-                    let loaded = state.live().and_then(|live| live.fields.get(name.as_str()));
-                    alone.push(name.clone(), op, loaded).map_err(|_| Error::not_an_integer(&name))?;
+                if state.life != life {
+                    return Err(Error::session_ended());
                 }
+                let target = state.target(&slot.shared.timeouts)?;
+                let earlier = state.take_pending(&change);
+                let alone = state.after(&earlier, &change)?;
                 (target, earlier, alone)
             };
-            match slot.write(target, alone.clone(), false, std::slice::from_ref(&name), Some(&alone)).await {
-                Ok(values) => Ok(values.into_iter().next().flatten()),
-                Err(error) => {
-                    slot.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
-                    if let Some(op) = earlier.filter(|_| error.kind() == ErrorKind::Unavailable) {
-                        let mut delta = Delta::new();
-                        // A first operation in an empty delta meets nothing it could disagree with.
-                        let _ = delta.push(name, op, None);
-                        slot.lock().restore(delta, false);
-                    }
-                    Err(error)
-                }
+            let names = std::slice::from_ref(&change.name);
+            let written = slot.write(target, alone.clone(), false, names, Some(&alone)).await;
+            if let Err(error) = &written {
+                slot.failed(target, error, life, earlier, false);
             }
+            written
         })
     }
 
@@ -288,7 +316,9 @@ impl Slot {
             && state.failure.is_none()
             && !state.needs_touch(&self.shared.timeouts)
             && !(state.rotate && state.live().is_some());
-        if idle {
+        // A save that was begun and not awaited to its end may still bring a cookie.
+        let is_busy = self.gate.try_lock().is_err();
+        if idle && !is_busy {
             state.head_sent = true;
             return Closing::Done(Outcome { cookie: std::mem::take(&mut state.cookie), error: None });
         }
@@ -296,36 +326,63 @@ impl Slot {
     }
 
     /// Writes what is left and closes the slot.
-    pub(crate) fn finish(self: &Arc<Self>) -> Detached<Outcome> {
+    pub(crate) fn finish(self: &Arc<Self>, verdict: Verdict) -> Detached<Outcome> {
         let slot = Arc::clone(self);
         Detached::new(async move {
             let _gate = slot.gate.lock().await;
-            // This work and the response are all that knows the slot: nobody can ask it again.
-            let after = if Arc::strong_count(&slot) == 2 { Afterwards::Nobody } else { Afterwards::Handles };
-            let error = slot.flush(after).await.err();
-            let mut state = slot.lock();
-            state.head_sent = true;
-            Ok(Outcome { cookie: std::mem::take(&mut state.cookie), error })
+            loop {
+                let error = slot.flush(slot.afterwards()).await.err();
+                let mut state = slot.lock();
+                if verdict == Verdict::Discard {
+                    state.drop_changes();
+                }
+                // Handles may have been dropped meanwhile, or the session ended: then once more.
+                let is_done = state.destroy.is_empty() && state.pending.is_empty();
+                if is_done || error.is_some() {
+                    state.head_sent = true;
+                    return Ok(Outcome { cookie: std::mem::take(&mut state.cookie), error });
+                }
+                if state.live().is_none() && state.destroy.is_empty() && !state.creates() {
+                    // Removals from a record that is not there.
+                    state.drop_changes();
+                }
+            }
         })
     }
 
-    /// The request ends without a response: a logout happens all the same.
-    pub(crate) fn abandon(self: &Arc<Self>) {
-        {
+    /// Whether anybody else can still ask the slot: this work and the response are two that know it.
+    fn afterwards(self: &Arc<Self>) -> Afterwards {
+        let is_awaited = !self.is_orphaned.load(Ordering::Acquire);
+        if is_awaited && Arc::strong_count(self) == 2 { Afterwards::Nobody } else { Afterwards::Handles }
+    }
+
+    /// The response future is gone: after its answer, or before.
+    pub(crate) fn orphan(self: &Arc<Self>, was_answered: bool) {
+        self.is_orphaned.store(true, Ordering::Release);
+        if was_answered {
+            return;
+        }
+        // The request ends without a response: a logout happens all the same.
+        let must_flush = {
             let mut state = self.lock();
             state.drop_changes();
             state.rotate = false;
             state.head_sent = true;
             state.abandoned = true;
-            if state.destroy.is_empty() {
-                return;
-            }
+            !state.destroy.is_empty()
+        };
+        if must_flush {
+            self.flush_in_background();
         }
+    }
+
+    fn flush_in_background(self: &Arc<Self>) {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let slot = Arc::clone(self);
             runtime.spawn(async move {
                 let _gate = slot.gate.lock().await;
-                slot.flush(Afterwards::Handles).await
+                // Reported where it fails; there is nobody left to tell.
+                let _ = slot.flush(Afterwards::Handles).await;
             });
         }
     }
@@ -335,35 +392,35 @@ impl Slot {
         if !self.lock().destroy.is_empty() {
             Box::pin(self.destroy_ended()).await?;
         }
-        let plan = {
+        let (life, plan) = {
             let mut state = self.lock();
             let plan = state.plan(&self.shared.timeouts)?;
             if after == Afterwards::Nobody {
                 // Held here, they would make the store copy the record before it changes it.
                 state.forget_fields();
             }
-            plan
+            (state.life, plan)
         };
-        let Some(Plan { target, delta, rotate }) = plan else { return Ok(()) };
+        let Some(Plan { target, delta, rotate, failure }) = plan else { return Ok(()) };
         let only_touch = delta.is_empty() && !rotate;
         let kept = (after == Afterwards::Handles).then(|| delta.clone());
         let written = self.write(target, delta, rotate, &[], kept.as_ref()).await;
-        match written {
-            Err(error) if only_touch => {
-                // A touch alone fails nobody's request, and the next one tries again.
-                self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
-                Ok(())
-            }
-            Err(error) => {
-                if error.kind() == ErrorKind::Unavailable
-                    && let Some(delta) = kept
-                {
-                    self.lock().restore(delta, rotate);
-                }
-                self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
-                Err(error)
-            }
-            Ok(_) => Ok(()),
+        let Err(error) = written else { return failure.map_or(Ok(()), Err) };
+        if rotate && error.kind() == ErrorKind::InvalidField {
+            // What cannot be stored does not keep the old secret alive.
+            Box::pin(self.write(target, Delta::new(), true, &[], None)).await?;
+        }
+        self.failed(target, &error, life, kept.unwrap_or_default(), rotate);
+        // A touch alone fails nobody's request, and the next one tries again.
+        if only_touch { Ok(()) } else { Err(error) }
+    }
+
+    /// Reports, and puts back what certainly was not written, unless its session was ended since.
+    fn failed(&self, target: Target, error: &Error, life: u32, delta: Delta, rotate: bool) {
+        self.shared.events.report(&Event::CommitFailed { record: target.id(), error });
+        let mut state = self.lock();
+        if error.kind() == ErrorKind::Unavailable && state.life == life {
+            state.restore(delta, rotate);
         }
     }
 
@@ -375,18 +432,18 @@ impl Slot {
         rotate: bool,
         returning: &[FieldName],
         kept: Option<&Delta>,
-    ) -> Result<Vec<Option<Bytes>>, Error> {
+    ) -> Result<(), Error> {
         let Target::Record { id, epoch, touch } = target else {
-            return Box::pin(self.create(delta, returning)).await;
+            return Box::pin(self.create(delta)).await;
         };
         let mut rotated = None;
         let answer = self.begin_commit(id, epoch, touch, delta, rotate.then_some(&mut rotated), returning)?;
-        match answer.await? {
+        match self.bounded(answer, Error::unknown).await? {
             Answer::Applied(values) => {
                 if kept.is_some() || rotated.is_some() {
-                    self.settle(kept, rotated, returning, &values);
+                    self.settle(id, kept, rotated, returning, &values);
                 }
-                Ok(values)
+                Ok(())
             }
             Answer::Gone => Err(Error::refused("the session was ended meanwhile")),
             Answer::Superseded => Err(Error::refused("the session was rotated meanwhile")),
@@ -423,7 +480,7 @@ impl Slot {
     async fn destroy_ended(&self) -> Result<(), Error> {
         loop {
             let Some(id) = self.lock().destroy.last().copied() else { return Ok(()) };
-            if let Err(error) = self.shared.store.destroy(id).await {
+            if let Err(error) = self.bounded(self.shared.store.destroy(id), Error::unknown).await {
                 self.shared.events.report(&Event::CommitFailed { record: Some(id), error: &error });
                 return Err(error);
             }
@@ -437,31 +494,39 @@ impl Slot {
         }
     }
 
-    async fn create(&self, delta: Delta, returning: &[FieldName]) -> Result<Vec<Option<Bytes>>, Error> {
+    async fn create(&self, delta: Delta) -> Result<(), Error> {
         let mut fields = Fields::new();
         delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
+        let life = self.lock().life;
         let id = RecordId::from_bytes(random::bytes()?);
         let secret = Secret::from_bytes(random::bytes()?);
         let timeouts = self.shared.timeouts;
         let new = NewRecord::new(self.shared.hasher.hash(&id, &secret), timeouts).with_fields(fields.clone());
-        let created = match self.shared.store.create(id, new).await? {
+        let creating = self.shared.store.create(id, new);
+        let created = match self.bounded(creating, Error::unknown).await? {
             Created::At(created) => created,
             Created::Exists => return Err(Error::unavailable("a new record's id was taken")),
         };
-        let values = returning.iter().map(|name| fields.get(name.as_str()).cloned()).collect();
         let max_age = timeouts.absolute().min(LONGEST_COOKIE);
-        let live = Live { id, epoch: 0, created, touched: created, loaded_at: created, fields, names: None };
+        let record = Live { id, epoch: 0, created, touched: created, loaded_at: created, fields, names: None };
         {
             let mut state = self.lock();
+            if state.life != life {
+                // Ended before it was there: it must not be there for anybody.
+                state.destroy.push(id);
+                return Err(Error::session_ended());
+            }
             state.cookie = CookieChange::Set { token: Token::new(id, secret), max_age };
-            state.record = Phase::Live(live);
+            state.record = Phase::Live(record);
         }
         self.purge_now_and_then(created);
-        Ok(values)
+        Ok(())
     }
 
+    /// What is known after a commit that went through.
     fn settle(
         &self,
+        id: RecordId,
         delta: Option<&Delta>,
         rotated: Option<Token>,
         names: &[FieldName],
@@ -470,6 +535,9 @@ impl Slot {
         let mut state = self.lock();
         let State { record, cookie, .. } = &mut *state;
         let Phase::Live(live) = record else { return };
+        if live.id != id {
+            return;
+        }
         // Applied to what was loaded; the store applied it to what was there, which may be newer.
         if let Some(delta) = delta {
             let _ = delta.apply(&mut live.fields);
@@ -518,7 +586,8 @@ impl Slot {
 
     /// The record of a token, if it is alive and the secret is its own.
     async fn check(&self, token: Token, names: &[FieldName]) -> Result<Option<Live>, Error> {
-        let Some(loaded) = self.shared.store.load(token.id(), names).await? else { return Ok(None) };
+        let loading = self.shared.store.load(token.id(), names);
+        let Some(loaded) = self.bounded(loading, Error::unavailable).await? else { return Ok(None) };
         let hash = self.shared.hasher.hash(&token.id(), token.secret());
         if loaded.hash != hash || !self.is_alive(&loaded) {
             return Ok(None);
@@ -536,7 +605,7 @@ impl Slot {
 
     /// Loads fields of a record that this request has loaded before.
     async fn load_again(&self, id: RecordId, epoch: u64, names: &[FieldName]) -> Result<Loaded, Error> {
-        match self.shared.store.load(id, names).await? {
+        match self.bounded(self.shared.store.load(id, names), Error::unavailable).await? {
             Some(loaded) if !self.is_alive(&loaded) => Err(Error::refused("the session was ended meanwhile")),
             Some(loaded) if loaded.epoch == epoch => Ok(loaded),
             Some(_) => Err(Error::refused("the session was rotated meanwhile")),
@@ -563,10 +632,25 @@ impl Slot {
         }
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
-            if let Err(error) = shared.store.purge(shared.timeouts, PURGED_AT_ONCE).await {
-                shared.events.report(&Event::PurgeFailed { error: &error });
+            loop {
+                match shared.store.purge(shared.timeouts, PURGED_AT_ONCE).await {
+                    // There may be more; but others are to have their turn.
+                    Ok(purged) if purged >= PURGED_AT_ONCE => tokio::task::yield_now().await,
+                    Ok(_) => return,
+                    Err(error) => return shared.events.report(&Event::PurgeFailed { error: &error }),
+                }
             }
         });
+    }
+
+    /// Waits for the store, but not for ever. No timer is set for an answer that is there at once.
+    async fn bounded<T>(&self, mut work: Boxed<'_, T>, late: fn(&'static str) -> Error) -> Result<T, Error> {
+        let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        if let Poll::Ready(answer) = first {
+            return answer;
+        }
+        let answer = tokio::time::timeout(self.shared.store_timeout, work).await;
+        answer.unwrap_or_else(|_| Err(late("the session store did not answer in time")))
     }
 
     /// A panic elsewhere leaves the state whole: nothing above panics while it changes it.

@@ -17,6 +17,8 @@ pub(super) struct State {
     /// Counts the records that this request has ended; a handle of an earlier one has no say.
     pub(super) life: u32,
     pub(super) pending: Delta,
+    /// When each field was last changed, in the request's own count.
+    changed_at: Vec<(FieldName, u64)>,
     pub(super) rotate: bool,
     pub(super) destroy: Vec<RecordId>,
     /// What `now_…` set: for this request only.
@@ -72,6 +74,8 @@ pub(super) struct Plan {
     pub(super) target: Target,
     pub(super) delta: Delta,
     pub(super) rotate: bool,
+    /// What fails all the same, once the rotation is done.
+    pub(super) failure: Option<Error>,
 }
 
 /// Where a write goes.
@@ -93,10 +97,29 @@ impl Target {
 /// What a handle hands over.
 #[derive(Debug, Default)]
 pub(crate) struct Handed {
-    pub(crate) changes: Vec<(FieldName, Op)>,
+    pub(crate) changes: Vec<FieldChange>,
     /// `now_…` values; `None` for one that was taken.
     pub(crate) request_only: Vec<(FieldName, Option<Bytes>)>,
     pub(crate) failure: Option<Error>,
+}
+
+/// What was done to one field.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldChange {
+    pub(crate) name: FieldName,
+    pub(crate) op: Op,
+    /// Older names, which go with every operation: the present one wins.
+    pub(crate) aliases: &'static [&'static str],
+    /// Whether a put is of the value that the field has anyway if nothing is stored.
+    pub(crate) is_default: bool,
+    /// When it was done, in the request's own count.
+    pub(crate) at: u64,
+}
+
+impl FieldChange {
+    pub(super) fn aliases(&self) -> impl Iterator<Item = FieldName> + use<> {
+        self.aliases.iter().map(|alias| FieldName::from_static(alias))
+    }
 }
 
 impl Handed {
@@ -133,10 +156,8 @@ impl State {
     }
 
     pub(super) fn accept(&mut self, handed: Handed) {
-        if self.pending.is_empty() {
-            self.pending = Delta::of_distinct(handed.changes);
-        } else {
-            self.compose(handed.changes);
+        for change in handed.changes {
+            self.accept_change(change);
         }
         for (name, value) in handed.request_only {
             match value {
@@ -149,16 +170,76 @@ impl State {
         }
     }
 
-    fn compose(&mut self, changes: Vec<(FieldName, Op)>) {
-        for (name, op) in changes {
-            let loaded = match &self.record {
-                Phase::Live(live) => live.fields.get(name.as_str()),
-                Phase::Unloaded | Phase::Absent => None,
-            };
-            if self.pending.push(name.clone(), op, loaded).is_err() {
-                self.failure = Some(Error::not_an_integer(&name));
+    /// Handles hand over when they are dropped, which says nothing about when they changed what.
+    fn accept_change(&mut self, change: FieldChange) {
+        if self.is_none(&change) {
+            return;
+        }
+        let FieldChange { name, op, at, .. } = &change;
+        let position = self.changed_at.iter().position(|(known, _)| known == name);
+        let is_older = position.is_some_and(|index| self.changed_at[index].1 > *at);
+        if is_older && !op.is_relative() && !self.pending.has(name.as_str()) {
+            // A later change of this request was saved already.
+            return;
+        }
+        match position {
+            Some(index) => self.changed_at[index].1 = self.changed_at[index].1.max(*at),
+            None => self.changed_at.push((name.clone(), *at)),
+        }
+        let before = loaded(&self.record, name);
+        let pushed = if is_older {
+            self.pending.push_before(name.clone(), op.clone(), before)
+        } else {
+            self.pending.push(name.clone(), op.clone(), before)
+        };
+        if pushed.is_err() {
+            self.failure = Some(Error::not_an_integer(name));
+        }
+        for alias in change.aliases() {
+            // A removal needs nothing of what was there.
+            let _ = self.pending.push(alias.clone(), Op::Remove, loaded(&self.record, &alias));
+        }
+    }
+
+    /// Whether a field is as the change would leave it, and nothing else is to be done to it.
+    fn is_none(&self, change: &FieldChange) -> bool {
+        let FieldChange { name, op, is_default, .. } = change;
+        if self.pending.has(name.as_str()) || change.aliases().any(|alias| self.pending.has(alias.as_str())) {
+            return false;
+        }
+        let stored = |name: &FieldName| loaded(&self.record, name).filter(|_| !self.pending.drops(name));
+        let is_absent = || stored(name).is_none() && change.aliases().all(|alias| stored(&alias).is_none());
+        match op {
+            Op::Put(value) => stored(name) == Some(value) || (*is_default && is_absent()),
+            Op::Remove => is_absent(),
+            _ => false,
+        }
+    }
+
+    /// Takes out what is to be done to the field of a change.
+    pub(super) fn take_pending(&mut self, change: &FieldChange) -> Delta {
+        let mut taken = Delta::new();
+        for name in [change.name.clone()].into_iter().chain(change.aliases()) {
+            if let Some(op) = self.pending.take(name.as_str()) {
+                // The first operation on a field meets nothing that it could disagree with.
+                let _ = taken.push(name, op, None);
             }
         }
+        taken
+    }
+
+    /// A change after what was to be done to its field.
+    pub(super) fn after(&self, earlier: &Delta, change: &FieldChange) -> Result<Delta, Error> {
+        let mut delta = earlier.clone();
+        let name = &change.name;
+        delta
+            .push(name.clone(), change.op.clone(), loaded(&self.record, name))
+            .map_err(|_| Error::not_an_integer(name))?;
+        for alias in change.aliases() {
+            // A removal needs nothing of what was there.
+            let _ = delta.push(alias.clone(), Op::Remove, loaded(&self.record, &alias));
+        }
+        Ok(delta)
     }
 
     /// Ends the record, and all that was to be done to it. What comes next begins a new one.
@@ -209,11 +290,19 @@ impl State {
 
     /// Takes out what is to be written now.
     pub(super) fn plan(&mut self, timeouts: &Timeouts) -> Result<Option<Plan>, Error> {
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
         let is_live = self.live().is_some();
         let rotate = self.rotate && is_live;
+        let failure = self.failure.take();
+        if let Some(failure) = failure {
+            self.drop_changes();
+            if !rotate || self.head_sent {
+                return Err(failure);
+            }
+            // What cannot be stored does not keep the old secret alive.
+            self.rotate = false;
+            let target = self.target(timeouts)?;
+            return Ok(Some(Plan { target, delta: Delta::new(), rotate, failure: Some(failure) }));
+        }
         if self.pending.is_empty() && !rotate && !self.needs_touch(timeouts) {
             return Ok(None);
         }
@@ -225,7 +314,12 @@ impl State {
         }
         let target = self.target(timeouts)?;
         self.rotate = false;
-        Ok(Some(Plan { target, delta: std::mem::take(&mut self.pending), rotate }))
+        Ok(Some(Plan { target, delta: std::mem::take(&mut self.pending), rotate, failure: None }))
+    }
+
+    /// Whether a new record would have anything in it, or it cannot be told.
+    pub(super) fn creates(&self) -> bool {
+        self.pending_creates().unwrap_or(true)
     }
 
     /// Whether a new record would have anything in it: an empty one is never created.
@@ -241,9 +335,20 @@ impl State {
         if let Some(names) = newer.retained() {
             self.pending.retain(names.to_vec());
         }
-        let changes = newer.ops().to_vec();
-        self.accept(Handed { changes, ..Handed::default() });
+        for (name, op) in newer.ops() {
+            if self.pending.push(name.clone(), op.clone(), loaded(&self.record, name)).is_err() {
+                self.failure = Some(Error::not_an_integer(name));
+            }
+        }
         self.rotate |= rotate;
+    }
+}
+
+/// A field as it was loaded.
+fn loaded<'a>(record: &'a Phase, name: &FieldName) -> Option<&'a Bytes> {
+    match record {
+        Phase::Live(live) => live.fields.get(name.as_str()),
+        Phase::Unloaded | Phase::Absent => None,
     }
 }
 

@@ -104,12 +104,12 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// Opens the database, and creates the table and its indexes where they are missing.
+    /// Opens the database, and creates the table and its index where they are missing.
     ///
     /// # Errors
     ///
     /// With the kind [`Config`](crate::ErrorKind::Config) if the path is not one, the file cannot
-    /// be opened or written, or the table is there with other columns;
+    /// be opened or written, its text is not UTF-8, or the table is there with other columns;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if another process kept it locked.
     pub async fn open(self) -> Result<SqliteStore, Error> {
         let Self { source, table, clock, durability, busy_timeout } = self;

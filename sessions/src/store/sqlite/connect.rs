@@ -85,8 +85,14 @@ impl Connector {
             .row_buffer_size(BUFFERED_RESULTS);
         let patience = busy_timeout.unwrap_or(DEFAULT_BUSY_TIMEOUT);
         let opened = prepare_patiently(&options, table, patience).await;
-        let (connection, is_in_memory, mismatch) = opened.map_err(|error| cannot_open(source, error))?;
-        if let Some(mismatch) = mismatch {
+        let opened = opened.map_err(|error| cannot_open(source, error))?;
+        if let Some(encoding) = opened.strange_encoding {
+            return Err(Error::config(format!(
+                "the database keeps text as {encoding}, and sessions need UTF-8: use another file for them, \
+                 since `PRAGMA encoding` changes nothing in a database that has tables"
+            )));
+        }
+        if let Some(mismatch) = opened.mismatch {
             return Err(Error::config(format!(
                 "the table {table} cannot hold sessions, since {mismatch}: choose another name with \
                  `with_table`, or rename that table and let the store create its own"
@@ -95,25 +101,39 @@ impl Connector {
         // From here on a missing file is an error: a new and empty one would lose every session
         // without a word.
         options = options.create_if_missing(false);
-        Ok((Self { options, is_in_memory }, connection))
+        Ok((Self { options, is_in_memory: opened.is_in_memory }, opened.connection))
     }
 
     /// One more connection.
-    pub(super) async fn connect(&self) -> Result<SqliteConnection, Error> {
-        self.options.connect().await.map_err(Error::unavailable)
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        self.options.connect().await
     }
 }
 
-async fn prepare(
-    options: &SqliteConnectOptions,
-    table: &TableName,
-) -> Result<(SqliteConnection, bool, Option<String>), sqlx::Error> {
+/// A first connection, and what is wrong with its database, if anything.
+struct Opened {
+    connection: SqliteConnection,
+    is_in_memory: bool,
+    strange_encoding: Option<String>,
+    mismatch: Option<String>,
+}
+
+async fn prepare(options: &SqliteConnectOptions, table: &TableName) -> Result<Opened, sqlx::Error> {
     let mut connection = options.connect().await?;
     let main = sqlx::query("SELECT file FROM pragma_database_list WHERE name = 'main'");
     let file: Option<String> = main.fetch_one(&mut connection).await?.try_get(0)?;
+    let is_in_memory = file.is_none_or(|file| file.is_empty());
+    let encoding: String = sqlx::query("PRAGMA encoding").fetch_one(&mut connection).await?.try_get(0)?;
+    // Before anything is written: an empty file gets its encoding with its first table.
+    if encoding != "UTF-8" {
+        return Ok(Opened { connection, is_in_memory, strange_encoding: Some(encoding), mismatch: None });
+    }
     table::create(&mut connection, table).await?;
     let mismatch = table::mismatch(&mut connection, table).await?;
-    Ok((connection, file.is_none_or(|file| file.is_empty()), mismatch))
+    if mismatch.is_none() {
+        table::create_index(&mut connection, table).await?;
+    }
+    Ok(Opened { connection, is_in_memory, strange_encoding: None, mismatch })
 }
 
 /// Prepares a first connection. Tries again while another one is in the way: for changing the
@@ -122,7 +142,7 @@ async fn prepare_patiently(
     options: &SqliteConnectOptions,
     table: &TableName,
     patience: Duration,
-) -> Result<(SqliteConnection, bool, Option<String>), sqlx::Error> {
+) -> Result<Opened, sqlx::Error> {
     let mut waited = Duration::ZERO;
     loop {
         match prepare(options, table).await {

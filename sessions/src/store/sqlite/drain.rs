@@ -52,7 +52,8 @@ impl Drain {
     }
 
     async fn write(&mut self, mut batch: Vec<WriteRequest>) {
-        for piece in swapping::split(&mut batch) {
+        let mut pieces = swapping::split(&mut batch).into_iter();
+        while let Some(piece) = pieces.next() {
             match self.try_swap(&piece).await {
                 Ok(written) => {
                     self.queue.swapped.fetch_add(written.len() as u64, Ordering::Relaxed);
@@ -67,7 +68,13 @@ impl Drain {
                     }
                 }
                 Err(failure) if failure.is_too_big() => batch.extend(piece),
-                Err(failure) => refuse(piece, &failure),
+                Err(failure) => {
+                    refuse(piece, &failure);
+                    if failure.is_busy() {
+                        self.give_up(pieces.flatten().chain(batch), &failure);
+                        return;
+                    }
+                }
             }
         }
         if !batch.is_empty() {
@@ -90,9 +97,22 @@ impl Drain {
                     let second_half = batch.split_off(batch.len() / 2);
                     batches.extend([second_half, batch]);
                 }
-                Err(failure) => refuse(batch, &failure),
+                Err(failure) => {
+                    refuse(batch, &failure);
+                    if failure.is_busy() {
+                        self.give_up(batches.into_iter().rev().flatten(), &failure);
+                        return;
+                    }
+                }
             }
         }
+    }
+
+    /// After the wait for another program's lock was in vain: what was not begun is refused too, the
+    /// rest of the batch and all that came meanwhile, since it has waited as long.
+    fn give_up(&self, rest: impl Iterator<Item = WriteRequest>, failure: &Failure) {
+        refuse(rest, failure);
+        refuse(self.queue.take_waiting_writes(), failure);
     }
 
     async fn load(&mut self, batch: Vec<LoadRequest>) {
@@ -105,8 +125,11 @@ impl Drain {
                     batches.extend([second_half, batch]);
                 }
                 Err(failure) => {
-                    for request in batch {
-                        let _ = request.reply.send(Err(failure.error()));
+                    refuse_loads(batch, &failure);
+                    if failure.is_busy() {
+                        refuse_loads(batches.into_iter().flatten(), &failure);
+                        refuse_loads(self.queue.take_waiting_loads(), &failure);
+                        return;
                     }
                 }
             }
@@ -114,6 +137,8 @@ impl Drain {
     }
 
     async fn try_write(&mut self, batch: &[WriteRequest]) -> Result<Vec<Result<Verdict, Error>>, Failure> {
+        #[cfg(test)]
+        self.check_size(batch.len())?;
         let batch: Vec<_> = batch.iter().map(|request| &request.write).collect();
         let queue = Arc::clone(&self.queue);
         let connection = self.seat.begin(&queue).await?;
@@ -124,6 +149,8 @@ impl Drain {
     }
 
     async fn try_swap(&mut self, piece: &[WriteRequest]) -> Result<HashSet<i64>, Failure> {
+        #[cfg(test)]
+        self.check_size(piece.len())?;
         let queue = Arc::clone(&self.queue);
         let connection = self.seat.begin(&queue).await?;
         let result = swapping::run(connection, &queue.statements, piece).await;
@@ -132,11 +159,21 @@ impl Drain {
     }
 
     async fn try_load(&mut self, batch: &[LoadRequest]) -> Result<HashMap<RecordId, Bytes>, Failure> {
+        #[cfg(test)]
+        self.check_size(batch.len())?;
         let queue = Arc::clone(&self.queue);
         let connection = self.seat.begin(&queue).await?;
         let result = reading::run(connection, &queue.statements, batch).await;
         self.seat.end(result.is_ok(), &queue);
         result
+    }
+}
+
+#[cfg(test)]
+impl Drain {
+    fn check_size(&self, requests: usize) -> Result<(), Failure> {
+        let is_too_big = requests > self.queue.largest_batch.load(Ordering::Relaxed);
+        if is_too_big { Err(Failure::too_big()) } else { Ok(()) }
     }
 }
 
@@ -153,19 +190,22 @@ impl Drop for Drain {
 
 impl Seat {
     /// The connection, for one batch: opened, and outside of any transaction.
-    async fn begin(&mut self, queue: &Queue) -> Result<&mut SqliteConnection, Error> {
+    async fn begin(&mut self, queue: &Queue) -> Result<&mut SqliteConnection, Failure> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None if queue.connector.is_in_memory => {
-                return Err(Error::unavailable("the connection that was the database in memory is gone"));
+                let error = Error::unavailable("the connection that was the database in memory is gone");
+                return Err(error.into());
             }
-            None => queue.connector.connect().await?,
+            None => queue.connector.connect().await.map_err(Failure::before_commit)?,
         };
         let was_dirty = std::mem::replace(&mut self.is_dirty, true);
         let connection = self.connection.insert(connection);
         if was_dirty {
             match sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await {
-                Err(error) if !failure::is_no_transaction(&error) => return Err(Error::unavailable(error)),
+                Err(error) if !failure::is_no_transaction(&error) => {
+                    return Err(Failure::before_commit(error));
+                }
                 _ => {}
             }
         }
@@ -183,9 +223,15 @@ impl Seat {
     }
 }
 
-fn refuse(batch: Vec<WriteRequest>, failure: &Failure) {
+fn refuse(batch: impl IntoIterator<Item = WriteRequest>, failure: &Failure) {
     for request in batch {
         let _ = request.reply.send(refusal(&request.write, failure));
+    }
+}
+
+fn refuse_loads(batch: impl IntoIterator<Item = LoadRequest>, failure: &Failure) {
+    for request in batch {
+        let _ = request.reply.send(Err(failure.error()));
     }
 }
 

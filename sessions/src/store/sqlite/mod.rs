@@ -6,6 +6,7 @@ mod builder;
 mod connect;
 mod document;
 mod drain;
+mod errand;
 mod failure;
 mod queue;
 mod reading;
@@ -73,6 +74,7 @@ use crate::{
 /// | `hash` | `BLOB` | the hash of the present secret |
 /// | `epoch` | `INTEGER` | how often the secret was replaced by a rotation |
 /// | `created`, `touched` | `INTEGER` | milliseconds since 1970: of creation, of the last use noted |
+/// | `expires` | `INTEGER` | when it may be cleared up, unless `created` and `touched` still allow its use |
 /// | `commits` | `BLOB` | the ids of the last commits |
 /// | `data` | `TEXT` | the fields, as one JSON object |
 ///

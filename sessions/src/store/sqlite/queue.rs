@@ -2,7 +2,8 @@
 //!
 //! There is no waiting for company: an idle store answers a single request at once. Two connections
 //! do the work. The main one writes, and loads while there is nothing to write, which keeps its
-//! page cache warm; loads that arrive during a write go to the second one.
+//! page cache warm; loads that arrive during a write go to the second one. Every runtime that waits
+//! for one of them has a part in its work: see [`Errand`].
 
 use std::{
     collections::VecDeque,
@@ -18,6 +19,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{
     connect::Connector,
     drain::Drain,
+    errand::{Errand, Ride},
     recent::Recent,
     request::{Found, LoadRequest, Swap, Verdict, Write, WriteRequest},
     statements::{BATCH, Statements},
@@ -42,6 +44,9 @@ pub(super) struct Queue {
     /// How many commits found their record as it was read before.
     pub(super) swapped: AtomicU64,
     pub(super) recent: Recent,
+    /// Stands for the limits of SQLite, which take gigabytes to reach.
+    #[cfg(test)]
+    pub(super) largest_batch: std::sync::atomic::AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -58,8 +63,8 @@ struct State {
 /// One of the two connections.
 #[derive(Debug, Default)]
 struct Lane {
-    /// Whether a task runs that has the connection and looks for work.
-    is_running: bool,
+    /// What has the connection and looks for work, if anything does.
+    errand: Option<Arc<Errand>>,
     seat: Seat,
 }
 
@@ -93,7 +98,7 @@ impl Queue {
         clock: AnyClock,
     ) -> Self {
         let seat = Seat { connection: Some(connection), is_dirty: false };
-        let state = State { main: Lane { is_running: false, seat }, ..State::default() };
+        let state = State { main: Lane { errand: None, seat }, ..State::default() };
         Self {
             connector,
             statements: Statements::new(&table),
@@ -102,6 +107,8 @@ impl Queue {
             written_batches: AtomicU64::new(0),
             swapped: AtomicU64::new(0),
             recent: Recent::new(),
+            #[cfg(test)]
+            largest_batch: std::sync::atomic::AtomicUsize::new(usize::MAX),
             state: Mutex::new(state),
         }
     }
@@ -136,16 +143,18 @@ impl Queue {
         };
         if writes.is_empty() && loads.is_empty() {
             let lane = state.lane(role);
-            lane.is_running = false;
+            lane.errand = None;
             lane.seat = std::mem::take(seat);
             return None;
         }
         if !writes.is_empty() {
             self.written_batches.fetch_add(1, Ordering::Relaxed);
-            let is_second_needed =
-                !self.connector.is_in_memory && !state.loads.is_empty() && !state.second.is_running;
-            if let (true, Ok(runtime)) = (is_second_needed, Handle::try_current()) {
-                self.start(&runtime, state, Role::Second);
+            if !self.connector.is_in_memory && !state.loads.is_empty() && state.second.errand.is_none() {
+                // Those who wait for the loads are among them.
+                let runtimes = state.main.errand.as_ref().map(|errand| errand.runtimes());
+                let rides = self.start(&mut state, Role::Second, &runtimes.unwrap_or_default());
+                drop(state);
+                rides.into_iter().for_each(Ride::spawn);
             }
         }
         Some(Work { writes, loads })
@@ -156,13 +165,13 @@ impl Queue {
     pub(super) fn stop(&self, role: Role, seat: Seat) {
         let mut state = self.lock();
         let lane = state.lane(role);
-        lane.is_running = false;
+        lane.errand = None;
         lane.seat = seat;
         let writes = if role == Role::Main { std::mem::take(&mut state.writes) } else { VecDeque::new() };
         if role == Role::Main {
             state.is_writing = false;
         }
-        let is_served = state.main.is_running || state.second.is_running;
+        let is_served = state.main.errand.is_some() || state.second.errand.is_some();
         let loads = if is_served { VecDeque::new() } else { std::mem::take(&mut state.loads) };
         drop(state);
         let error = || Error::unavailable("the task that serves sessions was stopped");
@@ -175,19 +184,34 @@ impl Queue {
         }
     }
 
+    /// The writes that wait, for telling all of them that there is no getting at the database:
+    /// else each batch of them would wait for the lock as long again.
+    pub(super) fn take_waiting_writes(&self) -> VecDeque<WriteRequest> {
+        std::mem::take(&mut self.lock().writes)
+    }
+
+    /// The loads that wait, likewise.
+    pub(super) fn take_waiting_loads(&self) -> VecDeque<LoadRequest> {
+        std::mem::take(&mut self.lock().loads)
+    }
+
     fn request_load(self: &Arc<Self>, id: RecordId) -> Result<Waiting<Option<Found>>, Error> {
         let runtime = runtime()?;
         let (reply, answer) = oneshot::channel();
         let mut state = self.lock();
         state.loads.push_back(LoadRequest { id, reply });
-        if !state.main.is_running {
-            self.start(&runtime, state, Role::Main);
-        } else if (state.is_writing || state.loads.len() >= CROWD)
-            && !state.second.is_running
-            && !self.connector.is_in_memory
-        {
-            self.start(&runtime, state, Role::Second);
-        }
+        let is_first = state.main.errand.is_none();
+        let is_crowded = state.is_writing || state.loads.len() >= CROWD;
+        let main = self.serve(&mut state, Role::Main, &runtime);
+        let is_second_of_use = state.second.errand.is_some() || !is_first && is_crowded;
+        let second = if is_second_of_use && !self.connector.is_in_memory {
+            self.serve(&mut state, Role::Second, &runtime)
+        } else {
+            None
+        };
+        // A runtime that has ended drops the task at once, and that takes the lock.
+        drop(state);
+        main.into_iter().chain(second).for_each(Ride::spawn);
         Ok(answer)
     }
 
@@ -200,9 +224,10 @@ impl Queue {
         let (reply, answer) = oneshot::channel();
         let mut state = self.lock();
         state.writes.push_back(WriteRequest { write, swap, reply });
-        if !state.main.is_running {
-            self.start(&runtime, state, Role::Main);
-        }
+        let ride = self.serve(&mut state, Role::Main, &runtime);
+        // A runtime that has ended drops the task at once, and that takes the lock.
+        drop(state);
+        ride.into_iter().for_each(Ride::spawn);
         Ok(answer)
     }
 
@@ -210,14 +235,22 @@ impl Queue {
         Swap::new(commit, self.recent.take(id)?, self.clock.now())
     }
 
-    fn start(self: &Arc<Self>, runtime: &Handle, mut state: MutexGuard<'_, State>, role: Role) {
+    /// Has a connection at work, and this runtime among those that carry the work on. What it
+    /// returns must be spawned.
+    fn serve(self: &Arc<Self>, state: &mut State, role: Role, runtime: &Handle) -> Option<Ride> {
+        match &state.lane(role).errand {
+            Some(errand) => errand.board(runtime),
+            None => self.start(state, role, std::slice::from_ref(runtime)).pop(),
+        }
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State, role: Role, runtimes: &[Handle]) -> Vec<Ride> {
         let lane = state.lane(role);
-        lane.is_running = true;
         let seat = std::mem::take(&mut lane.seat);
-        // Before the task is spawned: a runtime that shuts down drops it at once, and it locks then.
-        drop(state);
-        let drain = Drain::new(Arc::clone(self), role, seat);
-        runtime.spawn(drain.run());
+        let errand = Errand::new(Drain::new(Arc::clone(self), role, seat).run());
+        let rides = runtimes.iter().filter_map(|runtime| errand.board(runtime)).collect();
+        lane.errand = Some(errand);
+        rides
     }
 
     /// A panic elsewhere leaves the state whole: nothing above can fail half-way.

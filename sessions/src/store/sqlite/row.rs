@@ -8,7 +8,7 @@ use crate::{
     value::{FieldName, RecordId, SecretHash, Timestamp},
 };
 
-/// A row, taken apart: `id rowid hash epoch created touched commits length data`.
+/// A row, taken apart: `id rowid hash epoch created touched expires commits length data`.
 ///
 /// Several of them follow each other in one text. Nothing but `data` can hold a space, and
 /// `length` counts the bytes of `data`.
@@ -22,6 +22,7 @@ pub(super) struct Row<'a> {
     epoch: i64,
     created: i64,
     touched: i64,
+    expires: i64,
     commits: &'a [u8],
     data: &'a [u8],
 }
@@ -32,12 +33,13 @@ impl<'a> Row<'a> {
         let id = RecordId::parse(str::from_utf8(word(text)?).ok()?)?;
         let rowid = integer(word(text)?)?;
         let hash = word(text)?;
-        let (epoch, created, touched) = (integer(word(text)?)?, integer(word(text)?)?, integer(word(text)?)?);
+        let (epoch, created) = (integer(word(text)?)?, integer(word(text)?)?);
+        let (touched, expires) = (integer(word(text)?)?, integer(word(text)?)?);
         let commits = word(text)?;
         let length = usize::try_from(integer(word(text)?)?).ok()?;
         let data;
         (data, *text) = text.split_at_checked(length)?;
-        Some(Self { id, rowid, hash, epoch, created, touched, commits, data })
+        Some(Self { id, rowid, hash, epoch, created, touched, expires, commits, data })
     }
 
     /// The record, with the names of its fields taken from `names` where they are there.
@@ -55,11 +57,16 @@ impl<'a> Row<'a> {
         let data = Bytes::copy_from_slice(self.data);
         let fields = document::read(&data, names)
             .map_err(|error| format!("its `data` is not one JSON object with a member per field: {error}"))?;
+        let epoch = u64::try_from(self.epoch).map_err(|_| "its `epoch` is negative")?;
+        if self.created < 0 || self.touched < 0 {
+            return Err("it was created or touched before 1970".into());
+        }
         let record = Record {
             hash,
-            epoch: self.epoch.cast_unsigned(),
+            epoch,
             created: Timestamp::from_millis(self.created),
             touched: Timestamp::from_millis(self.touched),
+            expires: Timestamp::from_millis(self.expires),
             commits,
             fields,
         };
@@ -113,7 +120,7 @@ mod tests {
     const ID: RecordId = RecordId::from_bytes([7; 16]);
 
     fn text(commits: &str, data: &str) -> String {
-        format!("{ID} 42 {} 3 -10 20 {commits} {} {data}", "AB".repeat(32), data.len())
+        format!("{ID} 42 {} 3 10 20 30 {commits} {} {data}", "AB".repeat(32), data.len())
     }
 
     #[test]
@@ -127,7 +134,9 @@ mod tests {
         let record = first.record(&[]).unwrap().record;
         assert_eq!(record.fields.get("a").unwrap().as_ref(), b"\"x 1 2 {}\"");
         assert_eq!(record.hash, SecretHash::from_bytes([0xab; 32]));
-        assert_eq!((record.epoch, record.created.as_millis(), record.touched.as_millis()), (3, -10, 20));
+        assert_eq!(record.epoch, 3);
+        let times = [record.created, record.touched, record.expires].map(Timestamp::as_millis);
+        assert_eq!(times, [10, 20, 30]);
         let record = second.record(&[]).unwrap().record;
         assert_eq!(record.commits, [CommitId::from_bytes([1, 2, 3, 4, 5, 6, 7, 8])]);
         assert!(record.fields.contains("é"));
@@ -152,5 +161,13 @@ mod tests {
         let bad_hash = text("", "{}").replace("AB", "A");
         let error = Row::take(&mut bad_hash.as_bytes()).unwrap().record(&[]).unwrap_err();
         assert_eq!(error, "its `hash` is not one of 32 bytes");
+        for (good, bad, reason) in [
+            (" 3 10 20 ", " -1 10 20 ", "its `epoch` is negative"),
+            (" 3 10 20 ", " 3 -10 20 ", "it was created or touched before 1970"),
+            (" 3 10 20 ", " 3 10 -20 ", "it was created or touched before 1970"),
+        ] {
+            let text = text("", "{}").replace(good, bad);
+            assert_eq!(Row::take(&mut text.as_bytes()).unwrap().record(&[]).unwrap_err(), reason);
+        }
     }
 }

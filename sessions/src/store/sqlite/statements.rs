@@ -20,7 +20,7 @@ const CHUNK_SIZES: usize = CHUNK.ilog2() as usize + 1;
 /// How a row is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// All but the times: no index is touched.
+    /// All but the times: the index is not touched.
     Update,
     /// Everything but the id.
     Replace,
@@ -67,7 +67,7 @@ impl Statements {
             }),
             purge: safe(format!(
                 "DELETE FROM {table} WHERE rowid IN \
-                 (SELECT rowid FROM {table} WHERE touched <= ? OR created <= ? LIMIT ?)"
+                 (SELECT rowid FROM {table} WHERE expires <= ? AND (touched <= ? OR created <= ?) LIMIT ?)"
             )),
         }
     }
@@ -94,7 +94,8 @@ impl Statements {
         self.swap[size_for(rows)].clone()
     }
 
-    /// Deletes records last used or created at these times or before, up to a number.
+    /// Deletes records that expired by the first of these times, and were last used by the second or
+    /// created by the third, up to a number.
     pub(super) fn purge(&self) -> SqlStr {
         self.purge.clone()
     }
@@ -103,8 +104,8 @@ impl Statements {
 /// One value for all records found: a row costs sqlx much more than a few hundred bytes do.
 fn select(table: &TableName, size: usize) -> String {
     let mut row = String::from(
-        "id||' '||rowid||' '||hex(hash)||' '||epoch||' '||created||' '||touched||' '||hex(commits)||' '\
-         ||octet_length(data)||' '||data",
+        "id||' '||rowid||' '||hex(hash)||' '||epoch||' '||created||' '||touched||' '||expires||' '\
+         ||hex(commits)||' '||octet_length(data)||' '||data",
     );
     if size > 0 {
         row = format!("group_concat({row},'')");
@@ -121,12 +122,15 @@ fn one_change(table: &TableName, change: Change) -> String {
     match change {
         Change::Update => format!("UPDATE {table} SET hash=?,epoch=?,commits=?,data=? WHERE rowid=?"),
         Change::Replace => {
-            format!("UPDATE {table} SET hash=?,epoch=?,commits=?,data=?,created=?,touched=? WHERE rowid=?")
+            format!(
+                "UPDATE {table} SET hash=?,epoch=?,commits=?,data=?,created=?,touched=?,expires=? \
+                 WHERE rowid=?"
+            )
         }
         Change::Insert => {
             format!(
-                "INSERT INTO {table}(hash,epoch,commits,data,created,touched,id) \
-                 SELECT * FROM (SELECT ?,?,?,?,?,?,? AS id) WHERE id IS NOT NULL"
+                "INSERT INTO {table}(hash,epoch,commits,data,created,touched,expires,id) \
+                 SELECT * FROM (SELECT ?,?,?,?,?,?,?,? AS id) WHERE id IS NOT NULL"
             )
         }
         Change::Delete => format!("DELETE FROM {table} WHERE rowid=?"),

@@ -10,12 +10,13 @@ use crate::error::Error;
 const LONGEST_NAME: usize = 63;
 
 /// Every column that the store reads and writes: its name and its type.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 8] = [
     ("id", "TEXT"),
     ("hash", "BLOB"),
     ("epoch", "INTEGER"),
     ("created", "INTEGER"),
     ("touched", "INTEGER"),
+    ("expires", "INTEGER"),
     ("commits", "BLOB"),
     ("data", "TEXT"),
 ];
@@ -59,20 +60,25 @@ impl fmt::Display for TableName {
     }
 }
 
-/// Creates the table and its indexes where they are missing.
+/// Creates the table where it is missing.
 pub(super) async fn create(connection: &mut SqliteConnection, table: &TableName) -> Result<(), sqlx::Error> {
     let columns = COLUMNS.map(|(name, kind)| match name {
         "id" => format!("{name} {kind} NOT NULL PRIMARY KEY"),
         _ => format!("{name} {kind} NOT NULL"),
     });
+    let text = format!("CREATE TABLE IF NOT EXISTS {table} ({}) STRICT", columns.join(", "));
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await?;
+    Ok(())
+}
+
+/// Creates the index for `purge` on a table that fits, where it is missing. It is written to once
+/// per touch window.
+pub(super) async fn create_index(
+    connection: &mut SqliteConnection,
+    table: &TableName,
+) -> Result<(), sqlx::Error> {
     let name = table.as_str();
-    // The indexes are for `purge`. `created` never changes, and `touched` once per touch window.
-    let text = format!(
-        "CREATE TABLE IF NOT EXISTS {table} ({}) STRICT;\
-         CREATE INDEX IF NOT EXISTS \"{name}_created\" ON {table} (created);\
-         CREATE INDEX IF NOT EXISTS \"{name}_touched\" ON {table} (touched)",
-        columns.join(", ")
-    );
+    let text = format!("CREATE INDEX IF NOT EXISTS \"{name}_expires\" ON {table} (expires)");
     sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await?;
     Ok(())
 }

@@ -146,11 +146,11 @@ fn apply(
 /// Applies one commit, and says what of the row it changed.
 pub(super) fn apply_commit(commit: &Commit, record: &mut Record, now: Timestamp) -> (Answer, Option<Change>) {
     let is_repeated = commit.id.is_some_and(|id| record.commits.contains(&id));
-    let touched = record.touched;
+    let times = (record.touched, record.expires);
     let answer = record.commit(commit, now);
     let change = match answer {
         Answer::Applied(_) if is_repeated => None,
-        Answer::Applied(_) if record.touched != touched => Some(Change::Replace),
+        Answer::Applied(_) if (record.touched, record.expires) != times => Some(Change::Replace),
         Answer::Applied(_) => {
             let is_any = !commit.delta.is_empty() || commit.rotate.is_some() || commit.id.is_some();
             is_any.then_some(Change::Update)
@@ -227,7 +227,9 @@ fn bind_rows<'q>(
             let data = document::write(&record.fields).map_err(Error::unavailable)?;
             query = bind_record(query, &record, data);
             if change != Change::Update {
-                query = query.bind(record.created.as_millis()).bind(record.touched.as_millis());
+                for time in [record.created, record.touched, record.expires] {
+                    query = query.bind(time.as_millis());
+                }
             }
         }
         query = match change {
@@ -238,11 +240,12 @@ fn bind_rows<'q>(
     Ok(query)
 }
 
-/// Binds the columns that a commit may change, but for `touched`.
+/// Binds the columns that a commit may change without touching.
 fn bind_record<'q>(query: Query<'q>, record: &Record, data: String) -> Query<'q> {
     query
         .bind(record.hash.as_bytes().to_vec())
-        .bind(record.epoch.cast_signed())
+        // What comes after the last epoch that SQLite can hold is the first.
+        .bind((record.epoch & i64::MAX.cast_unsigned()).cast_signed())
         .bind(commit_ids(record))
         .bind(data)
 }
@@ -263,6 +266,7 @@ async fn purge(
     // The same arithmetic as in `Timeouts::deadline`, turned around.
     let idle = timeouts.idle().saturating_add(timeouts.touch_window());
     let query = sqlx::query(statements.purge())
+        .bind(now.as_millis())
         .bind(earlier(now, idle))
         .bind(earlier(now, timeouts.absolute()))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX));

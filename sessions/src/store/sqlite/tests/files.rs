@@ -121,7 +121,7 @@ fn a_read_only_database_is_an_error_at_the_latest_when_written() {
 #[test]
 fn a_table_that_does_not_fit_is_refused() {
     const COLUMNS: &str = "hash BLOB NOT NULL, epoch INTEGER NOT NULL, created INTEGER NOT NULL, \
-                           touched INTEGER NOT NULL, commits BLOB NOT NULL";
+                           touched INTEGER NOT NULL, expires INTEGER NOT NULL, commits BLOB NOT NULL";
     let folder = Folder::new();
     run(async {
         for (number, (table, expected)) in [
@@ -132,6 +132,11 @@ fn a_table_that_does_not_fit_is_refused() {
             ),
             (format!("(id TEXT NOT NULL PRIMARY KEY, {COLUMNS}, data TEXT) STRICT"), "`data` takes NULL"),
             (format!("(id TEXT NOT NULL PRIMARY KEY, {COLUMNS}) STRICT"), "no column `data`"),
+            (
+                format!("(id TEXT NOT NULL PRIMARY KEY, {COLUMNS}, data TEXT NOT NULL) STRICT")
+                    .replace("expires", "expired"),
+                "`expired` takes no NULL and has no default",
+            ),
             (format!("(id TEXT NOT NULL, {COLUMNS}, data TEXT NOT NULL) STRICT"), "primary key is not `id`"),
             (
                 format!(
@@ -160,6 +165,24 @@ fn a_table_that_does_not_fit_is_refused() {
         let create = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
         execute(&mut create.connect().await.unwrap(), "CREATE VIEW sessions AS SELECT 1").await;
         assert_eq!(SqliteStore::open(&path).await.unwrap_err().kind(), ErrorKind::Config);
+    });
+}
+
+#[test]
+fn a_database_whose_text_is_not_utf_8_is_refused() {
+    let folder = Folder::new();
+    run(async {
+        let options = SqliteConnectOptions::new()
+            .filename(folder.file("s.db"))
+            .create_if_missing(true)
+            .pragma("encoding", "'UTF-16'");
+        let pool = SqlitePool::connect_with(options.clone()).await.unwrap();
+        assert_config(SqliteStore::from_pool(pool.clone()).await, "keeps text as UTF-16");
+        let tables: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&pool).await.unwrap();
+        assert_eq!(tables, 0, "nothing was written to it");
+        execute(&mut *pool.acquire().await.unwrap(), "CREATE TABLE other (a)").await;
+        assert_config(SqliteStore::open(folder.file("s.db")).await, "keeps text as UTF-16");
     });
 }
 

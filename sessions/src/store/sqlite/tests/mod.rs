@@ -3,6 +3,7 @@
 mod batches;
 mod files;
 mod rows;
+mod runtimes;
 mod swaps;
 
 use std::{
@@ -70,6 +71,16 @@ fn runtime() -> tokio::runtime::Runtime {
 /// Another program with the database open.
 async fn outsider(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5)).connect().await.unwrap()
+}
+
+/// A store whose writes wait for another program, which has the writer's lock.
+async fn locked(folder: &Folder) -> (SqliteStore, SqliteConnection) {
+    let path = folder.file("s.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    store.create(id(1), new_record(&[("text", "\"x\"")])).await.unwrap();
+    let mut outsider = outsider(&path).await;
+    execute(&mut outsider, "BEGIN IMMEDIATE").await;
+    (store, outsider)
 }
 
 /// Begins a request and waits until it is queued or under way.
