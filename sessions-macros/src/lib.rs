@@ -35,13 +35,13 @@ mod tests;
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `#[flash]` on `Option<T>` | delivered once |
+/// | `#[flash]` on `Option<T>` | kept until it is taken, by exactly the request that takes it |
 /// | `#[session(default)]` | `Default::default()` when the store has no value, as without it |
 /// | `#[session(default = expr)]` | the value when the store has none |
 /// | `#[session(rename = "name")]` | the stored name |
 /// | `#[session(alias = "old")]` | an older stored name that is still read; may be repeated |
 /// | `#[session(skip)]` | never stored |
-/// | `#[session(with = "module")]` | encoded and decoded by `module::serialize` and `module::deserialize`, as serde's |
+/// | `#[session(with = "module")]` | encoded and decoded by `module::serialize` and `module::deserialize`, made for serde's `with` |
 /// | `#[session(merge = "…")]` | what happens when two requests change the field at once: `last` (default), `add`, `max`, `min`, `first` |
 /// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` (default) the field, or `reject` the request |
 /// | `#[session(copy)]` | the getter returns by value |
@@ -52,17 +52,50 @@ mod tests;
 ///
 /// # What is generated
 ///
-/// A handle beside the struct, of the same visibility, with these methods for each field `n`:
+/// A handle beside the struct, and for each field `n` these methods of it. Handle and methods have the visibility of
+/// the *struct*, whatever that of the field: what only one module may write belongs in a view that is private to it.
 ///
-/// | field | methods |
+/// | `n: T` | |
 /// |---|---|
-/// | `n: T` | `n`, `set_n`, `n_mut`, `reset_n` |
-/// | `n: T` with `merge = "add"` | also `add_n`, `fetch_add_n` |
-/// | `n: Option<T>` | `n`, `has_n`, `set_n`, `n_mut`, `take_n`, `remove_n` |
-/// | `#[flash] n: Option<T>` | `n`, `has_n`, `flash_n`, `now_n`, `take_n`, `keep_n`, `discard_n` |
+/// | `n(&self) -> &T` | the value, or its default; see below for what comes by value |
+/// | `set_n(&mut self, T)` | sets it; a value that is stored already, or the default with nothing stored, is no change |
+/// | `n_mut(&mut self) -> &mut T` | to change in place; a change only if it then differs |
+/// | `reset_n(&mut self)` | removes it from the store: the default again |
+/// | `add_n(&mut self, i64)` | with `merge = "add"`: exact, whatever other requests add |
+/// | `fetch_add_n(&mut self, i64).await -> Result<T, Error>` | the same, in the store now; returns the sum |
+///
+/// | `n: Option<T>` | |
+/// |---|---|
+/// | `n(&self) -> Option<&T>`, `has_n(&self) -> bool` | the value, if there is one |
+/// | `set_n(&mut self, T)` | sets it; there is no `set_n(None)`, that is `remove_n()` |
+/// | `n_mut(&mut self) -> Option<&mut T>` | to change in place |
+/// | `take_n(&mut self) -> Option<T>`, `remove_n(&mut self)` | takes it out, or drops it; gone from the store too |
+///
+/// | `#[flash] n: Option<T>` | |
+/// |---|---|
+/// | `flash_n(&mut self, T)` | sets it for whoever takes it next, in this request or a later one |
+/// | `now_n(&mut self, T)` | sets it for this request only |
+/// | `n(&self) -> Option<&T>`, `has_n(&self) -> bool` | looks, and consumes nothing |
+/// | `take_n(&mut self) -> Option<T>` | delivers it: gone once this request is answered |
+/// | `keep_n(&mut self)` | undoes this request's take: the next request has it again |
+/// | `discard_n(&mut self)` | drops it undelivered |
+///
+/// All handles also have `reload(&mut self).await -> Result<(), Error>`, which reads the record again and keeps this
+/// handle's unsaved changes on top, `snapshot(&self)`, the plain struct (if every field is `Clone`), and by dereference
+/// the methods of `sessions::Handle`.
 ///
 /// Getters return integers, floats, `bool` and `char` by value, `String` as `&str`, `Vec<U>` as `&[U]`, and everything
 /// else by reference. Setters of `String` take `impl Into<String>`. The field's documentation goes to its getter.
+/// Methods of your own go to the handle by its name, `impl VisitHandle { … }`.
+///
+/// # Notes
+///
+/// - A default is never stored by itself, and its expression runs once per request that needs it: for a time of first
+///   visit, set the field. Rows without the field have the default of the running program.
+/// - `with` is about the type inside: on an `Option<T>` name the module for `T` (`chrono::serde::ts_seconds`), not the
+///   one for `Option<T>` that serde would need.
+/// - `merge = "add"`, `"max"` and `"min"` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`.
+/// - serde's own attributes on the struct's fields mean nothing here.
 ///
 /// # Errors
 ///

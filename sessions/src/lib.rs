@@ -82,7 +82,7 @@ pub use self::{
     error::{Error, ErrorKind},
     event::Event,
     handle::Handle,
-    layer::{OnServerError, ResponseFuture, SessionLayer, SessionService},
+    layer::{OnServerError, ReplaceableBody, ResponseFuture, SessionLayer, SessionService},
     rejection::{LoadFailed, MissingLayer, SessionRejection},
     value::{FieldName, RecordId, Timeouts, Timestamp},
     view::{SessionView, TypedSession},

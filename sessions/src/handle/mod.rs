@@ -34,6 +34,10 @@ use crate::{
 ///
 /// What must not happen twice, or must be known to be stored before something else is done, comes
 /// after [`save().await?`](Self::save).
+///
+/// Several handles of one request are views of one session. One shows what others had handed over
+/// before it was extracted; if two change the same field, the change that was made last counts. A
+/// middleware drops its handle before it calls the handler.
 pub struct Handle {
     slot: Arc<Slot>,
     table: &'static Table,

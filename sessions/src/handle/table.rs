@@ -246,7 +246,8 @@ integers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.fields.iter().map(|field| &field.name)).finish()
+        let stored = self.fields.iter().filter(|field| field.shape != Shape::Skipped);
+        f.debug_list().entries(stored.map(|field| &field.name)).finish()
     }
 }
 

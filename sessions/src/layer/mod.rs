@@ -9,7 +9,7 @@ use tower_layer::Layer;
 
 use self::cookie::CookieConfig;
 pub(crate) use self::service::RequestSession;
-pub use self::service::{ResponseFuture, SessionService};
+pub use self::service::{ReplaceableBody, ResponseFuture, SessionService};
 use crate::{
     event::{Event, Events},
     slot::Shared,
@@ -42,7 +42,9 @@ const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 ///
 /// Layers that end a request early, such as timeouts, belong outside of this one: a handler that
-/// is dropped commits nothing but a logout.
+/// is dropped commits nothing but a logout. So do layers that change the type of the response body
+/// (tracing, compression): in a `ServiceBuilder`, which begins with the outermost, this one comes
+/// last. Of two session layers around one route, the outer one counts.
 #[derive(Clone)]
 pub struct SessionLayer {
     parts: Arc<Parts>,

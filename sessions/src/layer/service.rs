@@ -49,10 +49,23 @@ impl<S> SessionService<S> {
     }
 }
 
+/// A response body that can be replaced by a line of text when the session could not be stored.
+///
+/// Every type that has `From<&'static str>` is one, such as axum's `Body`, `String` and
+/// `http_body_util::Full`.
+#[diagnostic::on_unimplemented(
+    message = "`SessionLayer` cannot put an error in place of a response body of type `{Self}`",
+    label = "a layer inside of `SessionLayer` changed the body's type",
+    note = "put `SessionLayer` inside of that layer: last in a `ServiceBuilder`, or in a `Router::layer` call of its own before it"
+)]
+pub trait ReplaceableBody: From<&'static str> {}
+
+impl<B: From<&'static str>> ReplaceableBody for B {}
+
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S>
 where
     S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
-    ResponseBody: From<&'static str>,
+    ResponseBody: ReplaceableBody,
 {
     type Response = Response<ResponseBody>;
     type Error = S::Error;
@@ -117,7 +130,7 @@ pin_project! {
 impl<F, B, E> Future for ResponseFuture<F, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: From<&'static str>,
+    B: ReplaceableBody,
 {
     type Output = Result<Response<B>, E>;
 
@@ -178,7 +191,7 @@ fn verdict(status: StatusCode, on_server_error: OnServerError) -> Verdict {
 }
 
 /// Tells the browser what became of the session.
-fn conclude<B: From<&'static str>>(response: &mut Response<B>, outcome: Outcome, cookie: &CookieConfig) {
+fn conclude<B: ReplaceableBody>(response: &mut Response<B>, outcome: Outcome, cookie: &CookieConfig) {
     if let Some(error) = outcome.error {
         refuse(response, &error);
     }
@@ -212,7 +225,7 @@ fn varies_by_cookie(headers: &HeaderMap) -> bool {
 }
 
 /// Puts an error in place of an answer that is not true: what it says was not stored.
-fn refuse<B: From<&'static str>>(response: &mut Response<B>, error: &Error) {
+fn refuse<B: ReplaceableBody>(response: &mut Response<B>, error: &Error) {
     let replaceable = match error.kind() {
         ErrorKind::Refused => response.status().as_u16() < 400,
         _ => !response.status().is_server_error(),

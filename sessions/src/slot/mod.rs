@@ -508,7 +508,8 @@ impl Slot {
             Created::Exists => return Err(Error::unavailable("a new record's id was taken")),
         };
         let max_age = timeouts.absolute().min(LONGEST_COOKIE);
-        let record = Live { id, epoch: 0, created, touched: created, loaded_at: created, fields, names: None };
+        let record =
+            Live { id, epoch: 0, created, touched: created, loaded_at: created, fields, names: None };
         {
             let mut state = self.lock();
             if state.life != life {

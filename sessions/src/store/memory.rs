@@ -29,8 +29,8 @@ const SWEPT_PER_CREATE: usize = 2;
 /// Sessions in the memory of one process: gone when it ends, and not shared with another.
 ///
 /// It holds a bounded number of records ([`with_capacity`](Self::with_capacity)). Each create
-/// clears out a few dead ones; when a shard is full all the same, the one that was unused for
-/// longest goes.
+/// clears out a few dead ones. When there is no room all the same, those go first whose visitors
+/// never came back, then those that were unused for longest.
 ///
 /// ```
 /// use sessions::{SessionLayer, store::MemoryStore};
@@ -53,10 +53,26 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct Shard {
-    records: HashMap<RecordId, Record, BuildHasherDefault<IdHasher>>,
-    /// The records by their last use, least recent first. It changes with a touch, not with a
-    /// request.
-    by_use: BTreeSet<(Timestamp, RecordId)>,
+    records: HashMap<RecordId, Kept, BuildHasherDefault<IdHasher>>,
+    /// The records in the order in which they go when there is no room. It changes with a touch,
+    /// not with a request.
+    order: BTreeSet<Turn>,
+}
+
+/// When a record goes: those whose token never came back first, so that visitors who take no
+/// cookie push out nobody else; then the least recently used.
+type Turn = (bool, Timestamp, RecordId);
+
+struct Kept {
+    record: Record,
+    /// Whether it was loaded since its creation: somebody has its token.
+    came_back: bool,
+}
+
+impl Kept {
+    const fn turn(&self, id: RecordId) -> Turn {
+        (self.came_back, self.record.touched, id)
+    }
 }
 
 impl MemoryStore {
@@ -111,7 +127,16 @@ impl Store for MemoryStore {
 
     async fn load(&self, id: RecordId, _names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let now = self.clock.now();
-        Ok(self.shard(id).records.get(&id).map(|record| Loaded::new(record, now)))
+        let mut shard = self.shard(id);
+        let Shard { records, order } = &mut *shard;
+        Ok(records.get_mut(&id).map(|kept| {
+            if !kept.came_back {
+                order.remove(&kept.turn(id));
+                kept.came_back = true;
+                order.insert(kept.turn(id));
+            }
+            Loaded::new(&kept.record, now)
+        }))
     }
 
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
@@ -119,28 +144,29 @@ impl Store for MemoryStore {
         let capacity = self.capacity.div_ceil(self.shards.len()).max(1);
         let mut shard = self.shard(id);
         shard.sweep(&new.timeouts, now, SWEPT_PER_CREATE);
-        if let Some(known) = shard.records.get(&id) {
+        if let Some(Kept { record: known, .. }) = shard.records.get(&id) {
             let repeated = known.hash == new.hash && known.is_alive(&new.timeouts, now);
             return Ok(if repeated { Created::At(known.created) } else { Created::Exists });
         }
         while shard.records.len() >= capacity {
-            shard.remove_least_recent();
+            shard.remove_first();
         }
-        shard.by_use.insert((now, id));
-        shard.records.insert(id, Record::new(new, now));
+        let kept = Kept { record: Record::new(new, now), came_back: false };
+        shard.order.insert(kept.turn(id));
+        shard.records.insert(id, kept);
         Ok(Created::At(now))
     }
 
     async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
         let now = self.clock.now();
         let mut shard = self.shard(id);
-        let Shard { records, by_use } = &mut *shard;
-        let Some(record) = records.get_mut(&id) else { return Ok(Answer::Gone) };
-        let before = record.touched;
-        let answer = record.commit(&commit, now);
-        if record.touched != before {
-            by_use.remove(&(before, id));
-            by_use.insert((record.touched, id));
+        let Shard { records, order } = &mut *shard;
+        let Some(kept) = records.get_mut(&id) else { return Ok(Answer::Gone) };
+        let before = kept.turn(id);
+        let answer = kept.record.commit(&commit, now);
+        if kept.turn(id) != before {
+            order.remove(&before);
+            order.insert(kept.turn(id));
         }
         Ok(answer)
     }
@@ -174,32 +200,32 @@ impl fmt::Debug for MemoryStore {
 
 impl Shard {
     fn remove(&mut self, id: RecordId) {
-        if let Some(record) = self.records.remove(&id) {
-            self.by_use.remove(&(record.touched, id));
+        if let Some(kept) = self.records.remove(&id) {
+            self.order.remove(&kept.turn(id));
         }
     }
 
-    fn remove_least_recent(&mut self) {
-        if let Some((_, id)) = self.by_use.pop_first() {
+    fn remove_first(&mut self) {
+        if let Some((.., id)) = self.order.pop_first() {
             self.records.remove(&id);
         }
     }
 
-    /// Removes dead records from the least recent end. One that died of age while in use is found
+    /// Removes dead records from the front. One that died of age while in use is found
     /// there too, once it has been unused for long enough.
     fn sweep(&mut self, timeouts: &Timeouts, now: Timestamp, limit: usize) {
         for _ in 0..limit {
-            let Some((_, id)) = self.by_use.first() else { break };
-            let dead = self.records.get(id).is_none_or(|record| record.is_disposable(timeouts, now));
+            let Some((.., id)) = self.order.first() else { break };
+            let dead = self.records.get(id).is_none_or(|kept| kept.record.is_disposable(timeouts, now));
             if !dead {
                 break;
             }
-            self.remove_least_recent();
+            self.remove_first();
         }
     }
 
     fn purge(&mut self, timeouts: &Timeouts, now: Timestamp, limit: usize) -> usize {
-        let dead = |(id, record): (&RecordId, &Record)| record.is_disposable(timeouts, now).then_some(*id);
+        let dead = |(id, kept): (&RecordId, &Kept)| kept.record.is_disposable(timeouts, now).then_some(*id);
         let dead: Vec<_> = self.records.iter().filter_map(dead).take(limit).collect();
         for id in &dead {
             self.remove(*id);

@@ -39,9 +39,16 @@ use crate::{
 
 /// Where sessions are kept.
 ///
+/// See the [module](self) for how to write one.
+///
 /// # Errors
 ///
 /// Every operation: [`Error::unavailable`] if it certainly did not happen.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a session store",
+    label = "not a store",
+    note = "open one: `MemoryStore::new()`, or `SqliteStore::open(path).await?` with the feature `sqlite`"
+)]
 pub trait Store: Send + Sync + 'static {
     /// What the store cannot do. Never a silent no-op: what is not declared must work.
     const CAPABILITIES: Capabilities;

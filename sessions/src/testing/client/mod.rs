@@ -115,9 +115,12 @@ impl Client {
         self.request(Method::GET, path, &HeaderMap::new(), Bytes::new()).await
     }
 
-    /// Sends `POST` to a path, with a body.
-    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Response {
-        self.request(Method::POST, path, &HeaderMap::new(), body.into()).await
+    /// Sends `POST` to a path, with a form's fields (`application/x-www-form-urlencoded`).
+    pub async fn post(&self, path: &str, form: impl Into<Bytes>) -> Response {
+        let mut headers = HeaderMap::new();
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(header::CONTENT_TYPE, kind);
+        self.request(Method::POST, path, &headers, form.into()).await
     }
 
     /// Sends any request; its `Cookie` header is the jar's after those in `headers`.

@@ -181,7 +181,7 @@ fn a_database_whose_text_is_not_utf_8_is_refused() {
         let tables: i64 =
             sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&pool).await.unwrap();
         assert_eq!(tables, 0, "nothing was written to it");
-        execute(&mut *pool.acquire().await.unwrap(), "CREATE TABLE other (a)").await;
+        execute(&mut pool.acquire().await.unwrap(), "CREATE TABLE other (a)").await;
         assert_config(SqliteStore::open(folder.file("s.db")).await, "keeps text as UTF-16");
     });
 }

@@ -59,13 +59,14 @@ fn a_runtime_that_stands_still_holds_up_no_other() {
         second.block_on(store.create(id(1), new_record(&[]))).unwrap();
         let first = standing_still();
         let abandoned = store.clone();
-        let waiting = first.block_on(async move {
+        let request = async move {
             if is_write {
-                begin(async move { drop(abandoned.commit(id(1), put("a", "1")).await.unwrap()) }).await
+                assert_applied(&abandoned.commit(id(1), put("a", "1")).await.unwrap());
             } else {
-                begin(async move { drop(abandoned.load(id(1), &[]).await.unwrap()) }).await
+                assert!(abandoned.load(id(1), &[]).await.unwrap().is_some());
             }
-        });
+        };
+        let waiting = first.block_on(begin(request));
         let answers = second.block_on(async {
             let both = async { tokio::join!(store.load(id(1), &[]), store.commit(id(1), put("b", "1"))) };
             tokio::time::timeout(Duration::from_secs(10), both).await
