@@ -38,7 +38,7 @@ pub struct Record {
     pub created: Timestamp,
     /// When it was last used, to within the touch window.
     pub touched: Timestamp,
-    /// When it ends under the timeouts of whoever created or last touched it. Only for clearing up:
+    /// When it ends under the longest timeouts of those who created and touched it. Only for clearing up:
     /// two layers with different timeouts may share a store, and the shorter one's purge must not
     /// take what the longer one still uses.
     pub expires: Timestamp,
@@ -88,7 +88,7 @@ impl Record {
         // Nothing below can fail.
         if commit.touch {
             self.touched = self.touched.max(now);
-            self.expires = commit.timeouts.deadline(self.created, self.touched);
+            self.expires = self.expires.max(commit.timeouts.deadline(self.created, self.touched));
         }
         if let Some(hash) = commit.rotate {
             self.hash = hash;

@@ -64,6 +64,10 @@ use crate::{
 /// Dropping a future of the store does not stop what it began. A commit whose caller went away
 /// happens or not, wholly.
 ///
+/// A store may be used in several runtimes, at once and one after the other. Each of them that waits
+/// carries on what is under way, so none is held up by one that stands still or ends. What only the
+/// ending runtime asked for ends with it.
+///
 /// # Looking at sessions with SQL
 ///
 /// Each session is a row of the table `sessions`, its fields the members of one JSON object:

@@ -1,0 +1,391 @@
+//! What overlaps: saves under way when the handler returns, handles that outlive it, two layers, a
+//! store without room.
+
+// A test fails by panicking.
+#![allow(clippy::expect_used)]
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Duration,
+};
+
+use axum::{Router, http::StatusCode, routing::get};
+use sessions::{
+    Session, SessionLayer, Timeouts, TypedSession,
+    store::MemoryStore,
+    testing::{Client, FaultStore, Faults, Gate, ManualClock, Operation, Response},
+};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+const COOKIE: &str = "__Host-sid";
+
+#[derive(Session)]
+struct Account {
+    name: Option<String>,
+    role: Option<String>,
+    #[session(merge = "add")]
+    visits: u32,
+    cart: Vec<String>,
+}
+
+type Visit = TypedSession<Account>;
+
+async fn read(session: Visit) -> String {
+    let (name, role) = (session.name().unwrap_or("-"), session.role().unwrap_or("-"));
+    format!("{name} {role} {} {}", session.visits(), session.cart().join(","))
+}
+
+async fn sign_in(mut session: Visit) {
+    session.set_name("Ada");
+    session.add_visits(10);
+    session.cart_mut().push("pen".to_owned());
+}
+
+async fn sign_out(session: Visit) {
+    session.destroy();
+}
+
+const SIGNED_IN: &str = "Ada - 10 pen";
+const NOBODY: &str = "- - 0 ";
+
+fn routes() -> Router {
+    Router::new().route("/read", get(read)).route("/in", get(sign_in)).route("/out", get(sign_out))
+}
+
+/// A browser in front of these routes, on a store in memory with faults.
+fn browser(routes: Router) -> (Client, Faults) {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    (Client::new(routes.layer(SessionLayer::new(store))), faults)
+}
+
+/// Begins some work and stops waiting for it at once, as a timeout would.
+async fn begin(work: impl Future) {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let is_done = work.as_mut().poll(context).is_ready();
+        assert!(!is_done, "the store was to be held");
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// Answers a request; `meanwhile` happens while a call of the store waits at the gate.
+async fn held(request: impl Future<Output = Response>, gate: &Gate, meanwhile: impl FnOnce()) -> Response {
+    let at_gate = async {
+        gate.arrived().await;
+        meanwhile();
+        gate.release();
+    };
+    tokio::join!(request, at_gate).0
+}
+
+/// A route's handler that sets the name and sends a second handle of its request to the test.
+fn lend(routes: Router) -> (Router, UnboundedReceiver<Visit>) {
+    let (lent, borrowed) = unbounded_channel();
+    let handler = async move |mut session: Visit, other: Visit| {
+        session.set_name("Bob");
+        lent.send(other).is_ok().to_string()
+    };
+    (routes.route("/lend", get(handler)), borrowed)
+}
+
+/// What a layer reports.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl Heard {
+    fn by(&self, layer: SessionLayer) -> SessionLayer {
+        let heard = self.clone();
+        layer.with_event_hook(move |event| heard.0.lock().expect("no panic").push(format!("{event:?}")))
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+/// A rotation under way when the handler returns is waited for, and its cookie sent.
+#[tokio::test]
+async fn a_rotation_under_way_at_return_keeps_the_user_signed_in() {
+    let rotate = async |mut session: Visit| {
+        session.rotate();
+        session.set_name("Bob");
+        begin(session.save()).await;
+    };
+    let (browser, faults) = browser(routes().route("/rotate", get(rotate)));
+    browser.get("/in").await;
+    let thief = browser.clone_jar();
+    let response = held(browser.get("/rotate"), &faults.hold(Operation::Commit), || {}).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.set_cookies().len(), 1);
+    assert_eq!(browser.get("/read").await.text(), "Bob - 10 pen");
+    assert_eq!(thief.get("/read").await.text(), NOBODY);
+}
+
+/// A new session under way when the handler returns is waited for, and its cookie sent.
+#[tokio::test]
+async fn a_new_session_under_way_at_return_gets_its_cookie() {
+    let create = async |mut session: Visit| {
+        session.set_name("Bob");
+        begin(session.save()).await;
+    };
+    let (browser, faults) = browser(routes().route("/create", get(create)));
+    let response = held(browser.get("/create"), &faults.hold(Operation::Create), || {}).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(browser.get("/read").await.text(), "Bob - 0 ");
+}
+
+/// A save that fails after nobody waits for it any more is tried again, or the answer is an error.
+#[tokio::test]
+async fn a_save_that_fails_unseen_is_repeated_or_an_error() {
+    for (failures, status, stored) in [(1, 200, "Bob - 10 pen"), (2, 503, SIGNED_IN)] {
+        let save = async |mut session: Visit| {
+            session.set_name("Bob");
+            begin(session.save()).await;
+        };
+        let failing = FaultStore::new(MemoryStore::new());
+        let faults = failing.faults();
+        let holding = FaultStore::new(failing);
+        let holds = holding.faults();
+        let browser = Client::new(routes().route("/save", get(save)).layer(SessionLayer::new(holding)));
+        browser.get("/in").await;
+        faults.fail(Operation::Commit, failures);
+        let response = held(browser.get("/save"), &holds.hold(Operation::Commit), || {}).await;
+        assert_eq!(response.status(), status, "after {failures} failures");
+        assert_eq!(browser.get("/read").await.text(), stored, "after {failures} failures");
+    }
+}
+
+/// What a handle hands over while the final commit is under way is committed too.
+#[tokio::test]
+async fn a_handle_dropped_during_the_final_commit_counts() {
+    let (routes, mut borrowed) = lend(routes());
+    let (browser, faults) = browser(routes);
+    browser.get("/in").await;
+    let change = || {
+        let mut late = borrowed.try_recv().expect("a handle");
+        late.set_role("late");
+    };
+    let response = held(browser.get("/lend"), &faults.hold(Operation::Commit), change).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(browser.get("/read").await.text(), "Bob late 10 pen");
+}
+
+/// A logout after the response needs no `save`: it ends the session.
+#[tokio::test]
+async fn a_logout_after_the_response_ends_the_session() {
+    let (routes, mut borrowed) = lend(routes());
+    let (browser, faults) = browser(routes);
+    browser.get("/in").await;
+    browser.get("/lend").await;
+    let ended = faults.hold_answer(Operation::Destroy);
+    borrowed.try_recv().expect("a handle").destroy();
+    ended.arrived().await;
+    ended.release();
+    assert_eq!(browser.get("/read").await.text(), NOBODY);
+}
+
+/// A logout while the final commit is under way ends the session, and the cookie is removed.
+#[tokio::test]
+async fn a_logout_during_the_final_commit_ends_the_session() {
+    let (routes, mut borrowed) = lend(routes());
+    let (browser, faults) = browser(routes);
+    browser.get("/in").await;
+    let thief = browser.clone_jar();
+    let sign_out = || borrowed.try_recv().expect("a handle").destroy();
+    held(browser.get("/lend"), &faults.hold(Operation::Commit), sign_out).await;
+    assert!(browser.cookie(COOKIE).is_none());
+    assert_eq!(thief.get("/read").await.text(), NOBODY);
+}
+
+/// A `clear` after the response that nobody saved changes nothing, and is reported.
+#[tokio::test]
+async fn a_forgotten_clear_after_the_response_is_reported() {
+    let (routes, mut borrowed) = lend(routes());
+    let heard = Heard::default();
+    let layer = heard.by(SessionLayer::new(MemoryStore::new()));
+    let browser = Client::new(routes.layer(layer));
+    browser.get("/in").await;
+    browser.get("/lend").await;
+    borrowed.try_recv().expect("a handle").clear();
+    let events = heard.all();
+    assert!(matches!(&events[..], [event] if event.contains("UnsavedChanges")), "{events:?}");
+    assert_eq!(browser.get("/read").await.text(), "Bob - 10 pen");
+}
+
+/// A logout while the session is being created leaves none behind, in the browser or in the store.
+#[tokio::test]
+async fn a_logout_while_the_session_is_created_leaves_none() {
+    let handler = async |mut session: Visit| {
+        session.set_role("admin");
+        begin(session.save()).await;
+        session.destroy();
+        format!("{:?}", session.role())
+    };
+    let memory = Arc::new(MemoryStore::new());
+    let store = FaultStore::new(Arc::clone(&memory));
+    let faults = store.faults();
+    let browser = Client::new(routes().route("/", get(handler)).layer(SessionLayer::new(store)));
+    let response = held(browser.get("/"), &faults.hold(Operation::Create), || {}).await;
+    assert_eq!(response.text(), "None");
+    assert!(browser.cookie(COOKIE).is_none());
+    assert!(memory.is_empty());
+}
+
+/// What was changed before a logout is not written to the session that begins after it, even if
+/// its commit failed in between.
+#[tokio::test]
+async fn changes_of_an_ended_session_stay_out_of_the_next() {
+    let handler = async |mut session: Visit| {
+        session.set_role("admin");
+        begin(session.save()).await;
+        session.destroy();
+        session.set_name("goodbye");
+    };
+    let failing = FaultStore::new(MemoryStore::new());
+    let faults = failing.faults();
+    let holding = FaultStore::new(failing);
+    let holds = holding.faults();
+    let browser = Client::new(routes().route("/", get(handler)).layer(SessionLayer::new(holding)));
+    browser.get("/in").await;
+    faults.fail(Operation::Commit, 1);
+    held(browser.get("/"), &holds.hold(Operation::Commit), || {}).await;
+    assert_eq!(browser.get("/read").await.text(), "goodbye - 0 ");
+}
+
+/// A handle still knows the record's fields after the client went away during the commit.
+#[tokio::test]
+async fn a_handle_keeps_its_fields_when_the_client_goes_away() {
+    let (routes, mut borrowed) = lend(routes());
+    let (browser, faults) = browser(routes);
+    browser.get("/in").await;
+    let gate = faults.hold(Operation::Commit);
+    let tab = browser.fork();
+    let visit = tokio::spawn(async move { tab.get("/lend").await });
+    gate.arrived().await;
+    visit.abort();
+    assert!(visit.await.is_err(), "the client went away");
+    gate.release();
+    let mut late = borrowed.try_recv().expect("a handle");
+    late.set_role("late");
+    late.save().await.expect("saved");
+    late.cart_mut().push("ink".to_owned());
+    late.save().await.expect("saved");
+    assert_eq!(browser.get("/read").await.text(), "Bob late 10 pen,ink");
+}
+
+/// What was added before a `fetch_add_…` that nobody waited for, and that failed, is not lost.
+#[tokio::test]
+async fn an_addition_before_a_failed_fetch_add_is_kept() {
+    let handler = async |mut session: Visit| {
+        session.add_visits(5);
+        begin(session.fetch_add_visits(1)).await;
+        session.set_name("Bob");
+    };
+    let failing = FaultStore::new(MemoryStore::new());
+    let faults = failing.faults();
+    let holding = FaultStore::new(failing);
+    let holds = holding.faults();
+    let browser = Client::new(routes().route("/", get(handler)).layer(SessionLayer::new(holding)));
+    browser.get("/in").await;
+    faults.fail(Operation::Commit, 1);
+    let response = held(browser.get("/"), &holds.hold(Operation::Commit), || {}).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(browser.get("/read").await.text(), "Bob - 15 pen");
+}
+
+/// A switch of protocols whose commit is refused does not happen.
+#[tokio::test]
+async fn no_protocol_is_switched_to_if_the_commit_is_refused() {
+    let upgrade = async |mut session: Visit| {
+        session.set_name("Bob");
+        StatusCode::SWITCHING_PROTOCOLS
+    };
+    let (browser, faults) = browser(routes().route("/upgrade", get(upgrade)));
+    browser.get("/in").await;
+    let tab = browser.clone_jar();
+    let gate = faults.hold(Operation::Commit);
+    let sign_out = async {
+        gate.arrived().await;
+        browser.get("/out").await;
+        gate.release();
+    };
+    let (response, ()) = tokio::join!(tab.get("/upgrade"), sign_out);
+    assert_eq!(response.status(), 409);
+}
+
+/// A store that does not answer makes a 503 of the request, in the time that it is given.
+#[tokio::test]
+async fn a_store_that_never_answers_is_a_503() {
+    for operation in [Operation::Load, Operation::Create, Operation::Commit] {
+        let store = FaultStore::new(MemoryStore::new());
+        let faults = store.faults();
+        let layer = SessionLayer::new(store).with_store_timeout(Duration::from_millis(1));
+        let browser = Client::new(routes().layer(layer));
+        if operation != Operation::Create {
+            browser.get("/in").await;
+        }
+        faults.stall(operation);
+        assert_eq!(browser.get("/in").await.status(), 503, "{operation:?}");
+        assert_eq!(faults.pending(), 0, "{operation:?}");
+    }
+}
+
+/// A layer's clean-up spares the records of another layer with longer timeouts.
+#[tokio::test]
+async fn a_layer_with_short_timeouts_spares_the_sessions_of_another() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let clock = ManualClock::new();
+    let store = FaultStore::new(MemoryStore::new().with_clock(clock.clone()));
+    let faults = store.faults();
+    let store = Arc::new(store);
+    let at = |idle, absolute| {
+        let layer = SessionLayer::new(Arc::clone(&store)).with_timeouts(Timeouts::new(idle, absolute));
+        Client::new(routes().layer(layer)).with_clock(clock.clone())
+    };
+    let (user, admin) = (at(24 * HOUR, 720 * HOUR), at(HOUR / 6, HOUR));
+    for browser in [&user, &admin] {
+        let purged = faults.hold_answer(Operation::Purge);
+        browser.get("/in").await;
+        purged.arrived().await;
+        purged.release();
+        clock.advance(2 * HOUR);
+    }
+    assert_eq!(user.get("/read").await.text(), SIGNED_IN);
+    assert_eq!(admin.get("/read").await.text(), NOBODY);
+}
+
+/// A store holds as many sessions as it has room for, and no more.
+#[tokio::test]
+async fn a_small_store_is_used_to_the_last_place() {
+    for capacity in [1, 2, 64, 200] {
+        let store = Arc::new(MemoryStore::new().with_capacity(capacity));
+        let browser = Client::new(routes().layer(SessionLayer::new(Arc::clone(&store))));
+        for visitor in 1..=capacity {
+            browser.stranger().get("/in").await;
+            assert_eq!(store.len(), visitor, "room for {capacity}");
+        }
+        browser.get("/in").await;
+        assert_eq!(store.len(), capacity);
+        assert_eq!(browser.get("/read").await.text(), SIGNED_IN);
+    }
+}
+
+/// Visitors who come once and take no cookie push out nobody who came back.
+#[tokio::test]
+async fn a_full_store_keeps_the_sessions_in_use() {
+    let clock = ManualClock::new();
+    let store = MemoryStore::new().with_capacity(50).with_clock(clock.clone());
+    let browser = Client::new(routes().layer(SessionLayer::new(store))).with_clock(clock.clone());
+    browser.get("/in").await;
+    browser.get("/read").await;
+    clock.advance(Duration::from_mins(1));
+    for _ in 0..150 {
+        browser.stranger().get("/in").await;
+    }
+    assert_eq!(browser.get("/read").await.text(), SIGNED_IN);
+}
