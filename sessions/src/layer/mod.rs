@@ -47,15 +47,21 @@ const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// last. Of two session layers around one route, the outer one counts.
 #[derive(Clone)]
 pub struct SessionLayer {
-    parts: Arc<Parts>,
+    shared: Arc<Shared>,
 }
 
-/// What all requests of a layer share.
-#[derive(Clone)]
-struct Parts {
-    shared: Arc<Shared>,
+/// What the layer knows and the slot does not.
+#[derive(Clone, Default)]
+struct Frame {
     cookie: CookieConfig,
     on_server_error: OnServerError,
+}
+
+impl Frame {
+    fn of(shared: &Shared) -> &Self {
+        // invariant: `SessionLayer` puts one there, and nobody else does.
+        shared.frame.downcast_ref().unwrap_or_else(|| unreachable!("a layer's own frame"))
+    }
 }
 
 /// What happens to a handler's changes when it answers with a server error (5xx), 408 or 499.
@@ -75,17 +81,17 @@ impl SessionLayer {
     /// Keeps sessions in `store`.
     #[must_use]
     pub fn new(store: impl Into<AnyStore>) -> Self {
-        let cookie = CookieConfig::default();
+        let frame = Frame::default();
         let shared = Shared {
             store: store.into().into_inner(),
-            hasher: TokenHasher::new(cookie.name()),
+            hasher: TokenHasher::new(frame.cookie.name()),
             timeouts: Timeouts::default(),
             events: Events::default(),
             last_purge: Arc::default(),
             store_timeout: DEFAULT_STORE_TIMEOUT,
+            frame: Arc::new(frame),
         };
-        let on_server_error = OnServerError::default();
-        Self { parts: Arc::new(Parts { shared: Arc::new(shared), cookie, on_server_error }) }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Ends sessions after these times: by default a day without use, thirty days in all.
@@ -106,7 +112,8 @@ impl SessionLayer {
     /// Says what happens to a handler's changes when it answers with a server error.
     #[must_use]
     pub fn with_on_server_error(mut self, policy: OnServerError) -> Self {
-        Arc::make_mut(&mut self.parts).on_server_error = policy;
+        let frame = Frame { on_server_error: policy, ..Frame::of(&self.shared).clone() };
+        self.shared_mut().frame = Arc::new(frame);
         self
     }
 
@@ -119,7 +126,7 @@ impl SessionLayer {
     }
 
     fn shared_mut(&mut self) -> &mut Shared {
-        Arc::make_mut(&mut Arc::make_mut(&mut self.parts).shared)
+        Arc::make_mut(&mut self.shared)
     }
 }
 
@@ -127,16 +134,16 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService::new(inner, Arc::clone(&self.parts))
+        SessionService::new(inner, Arc::clone(&self.shared))
     }
 }
 
 impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer")
-            .field("timeouts", &self.parts.shared.timeouts)
-            .field("on_server_error", &self.parts.on_server_error)
-            .field("events", &self.parts.shared.events)
+            .field("timeouts", &self.shared.timeouts)
+            .field("on_server_error", &Frame::of(&self.shared).on_server_error)
+            .field("events", &self.shared.events)
             .finish_non_exhaustive()
     }
 }

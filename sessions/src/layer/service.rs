@@ -15,37 +15,36 @@ use http::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{OnServerError, Parts, cookie::CookieConfig};
+use super::{Frame, OnServerError, cookie::CookieConfig};
 use crate::{
     error::{Error, ErrorKind},
-    slot::{Closing, CookieChange, Detached, Outcome, Presented, Slot, Verdict},
+    slot::{Closing, CookieChange, Detached, Outcome, Presented, Shared, Slot, Verdict},
 };
 
 /// What [`SessionLayer`](crate::SessionLayer) makes of a service.
 #[derive(Clone)]
 pub struct SessionService<S> {
     inner: S,
-    parts: Arc<Parts>,
+    shared: Arc<Shared>,
 }
 
 /// A request's session, as the layer leaves it in the request's extensions.
 #[derive(Clone)]
 pub(crate) struct RequestSession {
     pub(crate) slot: Arc<Slot>,
-    parts: Arc<Parts>,
 }
 
 impl RequestSession {
     /// The tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        self.parts.cookie.read(headers)
+        Frame::of(self.slot.shared()).cookie.read(headers)
     }
 }
 
 impl<S> SessionService<S> {
-    pub(super) const fn new(inner: S, parts: Arc<Parts>) -> Self {
-        Self { inner, parts }
+    pub(super) const fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
     }
 }
 
@@ -77,17 +76,16 @@ where
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         if let Some(outer) = request.extensions().get::<RequestSession>()
-            && outer.parts.cookie.name() == self.parts.cookie.name()
+            && Frame::of(outer.slot.shared()).cookie.name() == Frame::of(&self.shared).cookie.name()
         {
             // A layer around this one has the cookie already: two would commit past each other.
             let step = Step::Passing { handler: self.inner.call(request) };
-            return ResponseFuture { step, slot: None, parts: Arc::clone(&self.parts), answered: true };
+            return ResponseFuture { step, slot: None, answered: true };
         }
-        let slot = Arc::new(Slot::new(Arc::clone(&self.parts.shared)));
-        let parts = Arc::clone(&self.parts);
-        request.extensions_mut().insert(RequestSession { slot: Arc::clone(&slot), parts });
+        let slot = Arc::new(Slot::new(Arc::clone(&self.shared)));
+        request.extensions_mut().insert(RequestSession { slot: Arc::clone(&slot) });
         let step = Step::Handling { handler: self.inner.call(request) };
-        ResponseFuture { step, slot: Some(slot), parts: Arc::clone(&self.parts), answered: false }
+        ResponseFuture { step, slot: Some(slot), answered: false }
     }
 }
 
@@ -104,7 +102,6 @@ pin_project! {
         step: Step<F, B>,
         // None behind another layer of the same cookie.
         slot: Option<Arc<Slot>>,
-        parts: Arc<Parts>,
         answered: bool,
     }
 
@@ -142,7 +139,7 @@ where
                 StepProjection::Handling { handler } => {
                     let mut response = ready!(handler.poll(context))?;
                     let Some(slot) = this.slot else { return Poll::Ready(Ok(response)) };
-                    let verdict = verdict(response.status(), this.parts.on_server_error);
+                    let verdict = verdict(response.status(), Frame::of(slot.shared()).on_server_error);
                     match slot.close(verdict) {
                         Closing::Untouched => {
                             *this.answered = true;
@@ -150,7 +147,7 @@ where
                         }
                         Closing::Done(outcome) => {
                             *this.answered = true;
-                            conclude(&mut response, outcome, &this.parts.cookie);
+                            conclude(&mut response, outcome, &Frame::of(slot.shared()).cookie);
                             return Poll::Ready(Ok(response));
                         }
                         Closing::MustFlush => {}
@@ -165,7 +162,9 @@ where
                     let mut response = response.take().unwrap_or_else(|| Response::new(B::from("")));
                     let outcome = outcome
                         .unwrap_or_else(|error| Outcome { cookie: CookieChange::None, error: Some(error) });
-                    conclude(&mut response, outcome, &this.parts.cookie);
+                    if let Some(slot) = this.slot {
+                        conclude(&mut response, outcome, &Frame::of(slot.shared()).cookie);
+                    }
                     return Poll::Ready(Ok(response));
                 }
             }

@@ -10,6 +10,7 @@ mod load;
 mod state;
 
 use std::{
+    any::Any,
     fmt,
     future::poll_fn,
     sync::{
@@ -42,6 +43,9 @@ pub(crate) struct Shared {
     pub(crate) last_purge: Arc<AtomicI64>,
     /// How long the store may take for one operation.
     pub(crate) store_timeout: Duration,
+    /// What the layer keeps for itself. It is here and not beside this, because each shared
+    /// allocation that a request holds is a reference count that all cores fight for.
+    pub(crate) frame: Arc<dyn Any + Send + Sync>,
 }
 
 /// The session of one request.
@@ -120,6 +124,10 @@ impl Slot {
     /// The number of the next change.
     pub(crate) fn next_change(&self) -> u64 {
         self.changes.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     pub(crate) fn events(&self) -> &Events {
