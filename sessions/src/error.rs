@@ -87,7 +87,6 @@ impl Error {
     }
 
     /// The same error for one more of several that wait for one operation.
-    #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
     pub(crate) fn duplicate(&self) -> Self {
         let source = self.source.as_ref().map(|source| source.to_string().into());
         Self { kind: self.kind, message: self.message.clone(), source }

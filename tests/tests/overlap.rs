@@ -160,6 +160,33 @@ async fn a_save_that_fails_unseen_is_repeated_or_an_error() {
     }
 }
 
+/// A save of which nobody knows whether it happened is not answered with 200, even if nobody waited
+/// for it; whoever did wait has the error, and answers as they see fit.
+#[tokio::test]
+async fn a_save_of_unknown_outcome_is_heard_by_the_handler_or_the_client() {
+    let unseen = async |mut session: Visit| {
+        session.set_name("Bob");
+        begin(session.save()).await;
+    };
+    let seen = async |mut session: Visit| {
+        session.set_name("Bob");
+        session.save().await.map_or_else(|error| format!("{:?}", error.kind()), |()| "saved".to_owned())
+    };
+    let failing = FaultStore::new(MemoryStore::new());
+    let faults = failing.faults();
+    let holding = FaultStore::new(failing);
+    let holds = holding.faults();
+    let routes = routes().route("/unseen", get(unseen)).route("/seen", get(seen));
+    let browser = Client::new(routes.layer(SessionLayer::new(holding)));
+    browser.get("/in").await;
+    faults.lose_request(Operation::Commit);
+    let response = held(browser.get("/unseen"), &holds.hold(Operation::Commit), || {}).await;
+    assert_eq!(response.status(), 503);
+    faults.lose_request(Operation::Commit);
+    let response = browser.get("/seen").await;
+    assert_eq!((response.status().as_u16(), response.text()), (200, "Unknown"));
+}
+
 /// What a handle hands over while the final commit is under way is committed too.
 #[tokio::test]
 async fn a_handle_dropped_during_the_final_commit_counts() {

@@ -249,6 +249,9 @@ impl Handle {
         self.slot.hand_over_for_save(life, handed)?;
         let Some(add) = counting(field, &fields, by, at) else { mismatch() };
         let committed = self.slot.commit_field(life, add).await;
+        if committed.is_err() {
+            self.slot.failure_heard();
+        }
         // What the field is now, done or not.
         let visible = self.slot.snapshot().fields;
         let fields = &mut self.first.tip_mut().fields;

@@ -122,7 +122,11 @@ impl Handle {
             self.begin_generation();
             taken?;
         }
-        self.slot.save().await
+        let saved = self.slot.save().await;
+        if saved.is_err() {
+            self.slot.failure_heard();
+        }
+        saved
     }
 
     fn begin_generation(&self) {

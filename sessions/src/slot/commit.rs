@@ -57,8 +57,13 @@ impl Slot {
     pub(super) fn failed(&self, target: Target, error: &Error, life: u32, delta: Delta, rotate: bool) {
         self.shared.events.report(&Event::CommitFailed { record: target.id(), error });
         let mut state = self.lock();
-        if error.kind() == ErrorKind::Unavailable && state.life == life {
+        if state.life != life {
+            return;
+        }
+        if error.kind() == ErrorKind::Unavailable {
             state.restore(delta, rotate);
+        } else {
+            state.unheard = Some(error.duplicate());
         }
     }
 

@@ -294,6 +294,7 @@ impl Slot {
         let idle = state.pending.is_empty()
             && state.destroy.is_empty()
             && state.failure.is_none()
+            && state.unheard.is_none()
             && !state.needs_touch(&self.shared.timeouts)
             && !(state.rotate && state.live().is_some());
         // A save that was begun and not awaited to its end may still bring a cookie.
@@ -320,6 +321,7 @@ impl Slot {
                 let is_done = state.destroy.is_empty() && state.pending.is_empty();
                 if is_done || error.is_some() {
                     state.head_sent = true;
+                    let error = error.or(state.unheard.take());
                     return Ok(Outcome { cookie: std::mem::take(&mut state.cookie), error });
                 }
                 if state.live().is_none() && state.destroy.is_empty() && !state.creates() {
@@ -328,6 +330,11 @@ impl Slot {
                 }
             }
         })
+    }
+
+    /// Whoever saved has the error, and answers for it.
+    pub(crate) fn failure_heard(&self) {
+        self.lock().unheard = None;
     }
 
     /// Whether anybody else can still ask the slot: this work and the response are two that know it.

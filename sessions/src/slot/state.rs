@@ -26,6 +26,8 @@ pub(super) struct State {
     pub(super) cookie: CookieChange,
     /// A change that cannot be stored: the request's commit fails with it.
     pub(super) failure: Option<Error>,
+    /// A save failed, and whoever asked for it may not have waited to hear so.
+    pub(super) unheard: Option<Error>,
     pub(super) head_sent: bool,
     /// The request ended without a response.
     pub(super) abandoned: bool,
