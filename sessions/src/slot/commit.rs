@@ -48,9 +48,13 @@ impl Slot {
             // What cannot be stored does not keep the old secret alive.
             Box::pin(self.write(target, Delta::new(), true, &[], None)).await?;
         }
+        if only_touch {
+            // It fails nobody's request, and the next one tries again.
+            self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
+            return Ok(());
+        }
         self.failed(target, &error, life, kept.unwrap_or_default(), rotate);
-        // A touch alone fails nobody's request, and the next one tries again.
-        if only_touch { Ok(()) } else { Err(error) }
+        Err(error)
     }
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.
