@@ -90,7 +90,5 @@ where
     T: FromStr,
     T::Err: std::fmt::Display,
 {
-    text.split(',')
-        .map(|item| item.parse().map_err(|e| anyhow!("{item:?}: {e}")))
-        .collect()
+    text.split(',').map(|item| item.parse().map_err(|e| anyhow!("{item:?}: {e}"))).collect()
 }

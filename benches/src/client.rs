@@ -21,15 +21,8 @@ pub async fn get(router: &Router, path: &str, cookie: Option<&HeaderValue>) -> R
     let response = router.clone().call(request).await?;
     let (parts, body) = response.into_parts();
     let body = String::from_utf8(to_bytes(body, usize::MAX).await?.into())?;
-    ensure!(
-        parts.status == StatusCode::OK,
-        "{path} answered {}: {body}",
-        parts.status
-    );
-    Ok(Answer {
-        body,
-        cookie: cookie_header(&parts.headers)?,
-    })
+    ensure!(parts.status == StatusCode::OK, "{path} answered {}: {body}", parts.status);
+    Ok(Answer { body, cookie: cookie_header(&parts.headers)? })
 }
 
 /// The `Cookie` header that a browser would send after this answer.

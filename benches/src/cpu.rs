@@ -12,6 +12,5 @@ pub fn used() -> Duration {
 }
 
 fn duration(time: TimeVal) -> Duration {
-    Duration::from_secs(time.tv_sec().unsigned_abs())
-        + Duration::from_micros(time.tv_usec().unsigned_abs())
+    Duration::from_secs(time.tv_sec().unsigned_abs()) + Duration::from_micros(time.tv_usec().unsigned_abs())
 }

@@ -98,10 +98,7 @@ async fn lane(mut lane: Lane) -> Result<u64> {
         if response.status() != StatusCode::OK {
             lane.stop.store(true, Ordering::Relaxed);
             let body = axum::body::to_bytes(response.into_body(), usize::MAX).await?;
-            return Err(anyhow!(
-                "a request was answered with an error: {}",
-                String::from_utf8_lossy(&body)
-            ));
+            return Err(anyhow!("a request was answered with an error: {}", String::from_utf8_lossy(&body)));
         }
         drop(response);
         requests += 1;

@@ -70,7 +70,7 @@ fn store(text: &mut String, args: &Args, cells: &[Cell]) -> std::fmt::Result {
     if store.is_sqlite() {
         writeln!(
             text,
-            "- pools given to a contender: {} connections, WAL, `test_before_acquire` off",
+            "- the pool of `floor-sqlx` and `tower-sessions-tuned`: {} connections, `test_before_acquire` off",
             args.connections
         )?;
     }

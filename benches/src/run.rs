@@ -57,9 +57,7 @@ pub fn all(runtime: &Runtime, args: &Args) -> Result<Vec<Cell>> {
         for &workload in &args.workloads {
             for &in_flight in &args.in_flight {
                 eprintln!("{store}: {workload}, {in_flight} in flight");
-                cells.extend(measure(
-                    runtime, args, store, workload, in_flight, &prepared,
-                )?);
+                cells.extend(measure(runtime, args, store, workload, in_flight, &prepared)?);
             }
         }
         for one in prepared.iter().filter(|one| one.contender.keeps_sessions()) {
@@ -79,11 +77,7 @@ fn prepare(
     contender: &'static dyn Contender,
     dir: &Path,
 ) -> Result<Prepared> {
-    let setup = Setup {
-        store,
-        dir: dir.join(contender.name()),
-        connections: args.connections,
-    };
+    let setup = Setup { store, dir: dir.join(contender.name()), connections: args.connections };
     std::fs::create_dir(&setup.dir)?;
     let keeps_sessions = contender.keeps_sessions();
     runtime.block_on(async {
@@ -93,11 +87,7 @@ fn prepare(
         if keeps_sessions {
             verify::write_and_read(&router, &cookies).await?;
         }
-        Ok(Prepared {
-            contender,
-            router,
-            cookies: cookies.into(),
-        })
+        Ok(Prepared { contender, router, cookies: cookies.into() })
     })
 }
 
@@ -110,15 +100,7 @@ fn measure(
     prepared: &[Prepared],
 ) -> Result<Vec<Cell>> {
     let turn = |one: &Prepared, time| {
-        drive(
-            runtime,
-            &one.router,
-            &one.cookies,
-            workload,
-            in_flight,
-            time,
-        )
-        .with_context(|| {
+        drive(runtime, &one.router, &one.cookies, workload, in_flight, time).with_context(|| {
             let name = one.contender.name();
             format!("{name} with {store}: {workload}, {in_flight} in flight")
         })
@@ -126,13 +108,7 @@ fn measure(
     let mut cells = Vec::new();
     for one in prepared {
         turn(one, args.turn / 4)?;
-        cells.push(Cell {
-            store,
-            workload,
-            in_flight,
-            contender: one.contender,
-            samples: Vec::new(),
-        });
+        cells.push(Cell { store, workload, in_flight, contender: one.contender, samples: Vec::new() });
     }
     for round in 0..args.rounds {
         // Each round starts with another contender, so that none always

@@ -34,9 +34,6 @@ impl FromStr for Store {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Store::ALL
-            .into_iter()
-            .find(|store| store.to_string() == text)
-            .ok_or("not a store")
+        Store::ALL.into_iter().find(|store| store.to_string() == text).ok_or("not a store")
     }
 }

@@ -40,23 +40,13 @@ pub async fn write_and_read(router: &Router, cookies: &[HeaderValue]) -> Result<
         ensure!(read == written, "wrote {written:?} but read {read:?}");
         let after = client::get(router, "/check", Some(cookie)).await?.body;
         let mut expected: Vec<_> = before.lines().collect();
-        ensure!(
-            expected.len() == data::FIELDS.len() + 1,
-            "fields are missing: {before:?}"
-        );
+        ensure!(expected.len() == data::FIELDS.len() + 1, "fields are missing: {before:?}");
         expected[data::HOT] = &written;
-        ensure!(
-            after == expected.join("\n"),
-            "another field changed: {before:?} became {after:?}"
-        );
+        ensure!(after == expected.join("\n"), "another field changed: {before:?} became {after:?}");
     }
     let new = client::get(router, "/write", None).await?;
     let cookie = new.cookie.context("a new session sets no cookie")?;
     let read = client::get(router, "/read", Some(&cookie)).await?.body;
-    ensure!(
-        read == new.body,
-        "wrote {:?} to a new session but read {read:?}",
-        new.body
-    );
+    ensure!(read == new.body, "wrote {:?} to a new session but read {read:?}", new.body);
     Ok(())
 }

@@ -16,12 +16,7 @@ pub enum Workload {
 }
 
 impl Workload {
-    pub const ALL: [Workload; 4] = [
-        Workload::Untouched,
-        Workload::Read,
-        Workload::Write,
-        Workload::New,
-    ];
+    pub const ALL: [Workload; 4] = [Workload::Untouched, Workload::Read, Workload::Write, Workload::New];
 
     pub fn path(self) -> &'static str {
         match self {
@@ -51,9 +46,6 @@ impl FromStr for Workload {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Workload::ALL
-            .into_iter()
-            .find(|workload| workload.to_string() == text)
-            .ok_or("not a workload")
+        Workload::ALL.into_iter().find(|workload| workload.to_string() == text).ok_or("not a workload")
     }
 }

@@ -34,10 +34,7 @@ pub fn measure(folder: &Path, variants: &[Variant], args: &Args) -> Result<Vec<O
             touch(folder, variant)?;
             cargo(folder, variant, args)
         });
-        outcomes.push(Outcome {
-            variant,
-            times: built.map(|_| Vec::new()),
-        });
+        outcomes.push(Outcome { variant, times: built.map(|_| Vec::new()) });
     }
     for round in 1..=args.rounds {
         eprintln!("round {round} of {}", args.rounds);
@@ -70,16 +67,10 @@ fn cargo(folder: &Path, variant: Variant, args: &Args) -> Result<Time> {
         .arg("--quiet")
         .current_dir(folder.join(variant.package()))
         .env("CARGO_TARGET_DIR", folder.join("target"))
-        .env(
-            "CARGO_INCREMENTAL",
-            if args.incremental { "1" } else { "0" },
-        )
+        .env("CARGO_INCREMENTAL", if args.incremental { "1" } else { "0" })
         .output()
         .context("cannot start cargo")?;
-    let time = Time {
-        wall: start.elapsed(),
-        user: user_of_children() - user_before,
-    };
+    let time = Time { wall: start.elapsed(), user: user_of_children() - user_before };
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -89,6 +80,5 @@ fn cargo(folder: &Path, variant: Variant, args: &Args) -> Result<Time> {
 fn user_of_children() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage for children cannot fail");
     let time = usage.user_time();
-    Duration::from_secs(time.tv_sec().unsigned_abs())
-        + Duration::from_micros(time.tv_usec().unsigned_abs())
+    Duration::from_secs(time.tv_sec().unsigned_abs()) + Duration::from_micros(time.tv_usec().unsigned_abs())
 }

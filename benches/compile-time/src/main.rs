@@ -13,9 +13,7 @@ fn main() -> Result<()> {
         println!("{}", args::HELP);
         return Ok(());
     };
-    let folder = tempfile::Builder::new()
-        .prefix("compile-time-")
-        .tempdir_in(args::base_folder())?;
+    let folder = tempfile::Builder::new().prefix("compile-time-").tempdir_in(args::base_folder())?;
     let variants = generate::write(folder.path(), &args)?;
     let results = build::measure(folder.path(), &variants, &args)?;
     let table = report::markdown(&args, &results);

@@ -18,11 +18,7 @@ fn write(text: &mut String, args: &Args, outcomes: &[Outcome]) -> Result {
         text,
         "`cargo {}`, debug, {}, median of {} rounds; structs of 10 fields.\n",
         if args.check { "check" } else { "build" },
-        if args.incremental {
-            "incremental"
-        } else {
-            "not incremental"
-        },
+        if args.incremental { "incremental" } else { "not incremental" },
         args.rounds,
     )?;
     writeln!(text, "| structs | derive | wall, s | user CPU, s |")?;
@@ -43,11 +39,7 @@ fn write(text: &mut String, args: &Args, outcomes: &[Outcome]) -> Result {
             let outcome = outcomes.iter().find(|o| o.variant == variant)?;
             median(outcome)
         };
-        let (plain, serde, ours) = (
-            find(Derive::Nothing),
-            find(Derive::Serialize),
-            find(Derive::Session),
-        );
+        let (plain, serde, ours) = (find(Derive::Nothing), find(Derive::Serialize), find(Derive::Session));
         row(text, &format!("{structs} × `Serialize`"), serde, plain)?;
         row(text, &format!("{structs} × `Session`"), ours, plain)?;
         if let (Some(plain), Some(serde), Some(ours)) = (plain, serde, ours) {
@@ -68,11 +60,8 @@ fn write(text: &mut String, args: &Args, outcomes: &[Outcome]) -> Result {
             let output = format!("{error:#}");
             // Warnings before the first error and all that follows it are of
             // no use here.
-            let lines: Vec<_> = output
-                .lines()
-                .skip_while(|line| !line.starts_with("error"))
-                .take(12)
-                .collect();
+            let lines: Vec<_> =
+                output.lines().skip_while(|line| !line.starts_with("error")).take(12).collect();
             let shown = lines.join("\n");
             let package = outcome.variant.package();
             writeln!(text, "\n{package} does not build:\n\n```text\n{shown}\n```")?;
@@ -89,12 +78,7 @@ fn row(text: &mut String, name: &str, derived: Option<Time>, plain: Option<Time>
         // Noise can make the difference of small crates negative.
         time(derived).as_secs_f64() - time(plain).as_secs_f64()
     };
-    writeln!(
-        text,
-        "| {name} | {:.3} | {:.3} |",
-        difference(|time| time.wall),
-        difference(|time| time.user)
-    )
+    writeln!(text, "| {name} | {:.3} | {:.3} |", difference(|time| time.wall), difference(|time| time.user))
 }
 
 fn median(outcome: &Outcome) -> Option<Time> {
@@ -104,10 +88,7 @@ fn median(outcome: &Outcome) -> Option<Time> {
         values.sort();
         values[values.len() / 2]
     };
-    Some(Time {
-        wall: middle(|time| time.wall),
-        user: middle(|time| time.user),
-    })
+    Some(Time { wall: middle(|time| time.wall), user: middle(|time| time.user) })
 }
 
 fn seconds(time: Duration) -> String {

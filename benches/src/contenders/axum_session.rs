@@ -1,8 +1,6 @@
 //! axum_session with a key per field: with its cache, and with the cache off.
 
-use ::axum_session::{
-    DatabasePool, Session, SessionConfig, SessionLayer, SessionNullPool, SessionStore,
-};
+use ::axum_session::{DatabasePool, Session, SessionConfig, SessionLayer, SessionNullPool, SessionStore};
 use anyhow::Result;
 use axum::Router;
 use axum::routing::get;
@@ -38,9 +36,7 @@ impl Contender for AxumSession {
 
     fn config(&self, store: Store) -> Option<&'static str> {
         match (store, self.cached) {
-            (Store::Memory, true) => {
-                Some("axum_session 0.22 with SessionNullPool, default SessionConfig")
-            }
+            (Store::Memory, true) => Some("axum_session 0.22 with SessionNullPool, default SessionConfig"),
             // Without a database its cache is the store.
             (Store::Memory, false) => None,
             (_, true) => Some(
@@ -64,7 +60,7 @@ impl Contender for AxumSession {
             Ok(match setup.store {
                 Store::Memory => routes::<SessionNullPool>(None, config).await?,
                 Store::SqliteRelaxed | Store::SqliteFull => {
-                    let pool = sqlite::pool!(defaults ::sqlx, setup);
+                    let pool = sqlite::pool!(defaults::sqlx, setup);
                     routes::<SessionSqlitePool>(Some(pool.into()), config).await?
                 }
             })

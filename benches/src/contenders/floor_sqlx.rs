@@ -34,7 +34,7 @@ impl Contender for FloorSqlx {
 
     fn router<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Router>> {
         async move {
-            let pool = sqlite::pool!(tuned ::sqlx, setup);
+            let pool = sqlite::pool!(tuned::sqlx, setup);
             sqlx::query("CREATE TABLE sessions (id TEXT PRIMARY KEY, data TEXT NOT NULL)")
                 .execute(&pool)
                 .await?;
@@ -55,10 +55,7 @@ async fn read(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<Stri
     Ok(hot(&data).to_owned())
 }
 
-async fn write(
-    State(pool): State<SqlitePool>,
-    headers: HeaderMap,
-) -> Result<impl IntoResponse, Failure> {
+async fn write(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<impl IntoResponse, Failure> {
     let value = data::next_value();
     let Ok(id) = id(&headers) else {
         let id = create(&pool, &value).await?;
@@ -66,11 +63,7 @@ async fn write(
     };
     let text = load(&pool, id).await?;
     let text = text.replacen(hot(&text), &value, 1);
-    sqlx::query("UPDATE sessions SET data = ? WHERE id = ?")
-        .bind(text)
-        .bind(id)
-        .execute(&pool)
-        .await?;
+    sqlx::query("UPDATE sessions SET data = ? WHERE id = ?").bind(text).bind(id).execute(&pool).await?;
     Ok((AppendHeaders(None), value))
 }
 
@@ -89,24 +82,14 @@ async fn check(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<Str
 }
 
 async fn load(pool: &SqlitePool, id: &str) -> sqlx::Result<String> {
-    sqlx::query_scalar("SELECT data FROM sessions WHERE id = ?")
-        .bind(id)
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar("SELECT data FROM sessions WHERE id = ?").bind(id).fetch_one(pool).await
 }
 
 async fn create(pool: &SqlitePool, data: &str) -> sqlx::Result<String> {
     // Multiplying by odd constants scatters the keys as random ones would be.
     let serial: u128 = data::next_value().parse().expect("values are decimal");
-    let id = format!(
-        "{:032x}",
-        serial.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
-    );
-    sqlx::query("INSERT INTO sessions (id, data) VALUES (?, ?)")
-        .bind(&id)
-        .bind(data)
-        .execute(pool)
-        .await?;
+    let id = format!("{:032x}", serial.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    sqlx::query("INSERT INTO sessions (id, data) VALUES (?, ?)").bind(&id).bind(data).execute(pool).await?;
     Ok(id)
 }
 

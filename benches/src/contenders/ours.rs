@@ -24,9 +24,7 @@ impl Contender for Ours {
             Store::SqliteRelaxed => {
                 "this repository's crate, SqliteStore with relaxed durability, default layer"
             }
-            Store::SqliteFull => {
-                "this repository's crate, SqliteStore with full durability, default layer"
-            }
+            Store::SqliteFull => "this repository's crate, SqliteStore with full durability, default layer",
         })
     }
 

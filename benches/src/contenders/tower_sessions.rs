@@ -103,10 +103,7 @@ macro_rules! handlers {
 
             async fn write(session: Session) -> Answer {
                 let value = data::next_value();
-                session
-                    .insert(data::FIELDS[data::HOT], &value)
-                    .await
-                    .map_err(failure)?;
+                session.insert(data::FIELDS[data::HOT], &value).await.map_err(failure)?;
                 Ok(value)
             }
 
@@ -115,10 +112,7 @@ macro_rules! handlers {
                 for (name, value) in data::FIELDS.iter().zip(&values) {
                     session.insert(name, value).await.map_err(failure)?;
                 }
-                session
-                    .insert(data::COUNTER, data::COUNTER_START)
-                    .await
-                    .map_err(failure)?;
+                session.insert(data::COUNTER, data::COUNTER_START).await.map_err(failure)?;
                 Ok(data::summary(&values, data::COUNTER_START))
             }
 
