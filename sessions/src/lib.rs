@@ -50,6 +50,9 @@
 //! | `tracing` (default) | events go to `tracing` |
 //! | `sqlite` | `store::SqliteStore` |
 //! | `test-util` | `testing`: manual clock, faults, recording, a browser-like client, `conformance!` |
+// Only a framework's module opens sessions; without one, nothing does.
+#![cfg_attr(not(feature = "axum"), allow(dead_code, unused_imports))]
+
 // The derive names this crate `::sessions`, in the examples of these docs too.
 #[allow(unused_extern_crates)]
 extern crate self as sessions;
