@@ -267,8 +267,13 @@ impl Slot {
                 }
                 let target = state.target(&slot.shared.timeouts)?;
                 let earlier = state.take_pending(&change);
-                let alone = state.after(&earlier, &change)?;
-                (target, earlier, alone)
+                match state.after(&earlier, &change) {
+                    Ok(alone) => (target, earlier, alone),
+                    Err(error) => {
+                        state.restore(earlier, false);
+                        return Err(error);
+                    }
+                }
             };
             let names = std::slice::from_ref(&change.name);
             let written = slot.write(target, alone.clone(), false, names, Some(&alone)).await;
