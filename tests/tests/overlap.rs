@@ -62,6 +62,15 @@ fn browser(routes: Router) -> (Client, Faults) {
     (Client::new(routes.layer(SessionLayer::new(store))), faults)
 }
 
+/// The same, with faults of two kinds: those that fail a call, and behind them those that hold it.
+fn failing_browser(routes: Router) -> (Client, Faults, Faults) {
+    let failing = FaultStore::new(MemoryStore::new());
+    let faults = failing.faults();
+    let holding = FaultStore::new(failing);
+    let holds = holding.faults();
+    (Client::new(routes.layer(SessionLayer::new(holding))), faults, holds)
+}
+
 /// Begins some work and stops waiting for it at once, as a timeout would.
 async fn begin(work: impl Future) {
     let mut work = pin!(work);
@@ -147,11 +156,7 @@ async fn a_save_that_fails_unseen_is_repeated_or_an_error() {
             session.set_name("Bob");
             begin(session.save()).await;
         };
-        let failing = FaultStore::new(MemoryStore::new());
-        let faults = failing.faults();
-        let holding = FaultStore::new(failing);
-        let holds = holding.faults();
-        let browser = Client::new(routes().route("/save", get(save)).layer(SessionLayer::new(holding)));
+        let (browser, faults, holds) = failing_browser(routes().route("/save", get(save)));
         browser.get("/in").await;
         faults.fail(Operation::Commit, failures);
         let response = held(browser.get("/save"), &holds.hold(Operation::Commit), || {}).await;
@@ -172,12 +177,8 @@ async fn a_save_of_unknown_outcome_is_heard_by_the_handler_or_the_client() {
         session.set_name("Bob");
         session.save().await.map_or_else(|error| format!("{:?}", error.kind()), |()| "saved".to_owned())
     };
-    let failing = FaultStore::new(MemoryStore::new());
-    let faults = failing.faults();
-    let holding = FaultStore::new(failing);
-    let holds = holding.faults();
-    let routes = routes().route("/unseen", get(unseen)).route("/seen", get(seen));
-    let browser = Client::new(routes.layer(SessionLayer::new(holding)));
+    let (browser, faults, holds) =
+        failing_browser(routes().route("/unseen", get(unseen)).route("/seen", get(seen)));
     browser.get("/in").await;
     faults.lose_request(Operation::Commit);
     let response = held(browser.get("/unseen"), &holds.hold(Operation::Commit), || {}).await;
@@ -280,36 +281,52 @@ async fn changes_of_an_ended_session_stay_out_of_the_next() {
         session.destroy();
         session.set_name("goodbye");
     };
-    let failing = FaultStore::new(MemoryStore::new());
-    let faults = failing.faults();
-    let holding = FaultStore::new(failing);
-    let holds = holding.faults();
-    let browser = Client::new(routes().route("/", get(handler)).layer(SessionLayer::new(holding)));
+    let (browser, faults, holds) = failing_browser(routes().route("/", get(handler)));
     browser.get("/in").await;
     faults.fail(Operation::Commit, 1);
     held(browser.get("/"), &holds.hold(Operation::Commit), || {}).await;
     assert_eq!(browser.get("/read").await.text(), "goodbye - 0 ");
 }
 
-/// A handle still knows the record's fields after the client went away during the commit.
+/// A handle still knows the record's fields if the client went away before the final commit, which
+/// waits for the handle's own save.
 #[tokio::test]
 async fn a_handle_keeps_its_fields_when_the_client_goes_away() {
-    let (routes, mut borrowed) = lend(routes());
-    let (browser, faults) = browser(routes);
+    let (lent, mut borrowed) = unbounded_channel();
+    let stay = Gate::new();
+    let at_stay = stay.clone();
+    let handler = async move |mut session: Visit, other: Visit| {
+        session.set_name("Bob");
+        assert!(lent.send(other).is_ok());
+        at_stay.pass().await;
+    };
+    let (browser, faults) = browser(routes().route("/lend", get(handler)));
     browser.get("/in").await;
-    let gate = faults.hold(Operation::Commit);
     let tab = browser.fork();
     let visit = tokio::spawn(async move { tab.get("/lend").await });
-    gate.arrived().await;
+    stay.arrived().await;
+    let mut late = borrowed.try_recv().expect("a handle");
+    let commit = faults.hold(Operation::Commit);
+    let saving = tokio::spawn(async move {
+        late.set_role("late");
+        late.save().await.expect("saved");
+        late
+    });
+    commit.arrived().await;
+    stay.release();
+    // The handler returns, and its commit queues behind the save.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
     visit.abort();
     assert!(visit.await.is_err(), "the client went away");
-    gate.release();
-    let mut late = borrowed.try_recv().expect("a handle");
-    late.set_role("late");
+    commit.release();
+    let mut late = saving.await.expect("the save");
+    late.set_role("later");
     late.save().await.expect("saved");
     late.cart_mut().push("ink".to_owned());
     late.save().await.expect("saved");
-    assert_eq!(browser.get("/read").await.text(), "Bob late 10 pen,ink");
+    assert_eq!(browser.get("/read").await.text(), "Bob later 10 pen,ink");
 }
 
 /// What was added before a `fetch_add_…` that nobody waited for, and that failed, is not lost.
@@ -320,11 +337,7 @@ async fn an_addition_before_a_failed_fetch_add_is_kept() {
         begin(session.fetch_add_visits(1)).await;
         session.set_name("Bob");
     };
-    let failing = FaultStore::new(MemoryStore::new());
-    let faults = failing.faults();
-    let holding = FaultStore::new(failing);
-    let holds = holding.faults();
-    let browser = Client::new(routes().route("/", get(handler)).layer(SessionLayer::new(holding)));
+    let (browser, faults, holds) = failing_browser(routes().route("/", get(handler)));
     browser.get("/in").await;
     faults.fail(Operation::Commit, 1);
     let response = held(browser.get("/"), &holds.hold(Operation::Commit), || {}).await;
@@ -422,4 +435,25 @@ async fn a_full_store_keeps_the_sessions_in_use() {
         browser.stranger().get("/in").await;
     }
     assert_eq!(browser.get("/read").await.text(), SIGNED_IN);
+}
+
+/// However many sessions died, one create has all of them cleared out, not only a first batch.
+#[tokio::test]
+async fn a_purge_goes_on_until_nothing_is_left() {
+    const DEAD: usize = 2500;
+    let clock = ManualClock::new();
+    let store = Arc::new(MemoryStore::new().with_clock(clock.clone()));
+    let app = routes().layer(SessionLayer::new(Arc::clone(&store)));
+    let browser = Client::new(app).with_clock(clock.clone());
+    for _ in 0..DEAD {
+        browser.stranger().get("/in").await;
+    }
+    assert_eq!(store.len(), DEAD);
+    clock.advance(Duration::from_hours(24 * 60));
+    browser.get("/in").await;
+    // It is done in a task of its own, which lets others have their turn.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.len(), 1);
 }

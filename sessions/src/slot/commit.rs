@@ -198,7 +198,7 @@ impl Slot {
         }
         live.touched = live.touched.max(live.loaded_at);
         if let Some(token) = rotated {
-            live.epoch += 1;
+            live.epoch = live.epoch.wrapping_add(1);
             let age = live.loaded_at.saturating_since(live.created);
             let max_age = self.shared.timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE);
             *cookie = CookieChange::Set { token, max_age };
