@@ -187,7 +187,7 @@ fn one_record_may_be_loaded_twice_at_once() {
         let mut waiting = Vec::new();
         for number in 0..50 {
             let store = store.clone();
-            waiting.push(begin(async move { store.load(id(number % 3), &[]).await }).await);
+            waiting.push(start(async move { store.load(id(number % 3), &[]).await }).await.0);
         }
         for (number, loaded) in waiting.into_iter().enumerate() {
             let text =
@@ -263,7 +263,7 @@ fn a_batch_that_is_too_big_is_split() {
         let mut waiting = Vec::new();
         for byte in 1..=20 {
             let store = store.clone();
-            waiting.push(begin(async move { value(&store, id(byte), "n").await }).await);
+            waiting.push(tokio::spawn(async move { value(&store, id(byte), "n").await }));
         }
         for value in waiting {
             assert_eq!(value.await.unwrap(), Some(json("2")));

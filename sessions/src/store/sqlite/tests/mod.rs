@@ -12,6 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -83,15 +84,24 @@ async fn locked(folder: &Folder) -> (SqliteStore, SqliteConnection) {
     (store, outsider)
 }
 
-/// Begins a request and waits until it is queued or under way.
+/// Begins a request that something holds up, so that it is queued or under way.
 async fn begin<T: Send + 'static>(
     request: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
+    let (request, is_done) = start(request).await;
+    assert!(!is_done, "the request was to be held up");
+    request
+}
+
+/// Begins a request that nothing holds up: it may be done at once. Says whether it is.
+async fn start<T: Send + 'static>(
+    request: impl Future<Output = T> + Send + 'static,
+) -> (tokio::task::JoinHandle<T>, bool) {
     let mut request = Box::pin(request);
-    let first =
-        std::future::poll_fn(|context| std::task::Poll::Ready(request.as_mut().poll(context).is_ready()));
-    assert!(!first.await);
-    tokio::spawn(request)
+    match std::future::poll_fn(|context| Poll::Ready(request.as_mut().poll(context))).await {
+        Poll::Ready(output) => (tokio::spawn(std::future::ready(output)), true),
+        Poll::Pending => (tokio::spawn(request), false),
+    }
 }
 
 async fn execute(connection: &mut SqliteConnection, sql: &str) {
