@@ -97,6 +97,13 @@ impl Error {
         self
     }
 
+    /// The same with another message.
+    #[cfg(any(feature = "redis", feature = "webdis"))]
+    pub(crate) fn with_message(mut self, message: impl Into<Box<str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     fn new(kind: ErrorKind, message: impl Into<Box<str>>) -> Self {
         Self { kind, message: message.into(), source: None }
     }

@@ -10,8 +10,12 @@
 //! [`Record::commit`]; everything that may go wrong is then already taken care of.
 
 mod erased;
+#[cfg(any(feature = "redis", feature = "webdis"))]
+mod hash;
 mod memory;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -21,6 +25,8 @@ use std::future::Future;
 use bytes::Bytes;
 
 pub(crate) use self::erased::{Boxed, DynStore};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
 pub use self::{

@@ -1,0 +1,134 @@
+//! What the scripts are told.
+
+use std::time::Duration;
+
+use super::layout::{COMMITS, FieldKey, METADATA, six_bytes};
+use crate::{
+    delta::Op,
+    store::{Commit, NewRecord},
+    value::{FieldName, Timeouts, Timestamp},
+};
+
+/// Takes arguments, one by one.
+pub(in crate::store) trait Arguments {
+    fn push(&mut self, argument: &[u8]);
+}
+
+impl Arguments for Vec<Box<[u8]>> {
+    fn push(&mut self, argument: &[u8]) {
+        Self::push(self, argument.into());
+    }
+}
+
+/// Whether the short script will do.
+pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
+    let plain = commit.id.is_none() && commit.rotate.is_none() && commit.returning.is_empty();
+    plain
+        && commit.delta.retained().is_none()
+        && commit.delta.ops().iter().all(|(_, op)| matches!(op, Op::Put(_)))
+        // The short script has nothing to write otherwise.
+        && (commit.touch || !commit.delta.is_empty())
+}
+
+/// For `HMGET`: the metadata and these fields.
+pub(in crate::store) fn load(names: &[FieldName], to: &mut impl Arguments) {
+    to.push(METADATA);
+    for name in names {
+        to.push(FieldKey::new(name.as_str()).as_bytes());
+    }
+}
+
+/// For `create.lua`.
+pub(in crate::store) fn create(new: &NewRecord, now: Option<Timestamp>, to: &mut impl Arguments) {
+    head(0, &new.timeouts, false, now, to);
+    to.push(new.hash.as_bytes());
+    for (name, value) in new.fields.iter() {
+        to.push(FieldKey::new(name.as_str()).as_bytes());
+        to.push(value);
+    }
+}
+
+/// For `puts.lua`.
+pub(in crate::store) fn puts(epoch: u32, commit: &Commit, now: Option<Timestamp>, to: &mut impl Arguments) {
+    head(epoch, &commit.timeouts, commit.touch, now, to);
+    for (name, op) in commit.delta.ops() {
+        if let Op::Put(value) = op {
+            to.push(FieldKey::new(name.as_str()).as_bytes());
+            to.push(value);
+        }
+    }
+}
+
+/// For `commit.lua`.
+pub(in crate::store) fn commit(epoch: u32, commit: &Commit, now: Option<Timestamp>, to: &mut impl Arguments) {
+    head(epoch, &commit.timeouts, commit.touch, now, to);
+    to.push(commit.id.as_ref().map_or(&[], |id| id.as_bytes()));
+    let mut rotation = Vec::new();
+    if let Some(hash) = &commit.rotate {
+        // Compared for equality only, so that the last one may be followed by the first.
+        rotation.extend_from_slice(&epoch.wrapping_add(1).to_be_bytes());
+        rotation.extend_from_slice(hash.as_bytes());
+    }
+    to.push(&rotation);
+    to.push(commit.delta.ops().len().to_string().as_bytes());
+    let retained = commit.delta.retained();
+    to.push(retained.map_or("-1".to_owned(), |names| names.len().to_string()).as_bytes());
+    for (name, op) in commit.delta.ops() {
+        let (kind, operand) = operation(op);
+        to.push(kind);
+        to.push(FieldKey::new(name.as_str()).as_bytes());
+        to.push(&operand);
+    }
+    for name in retained.into_iter().flatten().chain(&commit.returning) {
+        to.push(FieldKey::new(name.as_str()).as_bytes());
+    }
+}
+
+/// For a look whether a commit was applied.
+pub(in crate::store) fn look(to: &mut impl Arguments) {
+    to.push(METADATA);
+    to.push(COMMITS);
+}
+
+/// For every script.
+pub(in crate::store) fn head(
+    epoch: u32,
+    timeouts: &Timeouts,
+    touch: bool,
+    now: Option<Timestamp>,
+    to: &mut impl Arguments,
+) {
+    let mut head = [0; 23];
+    head[..4].copy_from_slice(&epoch.to_be_bytes());
+    // With the window, in which use goes unrecorded.
+    let idle = timeouts.idle().saturating_add(timeouts.touch_window());
+    head[4..10].copy_from_slice(&duration(idle));
+    head[10..16].copy_from_slice(&duration(timeouts.absolute()));
+    head[16] = touch.into();
+    match now {
+        Some(now) => {
+            head[17..].copy_from_slice(&six_bytes(now.as_millis()));
+            to.push(&head);
+        }
+        None => to.push(&head[..17]),
+    }
+}
+
+fn duration(duration: Duration) -> [u8; 6] {
+    six_bytes(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// An operation's kind and operand.
+fn operation(op: &Op) -> (&'static [u8], Vec<u8>) {
+    match op {
+        Op::Put(value) => (b"P", value.to_vec()),
+        Op::PutIfAbsent(value) => (b"F", value.to_vec()),
+        Op::Remove => (b"R", Vec::new()),
+        Op::RemoveIf(value) => (b"U", value.to_vec()),
+        Op::Add(add) => {
+            (b"A", format!("{} {} {} {}", add.by, add.start, add.min, add.max).into_bytes())
+        }
+        Op::Max(bound) => (b"G", bound.to_string().into_bytes()),
+        Op::Min(bound) => (b"L", bound.to_string().into_bytes()),
+    }
+}

@@ -1,0 +1,75 @@
+//! How a record is laid out in its hash.
+//!
+//! | field | bytes |
+//! |---|---|
+//! | `@` | epoch (4), created (6), touched (6), hash of the secret (32); integers big-endian, times in milliseconds since the Unix epoch |
+//! | `@c` | the last 8 commit ids, 8 bytes each, where there are any |
+//! | a session field | its JSON text |
+//!
+//! A session field whose name begins with `@` is stored with one `@` more, so no name can be
+//! mistaken for metadata. The metadata are one field because each more in a reply costs the client
+//! as much as sixty bytes do.
+
+use crate::{
+    store::{Loaded, Record},
+    value::{Fields, SecretHash, Timestamp},
+};
+
+/// The field of the metadata.
+pub(super) const METADATA: &[u8] = b"@";
+
+/// The field of the commit ids.
+pub(super) const COMMITS: &[u8] = b"@c";
+
+const METADATA_BYTES: usize = 48;
+
+/// The latest time that six bytes hold, in the year 10889.
+const LATEST: i64 = (1 << 48) - 1;
+
+/// The name of a session field in the hash.
+pub(super) struct FieldKey<'a> {
+    name: &'a str,
+    escaped: Option<Box<str>>,
+}
+
+impl<'a> FieldKey<'a> {
+    pub(super) fn new(name: &'a str) -> Self {
+        Self { name, escaped: name.starts_with('@').then(|| format!("@{name}").into()) }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.escaped.as_deref().unwrap_or(self.name).as_bytes()
+    }
+}
+
+/// The session field of a name in the hash.
+pub(super) fn field_name(key: &str) -> &str {
+    if key.starts_with("@@") { &key[1..] } else { key }
+}
+
+/// The last six bytes of a time.
+pub(super) fn six_bytes(millis: i64) -> [u8; 6] {
+    let [_, _, bytes @ ..] = millis.clamp(0, LATEST).to_be_bytes();
+    bytes
+}
+
+/// Reads the metadata; `None` if they are not ours.
+pub(super) fn metadata(bytes: &[u8], now: Timestamp) -> Option<Loaded> {
+    let bytes: &[u8; METADATA_BYTES] = bytes.try_into().ok()?;
+    let hash = SecretHash::from_bytes(*bytes.last_chunk()?);
+    let [created, touched] = [time(&bytes[4..10]), time(&bytes[10..16])];
+    let record = Record {
+        hash,
+        epoch: u32::from_be_bytes(*bytes.first_chunk()?).into(),
+        created,
+        touched,
+        expires: touched,
+        commits: Vec::new(),
+        fields: Fields::new(),
+    };
+    Some(Loaded::new(&record, now))
+}
+
+fn time(six: &[u8]) -> Timestamp {
+    Timestamp::from_millis(six.iter().fold(0, |time, byte| time << 8 | i64::from(*byte)))
+}

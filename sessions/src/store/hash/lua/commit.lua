@@ -1,0 +1,140 @@
+-- Any commit. All that can fail is found out before anything is written: scripts do not roll back.
+--
+-- args[2]: the commit's id or ''. args[3]: the next epoch and hash (4 + 32 bytes) or ''.
+-- args[4]: the number of operations. args[5]: the number of retained fields, -1 to retain all.
+-- Then for each operation its kind, field and operand; the retained fields; the fields to return.
+local id, rotation = args[2], args[3]
+local first_op, first_kept = 6, 6 + 3 * args[4]
+local kept = tonumber(args[5])
+local first_returned = first_kept + math.max(kept, 0)
+
+local function applied()
+  local reply = { 1 }
+  for index = first_returned, #args do
+    reply[#reply + 1] = redis.call('HGET', key, args[index])
+  end
+  return reply
+end
+
+-- Before the epoch: the repetition of a rotation would otherwise find itself superseded.
+local commits = id ~= '' and redis.call('HGET', key, '@c') or ''
+for start = 1, #commits, 8 do
+  if string.sub(commits, start, start + 7) == id then return applied() end
+end
+if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
+
+local retained = kept >= 0 and {}
+for index = first_kept, first_returned - 1 do retained[args[index]] = true end
+
+local function current(field)
+  if retained and not retained[field] then return false end
+  return redis.call('HGET', key, field)
+end
+
+-- Integers are texts: Lua's numbers are exact up to 2^53 only.
+local function less(left, right)
+  local negative = string.sub(left, 1, 1) == '-'
+  if negative ~= (string.sub(right, 1, 1) == '-') then return negative end
+  if negative then left, right = string.sub(right, 2), string.sub(left, 2) end
+  if #left ~= #right then return #left < #right end
+  return left < right
+end
+
+local function is_integer(text)
+  return (text == '0' or string.find(text, '^%-?[1-9]%d*$') ~= nil)
+    and not less(text, '-9223372036854775808') and not less('9223372036854775807', text)
+end
+
+-- Two parts of nine decimal digits and the rest, both with the integer's sign.
+local function parts(text)
+  local sign, digits = string.match(text, '^(%-?)(%d+)$')
+  local high, low = tonumber(string.sub(digits, 1, -10)) or 0, tonumber(string.sub(digits, -9))
+  if sign == '-' then return -high, -low end
+  return high, low
+end
+
+local function sum(left, right)
+  local high, low = parts(left)
+  local more_high, more_low = parts(right)
+  high, low = high + more_high, low + more_low
+  local sign = ''
+  if high < 0 or (high == 0 and low < 0) then sign, high, low = '-', -high, -low end
+  local carry = math.floor(low / 1000000000)
+  high, low = high + carry, low - carry * 1000000000
+  if high < 0 then sign, high, low = sign == '' and '-' or '', -high - 1, 1000000000 - low end
+  if high == 0 then return low == 0 and '0' or sign .. string.format('%.0f', low) end
+  return sign .. string.format('%.0f%09.0f', high, low)
+end
+
+local kinds = {
+  -- Put.
+  P = function(_, operand) return operand end,
+  -- Put if absent.
+  F = function(field, operand) return current(field) or operand end,
+  -- Remove.
+  R = function() return false end,
+  -- Remove if it is still this.
+  U = function(field, operand)
+    local value = current(field)
+    return value ~= operand and value
+  end,
+  -- Add: a difference, what an absent field counts as, and the bounds.
+  A = function(field, operand)
+    local by, start, least, most = string.match(operand, '^(%S+) (%S+) (%S+) (%S+)$')
+    local value = current(field) or start
+    if not is_integer(value) then return nil end
+    value = sum(value, by)
+    if less(value, least) then return least end
+    if less(most, value) then return most end
+    return value
+  end,
+  -- The larger, the smaller.
+  G = function(field, operand)
+    local value = current(field) or operand
+    if not is_integer(value) then return nil end
+    return less(value, operand) and operand or value
+  end,
+  L = function(field, operand)
+    local value = current(field) or operand
+    if not is_integer(value) then return nil end
+    return less(operand, value) and operand or value
+  end,
+}
+
+local puts, changed, removals = {}, {}, {}
+for index = first_op, first_kept - 1, 3 do
+  local field = args[index + 1]
+  local value = kinds[args[index]](field, args[index + 2])
+  if value == nil then return { -2, field } end
+  changed[field] = true
+  if value then
+    puts[#puts + 1] = field
+    puts[#puts + 1] = value
+  else
+    removals[#removals + 1] = field
+  end
+end
+if retained then
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if not (retained[field] or changed[field] or field == '@' or field == '@c') then
+      removals[#removals + 1] = field
+    end
+  end
+end
+
+-- Nothing below can fail but the first write, which the server may refuse as a whole.
+if touches or rotation ~= '' then
+  if touches then touched = math.max(touched, now) end
+  local epoch, hash = string.sub(stored, 1, 4), string.sub(stored, 17)
+  if rotation ~= '' then epoch, hash = string.sub(rotation, 1, 4), string.sub(rotation, 5) end
+  puts[#puts + 1] = '@'
+  puts[#puts + 1] = struct.pack('>c4I6I6c32', epoch, created, touched, hash)
+end
+if id ~= '' then
+  puts[#puts + 1] = '@c'
+  puts[#puts + 1] = string.sub(commits .. id, -64)
+end
+call_with_all('HSET', puts, 1)
+call_with_all('HDEL', removals, 1)
+if touches then expire_later() end
+return applied()

@@ -1,0 +1,7 @@
+-- The time, then the fields args[2], args[3] and so on.
+local reply = { string.format('%.0f', now) }
+for start = 2, #args, 1000 do
+  local values = redis.call('HMGET', key, unpack(args, start, math.min(start + 999, #args)))
+  for _, value in ipairs(values) do reply[#reply + 1] = value end
+end
+return reply

@@ -1,0 +1,28 @@
+-- The record in KEYS[1], alive and of the expected epoch or the script is over.
+--
+-- args[1] is the head: epoch (4 bytes), lifetime without use and in all (6 bytes each, milliseconds),
+-- flags (1 byte), and for a store with a manual clock the time (6 bytes). The field '@' holds
+-- epoch (4), created (6), touched (6) and the secret's hash (32).
+local key, head = KEYS[1], args[1]
+local idle, absolute, flags = struct.unpack('>I6I6B', head, 5)
+local touches, manual = flags % 2 == 1, #head > 17
+
+local now, slack
+if manual then
+  -- The server's clock and the manual one do not agree, so the key outlives its deadline.
+  now, slack = struct.unpack('>I6', head, 18), 3600000
+else
+  local time = redis.call('TIME')
+  now, slack = time[1] * 1000 + math.floor(time[2] / 1000), 0
+end
+
+local function deadline(created, touched)
+  return math.min(touched + idle, created + absolute)
+end
+
+-- `HSET` and the like with any number of arguments: `unpack` takes some thousands only.
+local function call_with_all(command, list, first)
+  for start = first, #list, 1000 do
+    redis.call(command, key, unpack(list, start, math.min(start + 999, #list)))
+  end
+end

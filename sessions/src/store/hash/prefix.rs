@@ -1,0 +1,55 @@
+//! What all keys of a store begin with.
+
+use crate::{error::Error, value::RecordId};
+
+const LONGEST: usize = 64;
+
+/// What all keys of a store begin with: `sess:` unless told otherwise.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Prefix(Box<str>);
+
+impl Prefix {
+    /// Only what means nothing to Redis: no pattern characters, which would widen an ACL, and no
+    /// braces, which would put every session on one node of a cluster.
+    pub(in crate::store) fn new(text: &str) -> Result<Self, Error> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":._-/".contains(&byte);
+        if text.is_empty() || text.len() > LONGEST || !text.bytes().all(plain) {
+            return Err(Error::config(format!(
+                "{text:?} is no prefix of keys; use 1 to {LONGEST} letters, digits, `:`, `.`, `_`, `-` and `/`"
+            )));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The key of a record.
+    pub(in crate::store) fn key(&self, id: RecordId) -> String {
+        format!("{}{id}", self.0)
+    }
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self("sess:".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_means_nothing_to_redis() {
+        for good in ["s", "sess:", "app.example/sid:", &"x".repeat(64)] {
+            assert!(Prefix::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a*", "{tag}:", "a?", "[ab]", "a\\", "a\r\nFLUSHALL", "é", &"x".repeat(65)] {
+            assert_eq!(Prefix::new(bad).unwrap_err().kind(), crate::ErrorKind::Config, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_the_prefix_and_the_public_handle() {
+        let id = RecordId::from_bytes([7; 16]);
+        assert_eq!(Prefix::default().key(id), format!("sess:{id}"));
+    }
+}

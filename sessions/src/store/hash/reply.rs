@@ -1,0 +1,113 @@
+//! What the scripts answer.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::layout::{field_name, metadata};
+use crate::{
+    store::{Answer, Commit, Created, Loaded},
+    value::{FieldName, Timestamp},
+};
+
+/// One item of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Item {
+    None,
+    Integer(i64),
+    Bytes(Bytes),
+}
+
+/// An answer that is none of this library's: something else is kept under the store's keys.
+#[derive(Debug)]
+pub(in crate::store) struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a key with the session store's prefix holds no session of this library; \
+             give the store a prefix of its own",
+        )
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Of `HMGET` with the arguments of `load`, and the time of that.
+pub(in crate::store) fn loaded(
+    names: &[FieldName],
+    now: Timestamp,
+    items: impl IntoIterator<Item = Item>,
+) -> Result<Option<Loaded>, Malformed> {
+    let mut items = items.into_iter();
+    let record = match items.next() {
+        Some(Item::None) => return Ok(None),
+        Some(Item::Bytes(bytes)) => metadata(&bytes, now).ok_or(Malformed)?,
+        _ => return Err(Malformed),
+    };
+    let pair = |(name, item): (&FieldName, Item)| match item {
+        Item::Bytes(value) => Some((name.clone(), value)),
+        _ => None,
+    };
+    let fields = names.iter().zip(items).filter_map(pair).collect();
+    Ok(Some(record.with_fields(fields, false)))
+}
+
+/// Of `create.lua`.
+pub(in crate::store) fn created(item: &Item) -> Result<Created, Malformed> {
+    match item {
+        Item::Integer(0) => Ok(Created::Exists),
+        Item::Bytes(text) if **text == *b"0" => Ok(Created::Exists),
+        Item::Bytes(text) => {
+            let millis = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+            millis.map(|millis| Created::At(Timestamp::from_millis(millis))).ok_or(Malformed)
+        }
+        _ => Err(Malformed),
+    }
+}
+
+/// Of `puts.lua` and `commit.lua`.
+pub(in crate::store) fn answer(
+    commit: &Commit,
+    items: impl IntoIterator<Item = Item>,
+) -> Result<Answer, Malformed> {
+    let mut items = items.into_iter();
+    let status = match items.next() {
+        Some(Item::Integer(status)) => status,
+        Some(Item::Bytes(text)) => {
+            std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).ok_or(Malformed)?
+        }
+        _ => return Err(Malformed),
+    };
+    match status {
+        1 => {
+            let values: Vec<_> = items
+                .map(|item| match item {
+                    Item::Bytes(value) => Some(value),
+                    _ => None,
+                })
+                .collect();
+            if values.len() == commit.returning.len() { Ok(Answer::Applied(values)) } else { Err(Malformed) }
+        }
+        0 => Ok(Answer::Gone),
+        -1 => Ok(Answer::Superseded),
+        -2 => match items.next() {
+            Some(Item::Bytes(field)) => {
+                let field = std::str::from_utf8(&field).map_err(|_| Malformed)?;
+                Ok(Answer::Invalid(field_name(field).into()))
+            }
+            _ => Err(Malformed),
+        },
+        _ => Err(Malformed),
+    }
+}
+
+/// Of `HMGET` with the arguments of `look`: whether the record remembers this commit.
+pub(in crate::store) fn remembers(commit: &Commit, items: impl IntoIterator<Item = Item>) -> bool {
+    match (commit.id, items.into_iter().nth(1)) {
+        (Some(id), Some(Item::Bytes(commits))) => {
+            commits.chunks_exact(8).any(|known| known == id.as_bytes())
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,86 @@
+//! The scripts, and the names that Redis knows them by.
+
+use std::sync::OnceLock;
+
+/// A script and the hexadecimal SHA-1 of its text.
+#[derive(Debug)]
+pub(in crate::store) struct Script {
+    pub(in crate::store) text: String,
+    pub(in crate::store) sha: String,
+}
+
+impl Script {
+    fn new(text: String) -> Self {
+        let sha = sha1_smol::Sha1::from(&text).digest().to_string();
+        Self { text, sha }
+    }
+}
+
+/// All scripts.
+#[derive(Debug)]
+pub(in crate::store) struct Scripts {
+    /// Creates a record.
+    pub(in crate::store) create: Script,
+    /// A commit of puts alone.
+    pub(in crate::store) puts: Script,
+    /// Any commit.
+    pub(in crate::store) commit: Script,
+    /// All of it, for Webdis.
+    pub(in crate::store) webdis: Script,
+}
+
+const RECORD: &str = include_str!("lua/record.lua");
+const ALIVE: &str = include_str!("lua/alive.lua");
+const TOUCH: &str = include_str!("lua/touch.lua");
+const CREATE: &str = include_str!("lua/create.lua");
+const PUTS: &str = include_str!("lua/puts.lua");
+const COMMIT: &str = include_str!("lua/commit.lua");
+const LOAD: &str = include_str!("lua/load.lua");
+const WEBDIS: &str = include_str!("lua/webdis.lua");
+
+/// The scripts, put together once.
+pub(in crate::store) fn scripts() -> &'static Scripts {
+    static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
+    SCRIPTS.get_or_init(|| Scripts {
+        create: direct(&[RECORD, CREATE]),
+        puts: direct(&[RECORD, ALIVE, TOUCH, PUTS]),
+        commit: direct(&[RECORD, ALIVE, TOUCH, COMMIT]),
+        webdis: webdis(),
+    })
+}
+
+/// A script for Redis' own protocol.
+fn direct(parts: &[&str]) -> Script {
+    Script::new(without_comments(&format!("local args = ARGV\n{}", parts.concat())))
+}
+
+/// The script for Webdis: one that does whatever its second argument says.
+fn webdis() -> Script {
+    let functions = [
+        ("load", LOAD.to_owned()),
+        ("create", CREATE.to_owned()),
+        ("commit", [ALIVE, TOUCH, COMMIT].concat()),
+        ("destroy", "return redis.call('DEL', key)\n".to_owned()),
+    ];
+    let mut text = String::from(
+        "local args = ARGV\nlocal nonce, verb = table.remove(args, 1), table.remove(args, 1)\n",
+    );
+    text.push_str(RECORD);
+    text.push_str("local run = {}\n");
+    for (name, body) in functions {
+        text.push_str(&format!("function run.{name}()\n{body}end\n"));
+    }
+    text.push_str(WEBDIS);
+    Script::new(without_comments(&text))
+}
+
+/// Comments, indentation and empty lines are for readers of the source.
+fn without_comments(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
+    let mut short = String::with_capacity(text.len());
+    for line in lines {
+        short.push_str(line);
+        short.push('\n');
+    }
+    short
+}

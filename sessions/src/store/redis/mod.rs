@@ -1,0 +1,245 @@
+//! Sessions in Redis: one server, the primary that Sentinels name, or a cluster.
+
+mod builder;
+mod client;
+mod failure;
+mod lanes;
+mod source;
+
+use std::{fmt, sync::Arc};
+
+use bb8_redis::{RedisConnectionManager, bb8::Pool};
+use bytes::Bytes;
+use redis::{Pipeline, Value};
+use tokio::time::Instant;
+
+pub use self::builder::RedisStoreBuilder;
+use self::{client::Client, failure::Failure};
+use super::{
+    Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
+    hash::{self, Item, Prefix, scripts},
+};
+use crate::{
+    clock::AnyClock,
+    error::Error,
+    value::{FieldName, RecordId, SecretHash, Timeouts, Timestamp},
+};
+
+/// Sessions in Redis 7.0 or newer, or Valkey.
+#[derive(Clone)]
+pub struct RedisStore {
+    client: Arc<Client>,
+    prefix: Arc<Prefix>,
+    clock: Option<AnyClock>,
+}
+
+impl RedisStore {
+    /// Connects to one server: `redis://user:password@host:port/database`.
+    ///
+    /// # Errors
+    ///
+    /// See [`RedisStoreBuilder::connect`].
+    pub async fn connect(url: impl Into<String>) -> Result<Self, Error> {
+        Self::builder(url).connect().await
+    }
+
+    /// Connects to one server with options.
+    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
+        RedisStoreBuilder::url(url)
+    }
+
+    /// Connects to a Redis Cluster, of which these nodes are asked for the others.
+    ///
+    /// # Errors
+    ///
+    /// See [`RedisStoreBuilder::connect`].
+    pub async fn cluster<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, Error> {
+        RedisStoreBuilder::cluster(urls).connect().await
+    }
+
+    /// Connects to the primary that Sentinels at these URLs name under this service name, and to the
+    /// next one after a failover.
+    ///
+    /// # Errors
+    ///
+    /// See [`RedisStoreBuilder::connect`].
+    pub async fn sentinel<U: Into<String>>(
+        urls: impl IntoIterator<Item = U>,
+        service: impl Into<String>,
+    ) -> Result<Self, Error> {
+        RedisStoreBuilder::sentinel(urls, service).connect().await
+    }
+
+    /// Connects as a pool does. The connections are the store's own, since all requests share them:
+    /// who borrows one from the pool may be in a `MULTI` or wait in a `BLPOP`.
+    ///
+    /// # Errors
+    ///
+    /// See [`RedisStoreBuilder::connect`].
+    pub async fn from_pool(pool: Pool<RedisConnectionManager>) -> Result<Self, Error> {
+        RedisStoreBuilder::pool(pool).connect().await
+    }
+
+    /// Whether the server lets us in, read and run scripts under our prefix.
+    async fn probe(&self) -> Result<(), Failure> {
+        let (nobody, deadline) = (RecordId::from_bytes([0; 16]), self.client.deadline());
+        self.read(nobody, |fields| hash::load(&[], fields), deadline).await?;
+        let nothing = Commit::new(0, Timeouts::default());
+        let arguments = |command: &mut redis::Cmd| hash::commit(0, &nothing, self.now(), command);
+        self.client.script(&scripts().commit, &self.prefix.key(nobody), arguments, deadline).await?;
+        Ok(())
+    }
+
+    /// The fields behind `arguments` and the time, in one round trip and without a script: any
+    /// script costs the server more than many fields.
+    async fn read(
+        &self,
+        id: RecordId,
+        arguments: impl FnOnce(&mut redis::Cmd),
+        deadline: Instant,
+    ) -> Result<(Timestamp, Vec<Item>), Failure> {
+        let mut commands = Pipeline::with_capacity(2);
+        let mut fields = redis::cmd("HMGET");
+        fields.arg(self.prefix.key(id));
+        arguments(&mut fields);
+        let now = self.clock.as_ref().map(AnyClock::now);
+        if now.is_none() {
+            commands.cmd("TIME");
+        }
+        commands.add_command(fields);
+        let mut replies = self.client.commands(&commands, deadline).await?.into_iter();
+        let now = match now {
+            Some(now) => now,
+            None => replies.next().and_then(time).ok_or_else(unreadable)?,
+        };
+        match replies.next() {
+            Some(Value::Array(items)) => Ok((now, items.into_iter().map(item).collect())),
+            _ => Err(unreadable()),
+        }
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        self.clock.as_ref().map(AnyClock::now)
+    }
+}
+
+impl Store for RedisStore {
+    const CAPABILITIES: Capabilities = Capabilities { expires_by_itself: true, ..Capabilities::DURABLE };
+
+    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
+        let deadline = self.client.deadline();
+        let (now, items) =
+            self.read(id, |fields| hash::load(names, fields), deadline).await.map_err(Failure::into_read)?;
+        hash::loaded(names, now, items).map_err(Error::unavailable)
+    }
+
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+        let deadline = self.client.deadline();
+        let (key, now) = (self.prefix.key(id), self.now());
+        let arguments = |command: &mut redis::Cmd| hash::create(&new, now, command);
+        match self.client.script(&scripts().create, &key, arguments, deadline).await {
+            Ok(reply) => hash::created(&item(reply)).map_err(Error::unavailable),
+            Err(Failure::Refused(error)) => Err(Error::unavailable(error)),
+            Err(Failure::Unknown(error)) => match self.look_for_record(id, &new.hash, deadline).await {
+                Some(created) => Ok(Created::At(created)),
+                None => Err(Error::unknown(error)),
+            },
+        }
+    }
+
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+        let deadline = self.client.deadline();
+        // No record of this store has an epoch beyond 32 bits.
+        let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(Answer::Superseded) };
+        let (key, now) = (self.prefix.key(id), self.now());
+        let replied = if hash::is_puts_only(&commit) {
+            let arguments = |command: &mut redis::Cmd| hash::puts(epoch, &commit, now, command);
+            self.client.script(&scripts().puts, &key, arguments, deadline).await
+        } else {
+            let arguments = |command: &mut redis::Cmd| hash::commit(epoch, &commit, now, command);
+            self.client.script(&scripts().commit, &key, arguments, deadline).await
+        };
+        match replied {
+            Ok(reply) => hash::answer(&commit, items(reply)).map_err(Error::unknown),
+            Err(Failure::Refused(error)) => Err(Error::unavailable(error)),
+            Err(Failure::Unknown(error)) => {
+                if self.look_for_commit(id, &commit, deadline).await {
+                    return Ok(Answer::Applied(Vec::new()));
+                }
+                Ok(Answer::Unknown(Error::unknown(error)))
+            }
+        }
+    }
+
+    async fn destroy(&self, id: RecordId) -> Result<(), Error> {
+        let mut command = redis::cmd("DEL");
+        command.arg(self.prefix.key(id));
+        match self.client.command(command, self.client.deadline()).await {
+            Ok(_) => Ok(()),
+            Err(Failure::Refused(error)) => Err(Error::unavailable(error)),
+            Err(Failure::Unknown(error)) => Err(Error::unknown(error)),
+        }
+    }
+
+    /// Nothing to do: keys end by themselves.
+    async fn purge(&self, _timeouts: Timeouts, _limit: usize) -> Result<usize, Error> {
+        Ok(0)
+    }
+}
+
+/// Looking after an unknown outcome. A request is never sent again: the first one may still lie in
+/// the server's socket, be carried out after any repetition, and by then nobody remembers its id.
+impl RedisStore {
+    /// Whether the record remembers a commit whose outcome is unknown.
+    async fn look_for_commit(&self, id: RecordId, commit: &Commit, deadline: Instant) -> bool {
+        // Values after the commit would be those of now.
+        if commit.id.is_none() || !commit.returning.is_empty() {
+            return false;
+        }
+        let seen = self.read(id, |fields| hash::look(fields), deadline).await;
+        seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
+    }
+
+    /// When the record with this secret was created, if it was.
+    async fn look_for_record(&self, id: RecordId, hash: &SecretHash, deadline: Instant) -> Option<Timestamp> {
+        let (now, items) = self.read(id, |fields| hash::load(&[], fields), deadline).await.ok()?;
+        let loaded = hash::loaded(&[], now, items).ok()??;
+        (loaded.hash == *hash).then_some(loaded.created)
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+fn items(reply: Value) -> Vec<Item> {
+    match reply {
+        Value::Array(values) => values.into_iter().map(item).collect(),
+        value => vec![item(value)],
+    }
+}
+
+fn item(value: Value) -> Item {
+    match value {
+        Value::BulkString(bytes) => Item::Bytes(Bytes::from(bytes)),
+        Value::Int(integer) => Item::Integer(integer),
+        _ => Item::None,
+    }
+}
+
+/// The reply to `TIME`: seconds and microseconds.
+fn time(value: Value) -> Option<Timestamp> {
+    let Value::Array(parts) = value else { return None };
+    let number = |part: &Value| match part {
+        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse::<i64>().ok(),
+        _ => None,
+    };
+    let (seconds, micros) = (parts.first().and_then(number)?, parts.get(1).and_then(number)?);
+    Some(Timestamp::from_millis(seconds.checked_mul(1000)?.checked_add(micros / 1000)?))
+}
+
+fn unreadable() -> Failure {
+    Failure::Refused((redis::ErrorKind::UnexpectedReturnType, "Redis answered something unexpected").into())
+}

@@ -1,0 +1,54 @@
+//! The keys of one test on a Redis server that it shares with others.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::servers::RedisServer;
+
+/// A prefix of its own for each test of a process.
+#[derive(Debug)]
+pub struct Keys(String);
+
+impl Keys {
+    /// Another prefix than any before.
+    #[must_use]
+    pub fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self(format!("test{}:", NEXT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// The prefix.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.0
+    }
+
+    /// All bytes under the prefix on these servers: keys, names and values.
+    ///
+    /// # Panics
+    ///
+    /// If a server does not answer.
+    #[must_use]
+    pub fn dump(&self, servers: &[&RedisServer]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for server in servers {
+            let client = redis::Client::open(server.url()).expect("a URL");
+            let mut connection = client.get_connection().expect("a connection");
+            let pattern = format!("{}*", self.0);
+            let keys: Vec<Vec<u8>> =
+                redis::cmd("KEYS").arg(pattern).query(&mut connection).expect("the keys");
+            for key in keys {
+                let fields: Vec<Vec<u8>> =
+                    redis::cmd("HGETALL").arg(&key).query(&mut connection).expect("a hash");
+                bytes.extend(key);
+                bytes.extend(fields.concat());
+            }
+        }
+        bytes
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::new()
+    }
+}
