@@ -8,6 +8,17 @@ use sessions::{
 };
 use tokio::sync::OnceCell;
 
+pub mod instances;
+#[cfg(feature = "redis")]
+mod keys;
+#[cfg(feature = "servers")]
+pub mod load;
+#[cfg(feature = "servers")]
+pub mod servers;
+
+#[cfg(feature = "redis")]
+pub use self::keys::Keys;
+
 /// One [`MemoryStore`], shared by the instances.
 #[derive(Debug, Default)]
 pub struct Memory(OnceCell<Arc<MemoryStore>>);

@@ -43,7 +43,7 @@ pub(in crate::store) fn scripts() -> &'static Scripts {
     static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
     SCRIPTS.get_or_init(|| Scripts {
         create: direct(&[RECORD, CREATE]),
-        puts: direct(&[RECORD, ALIVE, TOUCH, PUTS]),
+        puts: direct(&[PUTS]),
         commit: direct(&[RECORD, ALIVE, TOUCH, COMMIT]),
         webdis: webdis(),
     })

@@ -25,7 +25,86 @@ use crate::{
     value::{FieldName, RecordId, SecretHash, Timeouts, Timestamp},
 };
 
-/// Sessions in Redis 7.0 or newer, or Valkey.
+/// Sessions in Redis 7.0 or newer, or Valkey: one server, the primary that Sentinels name, or a
+/// cluster.
+///
+/// ```no_run
+/// use sessions::{SessionLayer, store::RedisStore};
+///
+/// # async fn open() -> Result<(), sessions::Error> {
+/// let store = RedisStore::connect("redis://localhost:6379").await?;
+/// let layer = SessionLayer::new(store);
+/// # let _ = layer;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```no_run
+/// # use sessions::store::RedisStore;
+/// # async fn open() -> Result<(), sessions::Error> {
+/// let cluster = RedisStore::cluster(["redis://one:6379", "redis://two:6379"]).await?;
+/// let behind_sentinels =
+///     RedisStore::sentinel(["redis://a:26379", "redis://b:26379", "redis://c:26379"], "mymaster").await?;
+/// # let _ = (cluster, behind_sentinels);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A clone is the same store. All requests share its connections, on which they pipeline by
+/// themselves. A load is one round trip that names the view's fields only, a commit is one script
+/// that writes the changed fields only.
+///
+/// # Layout
+///
+/// A session is one hash, and the only key it has. Its fields are the session's, as JSON; `@` holds
+/// the metadata: epoch (4 bytes), times of creation and last use (6 bytes each, milliseconds since
+/// 1970), SHA-256 of the secret (32 bytes); `@c` the ids of the last 8 commits of counters. A field of
+/// yours whose name begins with `@` has one `@` more. The key's TTL is the session's deadline.
+///
+/// ```text
+/// $ redis-cli --scan --pattern 'sess:*'
+/// "sess:bSfVqJ3PbYe0hUq3Xl7o4w"
+/// $ redis-cli HGETALL sess:bSfVqJ3PbYe0hUq3Xl7o4w
+/// 1) "@"
+/// 2) "\x00\x00\x00\x00\x01\x9a\xa9…"
+/// 3) "page_count"
+/// 4) "3"
+/// 5) "@c"
+/// 6) "\xd4\x1e…"
+/// $ redis-cli HSET sess:bSfVqJ3PbYe0hUq3Xl7o4w page_count 10     # another program may write fields
+/// $ redis-cli DEL sess:bSfVqJ3PbYe0hUq3Xl7o4w                    # ends the session
+/// ```
+///
+/// # Permissions
+///
+/// The store needs no more than this user may do, and refuses nothing else for itself:
+///
+/// ```text
+/// ACL SETUSER sessions on >password resetkeys ~sess:* -@all +hget +hmget +hset +hdel +hkeys \
+///     +exists +pexpire +del +time +eval +evalsha
+/// ```
+///
+/// For a cluster add `+cluster|slots +asking`, behind Sentinel nothing.
+///
+/// # Size
+///
+/// SIZING
+///
+/// Set `maxmemory-policy noeviction`, and room enough: a policy that evicts ends sessions early, as
+/// if their users had logged out.
+///
+/// # When the server is away
+///
+/// Requests that need a session are answered with 503 within the timeout
+/// ([`RedisStoreBuilder::with_timeout`]), and go on by themselves once it is back. A commit is sent
+/// once: if its connection ends before the answer, counters, logins and new sessions are looked up,
+/// and what stays unclear is reported as [unknown](crate::ErrorKind::Unknown), never repeated. What
+/// an answered commit survives is what the server promises: with `appendonly yes` and `appendfsync
+/// always` everything, with `everysec` all but the last second, and a failover may lose what was not
+/// replicated yet.
+///
+/// A script that the server has forgotten (a restart, `SCRIPT FLUSH`) is sent again by itself. In a
+/// cluster `MOVED`, `ASK` and `TRYAGAIN` are followed, and after a failover the new primary is found.
 #[derive(Clone)]
 pub struct RedisStore {
     client: Arc<Client>,

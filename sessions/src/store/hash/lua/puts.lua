@@ -1,10 +1,35 @@
--- A commit of puts alone: args[2], args[3] and so on are names and values.
+-- A commit of puts alone, which most are: args[2], args[3] and so on are names and values. The same
+-- rules as in record.lua, alive.lua and touch.lua, written out without functions: each that is made
+-- costs a twentieth of the whole.
+local key, head, call = KEYS[1], args[1], redis.call
+local stored = call('HGET', key, '@')
+if not stored then return 0 end
+local idle, absolute, touches = struct.unpack('>I6I6B', head, 5)
+local created, touched = struct.unpack('>I6I6', stored, 5)
+local now, slack
+if #head > 17 then
+  now, slack = struct.unpack('>I6', head, 18), 3600000
+else
+  local time = call('TIME')
+  now, slack = time[1] * 1000 + math.floor(time[2] / 1000), 0
+end
+if now >= touched + idle or now >= created + absolute then return 0 end
 if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
-if touches then
+if touches == 1 then
   touched = math.max(touched, now)
   args[#args + 1] = '@'
   args[#args + 1] = struct.pack('>c10I6c32', string.sub(stored, 1, 10), touched, string.sub(stored, 17))
 end
-call_with_all('HSET', args, 2)
-if touches then expire_later() end
+if #args <= 1000 then
+  call('HSET', key, unpack(args, 2))
+else
+  -- `unpack` takes some thousands only.
+  for start = 2, #args, 1000 do
+    call('HSET', key, unpack(args, start, math.min(start + 999, #args)))
+  end
+end
+if touches == 1 then
+  local left = math.min(touched + idle, created + absolute) - now + slack
+  call('PEXPIRE', key, string.format('%.0f', left), 'GT')
+end
 return 1

@@ -1,0 +1,121 @@
+//! A Redis primary with a replica, watched by a sentinel.
+
+use super::{RedisServer, process::Process, resp, until};
+
+const NAME: &str = "sessions";
+
+/// A primary, its replica and a sentinel that can decide alone.
+#[derive(Debug)]
+pub struct Sentinel {
+    process: Process,
+    servers: [RedisServer; 2],
+}
+
+impl Sentinel {
+    /// Starts all three and waits until the sentinel could fail over.
+    pub fn start() -> Self {
+        let primary = RedisServer::options().add_line("repl-diskless-sync-delay 0").start();
+        let replica = RedisServer::options()
+            .add_line(&format!("replicaof 127.0.0.1 {}", primary.port()))
+            .add_line("repl-diskless-sync-delay 0")
+            .start();
+        let process = Process::start(
+            "redis-sentinel",
+            |port, _, _| {
+                format!(
+                    "port {port}\nbind 127.0.0.1\ndaemonize no\n\
+                     sentinel monitor {NAME} 127.0.0.1 {} 1\n\
+                     sentinel down-after-milliseconds {NAME} 1000\n\
+                     sentinel failover-timeout {NAME} 3000\n",
+                    primary.port()
+                )
+            },
+            |port| resp::call(port, &[&["PING"]]).is_ok_and(|reply| reply.is_ok()),
+        );
+        let sentinel = Self { process, servers: [primary, replica] };
+        // Looks at the servers every 10 s otherwise, so that a test would wait for that; since Redis 7.0.
+        let _ = sentinel.ask(&["SENTINEL", "DEBUG", "info-period", "200", "publish-period", "200"]);
+        sentinel.wait_for_replica();
+        sentinel
+    }
+
+    /// The addresses of the sentinels.
+    pub fn sentinel_urls(&self) -> Vec<String> {
+        vec![format!("redis://127.0.0.1:{}/", self.process.port())]
+    }
+
+    /// The name under which the sentinel knows the primary.
+    #[must_use]
+    pub fn service_name(&self) -> &'static str {
+        NAME
+    }
+
+    /// The primary, as the sentinel names it.
+    pub fn primary(&self) -> &RedisServer {
+        let address = self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).expect("the sentinel answers");
+        let named = |server: &&RedisServer| address.ends_with(&format!("\n{}", server.port()));
+        self.servers.iter().find(named).expect("it is one of ours")
+    }
+
+    /// The one that is not the primary.
+    pub fn replica(&self) -> &RedisServer {
+        let primary = self.primary().port();
+        self.servers.iter().find(|server| server.port() != primary).expect("there are two")
+    }
+
+    /// Makes the replica the primary, with both alive, and waits until the sentinel says so. The old
+    /// primary becomes a replica somewhat later: until then it takes writes that will be lost.
+    pub fn failover(&self) {
+        let old = self.primary().port();
+        until(
+            "the sentinel to accept a failover",
+            || self.log(),
+            || self.ask(&["SENTINEL", "FAILOVER", NAME]).is_ok(),
+        );
+        self.wait_for_new_primary(old);
+    }
+
+    /// Kills the primary; the sentinel needs a second or two, see `wait_for_new_primary`.
+    pub fn kill_primary(&self) {
+        self.primary().kill();
+    }
+
+    /// Waits until the primary is another one than that on port `old`, and knows it.
+    pub fn wait_for_new_primary(&self, old: u16) {
+        let switched = || {
+            let primary = self.primary();
+            primary.port() != old && primary.info("role").as_deref() == Some("master")
+        };
+        until("another primary", || self.log(), switched);
+    }
+
+    /// Waits until the replica follows the primary and the sentinel knows.
+    pub fn wait_for_replica(&self) {
+        let follows = || {
+            let replica = self.replica();
+            let known = self.ask(&["SENTINEL", "REPLICAS", NAME]).unwrap_or_default();
+            let fields: Vec<_> = known.lines().collect();
+            let field = |name: &str, value: &str| fields.windows(2).any(|pair| pair == [name, value]);
+            replica.info("master_link_status").as_deref() == Some("up")
+                && replica.info("master_port") == Some(self.primary().port().to_string())
+                && field("port", &replica.port().to_string())
+                && field("flags", "slave")
+                && field("master-link-status", "ok")
+        };
+        until("the replica to follow", || self.log(), follows);
+    }
+
+    /// The sentinel's process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn ask(&self, command: &[&str]) -> resp::Reply {
+        resp::call(self.process.port(), &[command]).unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    fn log(&self) -> String {
+        let [one, other] = &self.servers;
+        format!("{}\n{}\n{}", self.process.log(), one.log(), other.log())
+    }
+}
