@@ -49,6 +49,10 @@
 //! | `axum` (default) | the extractors |
 //! | `tracing` (default) | events go to `tracing` |
 //! | `sqlite` | `store::SqliteStore` |
+//! | `redis` | `store::RedisStore`: one server, Sentinel, Cluster |
+//! | `redis-tls` | `rediss://` for it |
+//! | `webdis` | `store::WebdisStore` |
+//! | `webdis-tls` | `https://` for it |
 //! | `test-util` | `testing`: manual clock, faults, recording, a browser-like client, `conformance!` |
 // Only a framework's module opens sessions; without one, nothing does.
 #![cfg_attr(not(feature = "axum"), allow(dead_code, unused_imports))]
@@ -92,6 +96,6 @@ pub use self::{
 };
 
 /// The program of the README compiles.
-#[cfg(all(doctest, feature = "sqlite"))]
+#[cfg(all(doctest, feature = "sqlite", feature = "redis", feature = "webdis"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}

@@ -19,7 +19,7 @@ const ORDER: [(&str, &[&str]); 15] = [
     ("delta", &["value"]),
     ("clock", &["value"]),
     ("random", &["error"]),
-    ("store", &["value", "error", "delta", "clock"]),
+    ("store", &["value", "error", "delta", "clock", "random"]),
     ("event", &["value", "error"]),
     ("slot", &["value", "error", "delta", "random", "store", "event", "clock"]),
     ("handle", &["value", "error", "delta", "random", "event", "slot"]),
@@ -35,14 +35,17 @@ const ORDER: [(&str, &[&str]); 15] = [
 const OUTSIDE: [&str; 2] = ["lib", "testing"];
 
 /// Crates that only these modules may name.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 13] = [
     ("axum_core", &["axum"]),
     ("axum", &[]),
-    ("http", &["axum", "layer", "rejection"]),
+    ("http", &["axum", "layer", "rejection", "store"]),
     ("cookie", &["layer"]),
     ("tower_layer", &["layer"]),
     ("tower_service", &["layer"]),
     ("sqlx", &["store"]),
+    ("redis", &["store"]),
+    ("bb8_redis", &["store"]),
+    ("hyper", &["store"]),
     ("getrandom", &["random"]),
     ("sha2", &["value"]),
     ("serde", &["handle", "private", "store"]),

@@ -4,6 +4,10 @@
 //! cargo run -p counter                            sessions in counter.db
 //! cargo run -p counter -- --store sqlite:FILE     in another file
 //! cargo run -p counter -- --store memory          in memory, gone when it ends
+//! cargo run -p counter -- --store redis://HOST:PORT
+//! cargo run -p counter -- --store redis+cluster://HOST:PORT,HOST:PORT
+//! cargo run -p counter -- --store redis+sentinel://HOST:PORT,HOST:PORT/SERVICE
+//! cargo run -p counter -- --store webdis+http://HOST:PORT
 //! cargo run -p counter -- --listen 127.0.0.1:8080
 //! ```
 
@@ -17,7 +21,7 @@ use axum::{
 use serde::Deserialize;
 use sessions::{
     Session, SessionLayer, TypedSession,
-    store::{AnyStore, MemoryStore, SqliteStore},
+    store::{AnyStore, MemoryStore, RedisStore, SqliteStore, WebdisStore},
 };
 use tokio::net::TcpListener;
 
@@ -61,18 +65,40 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/logout", post(log_out))
         .layer(SessionLayer::new(open(&options.store).await?));
     let listener = TcpListener::bind(&options.listen).await?;
-    println!("listening on http://{}, sessions in {}", listener.local_addr()?, options.store);
+    println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
     Ok(())
 }
 
 /// Opens the store that a name stands for.
 async fn open(store: &str) -> Result<AnyStore, Box<dyn Error>> {
-    match store.split_once(':') {
-        None if store == "memory" => Ok(MemoryStore::new().into()),
-        Some(("sqlite", path)) => Ok(SqliteStore::open(path).await?.into()),
-        _ => Err(format!("unknown store `{store}`; write `memory` or `sqlite:FILE`").into()),
-    }
+    let Some((kind, rest)) = store.split_once(':') else {
+        return if store == "memory" { Ok(MemoryStore::new().into()) } else { Err(unknown_store()) };
+    };
+    let hosts = rest.trim_start_matches("//");
+    Ok(match kind {
+        "sqlite" => SqliteStore::open(rest).await?.into(),
+        "redis" => RedisStore::connect(store).await?.into(),
+        "redis+cluster" => RedisStore::cluster(nodes(hosts)).await?.into(),
+        "redis+sentinel" => {
+            let (hosts, service) = hosts.split_once('/').ok_or_else(unknown_store)?;
+            RedisStore::sentinel(nodes(hosts), service).await?.into()
+        }
+        "webdis+http" => WebdisStore::connect(format!("http://{hosts}")).await?.into(),
+        _ => return Err(unknown_store()),
+    })
+}
+
+/// A URL for each host of a list.
+fn nodes(hosts: &str) -> impl Iterator<Item = String> {
+    hosts.split(',').map(|host| format!("redis://{host}"))
+}
+
+/// Without the name: it may be a URL with a password.
+fn unknown_store() -> Box<dyn Error> {
+    "unknown store; write `memory`, `sqlite:FILE`, `redis://HOST:PORT`, `redis+cluster://HOST:PORT,…`, \
+     `redis+sentinel://HOST:PORT,…/SERVICE` or `webdis+http://HOST:PORT`"
+        .into()
 }
 
 struct Options {

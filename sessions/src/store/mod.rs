@@ -19,6 +19,8 @@ mod redis;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "webdis")]
+mod webdis;
 
 use std::future::Future;
 
@@ -29,6 +31,8 @@ pub(crate) use self::erased::{Boxed, DynStore};
 pub use self::redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
+#[cfg(feature = "webdis")]
+pub use self::webdis::{WebdisStore, WebdisStoreBuilder};
 pub use self::{
     erased::AnyStore,
     memory::MemoryStore,
@@ -53,7 +57,8 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a session store",
     label = "not a store",
-    note = "open one: `MemoryStore::new()`, or `SqliteStore::open(path).await?` with the feature `sqlite`"
+    note = "open one: `MemoryStore::new()`, `SqliteStore::open(path).await?` with the feature `sqlite`, \
+            `RedisStore::connect(url).await?` with `redis`, `WebdisStore::connect(url).await?` with `webdis`"
 )]
 pub trait Store: Send + Sync + 'static {
     /// What the store cannot do. Never a silent no-op: what is not declared must work.

@@ -53,7 +53,8 @@ pub(super) fn six_bytes(millis: i64) -> [u8; 6] {
     bytes
 }
 
-/// Reads the metadata; `None` if they are not ours.
+/// Reads the metadata; `None` if they are not ours. A time that is known to be a little late is not
+/// before what it is to be compared with.
 pub(super) fn metadata(bytes: &[u8], now: Timestamp) -> Option<Loaded> {
     let bytes: &[u8; METADATA_BYTES] = bytes.try_into().ok()?;
     let hash = SecretHash::from_bytes(*bytes.last_chunk()?);
@@ -67,7 +68,7 @@ pub(super) fn metadata(bytes: &[u8], now: Timestamp) -> Option<Loaded> {
         commits: Vec::new(),
         fields: Fields::new(),
     };
-    Some(Loaded::new(&record, now))
+    Some(Loaded::new(&record, now.max(touched)))
 }
 
 fn time(six: &[u8]) -> Timestamp {

@@ -68,7 +68,7 @@ fn webdis() -> Script {
     text.push_str(RECORD);
     text.push_str("local run = {}\n");
     for (name, body) in functions {
-        text.push_str(&format!("function run.{name}()\n{body}end\n"));
+        text.extend(["function run.", name, "()\n", &body, "end\n"]);
     }
     text.push_str(WEBDIS);
     Script::new(without_comments(&text))

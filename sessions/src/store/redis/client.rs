@@ -6,6 +6,7 @@ use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
+    clock::ServerClock,
     failure::{Failure, Verdict, verdict},
     lanes::{Lane, Lanes},
 };
@@ -18,6 +19,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 pub(super) struct Client {
     lanes: Lanes,
     timeout: Duration,
+    clock: ServerClock,
 }
 
 /// What can be sent.
@@ -37,7 +39,12 @@ pub(super) enum Repeat {
 
 impl Client {
     pub(super) fn new(lanes: Lanes, timeout: Duration) -> Self {
-        Self { lanes, timeout }
+        Self { lanes, timeout, clock: ServerClock::new() }
+    }
+
+    /// The clock of the one server that there is: the nodes of a cluster have one each.
+    pub(super) fn clock(&self) -> Option<&ServerClock> {
+        (!self.lanes.is_cluster()).then_some(&self.clock)
     }
 
     /// When a request that begins now is to be over.
@@ -134,8 +141,9 @@ impl Client {
         }
     }
 
-    /// A cluster's client mends its connections itself.
     fn retire(&self, lane: &Lane) {
+        self.clock.forget();
+        // A cluster's client mends its connections itself.
         if !lane.connection.is_cluster() {
             self.lanes.retire(lane);
         }

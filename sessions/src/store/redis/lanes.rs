@@ -61,6 +61,10 @@ impl Lanes {
         Self { source, slots, next: AtomicUsize::new(0), opened: AtomicU64::new(0) }
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.source, Source::Cluster(_))
+    }
+
     /// A connection that was alive when it was last used, or a new one.
     pub(super) async fn get(&self, deadline: Instant) -> Result<Lane, RedisError> {
         let slot = &self.slots[self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len()];

@@ -2,6 +2,7 @@
 
 mod builder;
 mod client;
+mod clock;
 mod failure;
 mod lanes;
 mod source;
@@ -14,7 +15,7 @@ use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
 pub use self::builder::RedisStoreBuilder;
-use self::{client::Client, failure::Failure};
+use self::{client::Client, clock::ServerClock, failure::Failure};
 use super::{
     Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
     hash::{self, Item, Prefix, scripts},
@@ -177,24 +178,23 @@ impl RedisStore {
         arguments: impl FnOnce(&mut redis::Cmd),
         deadline: Instant,
     ) -> Result<(Timestamp, Vec<Item>), Failure> {
-        let mut commands = Pipeline::with_capacity(2);
         let mut fields = redis::cmd("HMGET");
         fields.arg(self.prefix.key(id));
         arguments(&mut fields);
-        let now = self.clock.as_ref().map(AnyClock::now);
-        if now.is_none() {
-            commands.cmd("TIME");
+        let server = self.client.clock();
+        if let Some(now) = self.now().or_else(|| server.and_then(ServerClock::now)) {
+            return Ok((now, hash_items(self.client.command(fields, deadline).await?)?));
         }
-        commands.add_command(fields);
+        let mut commands = Pipeline::with_capacity(2);
+        commands.cmd("TIME").add_command(fields);
         let mut replies = self.client.commands(&commands, deadline).await?.into_iter();
-        let now = match now {
-            Some(now) => now,
-            None => replies.next().and_then(time).ok_or_else(unreadable)?,
+        let (Some(now), Some(items)) = (replies.next().and_then(time), replies.next()) else {
+            return Err(unreadable());
         };
-        match replies.next() {
-            Some(Value::Array(items)) => Ok((now, items.into_iter().map(item).collect())),
-            _ => Err(unreadable()),
+        if let Some(server) = server {
+            server.set(now);
         }
+        Ok((now, hash_items(items)?))
     }
 
     fn now(&self) -> Option<Timestamp> {
@@ -275,7 +275,7 @@ impl RedisStore {
         if commit.id.is_none() || !commit.returning.is_empty() {
             return false;
         }
-        let seen = self.read(id, |fields| hash::look(fields), deadline).await;
+        let seen = self.read(id, hash::look, deadline).await;
         seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
     }
 
@@ -290,6 +290,14 @@ impl RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// The reply to `HMGET`.
+fn hash_items(reply: Value) -> Result<Vec<Item>, Failure> {
+    match reply {
+        Value::Array(items) => Ok(items.into_iter().map(item).collect()),
+        _ => Err(unreadable()),
     }
 }
 

@@ -1,0 +1,73 @@
+//! The server's time, between the moments at which it is asked.
+
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Instant,
+};
+
+use crate::value::Timestamp;
+
+/// For how long a reading counts: a second, in which two clocks drift apart by microseconds.
+const GOOD_FOR: i64 = 1000;
+
+/// The time of one server, read with a load now and then and carried on by a clock that is never
+/// set. `TIME` with every load would cost the client a quarter of it.
+///
+/// It is late by the way of the reply that brought it, and never early: a session is not taken for
+/// dead before it is. What is written is decided by the server's own `TIME`, in the script.
+#[derive(Debug)]
+pub(super) struct ServerClock {
+    started: Instant,
+    /// The server's time when the store was opened, in milliseconds.
+    offset: AtomicI64,
+    /// Until when that counts, in milliseconds since then.
+    good_until: AtomicI64,
+}
+
+impl ServerClock {
+    pub(super) fn new() -> Self {
+        Self { started: Instant::now(), offset: AtomicI64::new(0), good_until: AtomicI64::new(-1) }
+    }
+
+    /// The server's time now, if it was asked lately.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        let elapsed = self.elapsed();
+        let is_good = elapsed <= self.good_until.load(Ordering::Acquire);
+        is_good.then(|| Timestamp::from_millis(self.offset.load(Ordering::Relaxed).saturating_add(elapsed)))
+    }
+
+    /// Notes what the server has just said.
+    pub(super) fn set(&self, now: Timestamp) {
+        let elapsed = self.elapsed();
+        self.offset.store(now.as_millis().saturating_sub(elapsed), Ordering::Relaxed);
+        self.good_until.store(elapsed.saturating_add(GOOD_FOR), Ordering::Release);
+    }
+
+    /// The next connection may lead to another server, which has a clock of its own.
+    pub(super) fn forget(&self) {
+        self.good_until.store(-1, Ordering::Release);
+    }
+
+    fn elapsed(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_is_carried_on_and_forgotten() {
+        let clock = ServerClock::new();
+        assert_eq!(clock.now(), None);
+        let told = Timestamp::from_millis(1_000_000);
+        clock.set(told);
+        assert!(clock.now().is_none_or(|now| now >= told && now <= Timestamp::from_millis(1_001_001)));
+        clock.good_until.store(clock.elapsed() - 1, Ordering::Release);
+        assert_eq!(clock.now(), None, "too old");
+        clock.set(told);
+        clock.forget();
+        assert_eq!(clock.now(), None);
+    }
+}

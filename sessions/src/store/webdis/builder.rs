@@ -1,0 +1,384 @@
+//! Builds a store behind Webdis.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{HeaderValue, Uri, uri::Scheme};
+
+use super::{
+    base64,
+    channels::{Channels, Limits},
+    endpoint::Endpoint,
+    store::WebdisStore,
+};
+use crate::{
+    clock::{AnyClock, Clock},
+    error::Error,
+    store::hash::Prefix,
+};
+
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Options of a store behind Webdis.
+///
+/// Webdis should be 0.1.20 or newer, serve sessions only, permit one user `EVAL`, `EVALSHA` and
+/// `SCRIPT` and everybody else nothing, and be out of the reach of browsers: it answers every
+/// origin.
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `connect` is called"]
+pub struct WebdisStoreBuilder {
+    url: Box<str>,
+    credentials: Option<Credentials>,
+    connect_timeout: Duration,
+    limits: Limits,
+    prefix: Prefix,
+    clock: Option<AnyClock>,
+    #[cfg(feature = "webdis-tls")]
+    roots: Option<super::tls::Roots>,
+}
+
+/// Who we are.
+#[derive(Clone)]
+struct Credentials {
+    user: Box<str>,
+    password: Box<str>,
+}
+
+impl WebdisStoreBuilder {
+    /// A Webdis at this URL, such as `http://127.0.0.1:7379`. A user and password in it are used for
+    /// basic authentication.
+    pub fn new(url: impl Into<Box<str>>) -> Self {
+        Self {
+            url: url.into(),
+            credentials: None,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            limits: Limits::DEFAULT,
+            prefix: Prefix::default(),
+            clock: None,
+            #[cfg(feature = "webdis-tls")]
+            roots: None,
+        }
+    }
+
+    /// Logs in to Webdis: `http_basic_auth` in its configuration.
+    pub fn with_basic_auth(mut self, user: impl Into<Box<str>>, password: impl Into<Box<str>>) -> Self {
+        self.credentials = Some(Credentials { user: user.into(), password: password.into() });
+        self
+    }
+
+    /// How long connecting may take, the name's resolution and TLS included: two seconds by default.
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a request may take, with waiting for a free connection and connecting: five seconds
+    /// by default.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.timeout = timeout;
+        self
+    }
+
+    /// How many connections may be open, 32 by default. Those that wait for a late reply are not
+    /// among them.
+    pub fn with_max_connections(mut self, connections: usize) -> Self {
+        self.limits.max_connections = connections;
+        self
+    }
+
+    /// Begins all keys with this, `sess:` by default.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisStoreBuilder::with_prefix`](crate::store::RedisStoreBuilder::with_prefix): 1 to 64
+    /// letters, digits, `:`, `.`, `_`, `-` and `/`.
+    pub fn with_prefix(mut self, prefix: &str) -> Result<Self, Error> {
+        self.prefix = Prefix::new(prefix)?;
+        Ok(self)
+    }
+
+    /// Reads the time from `clock` in place of the server, for tests.
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(AnyClock::new(clock));
+        self
+    }
+
+    /// Trusts servers whose certificate is signed with one of these, in PEM, and no others. By
+    /// default those are the operating system's.
+    ///
+    /// # Errors
+    ///
+    /// If this is not PEM, or there is no certificate in it.
+    #[cfg(feature = "webdis-tls")]
+    pub fn with_root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
+        self.roots = Some(super::tls::Roots::of_pem(pem)?);
+        Ok(self)
+    }
+
+    /// Connects, and tries whether the store may do there what it needs to.
+    ///
+    /// # Errors
+    ///
+    /// With the kind [`Config`](crate::ErrorKind::Config) if the URL or another option makes no
+    /// sense; [`Unavailable`](crate::ErrorKind::Unavailable) or
+    /// [`Unknown`](crate::ErrorKind::Unknown) if Webdis does not answer, or not as it should: the
+    /// source says what to check.
+    pub async fn connect(self) -> Result<WebdisStore, Error> {
+        let (prefix, clock) = (self.prefix.clone(), self.clock.clone());
+        let store = WebdisStore { channels: Arc::new(self.channels()?), prefix, clock };
+        store.probe().await?;
+        Ok(store)
+    }
+
+    /// Prepares the connections; none is opened yet.
+    pub(super) fn channels(self) -> Result<Channels, Error> {
+        let limits = self.limits.clone();
+        if limits.max_connections == 0 || limits.max_connections > MAX_CONNECTIONS {
+            return Err(Error::config(format!(
+                "`with_max_connections` takes one to {MAX_CONNECTIONS} connections"
+            )));
+        }
+        if limits.timeout.is_zero() || self.connect_timeout.is_zero() {
+            return Err(Error::config("a timeout of nothing would fail every request: leave some time"));
+        }
+        // tokio cannot add more to the time of day.
+        if limits.timeout > LONGEST_TIMEOUT || self.connect_timeout > LONGEST_TIMEOUT {
+            return Err(Error::config("a timeout of more than a day is none: give less"));
+        }
+        Ok(Channels::new(self.endpoint()?, limits))
+    }
+
+    pub(super) fn endpoint(self) -> Result<Endpoint, Error> {
+        // None of these shows the URL, which may hold a password.
+        let refused = |what: &str| {
+            Error::config(format!(
+                "the URL of Webdis {what}: write it like `http://127.0.0.1:7379` or \
+                 `http://user:password@webdis.internal:7379`"
+            ))
+        };
+        // The parser drops a fragment without a word.
+        if self.url.contains('#') {
+            return Err(refused("has a fragment"));
+        }
+        let url: Uri = self.url.parse().map_err(|_| refused("cannot be read"))?;
+        let is_https = match url.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(_) => return Err(refused("is neither of HTTP nor of HTTPS")),
+            None => return Err(refused("has no scheme")),
+        };
+        if is_https && cfg!(not(feature = "webdis-tls")) {
+            return Err(Error::config(
+                "the URL of Webdis begins with `https`, which needs the feature `webdis-tls` of `sessions`",
+            ));
+        }
+        if !matches!(url.path(), "" | "/") {
+            return Err(refused("has a path, which Webdis would read as a command"));
+        }
+        if url.query().is_some() {
+            return Err(refused("has a query, which Webdis would read as options"));
+        }
+        let authority = url.authority().ok_or_else(|| refused("has no host"))?;
+        let (userinfo, address) = match authority.as_str().rsplit_once('@') {
+            Some((userinfo, address)) => (Some(userinfo), address),
+            None => (None, authority.as_str()),
+        };
+        let host = authority.host();
+        if host.is_empty() {
+            return Err(refused("has no host"));
+        }
+        let port = match authority.port() {
+            Some(port) if port.as_u16() != 0 => port.as_u16(),
+            Some(_) => return Err(refused("has the port 0")),
+            // A port beyond 65535, or none after the colon.
+            None if address.len() > host.len() => return Err(refused("has a port that is no port")),
+            None if is_https => 443,
+            None => 80,
+        };
+        let credentials = match (userinfo, self.credentials) {
+            (Some(_), Some(_)) => {
+                return Err(Error::config(
+                    "the user of Webdis is given twice: leave it out of the URL or leave out `with_basic_auth`",
+                ));
+            }
+            (Some(userinfo), None) => {
+                Some(Credentials::of_userinfo(userinfo).ok_or_else(|| refused("has an unreadable user"))?)
+            }
+            (None, credentials) => credentials,
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        Ok(Endpoint {
+            host: host.into(),
+            port,
+            authority: HeaderValue::from_str(address).map_err(|_| refused("has an unreadable host"))?,
+            authorization: credentials.map(|credentials| credentials.header()).transpose()?,
+            connect_timeout: self.connect_timeout,
+            #[cfg(feature = "webdis-tls")]
+            tls: if is_https { Some(super::tls::Tls::new(host, self.roots)?) } else { None },
+        })
+    }
+}
+
+/// More would be no limit, and a semaphore cannot count much more.
+const MAX_CONNECTIONS: usize = 10_000;
+
+const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
+
+/// Without the URL and the password.
+impl fmt::Debug for WebdisStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebdisStoreBuilder")
+            .field("has_basic_auth", &self.credentials.is_some())
+            .field("connect_timeout", &self.connect_timeout)
+            .field("limits", &self.limits)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    fn of_userinfo(userinfo: &str) -> Option<Self> {
+        let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        Some(Self { user: percent_decoded(user)?, password: percent_decoded(password)? })
+    }
+
+    /// The value of the header `Authorization`, in RFC 7617.
+    fn header(&self) -> Result<HeaderValue, Error> {
+        if self.user.contains(':') {
+            return Err(Error::config(
+                "the user of Webdis has a colon in it, which ends a user: choose another",
+            ));
+        }
+        let plain = format!("{}:{}", self.user, self.password);
+        let mut value = HeaderValue::from_str(&format!("Basic {}", base64::encode(plain.as_bytes())))
+            .map_err(|error| Error::config("the user of Webdis cannot be sent").with_source(error))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+fn percent_decoded(text: &str) -> Option<Box<str>> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                let (high, low) = (digit(bytes.next()?)?, digit(bytes.next()?)?);
+                u8::try_from(high << 4 | low).ok()?
+            }
+            byte => byte,
+        });
+    }
+    Some(String::from_utf8(decoded).ok()?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn endpoint(url: &str) -> Result<Endpoint, Error> {
+        WebdisStoreBuilder::new(url).endpoint()
+    }
+
+    fn authorization(endpoint: Endpoint) -> String {
+        let value = endpoint.authorization.unwrap();
+        assert!(value.is_sensitive());
+        value.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn an_address_is_read() {
+        let cases = [
+            ("http://127.0.0.1:7379", "127.0.0.1", 7379, "127.0.0.1:7379"),
+            ("http://webdis.internal/", "webdis.internal", 80, "webdis.internal"),
+            ("HTTP://[::1]:7379", "::1", 7379, "[::1]:7379"),
+            ("http://u:p@webdis:1", "webdis", 1, "webdis:1"),
+        ];
+        for (url, host, port, authority) in cases {
+            let endpoint = endpoint(url).unwrap();
+            assert_eq!((&*endpoint.host, endpoint.port), (host, port), "{url}");
+            assert_eq!(endpoint.authority, authority, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_showing_it() {
+        let urls = [
+            "",
+            "webdis:7379",
+            "127.0.0.1:7379",
+            "/",
+            "ftp://webdis",
+            "redis://sesame@webdis",
+            "http://",
+            "http://:7379",
+            "http://sesame@:7379",
+            "http://webdis:99999",
+            "http://webdis:",
+            "http://webdis:0",
+            "http://webdis/sesame",
+            "http://webdis//",
+            "http://webdis/?sesame=1",
+            "http://webdis?",
+            "http://webdis/#sesame",
+            "http://user:sesame%zz@webdis",
+            "http://user:sesame%4@webdis",
+            "http://user:sesame%ff@webdis",
+            "http://us%3aer:sesame@webdis",
+            "http://web dis",
+        ];
+        for url in urls {
+            let error = endpoint(url).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{url}");
+            assert!(!format!("{error} {error:?}").contains("sesame"), "{error:?}");
+        }
+    }
+
+    #[cfg(not(feature = "webdis-tls"))]
+    #[test]
+    fn https_says_which_feature_it_needs() {
+        let error = endpoint("https://webdis").unwrap_err();
+        assert!(error.to_string().contains("webdis-tls"), "{error}");
+    }
+
+    #[test]
+    fn credentials_come_from_the_url_or_the_option() {
+        // The example of RFC 7617.
+        let expected = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+        let of_url = endpoint("http://Aladdin:open%20sesame@webdis").unwrap();
+        assert_eq!(authorization(of_url), expected);
+        let of_option = WebdisStoreBuilder::new("http://webdis").with_basic_auth("Aladdin", "open sesame");
+        assert_eq!(authorization(of_option.endpoint().unwrap()), expected);
+        let twice = WebdisStoreBuilder::new("http://a:b@webdis").with_basic_auth("a", "b");
+        assert_eq!(twice.endpoint().unwrap_err().kind(), ErrorKind::Config);
+        let colon = WebdisStoreBuilder::new("http://webdis").with_basic_auth("a:b", "c");
+        assert_eq!(colon.endpoint().unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn neither_password_nor_url_is_shown() {
+        let builder = WebdisStoreBuilder::new("http://user:sesame@webdis");
+        assert!(!format!("{builder:?}").contains("sesame"));
+        assert!(!format!("{:?}", builder.channels().unwrap()).contains("sesame"));
+        let builder = WebdisStoreBuilder::new("http://webdis").with_basic_auth("user", "sesame");
+        assert!(!format!("{builder:?}").contains("sesame"));
+        let shown = format!("{:?}", builder.endpoint().unwrap());
+        assert!(!shown.contains("sesame") && !shown.contains("Basic"), "{shown}");
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        let builder = || WebdisStoreBuilder::new("http://webdis");
+        let bad = [
+            builder().with_max_connections(0),
+            builder().with_max_connections(usize::MAX),
+            builder().with_timeout(Duration::ZERO),
+            builder().with_timeout(Duration::MAX),
+            builder().with_connect_timeout(Duration::ZERO),
+        ];
+        for builder in bad {
+            assert_eq!(builder.channels().unwrap_err().kind(), ErrorKind::Config);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Where Webdis listens, and how to connect to it.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use http::HeaderValue;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::failure::NotSent;
+
+/// A connection of either kind.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Where to connect to, and what every request says.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    /// A name or an address, an IPv6 one without its brackets.
+    pub(super) host: Box<str>,
+    pub(super) port: u16,
+    /// The value of the header `Host`.
+    pub(super) authority: HeaderValue,
+    /// Marked as sensitive.
+    pub(super) authorization: Option<HeaderValue>,
+    pub(super) connect_timeout: Duration,
+    #[cfg(feature = "webdis-tls")]
+    pub(super) tls: Option<super::tls::Tls>,
+}
+
+impl Endpoint {
+    /// Opens a connection. On an error not a byte of a request has been sent.
+    pub(super) async fn connect(&self) -> Result<Box<dyn Stream>, NotSent> {
+        match timeout(self.connect_timeout, self.open()).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(source)) => Err(NotSent::NoConnection { address: self.address(), source }),
+            Err(_) => Err(NotSent::ConnectTimedOut { address: self.address() }),
+        }
+    }
+
+    /// For messages. Without user and password, which the authority does not have.
+    pub(super) fn address(&self) -> Box<str> {
+        self.authority.to_str().unwrap_or_default().into()
+    }
+
+    async fn open(&self) -> Result<Box<dyn Stream>, Box<dyn StdError + Send + Sync>> {
+        let stream = self.tcp().await?;
+        #[cfg(feature = "webdis-tls")]
+        if let Some(tls) = &self.tls {
+            return Ok(Box::new(tls.over(stream).await?));
+        }
+        Ok(Box::new(stream))
+    }
+
+    /// Without waiting to fill a packet, which halves the requests of one client in a second.
+    async fn tcp(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect((&*self.host, self.port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("authority", &self.authority)
+            .field("has_authorization", &self.authorization.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn packets_are_not_held_back() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint {
+            host: "127.0.0.1".into(),
+            port: listener.local_addr().unwrap().port(),
+            authority: HeaderValue::from_static("127.0.0.1"),
+            authorization: None,
+            connect_timeout: Duration::from_secs(5),
+            #[cfg(feature = "webdis-tls")]
+            tls: None,
+        };
+        assert!(endpoint.tcp().await.unwrap().nodelay().unwrap());
+    }
+}

@@ -1,0 +1,274 @@
+//! The store's operations as calls of one script.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    builder::WebdisStoreBuilder,
+    channels::Channels,
+    failure::{CallFailure, Code, Reason},
+    items::{self, Answered},
+    nonce::Nonce,
+};
+use crate::{
+    clock::AnyClock,
+    error::Error,
+    store::{
+        Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
+        hash::{self, Item, Malformed, Prefix, scripts},
+    },
+    value::{FieldName, RecordId, SecretHash, Timeouts, Timestamp},
+};
+
+/// How often something that may happen twice is tried.
+const ATTEMPTS: usize = 3;
+
+/// Sessions in Redis behind Webdis, where only HTTP goes out.
+#[derive(Clone)]
+pub struct WebdisStore {
+    pub(super) channels: Arc<Channels>,
+    pub(super) prefix: Prefix,
+    pub(super) clock: Option<AnyClock>,
+}
+
+/// What the script is to do.
+#[derive(Clone, Copy)]
+enum Verb {
+    Load,
+    Create,
+    Commit,
+    Destroy,
+}
+
+/// Why a call brought nothing.
+enum Failure {
+    /// It did not happen.
+    Refused(Error),
+    /// It may have happened.
+    Unknown(Reason),
+}
+
+impl WebdisStore {
+    /// Connects to Webdis at a URL such as `http://user:password@webdis.internal:7379`.
+    ///
+    /// # Errors
+    ///
+    /// See [`WebdisStoreBuilder::connect`].
+    pub async fn connect(url: impl Into<Box<str>>) -> Result<Self, Error> {
+        Self::builder(url).connect().await
+    }
+
+    /// Connects with options.
+    pub fn builder(url: impl Into<Box<str>>) -> WebdisStoreBuilder {
+        WebdisStoreBuilder::new(url)
+    }
+
+    /// How many connections are kept out of use because the reply to their last call is still to
+    /// come, or another client's came in its place. At 64 nothing more is sent until some are free.
+    #[must_use]
+    pub fn poisoned_connections(&self) -> usize {
+        self.channels.poisoned_now()
+    }
+
+    /// How many connections ever were in that state, for a metric: a Webdis that mixes up replies
+    /// makes it grow.
+    #[must_use]
+    pub fn poisoned_connections_total(&self) -> u64 {
+        self.channels.poisoned_total()
+    }
+
+    /// Whether Webdis and Redis let us in, read and run scripts under our prefix.
+    pub(super) async fn probe(&self) -> Result<(), Error> {
+        let nobody = RecordId::from_bytes([0; 16]);
+        let nothing = Commit::new(0, Timeouts::default());
+        self.load(nobody, &[]).await?;
+        match self.commit(nobody, nothing).await? {
+            Answer::Unknown(error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs the script; with its text where `with_text`, which makes Redis know it from then on.
+    async fn call(
+        &self,
+        verb: Verb,
+        id: RecordId,
+        arguments: impl FnOnce(&mut Vec<Box<[u8]>>),
+        with_text: bool,
+    ) -> Result<Vec<Item>, Failure> {
+        let script = &scripts().webdis;
+        let nonce = Nonce::new().map_err(Failure::Refused)?;
+        let key = self.prefix.key(id);
+        let mut rest = Vec::new();
+        arguments(&mut rest);
+        let (command, script) =
+            if with_text { ("EVAL", script.text.as_bytes()) } else { ("EVALSHA", script.sha.as_bytes()) };
+        let mut words = vec![
+            command.as_bytes(),
+            script,
+            b"1",
+            key.as_bytes(),
+            nonce.as_bytes(),
+            verb.name().as_bytes(),
+        ];
+        words.extend(rest.iter().map(|argument| &**argument));
+        match self.channels.call(&words, &nonce).await {
+            Ok(answer) => match items::read(answer) {
+                Ok(Answered::Items(items)) => Ok(items),
+                Ok(Answered::Error(code)) => Err(Failure::Refused(refused(code))),
+                Err(malformed) => Err(Failure::Refused(Error::unavailable(malformed))),
+            },
+            Err(CallFailure::NotSent(error)) => Err(Failure::Refused(error)),
+            Err(CallFailure::Unproven { reason }) => Err(Failure::Unknown(reason)),
+        }
+    }
+
+    /// The same for what may happen twice.
+    async fn repeatable(
+        &self,
+        verb: Verb,
+        id: RecordId,
+        arguments: impl Fn(&mut Vec<Box<[u8]>>),
+    ) -> Result<Vec<Item>, Failure> {
+        let mut with_text = false;
+        for _ in 1..ATTEMPTS {
+            match self.call(verb, id, &arguments, with_text).await {
+                Err(Failure::Unknown(Reason::Redis(code))) if code.as_str() == "NOSCRIPT" => with_text = true,
+                Err(Failure::Unknown(Reason::Cut | Reason::Foreign)) => {}
+                ended => return ended,
+            }
+        }
+        self.call(verb, id, &arguments, with_text).await
+    }
+
+    /// The time and the fields behind `arguments`.
+    async fn read(
+        &self,
+        id: RecordId,
+        arguments: impl Fn(&mut Vec<Box<[u8]>>),
+    ) -> Result<(Timestamp, Vec<Item>), Failure> {
+        let arguments = |words: &mut Vec<_>| {
+            hash::head(0, &Timeouts::default(), false, self.now(), words);
+            arguments(words);
+        };
+        let mut items = self.repeatable(Verb::Load, id, arguments).await?.into_iter();
+        let Some(Ok(Created::At(now))) = items.next().as_ref().map(hash::created) else {
+            return Err(Failure::Refused(Error::unavailable(Malformed)));
+        };
+        Ok((now, items.collect()))
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        self.clock.as_ref().map(AnyClock::now)
+    }
+}
+
+impl Store for WebdisStore {
+    const CAPABILITIES: Capabilities = Capabilities { expires_by_itself: true, ..Capabilities::DURABLE };
+
+    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
+        let read = self.read(id, |words| hash::load(names, words)).await;
+        let (now, items) = read.map_err(Failure::into_read)?;
+        hash::loaded(names, now, items).map_err(Error::unavailable)
+    }
+
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+        let arguments = |words: &mut Vec<_>| hash::create(&new, self.now(), words);
+        match self.call(Verb::Create, id, arguments, false).await {
+            Ok(items) => {
+                items.first().ok_or(Malformed).and_then(hash::created).map_err(Error::unknown)
+            }
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Unknown(reason)) => match self.look_for_record(id, &new.hash, &reason).await {
+                Some(created) => Ok(Created::At(created)),
+                None => Err(Error::unknown(reason)),
+            },
+        }
+    }
+
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+        // No record of this store has an epoch beyond 32 bits.
+        let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(Answer::Superseded) };
+        let arguments = |words: &mut Vec<_>| hash::commit(epoch, &commit, self.now(), words);
+        match self.call(Verb::Commit, id, arguments, false).await {
+            Ok(items) => hash::answer(&commit, items).map_err(Error::unknown),
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Unknown(reason)) => {
+                if self.look_for_commit(id, &commit, &reason).await {
+                    return Ok(Answer::Applied(Vec::new()));
+                }
+                Ok(Answer::Unknown(Error::unknown(reason)))
+            }
+        }
+    }
+
+    async fn destroy(&self, id: RecordId) -> Result<(), Error> {
+        let arguments =
+            |words: &mut Vec<_>| hash::head(0, &Timeouts::default(), false, self.now(), words);
+        match self.repeatable(Verb::Destroy, id, arguments).await {
+            Ok(_) => Ok(()),
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Unknown(reason)) => Err(Error::unknown(reason)),
+        }
+    }
+
+    /// Nothing to do: keys end by themselves.
+    async fn purge(&self, _timeouts: Timeouts, _limit: usize) -> Result<usize, Error> {
+        Ok(0)
+    }
+}
+
+/// Looking after an unknown outcome. As in `RedisStore`, nothing that must happen once is sent again,
+/// not even after `NOSCRIPT`: that may have been the reply to somebody else.
+impl WebdisStore {
+    /// Whether the record remembers a commit whose outcome is unknown.
+    async fn look_for_commit(&self, id: RecordId, commit: &Commit, reason: &Reason) -> bool {
+        // Values after the commit would be those of now; and after a timeout there is no time left.
+        if commit.id.is_none() || !commit.returning.is_empty() || *reason == Reason::TimedOut {
+            return false;
+        }
+        let seen = self.read(id, hash::look).await;
+        seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
+    }
+
+    /// When the record with this secret was created, if it was.
+    async fn look_for_record(&self, id: RecordId, hash: &SecretHash, reason: &Reason) -> Option<Timestamp> {
+        if *reason == Reason::TimedOut {
+            return None;
+        }
+        let (now, items) = self.read(id, |words| hash::load(&[], words)).await.ok()?;
+        let loaded = hash::loaded(&[], now, items).ok()??;
+        (loaded.hash == *hash).then_some(loaded.created)
+    }
+}
+
+impl Verb {
+    /// As the script calls it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Create => "create",
+            Self::Commit => "commit",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
+impl Failure {
+    /// Of something that only reads, so that nothing happened either way.
+    fn into_read(self) -> Error {
+        match self {
+            Self::Refused(error) => error,
+            Self::Unknown(reason) => Error::unavailable(reason),
+        }
+    }
+}
+
+impl fmt::Debug for WebdisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebdisStore").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+fn refused(code: Code) -> Error {
+    if code.as_str() == "WRONGTYPE" { Error::unavailable(Malformed) } else { Error::unavailable(Reason::Redis(code)) }
+}
