@@ -139,10 +139,10 @@ impl Channels {
         Self { shared: Arc::new(Shared { endpoint, limits, permits, resting: Mutex::default(), poisoned }) }
     }
 
-    /// Sends a command, and gives what follows the nonce in its reply.
+    /// Sends a command, and gives what stands between the nonces in its reply.
     ///
-    /// The command must be a script that answers with one string, which begins with this nonce, of
-    /// this call alone. The call goes on when this future is dropped: a request that is cut off
+    /// The command must be a script that answers with one string, which begins and ends with this
+    /// nonce, of this call alone. The call goes on when this future is dropped: a request that is cut off
     /// leaves its reply to somebody else.
     pub(in crate::store) async fn call(&self, words: &[&[u8]], nonce: &Nonce) -> Answer {
         let shared = &self.shared;

@@ -13,7 +13,7 @@ use super::{
 /// What an answer is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The one to this call: what follows the nonce.
+    /// The one to this call: what stands between its nonces.
     Ours(Bytes),
     /// An error, of whichever call: errors carry no nonce.
     Error(Reason),
@@ -30,9 +30,19 @@ pub(super) fn judge(status: StatusCode, body: &Bytes, nonce: &Nonce) -> Verdict 
         return Verdict::Error(Reason::Redis(Code::of(error)));
     }
     match bulk_string(body) {
-        Some(text) if text.starts_with(nonce.as_bytes()) => Verdict::Ours(text.slice(Nonce::LENGTH..)),
-        _ => Verdict::Foreign,
+        Some(text) => match between(&text, nonce.as_bytes()) {
+            Some(answer) => Verdict::Ours(answer),
+            None => Verdict::Foreign,
+        },
+        None => Verdict::Foreign,
     }
+}
+
+/// What stands between two nonces. Webdis 0.1.9 may write a large reply in several goes, between which
+/// another client's can get, and then the end is not where it should be.
+fn between(text: &Bytes, nonce: &[u8]) -> Option<Bytes> {
+    let end = text.len().checked_sub(nonce.len()).filter(|end| *end >= nonce.len())?;
+    (text.starts_with(nonce) && text.ends_with(nonce)).then(|| text.slice(nonce.len()..end))
 }
 
 /// The contents of `$<length>\r\n<contents>\r\n`, if that is all of it.
@@ -65,12 +75,12 @@ mod tests {
     }
 
     fn bulk(nonce: &Nonce, rest: &[u8]) -> Vec<u8> {
-        let length = Nonce::LENGTH + rest.len();
-        [format!("${length}\r\n").as_bytes(), nonce.as_bytes(), rest, b"\r\n"].concat()
+        let length = 2 * Nonce::LENGTH + rest.len();
+        [format!("${length}\r\n").as_bytes(), nonce.as_bytes(), rest, nonce.as_bytes(), b"\r\n"].concat()
     }
 
     #[test]
-    fn what_follows_our_nonce_is_ours() {
+    fn what_stands_between_our_nonces_is_ours() {
         let nonce = Nonce::new().unwrap();
         for rest in [&b""[..], b"{}", b"\0\xff\r\n", &vec![b'x'; 100_000]] {
             let expected = Verdict::Ours(Bytes::copy_from_slice(rest));
@@ -86,6 +96,22 @@ mod tests {
             body[5 + at] ^= 1;
             assert_eq!(judged(&nonce, body), Verdict::Foreign, "{at}");
         }
+    }
+
+    #[test]
+    fn what_got_into_a_reply_makes_it_foreign() {
+        let nonce = Nonce::new().unwrap();
+        let whole = bulk(&nonce, &[b'x'; 1000]);
+        let others = b"HTTP/1.1 200 OK\r\n\r\n$1\r\ny\r\n";
+        // The length stays what was announced: as much of our own is missing at the end.
+        for at in [5 + Nonce::LENGTH, 500, whole.len() - others.len() - 2] {
+            let mut mixed = [&whole[..at], others, &whole[at..]].concat();
+            mixed.truncate(whole.len() - 2);
+            mixed.extend_from_slice(b"\r\n");
+            assert_eq!(judged(&nonce, mixed), Verdict::Foreign, "{at}");
+        }
+        let once = format!("$32\r\n{}\r\n", std::str::from_utf8(nonce.as_bytes()).unwrap());
+        assert_eq!(judged(&nonce, once), Verdict::Foreign, "one nonce is not two");
     }
 
     #[test]

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::ErrorKind;
 
-const ECHO: &[u8] = b"return ARGV[1]..ARGV[2]";
+const ECHO: &[u8] = b"return ARGV[1]..ARGV[2]..ARGV[1]";
 
 /// For what must happen. Never waited for in full unless the test fails.
 const SOON: Duration = Duration::from_secs(30);
@@ -197,7 +197,7 @@ impl Line {
 }
 
 fn bulk(nonce: &str, value: &str) -> String {
-    let text = format!("{nonce}{value}");
+    let text = format!("{nonce}{value}{nonce}");
     ok(&format!("${}\r\n{text}\r\n", text.len()))
 }
 
@@ -417,7 +417,7 @@ async fn a_request_leaves_in_one_piece_and_says_nothing_else() {
         let length = request.text.split_once("\r\n\r\n").unwrap().1.len();
         let expected = format!(
             "POST / HTTP/1.1\r\nhost: {}\r\nauthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\
-             content-length: {length}\r\n\r\nEVAL/return%20ARGV%5B1%5D%2E%2EARGV%5B2%5D/0/{}/{value}.raw",
+             content-length: {length}\r\n\r\nEVAL/return%20ARGV%5B1%5D%2E%2EARGV%5B2%5D%2E%2EARGV%5B1%5D/0/{}/{value}.raw",
             url.strip_prefix("http://").unwrap(),
             request.nonce,
         );
@@ -437,10 +437,10 @@ async fn answers_may_come_in_chunks() {
     let request = line.request().await;
     let nonce = &request.nonce;
     line.send(&format!(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n$33\r\n\r\n20\r\n{nonce}\r\n"
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n$65\r\n\r\n20\r\n{nonce}\r\n"
     ))
     .await;
-    line.send("3\r\nv\r\n\r\n0\r\n\r\n").await;
+    line.send(&format!("23\r\nv{nonce}\r\n\r\n0\r\n\r\n")).await;
     assert_eq!(call.await.unwrap().unwrap(), "v");
 }
 
@@ -606,7 +606,7 @@ async fn clients_that_leave_do_not_give_us_their_replies() {
 fn half_ask(address: SocketAddr) -> StdTcpStream {
     let nonce = Nonce::new().unwrap();
     let nonce = std::str::from_utf8(nonce.as_bytes()).unwrap();
-    let script = "for%20i%3D1%2C300000%20do%20end%20return%20ARGV%5B1%5D%2E%2EARGV%5B2%5D";
+    let script = "for%20i%3D1%2C300000%20do%20end%20return%20ARGV%5B1%5D%2E%2EARGV%5B2%5D%2E%2EARGV%5B1%5D";
     let body = format!("EVAL/{script}/0/{nonce}/mallory.raw");
     let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
     let mut stream = StdTcpStream::connect(address).unwrap();
