@@ -14,6 +14,10 @@ mod keys;
 #[cfg(feature = "servers")]
 pub mod load;
 #[cfg(feature = "servers")]
+pub mod proxy;
+#[cfg(feature = "redis")]
+pub mod records;
+#[cfg(feature = "servers")]
 pub mod servers;
 
 #[cfg(feature = "redis")]

@@ -1,0 +1,173 @@
+//! A TCP proxy in front of a server: counts what passes, and cuts or stalls where a test says so.
+
+// A test fails by panicking; a proxy is started for its effects too.
+#![allow(clippy::expect_used, clippy::missing_panics_doc, clippy::must_use_candidate)]
+
+mod connection;
+mod protocol;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+pub use self::protocol::Protocol;
+use crate::servers::until;
+
+/// A TCP proxy on 127.0.0.1. Its connections end with it.
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+/// What has passed a [`Proxy`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// What the client asked for, by the protocol's names.
+    pub requests: Vec<String>,
+    /// How often the client sent something after it had been answered, or for the first time.
+    pub round_trips: usize,
+    /// Bytes to the server.
+    pub bytes_out: usize,
+    /// Bytes to the client.
+    pub bytes_in: usize,
+}
+
+/// What to do with a request that runs a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Pass it on, and its reply.
+    Nothing,
+    /// End its connection in place of passing it on.
+    Request,
+    /// Pass it on, and when its reply is there, end its connection in place of passing that on.
+    Reply,
+}
+
+/// Says what to do with the n-th request that runs a script, from 0.
+type Rule = dyn Fn(usize) -> Cut + Send;
+
+struct Shared {
+    protocol: Protocol,
+    server: u16,
+    state: Mutex<State>,
+    resumed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    traffic: Traffic,
+    rule: Option<Box<Rule>>,
+    scripts: usize,
+    cuts: [usize; 2],
+    is_stalled: bool,
+    is_closed: bool,
+    opened: u64,
+    /// Both ends of each living connection.
+    connections: HashMap<u64, [TcpStream; 2]>,
+}
+
+impl Proxy {
+    /// Starts a proxy in front of the server on this port of 127.0.0.1.
+    pub fn start(server: u16, protocol: Protocol) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let shared = Shared { protocol, server, state: Mutex::default(), resumed: Condvar::new() };
+        let shared = Arc::new(shared);
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if accepting.lock().is_closed {
+                    return;
+                }
+                connection::open(&accepting, client);
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What has passed since the last call.
+    pub fn take(&self) -> Traffic {
+        std::mem::take(&mut self.shared.lock().traffic)
+    }
+
+    /// How many requests have come since the last [`take`](Self::take).
+    pub fn requests(&self) -> usize {
+        self.shared.lock().traffic.requests.len()
+    }
+
+    /// From now on does this with requests that run a script, counted from 0.
+    pub fn cut(&self, rule: impl Fn(usize) -> Cut + Send + 'static) {
+        let mut state = self.shared.lock();
+        state.scripts = 0;
+        state.rule = Some(Box::new(rule));
+    }
+
+    /// From now on passes on everything.
+    pub fn cut_nothing(&self) {
+        self.shared.lock().rule = None;
+    }
+
+    /// How many requests and how many replies were cut.
+    pub fn cuts(&self) -> [usize; 2] {
+        self.shared.lock().cuts
+    }
+
+    /// Ends all connections.
+    pub fn cut_connections(&self) {
+        for end in self.shared.lock().connections.values().flatten() {
+            // It may have ended by itself.
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Ends all connections as a server does that finds them idle, and waits until the client has noticed.
+    pub fn end_idle_connections(&self) {
+        for [client, _] in self.shared.lock().connections.values() {
+            let _ = client.shutdown(Shutdown::Write);
+        }
+        let log = || format!("{:?}", self.shared.lock().connections);
+        until("the client to close its ends", log, || self.shared.lock().connections.is_empty());
+    }
+
+    /// From now on keeps replies back.
+    pub fn stall(&self) {
+        self.shared.lock().is_stalled = true;
+    }
+
+    /// Passes on the replies kept back, and those to come.
+    pub fn resume(&self) {
+        self.shared.lock().is_stalled = false;
+        self.shared.resumed.notify_all();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.resume();
+        self.cut_connections();
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,87 @@
+//! Where a message ends and what it is called.
+
+/// A protocol that a proxy understands: as much of it as tells one message from the next.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Protocol {
+    /// The length of the first message, request or reply, if all of it is there.
+    pub message: fn(&[u8]) -> Option<usize>,
+    /// What a request is called in [`Traffic::requests`](super::Traffic::requests).
+    pub name: fn(&[u8]) -> String,
+    /// Whether a request runs a script.
+    pub runs_script: fn(&[u8]) -> bool,
+}
+
+impl Protocol {
+    /// Redis' own, in its second version.
+    pub const REDIS: Self = Self {
+        message,
+        name: |request| command(request).unwrap_or_default().to_owned(),
+        runs_script: |request| command(request).is_some_and(|name| name.starts_with("EVAL")),
+    };
+}
+
+/// The length of a message by <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
+fn message(bytes: &[u8]) -> Option<usize> {
+    let (line, mut length) = line(bytes)?;
+    let (kind, rest) = line.split_at_checked(1)?;
+    let count = || rest.parse::<usize>().unwrap_or(0);
+    match kind {
+        // An absent one has the length -1, and nothing after it.
+        "$" if rest != "-1" => length += count() + 2,
+        "*" => {
+            for _ in 0..count() {
+                length += message(bytes.get(length..)?)?;
+            }
+        }
+        _ => {}
+    }
+    (length <= bytes.len()).then_some(length)
+}
+
+/// The first word of a command: an array of strings.
+fn command(request: &[u8]) -> Option<&str> {
+    let (_, array) = line(request)?;
+    let (_, string) = line(&request[array..])?;
+    line(&request[array + string..]).map(|(name, _)| name)
+}
+
+/// The first line and its length with its end.
+fn line(bytes: &[u8]) -> Option<(&str, usize)> {
+    let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
+    // Only lengths, names and error messages are looked at, which are ASCII.
+    Some((std::str::from_utf8(&bytes[..end]).unwrap_or("?"), end + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_end_where_they_end() {
+        let whole: [&[u8]; 8] = [
+            b"+OK\r\n",
+            b":12\r\n",
+            b"-ERR no\r\n",
+            b"$3\r\na\r\n\r\n",
+            b"$-1\r\n",
+            b"*0\r\n",
+            b"*-1\r\n",
+            b"*3\r\n*1\r\n$1\r\n\xff\r\n$-1\r\n:1\r\n",
+        ];
+        for bytes in whole {
+            for end in 0..bytes.len() {
+                assert_eq!(message(&bytes[..end]), None, "{:?}", bytes[..end].escape_ascii().to_string());
+            }
+            assert_eq!(message(&[bytes, b"$4"].concat()), Some(bytes.len()));
+        }
+    }
+
+    #[test]
+    fn requests_have_names() {
+        let request = b"*2\r\n$4\r\nEVAL\r\n$1\r\n1\r\n";
+        assert_eq!((Protocol::REDIS.name)(request), "EVAL");
+        assert!((Protocol::REDIS.runs_script)(request));
+        assert!(!(Protocol::REDIS.runs_script)(b"*1\r\n$4\r\nTIME\r\n"));
+    }
+}

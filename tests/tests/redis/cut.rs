@@ -1,0 +1,228 @@
+//! Connections that break between a request and its reply: what was acknowledged has happened once, what was
+//! not has happened once or not at all, and the store finds out by looking where it can.
+
+use std::{sync::Arc, time::Duration};
+
+use sessions::{
+    Error, ErrorKind, RecordId,
+    store::{Answer, Created, RedisStore, Store},
+};
+use tests::{
+    proxy::Cut,
+    records::{add, change, commit_id, new_record, put, record_id, secret_hash},
+    servers::RedisServer,
+};
+
+use crate::fronted::Fronted;
+
+const COUNT: &str = "n";
+const TASKS: usize = 8;
+const ADDS: usize = 1000;
+
+/// What the caller was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Done,
+    Unknown,
+    /// It certainly did not happen.
+    Refused,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn adds_to_a_server_happen_at_most_once() {
+    let front = Fronted::server(RedisServer::start());
+    adds_happen_at_most_once("server", &front, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn adds_to_a_cluster_happen_at_most_once() {
+    adds_happen_at_most_once("cluster", &Fronted::cluster(), 9).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_asked_what_became_of_a_cut_request() {
+    what_became_of_cut_requests(&Fronted::server(RedisServer::start())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_asked_what_became_of_a_cut_request() {
+    what_became_of_cut_requests(&Fronted::cluster()).await;
+}
+
+/// A reply that comes too late is nobody else's, and the store goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_comes_too_late_reaches_nobody() {
+    let front = Fronted::server(RedisServer::start());
+    let store = front.builder().with_timeout(Duration::from_millis(300)).connect().await.expect("a server");
+    let [one, other] = [create(&store).await, create(&store).await];
+    for (id, count) in [(one, 1), (other, 100)] {
+        assert_eq!(told(&store.commit(id, add(COUNT, count)).await), Told::Done);
+    }
+    for round in 0..5 {
+        front.proxies[0].stall();
+        assert_eq!(told(&store.commit(one, add(COUNT, 1)).await), Told::Unknown, "round {round}");
+        let error = store.load(one, &[COUNT.into()]).await.expect_err("no reply");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        front.proxies[0].resume();
+        assert_eq!(count(&store, other).await, 100);
+        // It reached the server before anything that came later.
+        assert_eq!(count(&store, one).await, 2 + round);
+    }
+}
+
+/// A server or a firewall ends connections that are idle: no request is to fail for that, since nothing was
+/// sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_that_was_ended_costs_no_request() {
+    let front = Fronted::server(RedisServer::start());
+    let store = front.open().await;
+    let id = create(&store).await;
+    let mut failed = Vec::new();
+    for operation in ["load", "destroy", "create", "add", "put"] {
+        // All of the store's connections are there and have been used.
+        for _ in 0..4 {
+            store.load(id, &[]).await.expect("an answer");
+        }
+        front.proxies[0].end_idle_connections();
+        let error = match operation {
+            "load" => store.load(id, &[]).await.err(),
+            "destroy" => store.destroy(record_id()).await.err(),
+            "create" => store.create(record_id(), new_record()).await.err(),
+            _ => match store.commit(id, if operation == "add" { add(COUNT, 1) } else { put("p", "1") }).await
+            {
+                Ok(Answer::Unknown(error)) | Err(error) => Some(error),
+                Ok(_) => None,
+            },
+        };
+        failed.extend(error.map(|error| format!("{operation}: {error}")));
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// A thousand adds by eight tasks to so many records, while every third connection or so is cut.
+async fn adds_happen_at_most_once(name: &str, front: &Fronted, records: usize) {
+    let store = Arc::new(front.open().await);
+    let mut ids = Vec::new();
+    for _ in 0..records {
+        ids.push(create(&store).await);
+    }
+    front.cut(|script| match script {
+        script if script % 5 == 1 => Cut::Reply,
+        script if script % 7 == 3 => Cut::Request,
+        _ => Cut::Nothing,
+    });
+    let tasks = (0..TASKS).map(|task| {
+        let (store, ids) = (Arc::clone(&store), ids.clone());
+        tokio::spawn(async move {
+            let mut all = Vec::new();
+            for index in (task..ADDS).step_by(TASKS) {
+                let record = index % ids.len();
+                all.push((record, told(&store.commit(ids[record], add(COUNT, 1)).await)));
+            }
+            all
+        })
+    });
+    let mut all = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        all.extend(task.await.expect("no panic"));
+    }
+    front.cut_nothing();
+    let [requests, replies] = front.cuts();
+    let count_of = |what: Told| all.iter().filter(|(_, told)| *told == what).count();
+    let [done, unknown, refused] = [Told::Done, Told::Unknown, Told::Refused].map(count_of);
+    let behind = front.open_behind().await;
+    let mut sums = Vec::new();
+    for id in &ids {
+        sums.push(count(&behind, *id).await);
+    }
+    println!(
+        "{name}: {requests} requests and {replies} replies cut; of {ADDS} adds {done} acknowledged, \
+         {unknown} unknown, {refused} refused; sum {}",
+        sums.iter().sum::<usize>()
+    );
+    assert!(requests > 20 && replies > 20, "the proxies are in front of the servers");
+    assert!(done > 0 && unknown > 0);
+    for (record, sum) in sums.into_iter().enumerate() {
+        let count_of = |what: Told| all.iter().filter(|told| **told == (record, what)).count();
+        let (done, unknown) = (count_of(Told::Done), count_of(Told::Unknown));
+        assert!((done..=done + unknown).contains(&sum), "{done} done, {unknown} unknown, but {sum}");
+    }
+}
+
+/// One at a time, a request that is cut never happens, and one whose reply is cut has happened.
+async fn what_became_of_cut_requests(front: &Fronted) {
+    let store = front.open().await;
+    // All nodes know all scripts then, so that each operation is one request.
+    for _ in 0..64 {
+        let id = create(&store).await;
+        store.commit(id, add(COUNT, 1)).await.expect("an answer");
+    }
+    let expect = |index: usize| match rule(index) {
+        Cut::Request => (Told::Unknown, false),
+        Cut::Reply | Cut::Nothing => (Told::Done, true),
+    };
+    let mut ids = Vec::new();
+    front.cut(rule);
+    for index in 0..30 {
+        let (id, new) = (record_id(), new_record());
+        let created = match store.create(id, new.clone()).await {
+            Ok(Created::At(_)) => Told::Done,
+            Ok(Created::Exists) => panic!("a new id is free"),
+            Err(error) => failure(&error),
+        };
+        let found = store.load(id, &[]).await.expect("an answer").map(|loaded| loaded.hash);
+        let is_there = found.is_some_and(|hash| hash == new.hash);
+        assert_eq!((created, is_there), expect(index), "create {index}: {:?}", rule(index));
+        ids.extend(is_there.then_some(id));
+    }
+    front.cut(rule);
+    for (index, id) in ids.iter().enumerate() {
+        let (before, hash) = (count(&store, *id).await, secret_hash());
+        let rotation = add(COUNT, 1).with_rotation(hash);
+        let rotated = told(&store.commit(*id, rotation).await);
+        let loaded = store.load(*id, &[]).await.expect("an answer").expect("the record");
+        let is_new = loaded.hash == hash;
+        assert_eq!((rotated, is_new), expect(index), "rotation {index}: {:?}", rule(index));
+        assert_eq!(loaded.epoch, u64::from(is_new));
+        assert_eq!(count(&store, *id).await, before + usize::from(is_new));
+    }
+    // A plain put leaves no trace to look for, nor can a value be told that was to be returned.
+    front.cut(|_| Cut::Reply);
+    let id = ids[2];
+    assert_eq!(told(&store.commit(id, put("p", "1")).await), Told::Unknown);
+    let returning = change("p", sessions::store::Op::Remove).with_id(commit_id()).returning(vec!["p".into()]);
+    assert_eq!(told(&store.commit(id, returning).await), Told::Unknown);
+}
+
+fn rule(script: usize) -> Cut {
+    [Cut::Reply, Cut::Request, Cut::Nothing][script % 3]
+}
+
+fn told(answer: &Result<Answer, Error>) -> Told {
+    match answer {
+        Ok(Answer::Applied(_)) => Told::Done,
+        Ok(Answer::Unknown(error)) | Err(error) => failure(error),
+        Ok(other) => panic!("{other:?}"),
+    }
+}
+
+fn failure(error: &Error) -> Told {
+    match error.kind() {
+        ErrorKind::Unknown => Told::Unknown,
+        ErrorKind::Unavailable => Told::Refused,
+        _ => panic!("{error:?}"),
+    }
+}
+
+async fn create(store: &RedisStore) -> RecordId {
+    let id = record_id();
+    let created = store.create(id, new_record()).await.expect("an answer");
+    assert!(matches!(created, Created::At(_)), "{created:?}");
+    id
+}
+
+async fn count(store: &RedisStore, id: RecordId) -> usize {
+    let loaded = store.load(id, &[COUNT.into()]).await.expect("an answer").expect("the record");
+    let value = loaded.fields.get(COUNT).map_or("0", |json| std::str::from_utf8(json).expect("JSON"));
+    value.parse().expect("a number")
+}

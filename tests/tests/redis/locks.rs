@@ -1,0 +1,289 @@
+//! The least that a Redis user of the store must be allowed, and that such a user can do no harm.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use sessions::{
+    ErrorKind, FieldName,
+    store::{Answer, Commit, Created, Delta, Op, RedisStore, RedisStoreBuilder, Store},
+    testing::{ManualClock, conformance::Harness},
+};
+use tests::{
+    Keys,
+    records::{TIMEOUTS, add, new_record, put, record_id, secret_hash},
+    servers::{RedisCluster, RedisServer},
+};
+
+/// What the user of a store on one server needs, besides its keys.
+const COMMANDS: &[&str] =
+    &["eval", "evalsha", "time", "hget", "hmget", "hkeys", "exists", "hset", "hdel", "pexpire", "del"];
+
+/// What it needs besides on a cluster: the nodes, and a key that moves.
+const CLUSTER_COMMANDS: &[&str] = &["cluster|slots", "asking"];
+
+const PASSWORD: &str = "of-the-sessions";
+
+sessions::testing::conformance!(server, Restricted(Keys::new()));
+sessions::testing::conformance!(cluster, RestrictedCluster(Keys::new()));
+
+/// A user of the server that all tests share who may use one prefix.
+struct Restricted(Keys);
+
+impl Harness for Restricted {
+    type Store = RedisStore;
+
+    async fn open(&self, clock: ManualClock) -> RedisStore {
+        let server = RedisServer::shared();
+        let builder = RedisStore::builder(server.url());
+        open(builder, &self.0, &[server], COMMANDS).with_clock(clock).connect().await.expect("let in")
+    }
+
+    async fn dump(&self) -> Option<Vec<u8>> {
+        Some(self.0.dump(&[RedisServer::shared()]))
+    }
+}
+
+/// The same on the cluster that all tests share.
+struct RestrictedCluster(Keys);
+
+impl Harness for RestrictedCluster {
+    type Store = RedisStore;
+
+    async fn open(&self, clock: ManualClock) -> RedisStore {
+        let cluster = RedisCluster::shared();
+        let builder = RedisStoreBuilder::cluster(cluster.urls());
+        let commands = [COMMANDS, CLUSTER_COMMANDS].concat();
+        open(builder, &self.0, &nodes(cluster), &commands).with_clock(clock).connect().await.expect("let in")
+    }
+
+    async fn dump(&self) -> Option<Vec<u8>> {
+        Some(self.0.dump(&nodes(RedisCluster::shared())))
+    }
+}
+
+/// Nothing in the list is there for nothing: without any of it, something fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_needs_each_of_its_commands() {
+    // `EVAL` is for a server that does not know the scripts, so this one is nobody else's.
+    let server = RedisServer::start();
+    assert_eq!(everything(&server, COMMANDS).await, Ok(()));
+    for without in COMMANDS {
+        let others: Vec<_> = COMMANDS.iter().filter(|command| *command != without).copied().collect();
+        let failed = everything(&server, &others).await;
+        assert!(failed.is_err(), "the store does not need {without}");
+    }
+}
+
+/// A missing permission is found when the store is opened, not by the first user who logs out, and certainly
+/// not in the middle of a script, which does not roll back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_is_found_when_the_store_is_opened() {
+    let server = RedisServer::start();
+    let mut unnoticed = Vec::new();
+    for without in COMMANDS {
+        let others: Vec<_> = COMMANDS.iter().filter(|command| *command != without).copied().collect();
+        server.cli(&["SCRIPT", "FLUSH"]);
+        let opened =
+            open(RedisStore::builder(server.url()), &Keys::new(), &[&server], &others).connect().await;
+        match opened {
+            Ok(_) => unnoticed.push(format!("{without}: not noticed")),
+            Err(error) => {
+                if error.kind() != ErrorKind::Config || !error.to_string().contains("permission") {
+                    unnoticed.push(format!("{without}: {error}"));
+                }
+            }
+        }
+    }
+    assert!(unnoticed.is_empty(), "{unnoticed:#?}");
+}
+
+/// What is refused has not happened: without a permission for one of its commands, a script writes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_without_a_permission_writes_nothing() {
+    let server = RedisServer::start();
+    let mut half_done = Vec::new();
+    for without in ["pexpire", "hdel"] {
+        let others: Vec<_> = COMMANDS.iter().filter(|command| **command != without).copied().collect();
+        let keys = Keys::new();
+        let allowed = open(RedisStore::builder(server.url()), &keys, &[&server], COMMANDS).connect().await;
+        let allowed = allowed.expect("let in");
+        let id = record_id();
+        allowed.create(id, new_record()).await.expect("an answer");
+        applied(allowed.commit(id, put("old", "1")).await);
+        let opened = open(RedisStore::builder(server.url()), &keys, &[&server], &others).connect().await;
+        // It is not open, so it does nothing.
+        let Ok(store) = opened else { continue };
+        let mut delta = Delta::new();
+        for (name, op) in [("new", Op::Put(Bytes::from_static(b"1"))), ("old", Op::Remove)] {
+            delta.push(FieldName::from_static(name), op, None).expect("one operation a field");
+        }
+        let commit = Commit::new(0, TIMEOUTS).with_delta(delta).with_touch(true);
+        let answer = store.commit(id, commit).await;
+        let fields = allowed.load(id, &["new".into()]).await.expect("an answer").expect("the record").fields;
+        if answer.is_err() && !fields.is_empty() {
+            half_done.push(format!("without {without}: {answer:?}, but the put is there"));
+        }
+        let other = record_id();
+        let answer = store.create(other, new_record()).await;
+        if answer.is_err() && allowed.load(other, &[]).await.expect("an answer").is_some() {
+            half_done.push(format!("without {without}: {answer:?}, but the record is there"));
+        }
+    }
+    assert!(half_done.is_empty(), "{half_done:#?}");
+}
+
+/// The user of a store can neither empty the server, nor read or write the keys of others, nor look around,
+/// be it directly or from within a script.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_user_can_do_no_harm() {
+    let (server, keys) = (RedisServer::start(), Keys::new());
+    let user = allow(&keys, &[&server], COMMANDS);
+    let own = format!("{}key", keys.prefix());
+    server.cli(&["HSET", "foreign", "field", "secret"]);
+    let as_user = |command: &[&str]| {
+        let client = redis::Client::open(server.url_as(&user, PASSWORD)).expect("a URL");
+        let mut connection = client.get_connection().expect("let in");
+        redis::cmd(command[0]).arg(&command[1..]).query::<redis::Value>(&mut connection)
+    };
+    assert!(as_user(&["HSET", &own, "field", "1"]).is_ok());
+    assert!(as_user(&["EVAL", "return redis.call('HGET', KEYS[1], 'field')", "1", &own]).is_ok());
+    let refused: &[&[&str]] = &[
+        &["FLUSHALL"],
+        &["FLUSHDB"],
+        &["SCRIPT", "FLUSH"],
+        &["SCRIPT", "LOAD", "return 1"],
+        &["CONFIG", "GET", "*"],
+        &["CONFIG", "SET", "maxmemory", "1"],
+        &["KEYS", "*"],
+        &["SCAN", "0"],
+        &["RANDOMKEY"],
+        &["ACL", "LIST"],
+        &["CLIENT", "LIST"],
+        &["CLIENT", "REPLY", "OFF"],
+        &["MONITOR"],
+        &["SHUTDOWN"],
+        &["FUNCTION", "FLUSH"],
+        &["REPLICAOF", "NO", "ONE"],
+        &["SUBSCRIBE", "channel"],
+        &["GET", &own],
+        &["RENAME", "foreign", &own],
+        &["HGET", "foreign", "field"],
+        &["HMGET", "foreign", "field"],
+        &["HSET", "foreign", "field", "1"],
+        &["HDEL", "foreign", "field"],
+        &["DEL", "foreign"],
+        &["DEL", &own, "foreign"],
+        &["EXISTS", "foreign"],
+        &["PEXPIRE", "foreign", "1"],
+        &["EVAL", "return 1", "1", "foreign"],
+    ];
+    for command in refused {
+        let error = as_user(command).expect_err("refused");
+        assert_eq!(error.code(), Some("NOPERM"), "{command:?}: {error}");
+        if ["SUBSCRIBE", "MONITOR", "SHUTDOWN"].contains(&command[0]) {
+            continue;
+        }
+        // The same from within a script that names no key.
+        let quoted: Vec<_> = command.iter().map(|word| format!("[==[{word}]==]")).collect();
+        let script = format!("return redis.call({})", quoted.join(","));
+        let error = as_user(&["EVAL", &script, "0"]).expect_err("refused").to_string();
+        let refused = ["can't run this command", "can't access at least one", "not allowed from script"];
+        assert!(refused.iter().any(|why| error.contains(why)), "{command:?} in a script: {error}");
+    }
+    assert_eq!(server.cli(&["HGET", "foreign", "field"]), "secret");
+    assert_eq!(server.cli(&["HGET", &own, "field"]), "1");
+}
+
+/// A key that has just moved to another node is asked for there, which takes a command more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_on_the_move_is_found() {
+    let cluster = RedisCluster::start();
+    let (keys, nodes) = (Keys::new(), [0, 1, 2].map(|index| cluster.node(index)));
+    let id = record_id();
+    let key = format!("{}{id}", keys.prefix());
+    let slot = cluster.slot(&key);
+    let from = cluster.owner(slot).expect("every slot has an owner");
+    let commands = [COMMANDS, CLUSTER_COMMANDS].concat();
+    let open = async |commands: &[&str]| {
+        open(RedisStoreBuilder::cluster(cluster.urls()), &keys, &nodes, commands).connect().await
+    };
+    let store = open(&commands).await.expect("let in");
+    store.create(id, new_record()).await.expect("an answer");
+    cluster.begin_move(from, (from + 1) % 3, slot);
+    assert_eq!(cluster.move_keys(from, (from + 1) % 3, slot, 10), 1);
+    assert!(store.load(id, &[]).await.expect("an answer").is_some());
+    applied(store.commit(id, add("n", 1)).await);
+    applied(store.commit(id, put("a", "1").with_touch(true)).await);
+    for without in CLUSTER_COMMANDS {
+        let others: Vec<_> = commands.iter().filter(|command| *command != without).copied().collect();
+        // Without the list of nodes it does not even open.
+        let is_found = match open(&others).await {
+            Ok(store) => store.load(id, &[]).await.is_ok(),
+            Err(_) => false,
+        };
+        assert!(!is_found, "the store does not need {without}");
+    }
+}
+
+/// Everything that the store does, on the server's own clock.
+async fn everything(server: &RedisServer, commands: &[&str]) -> Result<(), String> {
+    let builder = open(RedisStore::builder(server.url()), &Keys::new(), &[server], commands);
+    server.cli(&["SCRIPT", "FLUSH"]);
+    let store = builder.connect().await.map_err(|error| error.to_string())?;
+    let id = record_id();
+    match store.create(id, new_record()).await {
+        Ok(Created::At(_)) => {}
+        other => return Err(format!("{other:?}")),
+    }
+    let mut keep = Delta::new();
+    keep.retain(vec!["a".into()]);
+    let commits = [
+        put("a", "1").with_touch(true),
+        add("n", 1).with_touch(true).returning(vec!["n".into()]),
+        Commit::new(0, TIMEOUTS).with_delta(keep),
+        Commit::new(0, TIMEOUTS).with_rotation(secret_hash()),
+    ];
+    for commit in commits {
+        match store.commit(id, commit).await {
+            Ok(Answer::Applied(_)) => {}
+            other => return Err(format!("{other:?}")),
+        }
+    }
+    let loaded = store.load(id, &["a".into(), "n".into()]).await.map_err(|error| error.to_string())?;
+    assert!(loaded.is_some_and(|loaded| loaded.fields.len() == 1));
+    store.destroy(id).await.map_err(|error| error.to_string())
+}
+
+/// A store of a user who may do this under the prefix.
+fn open(
+    builder: RedisStoreBuilder,
+    keys: &Keys,
+    nodes: &[&RedisServer],
+    commands: &[&str],
+) -> RedisStoreBuilder {
+    let user = allow(keys, nodes, commands);
+    builder.with_prefix(keys.prefix()).expect("a prefix").with_user(user, PASSWORD)
+}
+
+/// Makes a user who may do this under the prefix, and nothing else.
+fn allow(keys: &Keys, nodes: &[&RedisServer], commands: &[&str]) -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let user = format!("user{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let (password, pattern) = (format!(">{PASSWORD}"), format!("~{}*", keys.prefix()));
+    let commands: Vec<_> = commands.iter().map(|command| format!("+{command}")).collect();
+    let mut rule = vec!["ACL", "SETUSER", &user, "reset", "on", &password, &pattern, "-@all"];
+    rule.extend(commands.iter().map(String::as_str));
+    for node in nodes {
+        node.cli(&rule);
+    }
+    user
+}
+
+fn nodes(cluster: &'static RedisCluster) -> [&'static RedisServer; 3] {
+    [0, 1, 2].map(|index| cluster.node(index))
+}
+
+#[track_caller]
+fn applied(answer: Result<Answer, sessions::Error>) {
+    assert!(matches!(answer, Ok(Answer::Applied(_))), "{answer:?}");
+}

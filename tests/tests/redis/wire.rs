@@ -1,0 +1,336 @@
+//! What each operation of the whole stack costs on the wire, as `tests/wire.md` says.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
+
+use axum::{Router, routing::get};
+use sessions::{
+    Clock, Session, SessionLayer, SystemClock, Timestamp, TypedSession,
+    store::RedisStore,
+    testing::{Client, ManualClock},
+};
+use tests::{
+    proxy::Traffic,
+    servers::{RedisServer, until},
+};
+
+use crate::fronted::Fronted;
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/wire.md");
+
+const HEAD: &str = "\
+# What a request costs on the wire
+
+A session of 20 fields with names of 3 characters; each value is 32 bytes of JSON text, the quotes included.
+The whole stack, from a browser's request to the server and back, over connections that are already there;
+the server knows the scripts. Bytes are those inside of TCP. Once a second at most a load asks Redis for its
+time too, which has one to six digits of microseconds: the row with `TIME` tells the most. Tested by `tests/redis/wire.rs`, which writes this file anew when run as
+`WIRE=write cargo test -p tests --features redis --test redis wire`.
+
+| store | operation | commands | round trips | bytes out | bytes in | sum |
+|---|---|---|---|---|---|---|
+";
+
+/// How much less the microseconds of one reply can be.
+const SLACK: usize = 5;
+
+/// Which operation is measured when it asks for the time; the others are when they do not.
+const WITH_TIME: &str = "read of 1 field, with the server's time";
+
+/// How often each operation is measured.
+const TIMES: usize = 8;
+
+/// What the browser has before an operation.
+#[derive(Clone, Copy)]
+enum Before {
+    Nothing,
+    Session,
+    /// A session whose field is 34 bytes long.
+    LongValue,
+    /// A session last used before the present touch window.
+    OldSession,
+}
+
+/// The operations: what they are, before, and the route.
+const OPERATIONS: [(&str, Before, &str); 12] = [
+    ("session not used by the handler", Before::Session, "/untouched"),
+    ("no cookie, nothing written", Before::Nothing, "/one"),
+    ("read of 1 field", Before::Session, "/one"),
+    ("read of 1 field, with the server's time", Before::Session, "/one"),
+    ("read of all 20 fields", Before::Session, "/all"),
+    ("read of 1 field, use noted (touch)", Before::OldSession, "/one"),
+    ("write of 1 field", Before::Session, "/write"),
+    ("write of 1 field of 34 bytes (32 characters and quotes)", Before::LongValue, "/write-34"),
+    ("add to a counter", Before::Session, "/add"),
+    ("rotation", Before::Session, "/rotate"),
+    ("logout", Before::Session, "/destroy"),
+    ("new session with all 20 fields", Before::Nothing, "/create"),
+];
+
+/// Thirty characters: thirty-two bytes of JSON.
+const VALUE: &str = "123456789012345678901234567890";
+const OTHER: &str = "abcdefghijabcdefghijabcdefghij";
+
+macro_rules! twenty {
+    ($($field:ident $set:ident)*) => {
+        #[derive(Session)]
+        struct All {
+            $($field: String,)*
+        }
+
+        async fn create(mut session: TypedSession<All>) {
+            $(session.$set(VALUE);)*
+        }
+
+        async fn all(session: TypedSession<All>) -> String {
+            [$(session.$field()),*].join(",")
+        }
+    };
+}
+
+twenty! {
+    f01 set_f01 f02 set_f02 f03 set_f03 f04 set_f04 f05 set_f05 f06 set_f06 f07 set_f07
+    f08 set_f08 f09 set_f09 f10 set_f10 f11 set_f11 f12 set_f12 f13 set_f13 f14 set_f14
+    f15 set_f15 f16 set_f16 f17 set_f17 f18 set_f18 f19 set_f19 f20 set_f20
+}
+
+#[derive(Session)]
+struct One {
+    f07: String,
+}
+
+#[derive(Session)]
+struct Counter {
+    #[session(merge = "add")]
+    sum: u32,
+}
+
+fn app(store: RedisStore) -> Client {
+    let router = Router::new()
+        .route("/untouched", get(async || ""))
+        .route("/create", get(create))
+        .route("/all", get(all))
+        .route("/one", get(async |session: TypedSession<One>| session.f07().to_owned()))
+        .route("/write", get(async |mut session: TypedSession<One>| session.set_f07(OTHER)))
+        .route(
+            "/lengthen",
+            get(async |mut session: TypedSession<One>| session.set_f07([VALUE, "kl"].concat())),
+        )
+        .route(
+            "/write-34",
+            get(async |mut session: TypedSession<One>| session.set_f07([OTHER, "kl"].concat())),
+        )
+        .route("/add", get(async |mut session: TypedSession<Counter>| session.add_sum(1)))
+        .route("/sum", get(async |session: TypedSession<Counter>| session.sum().to_string()))
+        .route("/rotate", get(async |session: TypedSession<One>| session.rotate()))
+        .route("/destroy", get(async |session: TypedSession<One>| session.destroy()));
+    Client::new(router.layer(SessionLayer::new(store)))
+}
+
+/// An application whose traffic is measured.
+struct Measured {
+    store: &'static str,
+    front: Fronted,
+    app: Client,
+    /// The same on another instance, whose clock is two hours behind.
+    old: Client,
+}
+
+impl Measured {
+    async fn redis() -> Self {
+        let front = Fronted::server(RedisServer::start());
+        let clock = ManualClock::new();
+        clock.set(Timestamp::from_millis(SystemClock::default().now().as_millis() - 2 * 3600 * 1000));
+        let behind = RedisStore::builder(front.node().url()).with_clock(clock);
+        let old = app(behind.connect().await.expect("a server that answers"));
+        let app = app(front.open().await);
+        let measured = Self { store: "Redis", front, app, old };
+        // Every connection is there then, and every script.
+        for _ in 0..2 {
+            for (_, before, path) in OPERATIONS {
+                measured.measure(before, path).await;
+            }
+        }
+        measured
+    }
+
+    /// What one operation costs when it asks, or does not ask, for the server's time, which a load does once a
+    /// second.
+    async fn once(&self, before: Before, path: &str, with_time: bool) -> Traffic {
+        let end = Instant::now() + Duration::from_mins(1);
+        loop {
+            let traffic = self.measure(before, path).await;
+            if traffic.requests.iter().any(|request| request == "TIME") == with_time {
+                return traffic;
+            }
+            assert!(Instant::now() < end, "{path}: the time is asked for always, or never");
+        }
+    }
+
+    async fn measure(&self, before: Before, path: &str) -> Traffic {
+        let browser = self.app.stranger();
+        match before {
+            Before::Nothing => {}
+            Before::Session => ok(&browser, "/create").await,
+            Before::LongValue => {
+                ok(&browser, "/create").await;
+                ok(&browser, "/lengthen").await;
+            }
+            Before::OldSession => ok(&browser.at(&self.old), "/create").await,
+        }
+        // The time is as long as it gets then, unless this takes more than a tenth of a second.
+        let six_digits = || {
+            let time = self.front.node().cli(&["TIME"]);
+            let micros = time.lines().nth(1).and_then(|micros| micros.parse().ok());
+            micros.is_some_and(|micros| (100_000..900_000).contains(&micros))
+        };
+        until("microseconds of six digits", String::new, six_digits);
+        self.front.take();
+        ok(&browser, path).await;
+        let traffic = self.front.take();
+        self.check(&browser, path).await;
+        traffic
+    }
+
+    /// Whether it did what it is called.
+    async fn check(&self, browser: &Client, path: &str) {
+        let (path, expected) = match path {
+            "/write" => ("/one", OTHER.to_owned()),
+            "/write-34" => ("/one", [OTHER, "kl"].concat()),
+            "/add" => ("/sum", "1".to_owned()),
+            "/create" | "/rotate" => ("/all", [VALUE; 20].join(",")),
+            "/destroy" => ("/one", String::new()),
+            _ => return,
+        };
+        assert_eq!(browser.get(path).await.text(), expected);
+    }
+
+    async fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (operation, before, path) in OPERATIONS {
+            let with_time = operation == WITH_TIME;
+            let mut row = Row::new(self.store, operation, &self.once(before, path, with_time).await);
+            // Each second has one of these.
+            for _ in 1..if with_time { 2 } else { TIMES } {
+                row = row.with(Row::new(self.store, operation, &self.once(before, path, with_time).await));
+            }
+            rows.push(row);
+        }
+        rows
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    /// Store, operation, commands, round trips.
+    what: [String; 4],
+    bytes_out: usize,
+    bytes_in: usize,
+}
+
+impl Row {
+    fn new(store: &str, operation: &str, traffic: &Traffic) -> Self {
+        let Traffic { requests, round_trips, bytes_out, bytes_in } = traffic;
+        let what = [store.to_owned(), operation.to_owned(), requests.join(" "), round_trips.to_string()];
+        Self { what, bytes_out: *bytes_out, bytes_in: *bytes_in }
+    }
+
+    /// The most of both.
+    fn with(self, other: Self) -> Self {
+        assert_eq!(self.what, other.what);
+        let [bytes_out, bytes_in] = [self.bytes_out.max(other.bytes_out), self.bytes_in.max(other.bytes_in)];
+        Self { bytes_out, bytes_in, ..self }
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let cells: Vec<_> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
+        let [store, operation, commands, trips, bytes_out, bytes_in, sum] = cells[..] else { return None };
+        let [bytes_out, bytes_in, sum] = [bytes_out, bytes_in, sum].map(|cell| cell.parse::<usize>().ok());
+        let what = [store, operation, commands, trips].map(|cell| cell.trim_matches('-').to_owned());
+        let row = Self { what, bytes_out: bytes_out?, bytes_in: bytes_in? };
+        (row.sum() == sum?).then_some(row)
+    }
+
+    /// A cell without text would be hard to see.
+    fn line(&self) -> String {
+        let [store, operation, commands, trips] =
+            self.what.each_ref().map(|cell| if cell.is_empty() { "-" } else { cell });
+        let (bytes_out, bytes_in, sum) = (self.bytes_out, self.bytes_in, self.sum());
+        format!("| {store} | {operation} | {commands} | {trips} | {bytes_out} | {bytes_in} | {sum} |\n")
+    }
+
+    fn sum(&self) -> usize {
+        self.bytes_out + self.bytes_in
+    }
+
+    /// Whether what was seen, the most of several, is what this row says.
+    fn is(&self, seen: &Self) -> bool {
+        let least = self.bytes_in.saturating_sub(SLACK * self.what[2].matches("TIME").count());
+        self.what == seen.what
+            && self.bytes_out == seen.bytes_out
+            && (least..=self.bytes_in).contains(&seen.bytes_in)
+    }
+}
+
+async fn ok(browser: &Client, path: &str) {
+    let response = browser.get(path).await;
+    assert_eq!(response.status(), 200, "{path}: {}", response.text());
+}
+
+/// Every row is as the table says, and the table has no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_cost_what_the_table_says() {
+    // Rows of another store go here, before these are compared.
+    let rows = Measured::redis().await.rows().await;
+    let written: String = rows.iter().map(Row::line).collect();
+    println!("{written}");
+    if std::env::var_os("WIRE").is_some_and(|what| what == "write") {
+        fs::write(TABLE, [HEAD, &written].concat()).expect("the table is written");
+    }
+    let table = fs::read_to_string(TABLE).expect("the table is there");
+    assert!(table.starts_with(HEAD), "the head of tests/wire.md is another; write it anew");
+    let table: BTreeMap<_, _> =
+        table.lines().filter_map(Row::parse).map(|row| (row.what[..2].to_vec(), row)).collect();
+    assert_eq!(table.len(), rows.len(), "tests/wire.md has other rows; write it anew");
+    for row in rows {
+        let told = table.get(&row.what[..2]).unwrap_or_else(|| panic!("no row for {row:?}"));
+        assert!(told.is(&row), "the table says {told:#?}\nbut it was {row:#?}");
+    }
+}
+
+/// One changed field of twenty: one round trip to load, one to commit, at most 400 bytes both ways.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_changed_field_of_twenty_costs_at_most_400_bytes() {
+    let measured = Measured::redis().await;
+    for (before, path) in [(Before::Session, "/write"), (Before::LongValue, "/write-34")] {
+        for with_time in [false, true] {
+            let seen = measured.once(before, path, with_time).await;
+            let sum = seen.bytes_out + seen.bytes_in;
+            println!("{path}: {sum} bytes ({}); tower-sessions needs 1740", seen.requests.join(" "));
+            assert_eq!(seen.requests[usize::from(with_time)..], ["HMGET", "EVALSHA"]);
+            assert_eq!(seen.round_trips, 2);
+            assert!(sum <= 400, "{path}: {seen:?}");
+        }
+    }
+}
+
+/// A view is one round trip however many fields it has; within the touch window nothing is written, and a
+/// request that does not use its session costs nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_is_one_round_trip_and_no_write() {
+    let measured = Measured::redis().await;
+    for (path, with_time) in [("/one", false), ("/all", false), ("/one", true), ("/all", true)] {
+        let seen = measured.once(Before::Session, path, with_time).await;
+        assert_eq!(
+            (seen.round_trips, &seen.requests[usize::from(with_time)..]),
+            (1, &["HMGET".to_owned()][..])
+        );
+    }
+    assert_eq!(measured.measure(Before::Session, "/untouched").await, Traffic::default());
+    assert_eq!(measured.measure(Before::Nothing, "/one").await, Traffic::default());
+    assert_eq!(measured.measure(Before::OldSession, "/one").await.round_trips, 2);
+}

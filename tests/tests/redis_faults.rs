@@ -1,0 +1,38 @@
+//! `RedisStore` while its servers, its connections and the runtimes around it fail.
+
+// A test fails by panicking.
+#![allow(clippy::expect_used)]
+
+#[path = "redis_faults/cluster.rs"]
+mod cluster;
+#[path = "redis_faults/counter.rs"]
+mod counter;
+#[path = "redis_faults/instances.rs"]
+mod instances;
+#[path = "redis_faults/pool.rs"]
+mod pool;
+#[path = "redis_faults/replication.rs"]
+mod replication;
+#[path = "redis_faults/resharding.rs"]
+mod resharding;
+#[path = "redis_faults/runtimes.rs"]
+mod runtimes;
+#[path = "redis_faults/sentinel.rs"]
+mod sentinel;
+#[path = "redis_faults/server.rs"]
+mod server;
+#[path = "redis_faults/unknown.rs"]
+mod unknown;
+
+use std::time::Duration;
+
+use sessions::store::{RedisStore, RedisStoreBuilder};
+
+/// Short, so that what waits for a server that does not answer does not wait long.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Opens a store that gives up soon.
+async fn open(builder: RedisStoreBuilder) -> RedisStore {
+    let builder = builder.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT);
+    builder.connect().await.expect("a server that answers")
+}
