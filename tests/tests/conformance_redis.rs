@@ -58,7 +58,12 @@ impl Harness for Webdis {
 
     async fn open(&self, clock: ManualClock) -> WebdisStore {
         let builder = WebdisStore::builder(WebdisServer::shared().url()).with_clock(clock);
-        builder.with_prefix(self.0.prefix()).expect("a prefix").connect().await.expect("a server that answers")
+        builder
+            .with_prefix(self.0.prefix())
+            .expect("a prefix")
+            .connect()
+            .await
+            .expect("a server that answers")
     }
 
     async fn dump(&self) -> Option<Vec<u8>> {
@@ -89,7 +94,12 @@ impl Harness for WebdisTime {
 
     async fn open(&self, _clock: ManualClock) -> WebdisStore {
         let builder = WebdisStore::builder(WebdisServer::shared().url());
-        builder.with_prefix(self.0.prefix()).expect("a prefix").connect().await.expect("a server that answers")
+        builder
+            .with_prefix(self.0.prefix())
+            .expect("a prefix")
+            .connect()
+            .await
+            .expect("a server that answers")
     }
 }
 

@@ -114,9 +114,7 @@ async fn a_server_that_is_not_there_says_so() {
     // It keeps its port for itself.
     let server = RedisServer::start();
     server.kill();
-    for address in
-        [format!("127.0.0.1:{}", server.port()), "host.invalid:6379".to_owned(), "192.0.2.1:6379".to_owned()]
-    {
+    for address in [format!("127.0.0.1:{}", server.port()), format!("localhost:{}", server.port())] {
         let url = format!("redis://{USER}:{SECRET}@{address}");
         for builder in [RedisStore::builder(&url), RedisStoreBuilder::cluster([&url])] {
             let builder =

@@ -14,6 +14,7 @@ pub(in crate::store) trait Arguments {
     fn push(&mut self, argument: &[u8]);
 }
 
+#[cfg(feature = "webdis")]
 impl Arguments for Vec<Box<[u8]>> {
     fn push(&mut self, argument: &[u8]) {
         Self::push(self, argument.into());
@@ -21,6 +22,7 @@ impl Arguments for Vec<Box<[u8]>> {
 }
 
 /// Whether the short script will do.
+#[cfg(feature = "redis")]
 pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
     let plain = commit.id.is_none() && commit.rotate.is_none() && commit.returning.is_empty();
     plain
@@ -49,6 +51,7 @@ pub(in crate::store) fn create(new: &NewRecord, now: Option<Timestamp>, to: &mut
 }
 
 /// For `puts.lua`.
+#[cfg(feature = "redis")]
 pub(in crate::store) fn puts(epoch: u32, commit: &Commit, now: Option<Timestamp>, to: &mut impl Arguments) {
     head(epoch, &commit.timeouts, commit.touch, now, to);
     for (name, op) in commit.delta.ops() {
@@ -125,9 +128,7 @@ fn operation(op: &Op) -> (&'static [u8], Vec<u8>) {
         Op::PutIfAbsent(value) => (b"F", value.to_vec()),
         Op::Remove => (b"R", Vec::new()),
         Op::RemoveIf(value) => (b"U", value.to_vec()),
-        Op::Add(add) => {
-            (b"A", format!("{} {} {} {}", add.by, add.start, add.min, add.max).into_bytes())
-        }
+        Op::Add(add) => (b"A", format!("{} {} {} {}", add.by, add.start, add.min, add.max).into_bytes()),
         Op::Max(bound) => (b"G", bound.to_string().into_bytes()),
         Op::Min(bound) => (b"L", bound.to_string().into_bytes()),
     }

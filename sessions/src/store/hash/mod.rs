@@ -7,9 +7,16 @@ mod prefix;
 mod reply;
 mod scripts;
 
+#[cfg(feature = "webdis")]
+pub(super) use self::arguments::head;
+#[cfg(feature = "redis")]
 pub(super) use self::{
-    arguments::{Arguments, commit, create, head, is_puts_only, load, look, puts},
+    arguments::{Arguments, is_puts_only, puts},
+    scripts::Script,
+};
+pub(super) use self::{
+    arguments::{commit, create, load, look},
     prefix::Prefix,
     reply::{Item, Malformed, answer, created, loaded, remembers},
-    scripts::{Script, scripts},
+    scripts::scripts,
 };

@@ -14,6 +14,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Item {
     None,
+    // Webdis passes on strings only.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
     Integer(i64),
     Bytes(Bytes),
 }
@@ -105,9 +107,7 @@ pub(in crate::store) fn answer(
 /// Of `HMGET` with the arguments of `look`: whether the record remembers this commit.
 pub(in crate::store) fn remembers(commit: &Commit, items: impl IntoIterator<Item = Item>) -> bool {
     match (commit.id, items.into_iter().nth(1)) {
-        (Some(id), Some(Item::Bytes(commits))) => {
-            commits.chunks_exact(8).any(|known| known == id.as_bytes())
-        }
+        (Some(id), Some(Item::Bytes(commits))) => commits.chunks_exact(8).any(|known| known == id.as_bytes()),
         _ => false,
     }
 }

@@ -20,12 +20,16 @@ impl Script {
 #[derive(Debug)]
 pub(in crate::store) struct Scripts {
     /// Creates a record.
+    #[cfg(feature = "redis")]
     pub(in crate::store) create: Script,
     /// A commit of puts alone.
+    #[cfg(feature = "redis")]
     pub(in crate::store) puts: Script,
     /// Any commit.
+    #[cfg(feature = "redis")]
     pub(in crate::store) commit: Script,
     /// All of it, for Webdis.
+    #[cfg(feature = "webdis")]
     pub(in crate::store) webdis: Script,
 }
 
@@ -33,28 +37,37 @@ const RECORD: &str = include_str!("lua/record.lua");
 const ALIVE: &str = include_str!("lua/alive.lua");
 const TOUCH: &str = include_str!("lua/touch.lua");
 const CREATE: &str = include_str!("lua/create.lua");
+#[cfg(feature = "redis")]
 const PUTS: &str = include_str!("lua/puts.lua");
 const COMMIT: &str = include_str!("lua/commit.lua");
+#[cfg(feature = "webdis")]
 const LOAD: &str = include_str!("lua/load.lua");
+#[cfg(feature = "webdis")]
 const WEBDIS: &str = include_str!("lua/webdis.lua");
 
 /// The scripts, put together once.
 pub(in crate::store) fn scripts() -> &'static Scripts {
     static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
     SCRIPTS.get_or_init(|| Scripts {
+        #[cfg(feature = "redis")]
         create: direct(&[RECORD, CREATE]),
+        #[cfg(feature = "redis")]
         puts: direct(&[PUTS]),
+        #[cfg(feature = "redis")]
         commit: direct(&[RECORD, ALIVE, TOUCH, COMMIT]),
+        #[cfg(feature = "webdis")]
         webdis: webdis(),
     })
 }
 
 /// A script for Redis' own protocol.
+#[cfg(feature = "redis")]
 fn direct(parts: &[&str]) -> Script {
     Script::new(without_comments(&format!("local args = ARGV\n{}", parts.concat())))
 }
 
 /// The script for Webdis: one that does whatever its second argument says.
+#[cfg(feature = "webdis")]
 fn webdis() -> Script {
     let functions = [
         ("load", LOAD.to_owned()),
@@ -62,9 +75,8 @@ fn webdis() -> Script {
         ("commit", [ALIVE, TOUCH, COMMIT].concat()),
         ("destroy", "return redis.call('DEL', key)\n".to_owned()),
     ];
-    let mut text = String::from(
-        "local args = ARGV\nlocal nonce, verb = table.remove(args, 1), table.remove(args, 1)\n",
-    );
+    let mut text =
+        String::from("local args = ARGV\nlocal nonce, verb = table.remove(args, 1), table.remove(args, 1)\n");
     text.push_str(RECORD);
     text.push_str("local run = {}\n");
     for (name, body) in functions {

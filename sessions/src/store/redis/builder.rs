@@ -4,13 +4,20 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use redis::{
-    AsyncConnectionConfig, Client as RedisClient, ConnectionInfo, IntoConnectionInfo, RedisError,
-    cluster::ClusterClientBuilder,
+    AsyncConnectionConfig, Client as RedisClient, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    ProtocolVersion, RedisError,
     sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
 use tokio::sync::Mutex;
 
-use super::{RedisStore, client::Client, failure::Failure, lanes::Lanes, source::Source};
+use super::{
+    RedisStore,
+    client::{Client, Servers},
+    cluster::{Address, Cluster},
+    failure::Failure,
+    lanes::Lanes,
+    source::Source,
+};
 use crate::{
     clock::{AnyClock, Clock},
     error::Error,
@@ -79,10 +86,7 @@ impl RedisStoreBuilder {
     /// database in the URLs are those of the Sentinels; for Redis set them with
     /// [`with_user`](Self::with_user), [`with_password`](Self::with_password) and
     /// [`with_database`](Self::with_database).
-    pub fn sentinel<U: Into<String>>(
-        urls: impl IntoIterator<Item = U>,
-        service: impl Into<String>,
-    ) -> Self {
+    pub fn sentinel<U: Into<String>>(urls: impl IntoIterator<Item = U>, service: impl Into<String>) -> Self {
         let urls = urls.into_iter().map(Into::into).collect();
         Self::new(Target::Sentinel { urls, service: service.into() })
     }
@@ -118,8 +122,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Opens so many connections, two by default, each shared by all requests. For a cluster it is
-    /// one per node.
+    /// Opens so many connections, two by default, to each server, shared by all requests.
     pub fn with_connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
@@ -159,9 +162,7 @@ impl RedisStoreBuilder {
     /// or the server refuses us; [`Unavailable`](crate::ErrorKind::Unavailable) if it does not
     /// answer.
     pub async fn connect(self) -> Result<RedisStore, Error> {
-        let connections = if matches!(self.target, Target::Cluster(_)) { 1 } else { self.connections };
-        let source = self.source().map_err(misconfigured)?;
-        let client = Client::new(Lanes::new(source, connections), self.timeout);
+        let client = Client::new(self.servers().map_err(misconfigured)?, self.timeout);
         let store = RedisStore { client: Arc::new(client), prefix: self.prefix.into(), clock: self.clock };
         store.probe().await.map_err(Failure::into_opening)?;
         Ok(store)
@@ -183,31 +184,15 @@ impl RedisStoreBuilder {
         }
     }
 
-    fn source(&self) -> Result<Source, RedisError> {
+    fn servers(&self) -> Result<Servers, RedisError> {
         // The time that a reply may take is kept by `Client`.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(None);
-        Ok(match &self.target {
+        let source = match &self.target {
             Target::Server(url) => Source::Server { client: self.open(url)?, config },
             Target::Pool(pool) => Source::Pool(pool.clone()),
-            Target::Cluster(urls) => {
-                let mut nodes = Vec::with_capacity(urls.len());
-                for url in urls {
-                    nodes.push(self.login(url.as_str().into_connection_info()?));
-                }
-                let builder = ClusterClientBuilder::new(nodes)
-                    // A commit is sent once: the client cannot know whether it arrived.
-                    .retries(0)
-                    .connection_timeout(self.connect_timeout)
-                    .response_timeout(self.timeout);
-                #[cfg(feature = "redis-tls")]
-                let builder = match &self.root_certificate {
-                    Some(pem) => builder.certs(certificates(pem)),
-                    None => builder,
-                };
-                Source::Cluster(builder.build()?)
-            }
+            Target::Cluster(urls) => return self.nodes(urls, &config),
             Target::Sentinel { urls, service } => {
                 let mut nodes = Vec::with_capacity(urls.len());
                 for url in urls {
@@ -216,11 +201,62 @@ impl RedisStoreBuilder {
                 let login = self.login("redis://localhost".into_connection_info()?);
                 let primary = SentinelNodeConnectionInfo::default()
                     .set_redis_connection_info(login.redis_settings().clone());
-                let client =
-                    SentinelClient::build(nodes, service.clone(), Some(primary), SentinelServerType::Master)?;
-                Source::Sentinel { client: Box::new(Mutex::new(client)), config }
+                let sentinel = |node| {
+                    let (service, primary) = (service.clone(), Some(primary.clone()));
+                    let client =
+                        SentinelClient::build(vec![node], service, primary, SentinelServerType::Master)?;
+                    Ok::<_, RedisError>(Arc::new(Mutex::new(client)))
+                };
+                let sentinels = nodes.into_iter().map(sentinel).collect::<Result<_, _>>()?;
+                Source::Sentinel { sentinels, config }
             }
-        })
+        };
+        Ok(Servers::One(Arc::new(Lanes::new(source, self.connections))))
+    }
+
+    fn nodes(&self, urls: &[String], config: &AsyncConnectionConfig) -> Result<Servers, RedisError> {
+        let mut seeds = Vec::with_capacity(urls.len());
+        let mut first = None;
+        for url in urls {
+            let info = self.login(url.as_str().into_connection_info()?);
+            if info.redis_settings().db() != 0 {
+                let what = "a cluster has no database but 0: SELECT is not allowed";
+                return Err((redis::ErrorKind::InvalidClientConfig, what).into());
+            }
+            match info.addr() {
+                ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                    seeds.push((host.clone(), *port));
+                }
+                _ => {}
+            }
+            first.get_or_insert(info);
+        }
+        let Some(first) = first.filter(|_| seeds.len() == urls.len()) else {
+            return Err((redis::ErrorKind::InvalidClientConfig, "a cluster has hosts and ports").into());
+        };
+        let config = config.clone();
+        #[cfg(feature = "redis-tls")]
+        let certificate = self.root_certificate.clone();
+        // All nodes are logged in to alike.
+        let open = move |(host, port): &Address| {
+            let mut address = first.addr().clone();
+            match &mut address {
+                ConnectionAddr::Tcp(old_host, old_port)
+                | ConnectionAddr::TcpTls { host: old_host, port: old_port, .. } => {
+                    (*old_host, *old_port) = (host.clone(), *port);
+                }
+                _ => {}
+            }
+            let info = first.clone().set_addr(address);
+            #[cfg(feature = "redis-tls")]
+            if let Some(pem) = &certificate {
+                let client = RedisClient::build_with_tls(info, certificates(pem))?;
+                return Ok(Source::Server { client, config: config.clone() });
+            }
+            Ok(Source::Server { client: RedisClient::open(info)?, config: config.clone() })
+        };
+        let patience = self.connect_timeout;
+        Ok(Servers::Cluster(Arc::new(Cluster::new(seeds, self.connections, patience, open))))
     }
 
     fn open(&self, url: &str) -> Result<RedisClient, RedisError> {
@@ -234,7 +270,8 @@ impl RedisStoreBuilder {
 
     /// The same with the user, password and database that were set beside the URL.
     fn login(&self, info: ConnectionInfo) -> ConnectionInfo {
-        let mut settings = info.redis_settings().clone();
+        // In version 3 a connection tells when it has ended.
+        let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         if let Some(user) = &self.user {
             settings = settings.set_username(user);
         }
@@ -265,6 +302,9 @@ fn certificates(pem: &[u8]) -> redis::TlsCertificates {
 }
 
 fn misconfigured(error: RedisError) -> Error {
+    if error.to_string().contains("SELECT") {
+        return Failure::Refused(error).into_opening();
+    }
     Error::config(
         "the address of the session store makes no sense; write it like \
          `redis://user:password@host:6379/0`",

@@ -1,14 +1,16 @@
 //! Sending a request once, or again where it certainly did not happen.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use redis::{Cmd, Pipeline, RedisError, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
     clock::ServerClock,
-    failure::{Failure, Verdict, verdict},
+    cluster::Cluster,
+    failure::{Failure, Verdict, is_midway, verdict},
     lanes::{Lane, Lanes},
+    source::Connection,
 };
 use crate::store::hash::{Arguments, Script};
 
@@ -17,15 +19,27 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 
 #[derive(Debug)]
 pub(super) struct Client {
-    lanes: Lanes,
+    servers: Servers,
     timeout: Duration,
     clock: ServerClock,
 }
 
-/// What can be sent.
-enum Request<'a> {
-    Command(Cmd),
-    Commands(&'a Pipeline),
+/// Who is asked.
+#[derive(Debug)]
+pub(super) enum Servers {
+    One(Arc<Lanes>),
+    Cluster(Arc<Cluster>),
+}
+
+/// What can be sent, on one key.
+trait Request {
+    /// What is answered, if it is no error.
+    type Reply;
+
+    async fn send(&self, connection: &mut Connection) -> Result<Self::Reply, RedisError>;
+
+    /// The same to a node of a cluster to which another one referred us for this once.
+    async fn ask(&self, connection: &mut Connection) -> Result<Self::Reply, RedisError>;
 }
 
 /// Whether a request whose outcome is unknown is sent again.
@@ -38,13 +52,13 @@ pub(super) enum Repeat {
 }
 
 impl Client {
-    pub(super) fn new(lanes: Lanes, timeout: Duration) -> Self {
-        Self { lanes, timeout, clock: ServerClock::new() }
+    pub(super) fn new(servers: Servers, timeout: Duration) -> Self {
+        Self { servers, timeout, clock: ServerClock::new() }
     }
 
     /// The clock of the one server that there is: the nodes of a cluster have one each.
     pub(super) fn clock(&self) -> Option<&ServerClock> {
-        (!self.lanes.is_cluster()).then_some(&self.clock)
+        matches!(self.servers, Servers::One(_)).then_some(&self.clock)
     }
 
     /// When a request that begins now is to be over.
@@ -61,119 +75,252 @@ impl Client {
         deadline: Instant,
     ) -> Result<Value, Failure> {
         let command = |verb: &str, what: &str| {
-            let mut command = redis::cmd(verb);
-            command.arg(what).arg(1).arg(key);
+            let mut command = Cmd::with_capacity(16, 256);
+            command.arg(verb).arg(what).arg(1).arg(key);
             arguments(&mut command);
-            Request::Command(command)
+            command
         };
-        match self.run(command("EVALSHA", &script.sha), Repeat::Never, deadline).await {
+        let replied = match self.run(key, &command("EVALSHA", &script.sha), Repeat::Never, deadline).await {
             Err(Failure::Refused(error)) if verdict(&error) == Verdict::NoScript => {
-                one(self.run(command("EVAL", &script.text), Repeat::Never, deadline).await?)
+                // Boxed, so that what hardly ever happens takes no room in what always does.
+                Box::pin(self.run(key, &command("EVAL", &script.text), Repeat::Never, deadline)).await
             }
-            replied => one(replied?),
-        }
+            replied => replied,
+        };
+        replied.map_err(|failure| match failure {
+            Failure::Refused(error) if is_midway(&error) => Failure::Unknown(error),
+            failure => failure,
+        })
     }
 
-    /// Commands on one key, which reach the server together.
+    /// Commands on one key, which reach the server together, and may happen twice.
     pub(super) async fn commands(
         &self,
+        key: &str,
         commands: &Pipeline,
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
-        self.run(Request::Commands(commands), Repeat::Always, deadline).await
+        self.run(key, commands, Repeat::Always, deadline).await
     }
 
-    /// One command, which may happen twice.
-    pub(super) async fn command(&self, command: Cmd, deadline: Instant) -> Result<Value, Failure> {
-        one(self.run(Request::Command(command), Repeat::Always, deadline).await?)
-    }
-
-    async fn run(
+    /// One command on one key, which may happen twice.
+    pub(super) async fn command(
         &self,
-        request: Request<'_>,
+        key: &str,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<Value, Failure> {
+        self.run(key, command, Repeat::Always, deadline).await
+    }
+
+    async fn run<R: Request>(
+        &self,
+        key: &str,
+        request: &R,
         repeat: Repeat,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
-        let mut pause = PAUSES.0;
-        let mut ask = None;
+    ) -> Result<R::Reply, Failure> {
+        let ready = match &self.servers {
+            Servers::One(lanes) => lanes.ready(),
+            Servers::Cluster(cluster) => cluster.known_owner(key).and_then(|lanes| lanes.ready()),
+        };
+        // Nearly always this is all.
+        let begun = match ready {
+            None => None,
+            Some(mut lane) => match timeout_at(deadline, request.send(&mut lane.connection)).await {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(error)) => Some((lane, Some(error))),
+                Err(_) => Some((lane, None)),
+            },
+        };
+        Box::pin(self.go_on(key, request, repeat, deadline, begun)).await
+    }
+
+    /// Sends a request until it is answered; `begun` is how the first attempt has failed.
+    async fn go_on<R: Request>(
+        &self,
+        key: &str,
+        request: &R,
+        repeat: Repeat,
+        deadline: Instant,
+        mut begun: Option<(Lane, Option<RedisError>)>,
+    ) -> Result<R::Reply, Failure> {
+        let mut retry = Retry { pause: PAUSES.0, deadline, timeout: self.timeout, is_unknown: false };
+        // Whom another node of a cluster named, and whether for this once.
+        let mut named: Option<(Arc<Lanes>, bool)> = None;
         loop {
-            let mut lane = self.lanes.get(deadline).await.map_err(Failure::Refused)?;
-            let sent = timeout_at(deadline, send(&mut lane, &request, ask.take()));
-            let error = match sent.await {
-                Ok(Ok(values)) => return Ok(values),
-                Ok(Err(error)) => error,
-                Err(_) => {
-                    // Nobody knows whether this connection still leads anywhere.
-                    self.retire(&lane);
-                    return Err(Failure::Unknown(timed_out()));
+            let (lane, error) = if let Some(begun) = begun.take() {
+                begun
+            } else {
+                let (lanes, asks) = match named.take() {
+                    Some(named) => named,
+                    None => match self.servers.owner(key, deadline).await {
+                        Ok(lanes) => (lanes, false),
+                        Err(error) => {
+                            retry.later(error).await?;
+                            continue;
+                        }
+                    },
+                };
+                let mut lane = match lanes.get(deadline).await {
+                    Ok(lane) => lane,
+                    Err(error) => {
+                        self.servers.doubt();
+                        retry.when_it_is_back(error, &lanes).await?;
+                        continue;
+                    }
+                };
+                let sent = if asks {
+                    timeout_at(deadline, request.ask(&mut lane.connection)).await
+                } else {
+                    timeout_at(deadline, request.send(&mut lane.connection)).await
+                };
+                match sent {
+                    Ok(Ok(reply)) => return Ok(reply),
+                    Ok(Err(error)) => (lane, Some(error)),
+                    Err(_) => (lane, None),
                 }
             };
-            let waits = match verdict(&error) {
+            let Some(error) = error else {
+                // Nobody knows whether this connection still leads anywhere.
+                self.retire(&lane);
+                return Err(Failure::Unknown(timed_out()));
+            };
+            match verdict(&error) {
                 Verdict::Ask(node) => {
-                    ask = Some(node);
-                    false
+                    named = self.servers.named(&node, key, false).map(|lanes| (lanes, true));
                 }
-                Verdict::Moved | Verdict::Later => true,
+                Verdict::Moved(node) => {
+                    named = self.servers.named(&node, key, true).map(|lanes| (lanes, false));
+                    // Two nodes may send us to each other for a moment.
+                    retry.later(error).await?;
+                }
+                Verdict::Later => {
+                    self.servers.doubt();
+                    retry.later(error).await?;
+                }
                 Verdict::Demoted => {
                     self.retire(&lane);
-                    true
+                    retry.later(error).await?;
                 }
-                Verdict::NoScript | Verdict::Refused => return Err(Failure::Refused(error)),
+                Verdict::NoScript | Verdict::Refused => return Err(retry.refused(error)),
                 Verdict::Unknown => {
                     self.retire(&lane);
                     if repeat == Repeat::Never {
                         return Err(Failure::Unknown(error));
                     }
-                    true
+                    retry.is_unknown = true;
+                    retry.later(error).await?;
                 }
-            };
-            if waits {
-                let until = Instant::now() + pause;
-                if until >= deadline {
-                    return Err(match verdict(&error) {
-                        Verdict::Unknown => Failure::Unknown(error),
-                        _ => Failure::Refused(error),
-                    });
-                }
-                sleep_until(until).await;
-                pause = (pause * 2).min(PAUSES.1);
             }
         }
     }
 
     fn retire(&self, lane: &Lane) {
         self.clock.forget();
-        // A cluster's client mends its connections itself.
-        if !lane.connection.is_cluster() {
-            self.lanes.retire(lane);
+        lane.lanes.retire(lane);
+        self.servers.doubt();
+    }
+}
+
+impl Servers {
+    async fn owner(&self, key: &str, deadline: Instant) -> Result<Arc<Lanes>, RedisError> {
+        match self {
+            Self::One(lanes) => Ok(Arc::clone(lanes)),
+            Self::Cluster(cluster) => {
+                timeout_at(deadline, cluster.owner(key)).await.unwrap_or_else(|_| Err(timed_out()))
+            }
+        }
+    }
+
+    fn named(&self, address: &str, key: &str, moved: bool) -> Option<Arc<Lanes>> {
+        match self {
+            Self::One(_) => None,
+            Self::Cluster(cluster) => cluster.named(address, key, moved),
+        }
+    }
+
+    /// A node has failed: another may have taken its place.
+    fn doubt(&self) {
+        if let Self::Cluster(cluster) = self {
+            cluster.look_again();
         }
     }
 }
 
-/// Sends a request; `ask` names the node to which another one referred us for this once.
-async fn send(lane: &mut Lane, request: &Request<'_>, ask: Option<String>) -> Result<Vec<Value>, RedisError> {
-    let replies = match (request, ask) {
-        (Request::Command(command), None) => vec![lane.connection.command(command).await?],
-        (Request::Commands(commands), None) => lane.connection.pipeline(commands).await?,
-        (request, Some(node)) => {
-            // `ASKING` counts for the next command.
-            let mut commands = Pipeline::new();
-            let asked: Vec<_> = match request {
-                Request::Command(command) => vec![command],
-                Request::Commands(pipeline) => pipeline.cmd_iter().collect(),
-            };
-            for command in asked {
-                commands.cmd("ASKING").add_command(command.clone());
-            }
-            let replies = lane.connection.asking(&node, &commands).await?;
-            replies.into_iter().skip(1).step_by(2).collect()
-        }
-    };
-    replies.into_iter().map(Value::extract_error).collect()
+/// Trying again, more and more slowly, until there is no time left.
+struct Retry {
+    pause: Duration,
+    deadline: Instant,
+    timeout: Duration,
+    /// Whether an attempt may have been carried out.
+    is_unknown: bool,
 }
 
-fn one(values: Vec<Value>) -> Result<Value, Failure> {
-    values.into_iter().next().ok_or_else(|| Failure::Unknown(timed_out()))
+impl Retry {
+    async fn later(&mut self, error: RedisError) -> Result<(), Failure> {
+        let is_hopeless = matches!(
+            error.kind(),
+            ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig | ErrorKind::EmptySentinelList
+        );
+        let until = Instant::now() + self.pause;
+        if is_hopeless || until >= self.deadline {
+            return Err(self.refused(error));
+        }
+        sleep_until(until).await;
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        Ok(())
+    }
+
+    /// A server that restarts is waited for; one that has been away for longer than that would only
+    /// make requests pile up.
+    async fn when_it_is_back(&mut self, error: RedisError, lanes: &Lanes) -> Result<(), Failure> {
+        if lanes.is_away_for_longer_than(self.timeout) {
+            return Err(self.refused(error));
+        }
+        self.later(error).await
+    }
+
+    fn refused(&self, error: RedisError) -> Failure {
+        if self.is_unknown { Failure::Unknown(error) } else { Failure::Refused(error) }
+    }
+}
+
+impl Request for Cmd {
+    type Reply = Value;
+
+    async fn send(&self, connection: &mut Connection) -> Result<Value, RedisError> {
+        connection.command(self).await?.extract_error()
+    }
+
+    async fn ask(&self, connection: &mut Connection) -> Result<Value, RedisError> {
+        let mut commands = Pipeline::with_capacity(2);
+        commands.cmd("ASKING").add_command(self.clone());
+        let reply = connection.pipeline(&commands).await?.pop();
+        reply.ok_or_else(unexpected)?.extract_error()
+    }
+}
+
+impl Request for Pipeline {
+    type Reply = Vec<Value>;
+
+    async fn send(&self, connection: &mut Connection) -> Result<Vec<Value>, RedisError> {
+        connection.pipeline(self).await?.into_iter().map(Value::extract_error).collect()
+    }
+
+    async fn ask(&self, connection: &mut Connection) -> Result<Vec<Value>, RedisError> {
+        // `ASKING` counts for the next command.
+        let mut commands = Pipeline::new();
+        for command in self.cmd_iter() {
+            commands.cmd("ASKING").add_command(command.clone());
+        }
+        let replies = connection.pipeline(&commands).await?;
+        replies.into_iter().skip(1).step_by(2).map(Value::extract_error).collect()
+    }
+}
+
+pub(super) fn unexpected() -> RedisError {
+    (ErrorKind::UnexpectedReturnType, "Redis answered something unexpected").into()
 }
 
 fn timed_out() -> RedisError {

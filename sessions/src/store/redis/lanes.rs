@@ -1,11 +1,15 @@
-//! The connections: a few, each shared by all requests, which pipeline on it by themselves.
+//! The connections to one server: a few, each shared by all requests, which pipeline on it by
+//! themselves.
 //!
 //! A pool lends a connection to one request at a time. Redis answers in order, so one connection
 //! carries any number of requests, and more of them only help to fill more cores.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use redis::RedisError;
@@ -21,6 +25,8 @@ use super::source::{Connection, Source};
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) connection: Connection,
+    /// Where it is from.
+    pub(super) lanes: Arc<Lanes>,
     /// How many connections had been opened when the request got this one.
     opened: u64,
 }
@@ -31,6 +37,8 @@ pub(super) struct Lanes {
     slots: Box<[Slot]>,
     next: AtomicUsize,
     opened: AtomicU64,
+    /// Since when no connection can be opened.
+    away: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,72 +66,88 @@ impl Drop for Live {
 impl Lanes {
     pub(super) fn new(source: Source, lanes: usize) -> Self {
         let slots = (0..lanes.max(1)).map(|_| Slot::default()).collect();
-        Self { source, slots, next: AtomicUsize::new(0), opened: AtomicU64::new(0) }
+        let (next, opened, away) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::default());
+        Self { source, slots, next, opened, away }
     }
 
-    pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.source, Source::Cluster(_))
+    /// A connection that is not known to have ended.
+    pub(super) fn ready(self: &Arc<Self>) -> Option<Lane> {
+        let connection = self.next_slot().connection()?;
+        Some(self.lane(connection))
     }
 
-    /// A connection that was alive when it was last used, or a new one.
-    pub(super) async fn get(&self, deadline: Instant) -> Result<Lane, RedisError> {
-        let slot = &self.slots[self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len()];
-        if let Some(connection) = slot.connection() {
-            return Ok(self.lane(connection));
-        }
-        let came = Instant::now();
-        let opened = timeout_at(deadline, async {
-            let mut failed = slot.opening.lock().await;
-            if let Some(connection) = slot.connection() {
-                return Ok(connection);
-            }
-            // Of many that wait for one server, not each has to find out by itself that it is away.
-            if let Some((_, error)) = failed.as_ref().filter(|(when, _)| *when >= came) {
-                return Err(error.clone());
-            }
-            match self.source.connect().await {
-                Ok(connection) => {
-                    *failed = None;
-                    let number = self.opened.fetch_add(1, Ordering::Relaxed);
-                    let home = tokio::spawn(std::future::pending::<()>()).abort_handle();
-                    *slot.lock() = Some(Live { connection: connection.clone(), number, home });
-                    Ok(connection)
-                }
-                Err(error) => {
-                    *failed = Some((Instant::now(), error.clone()));
-                    Err(error)
-                }
-            }
-        });
-        let opened = opened.await.unwrap_or_else(|_| {
-            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "connecting took too long").into())
-        });
-        Ok(self.lane(opened?))
+    /// The same, or a new one.
+    pub(super) async fn get(self: &Arc<Self>, deadline: Instant) -> Result<Lane, RedisError> {
+        let slot = self.next_slot();
+        let connection = match slot.connection() {
+            Some(connection) => connection,
+            None => timeout_at(deadline, self.open(slot)).await.unwrap_or_else(|_| {
+                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "connecting took too long").into())
+            })?,
+        };
+        Ok(self.lane(connection))
     }
 
     /// Uses this request's connection no more, nor any other that was there then: what ended one
     /// has mostly ended all, and a commit must not find that out. What is under way on them goes on.
     pub(super) fn retire(&self, lane: &Lane) {
         for slot in &self.slots {
-            let mut live = slot.lock();
+            let mut live = lock(&slot.live);
             if live.as_ref().is_some_and(|live| live.number < lane.opened) {
                 *live = None;
             }
         }
     }
 
-    fn lane(&self, connection: Connection) -> Lane {
-        Lane { connection, opened: self.opened.load(Ordering::Relaxed) }
+    /// Whether no connection could be opened for so long.
+    pub(super) fn is_away_for_longer_than(&self, timeout: Duration) -> bool {
+        lock(&self.away).is_some_and(|since| since.elapsed() > timeout)
+    }
+
+    async fn open(&self, slot: &Slot) -> Result<Connection, RedisError> {
+        let came = Instant::now();
+        let mut failed = slot.opening.lock().await;
+        if let Some(connection) = slot.connection() {
+            return Ok(connection);
+        }
+        // Of many that wait for one server, not each has to find out by itself that it is away.
+        if let Some((_, error)) = failed.as_ref().filter(|(when, _)| *when >= came) {
+            return Err(error.clone());
+        }
+        match self.source.connect().await {
+            Ok(connection) => {
+                *failed = None;
+                *lock(&self.away) = None;
+                let number = self.opened.fetch_add(1, Ordering::Relaxed);
+                let home = tokio::spawn(std::future::pending::<()>()).abort_handle();
+                *lock(&slot.live) = Some(Live { connection: connection.clone(), number, home });
+                Ok(connection)
+            }
+            Err(error) => {
+                *failed = Some((Instant::now(), error.clone()));
+                lock(&self.away).get_or_insert_with(Instant::now);
+                Err(error)
+            }
+        }
+    }
+
+    fn next_slot(&self) -> &Slot {
+        &self.slots[self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len()]
+    }
+
+    fn lane(self: &Arc<Self>, connection: Connection) -> Lane {
+        Lane { connection, lanes: Arc::clone(self), opened: self.opened.load(Ordering::Relaxed) }
     }
 }
 
 impl Slot {
     fn connection(&self) -> Option<Connection> {
-        let live = self.lock();
-        live.as_ref().filter(|live| !live.home.is_finished()).map(|live| live.connection.clone())
+        let live = lock(&self.live);
+        let usable = live.as_ref().filter(|live| !live.connection.is_closed() && !live.home.is_finished());
+        usable.map(|live| live.connection.clone())
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Option<Live>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod client;
 mod clock;
+mod cluster;
 mod failure;
 mod lanes;
 mod source;
@@ -22,7 +23,9 @@ use super::{
 };
 use crate::{
     clock::AnyClock,
+    delta::{Delta, Op},
     error::Error,
+    random,
     value::{FieldName, RecordId, SecretHash, Timeouts, Timestamp},
 };
 
@@ -160,14 +163,34 @@ impl RedisStore {
         RedisStoreBuilder::pool(pool).connect().await
     }
 
-    /// Whether the server lets us in, read and run scripts under our prefix.
+    /// Whether the server lets us do all that the store will do, on a record that nobody gets to see.
     async fn probe(&self) -> Result<(), Failure> {
-        let (nobody, deadline) = (RecordId::from_bytes([0; 16]), self.client.deadline());
-        self.read(nobody, |fields| hash::load(&[], fields), deadline).await?;
-        let nothing = Commit::new(0, Timeouts::default());
-        let arguments = |command: &mut redis::Cmd| hash::commit(0, &nothing, self.now(), command);
-        self.client.script(&scripts().commit, &self.prefix.key(nobody), arguments, deadline).await?;
-        Ok(())
+        let id = RecordId::from_bytes(random::bytes().map_err(|_| unreadable())?);
+        let (key, now, deadline) = (self.prefix.key(id), self.now(), self.client.deadline());
+        let _ = self.read(id, |fields| hash::load(&[], fields), deadline).await?;
+        let (hash, timeouts) = (SecretHash::from_bytes([0; 32]), Timeouts::default());
+        let field = FieldName::from_static("probe");
+        let value = || Bytes::from_static(b"1");
+        let new =
+            NewRecord::new(hash, timeouts).with_fields([(field.clone(), value())].into_iter().collect());
+        let mut delta = Delta::new();
+        delta.retain(Vec::new());
+        let ops = [("put", Op::Put(value())), ("gone", Op::RemoveIf(value()))];
+        for (name, op) in ops {
+            // One operation a field.
+            let _ = delta.push(FieldName::from_static(name), op, None);
+        }
+        let commit = Commit::new(0, timeouts).with_delta(delta).with_touch(true);
+        let create = |command: &mut redis::Cmd| hash::create(&new, now, command);
+        let change = |command: &mut redis::Cmd| hash::commit(0, &commit, now, command);
+        let created = self.client.script(&scripts().create, &key, create, deadline).await;
+        let changed = match &created {
+            Ok(_) => self.client.script(&scripts().commit, &key, change, deadline).await,
+            Err(_) => Ok(Value::Nil),
+        };
+        // Whatever became of it, nothing stays.
+        let destroyed = self.delete(&key, deadline).await;
+        created.and(changed).and(destroyed).map(|_| ())
     }
 
     /// The fields behind `arguments` and the time, in one round trip and without a script: any
@@ -177,24 +200,40 @@ impl RedisStore {
         id: RecordId,
         arguments: impl FnOnce(&mut redis::Cmd),
         deadline: Instant,
-    ) -> Result<(Timestamp, Vec<Item>), Failure> {
-        let mut fields = redis::cmd("HMGET");
-        fields.arg(self.prefix.key(id));
+    ) -> Result<(Timestamp, Items), Failure> {
+        let key = self.prefix.key(id);
+        let mut fields = redis::Cmd::with_capacity(16, 256);
+        fields.arg("HMGET").arg(&key);
         arguments(&mut fields);
         let server = self.client.clock();
         if let Some(now) = self.now().or_else(|| server.and_then(ServerClock::now)) {
-            return Ok((now, hash_items(self.client.command(fields, deadline).await?)?));
+            return Ok((now, values(self.client.command(&key, &fields, deadline).await?)?));
         }
+        Box::pin(self.read_with_time(&key, fields, deadline)).await
+    }
+
+    async fn read_with_time(
+        &self,
+        key: &str,
+        fields: redis::Cmd,
+        deadline: Instant,
+    ) -> Result<(Timestamp, Items), Failure> {
         let mut commands = Pipeline::with_capacity(2);
         commands.cmd("TIME").add_command(fields);
-        let mut replies = self.client.commands(&commands, deadline).await?.into_iter();
+        let mut replies = self.client.commands(key, &commands, deadline).await?.into_iter();
         let (Some(now), Some(items)) = (replies.next().and_then(time), replies.next()) else {
             return Err(unreadable());
         };
-        if let Some(server) = server {
+        if let Some(server) = self.client.clock() {
             server.set(now);
         }
-        Ok((now, hash_items(items)?))
+        Ok((now, values(items)?))
+    }
+
+    async fn delete(&self, key: &str, deadline: Instant) -> Result<Value, Failure> {
+        let mut command = redis::cmd("DEL");
+        command.arg(key);
+        self.client.command(key, &command, deadline).await
     }
 
     fn now(&self) -> Option<Timestamp> {
@@ -218,7 +257,7 @@ impl Store for RedisStore {
         let arguments = |command: &mut redis::Cmd| hash::create(&new, now, command);
         match self.client.script(&scripts().create, &key, arguments, deadline).await {
             Ok(reply) => hash::created(&item(reply)).map_err(Error::unavailable),
-            Err(Failure::Refused(error)) => Err(Error::unavailable(error)),
+            Err(Failure::Refused(error)) => Err(failure::refused(error)),
             Err(Failure::Unknown(error)) => match self.look_for_record(id, &new.hash, deadline).await {
                 Some(created) => Ok(Created::At(created)),
                 None => Err(Error::unknown(error)),
@@ -240,7 +279,7 @@ impl Store for RedisStore {
         };
         match replied {
             Ok(reply) => hash::answer(&commit, items(reply)).map_err(Error::unknown),
-            Err(Failure::Refused(error)) => Err(Error::unavailable(error)),
+            Err(Failure::Refused(error)) => Err(failure::refused(error)),
             Err(Failure::Unknown(error)) => {
                 if self.look_for_commit(id, &commit, deadline).await {
                     return Ok(Answer::Applied(Vec::new()));
@@ -251,11 +290,9 @@ impl Store for RedisStore {
     }
 
     async fn destroy(&self, id: RecordId) -> Result<(), Error> {
-        let mut command = redis::cmd("DEL");
-        command.arg(self.prefix.key(id));
-        match self.client.command(command, self.client.deadline()).await {
+        match self.delete(&self.prefix.key(id), self.client.deadline()).await {
             Ok(_) => Ok(()),
-            Err(Failure::Refused(error)) => Err(Error::unavailable(error)),
+            Err(Failure::Refused(error)) => Err(failure::refused(error)),
             Err(Failure::Unknown(error)) => Err(Error::unknown(error)),
         }
     }
@@ -293,10 +330,13 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// The reply to `HMGET`.
-fn hash_items(reply: Value) -> Result<Vec<Item>, Failure> {
+/// The items of a reply.
+type Items = std::iter::Map<std::vec::IntoIter<Value>, fn(Value) -> Item>;
+
+/// Of the reply to `HMGET`.
+fn values(reply: Value) -> Result<Items, Failure> {
     match reply {
-        Value::Array(items) => Ok(items.into_iter().map(item).collect()),
+        Value::Array(values) => Ok(values.into_iter().map(item as fn(Value) -> Item)),
         _ => Err(unreadable()),
     }
 }
@@ -328,5 +368,5 @@ fn time(value: Value) -> Option<Timestamp> {
 }
 
 fn unreadable() -> Failure {
-    Failure::Refused((redis::ErrorKind::UnexpectedReturnType, "Redis answered something unexpected").into())
+    Failure::Refused(client::unexpected())
 }

@@ -1,43 +1,79 @@
 //! Where connections come from.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, Value,
     aio::{ConnectionLike, MultiplexedConnection},
-    cluster::ClusterClient,
-    cluster_async::ClusterConnection,
-    cluster_routing::SingleNodeRoutingInfo,
     sentinel::SentinelClient,
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinSet};
 
 /// Where connections come from.
 pub(super) enum Source {
-    Server { client: Client, config: AsyncConnectionConfig },
+    Server {
+        client: Client,
+        config: AsyncConnectionConfig,
+    },
     /// Connections made by a pool's manager, but not the pool's own: whoever borrows one of those
     /// may be in a `MULTI` or wait in a `BLPOP`.
     Pool(Pool<RedisConnectionManager>),
-    /// The primary that the sentinels name at the time.
-    Sentinel { client: Box<Mutex<SentinelClient>>, config: AsyncConnectionConfig },
-    Cluster(ClusterClient),
+    /// The primary that one of the sentinels names at the time.
+    Sentinel {
+        sentinels: Vec<Arc<Mutex<SentinelClient>>>,
+        config: AsyncConnectionConfig,
+    },
 }
 
 impl Source {
     pub(super) async fn connect(&self) -> Result<Connection, RedisError> {
-        Ok(match self {
-            Self::Server { client, config } => {
-                Connection::Server(client.get_multiplexed_async_connection_with_config(config).await?)
+        match self {
+            Self::Server { client, config } => open(client, config).await,
+            Self::Pool(pool) => {
+                Ok(Connection { multiplexed: pool.dedicated_connection().await?, is_closed: Arc::default() })
             }
-            Self::Pool(pool) => Connection::Server(pool.dedicated_connection().await?),
-            Self::Sentinel { client, config } => {
-                let mut client = client.lock().await;
-                Connection::Server(client.get_async_connection_with_config(config).await?)
-            }
-            Self::Cluster(client) => Connection::Cluster(client.get_async_connection().await?),
-        })
+            Self::Sentinel { sentinels, config } => open(&primary(sentinels).await?, config).await,
+        }
     }
+}
+
+/// Opens a connection that tells when it has ended. It does so in version 3 of the protocol only.
+async fn open(client: &Client, config: &AsyncConnectionConfig) -> Result<Connection, RedisError> {
+    let is_closed = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_closed);
+    let config = config.clone().set_push_sender(move |push: PushInfo| {
+        if push.kind == PushKind::Disconnection {
+            told.store(true, Ordering::Relaxed);
+        }
+        Ok::<_, RedisError>(())
+    });
+    let multiplexed = client.get_multiplexed_async_connection_with_config(&config).await?;
+    Ok(Connection { multiplexed, is_closed })
+}
+
+/// The primary that the first sentinel to answer names: any of them may be silent.
+async fn primary(sentinels: &[Arc<Mutex<SentinelClient>>]) -> Result<Client, RedisError> {
+    let mut asked = JoinSet::new();
+    for sentinel in sentinels {
+        let sentinel = Arc::clone(sentinel);
+        asked.spawn(async move { sentinel.lock().await.async_get_client().await });
+    }
+    let mut last = (ErrorKind::EmptySentinelList, "there are no sentinels to ask").into();
+    while let Some(answered) = asked.join_next().await {
+        match answered {
+            Ok(Ok(client)) => return Ok(client),
+            Ok(Err(error)) => last = error,
+            Err(_) => {}
+        }
+    }
+    Err(last)
 }
 
 impl fmt::Debug for Source {
@@ -47,58 +83,36 @@ impl fmt::Debug for Source {
             Self::Server { .. } => "Server",
             Self::Pool(_) => "Pool",
             Self::Sentinel { .. } => "Sentinel",
-            Self::Cluster(_) => "Cluster",
         })
     }
 }
 
 /// A connection that any number of requests share.
 #[derive(Clone)]
-pub(super) enum Connection {
-    Server(MultiplexedConnection),
-    Cluster(ClusterConnection),
+pub(super) struct Connection {
+    multiplexed: MultiplexedConnection,
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Connection {
-    /// Whether it looks after its own connections.
-    pub(super) const fn is_cluster(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+    /// Whether it is known to have ended, so that nothing can be sent on it.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     pub(super) async fn command(&mut self, command: &Cmd) -> Result<Value, RedisError> {
-        match self {
-            Self::Server(connection) => connection.req_packed_command(command).await,
-            Self::Cluster(connection) => connection.req_packed_command(command).await,
-        }
+        self.multiplexed.send_packed_command(command).await
     }
 
-    /// Commands in one write, all to the node of the first key.
+    /// Commands in one write.
     pub(super) async fn pipeline(&mut self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
         let count = commands.cmd_iter().count();
-        match self {
-            Self::Server(connection) => connection.req_packed_commands(commands, 0, count).await,
-            Self::Cluster(connection) => connection.req_packed_commands(commands, 0, count).await,
-        }
-    }
-
-    /// The same at the node of a cluster to which another one sent us with `ASK`.
-    pub(super) async fn asking(
-        &mut self,
-        address: &str,
-        commands: &Pipeline,
-    ) -> Result<Vec<Value>, RedisError> {
-        let node = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
-        let (Self::Cluster(connection), Some((host, port))) = (&mut *self, node) else {
-            return self.pipeline(commands).await;
-        };
-        let count = commands.cmd_iter().count();
-        let node = SingleNodeRoutingInfo::ByAddress { host: host.into(), port };
-        connection.route_pipeline(commands.clone(), 0, count, node).await
+        self.multiplexed.req_packed_commands(commands, 0, count).await
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_cluster() { "Cluster" } else { "Server" })
+        f.debug_struct("Connection").field("is_closed", &self.is_closed()).finish_non_exhaustive()
     }
 }

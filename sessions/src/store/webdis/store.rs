@@ -102,14 +102,8 @@ impl WebdisStore {
         arguments(&mut rest);
         let (command, script) =
             if with_text { ("EVAL", script.text.as_bytes()) } else { ("EVALSHA", script.sha.as_bytes()) };
-        let mut words = vec![
-            command.as_bytes(),
-            script,
-            b"1",
-            key.as_bytes(),
-            nonce.as_bytes(),
-            verb.name().as_bytes(),
-        ];
+        let mut words =
+            vec![command.as_bytes(), script, b"1", key.as_bytes(), nonce.as_bytes(), verb.name().as_bytes()];
         words.extend(rest.iter().map(|argument| &**argument));
         match self.channels.call(&words, &nonce).await {
             Ok(answer) => match items::read(answer) {
@@ -174,9 +168,7 @@ impl Store for WebdisStore {
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
         let arguments = |words: &mut Vec<_>| hash::create(&new, self.now(), words);
         match self.call(Verb::Create, id, arguments, false).await {
-            Ok(items) => {
-                items.first().ok_or(Malformed).and_then(hash::created).map_err(Error::unknown)
-            }
+            Ok(items) => items.first().ok_or(Malformed).and_then(hash::created).map_err(Error::unknown),
             Err(Failure::Refused(error)) => Err(error),
             Err(Failure::Unknown(reason)) => match self.look_for_record(id, &new.hash, &reason).await {
                 Some(created) => Ok(Created::At(created)),
@@ -202,8 +194,7 @@ impl Store for WebdisStore {
     }
 
     async fn destroy(&self, id: RecordId) -> Result<(), Error> {
-        let arguments =
-            |words: &mut Vec<_>| hash::head(0, &Timeouts::default(), false, self.now(), words);
+        let arguments = |words: &mut Vec<_>| hash::head(0, &Timeouts::default(), false, self.now(), words);
         match self.repeatable(Verb::Destroy, id, arguments).await {
             Ok(_) => Ok(()),
             Err(Failure::Refused(error)) => Err(error),
@@ -270,5 +261,9 @@ impl fmt::Debug for WebdisStore {
 }
 
 fn refused(code: Code) -> Error {
-    if code.as_str() == "WRONGTYPE" { Error::unavailable(Malformed) } else { Error::unavailable(Reason::Redis(code)) }
+    if code.as_str() == "WRONGTYPE" {
+        Error::unavailable(Malformed)
+    } else {
+        Error::unavailable(Reason::Redis(code))
+    }
 }
