@@ -13,7 +13,7 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// Redis' own, in its second version.
+    /// Redis' own, in its second and third version.
     pub const REDIS: Self = Self {
         message,
         name: |request| command(request).unwrap_or_default().to_owned(),
@@ -29,8 +29,9 @@ fn message(bytes: &[u8]) -> Option<usize> {
     match kind {
         // An absent one has the length -1, and nothing after it.
         "$" if rest != "-1" => length += count() + 2,
-        "*" => {
-            for _ in 0..count() {
+        "*" | "%" => {
+            let items = if kind == "%" { 2 * count() } else { count() };
+            for _ in 0..items {
                 length += message(bytes.get(length..)?)?;
             }
         }
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn messages_end_where_they_end() {
-        let whole: [&[u8]; 8] = [
+        let whole: [&[u8]; 10] = [
             b"+OK\r\n",
             b":12\r\n",
             b"-ERR no\r\n",
@@ -67,6 +68,8 @@ mod tests {
             b"$-1\r\n",
             b"*0\r\n",
             b"*-1\r\n",
+            b"_\r\n",
+            b"%1\r\n$1\r\na\r\n*1\r\n:1\r\n",
             b"*3\r\n*1\r\n$1\r\n\xff\r\n$-1\r\n:1\r\n",
         ];
         for bytes in whole {
