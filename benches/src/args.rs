@@ -13,20 +13,24 @@ use crate::workload::Workload;
 
 pub const HELP: &str = "\
 Options; lists are separated by commas, without an option everything runs:
-  --store LIST       memory, sqlite-relaxed, sqlite-full
-  --workload LIST    untouched, read, write, new
+  --store LIST       memory, sqlite-relaxed, sqlite-full, redis, webdis
+  --fields LIST      sizes of the sessions: 5 (redis and webdis only), 20
+  --workload LIST    untouched, read, read-4, write, new
   --contender LIST   names as in the table
   --in-flight LIST   requests in flight at once (default 64,1)
   --rounds N         interleaved rounds, the median counts (default 7)
   --seconds S        length of one contender's turn in a round (default 0.2)
   --sessions N       sessions filled beforehand (default 1000)
-  --connections N    SQLite pool size of contenders that are given a pool (default 2)
+  --connections N    pool size of contenders that are given a pool (default 2)
   --markdown FILE    write the tables to a file too
 Databases are put into a fresh folder below $BENCH_DIR, or the system's folder
-for temporary files.";
+for temporary files. redis needs redis-server, webdis needs webdis too; they are
+started and stopped by this program.";
 
 pub struct Args {
     pub stores: Vec<Store>,
+    /// Empty means all.
+    pub fields: Vec<usize>,
     pub workloads: Vec<Workload>,
     /// Empty means all.
     pub contenders: Vec<String>,
@@ -42,6 +46,7 @@ pub struct Args {
 pub fn parse() -> Result<Option<Args>> {
     let mut args = Args {
         stores: Store::ALL.to_vec(),
+        fields: Vec::new(),
         workloads: Workload::ALL.to_vec(),
         contenders: Vec::new(),
         in_flight: vec![64, 1],
@@ -55,6 +60,7 @@ pub fn parse() -> Result<Option<Args>> {
     while let Some(arg) = parser.next()? {
         match arg {
             Long("store") => args.stores = list(&parser.value()?.string()?)?,
+            Long("fields") => args.fields = list(&parser.value()?.string()?)?,
             Long("workload") => {
                 args.workloads = list(&parser.value()?.string()?)?;
                 // `new` grows the stores, so it must come after the others.
@@ -77,6 +83,7 @@ pub fn parse() -> Result<Option<Args>> {
             bail!("there is no contender {name:?}, only {}", known.join(", "));
         }
     }
+    ensure!(args.fields.iter().all(|n| [5, 20].contains(n)), "--fields can be 5 and 20");
     ensure!(args.rounds > 0, "--rounds must be at least 1");
     ensure!(
         args.in_flight.iter().all(|&n| n > 0 && n <= args.sessions),

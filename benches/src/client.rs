@@ -6,7 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use tower::Service;
 
-/// Status, body and cookie of one answer.
+/// Body and cookie of one answer.
 pub struct Answer {
     pub body: String,
     pub cookie: Option<HeaderValue>,
@@ -22,14 +22,15 @@ pub async fn get(router: &Router, path: &str, cookie: Option<&HeaderValue>) -> R
     let (parts, body) = response.into_parts();
     let body = String::from_utf8(to_bytes(body, usize::MAX).await?.into())?;
     ensure!(parts.status == StatusCode::OK, "{path} answered {}: {body}", parts.status);
-    Ok(Answer { body, cookie: cookie_header(&parts.headers)? })
+    let set_cookies = parts.headers.get_all(header::SET_COOKIE).iter().map(HeaderValue::as_bytes);
+    Ok(Answer { body, cookie: cookie_header(set_cookies)? })
 }
 
-/// The `Cookie` header that a browser would send after this answer.
-fn cookie_header(headers: &header::HeaderMap) -> Result<Option<HeaderValue>> {
+/// The `Cookie` header that a browser would send after an answer with these `Set-Cookie` headers.
+pub fn cookie_header<'a>(set_cookies: impl Iterator<Item = &'a [u8]>) -> Result<Option<HeaderValue>> {
     let mut pairs = Vec::new();
-    for value in headers.get_all(header::SET_COOKIE) {
-        let text = value.to_str().context("Set-Cookie is not text")?;
+    for value in set_cookies {
+        let text = std::str::from_utf8(value).context("Set-Cookie is not text")?;
         let pair = text.split(';').next().unwrap_or_default();
         // An empty value takes a cookie away.
         if !pair.ends_with('=') {

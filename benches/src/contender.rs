@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use axum::Router;
 use futures::future::BoxFuture;
 
+use crate::app::App;
+use crate::servers::Servers;
 use crate::store::Store;
 
 /// What a contender is built from.
-pub struct Setup {
+pub struct Setup<'a> {
     pub store: Store,
+    /// How many text fields the sessions have.
+    pub fields: usize,
+    /// What runs for this store, if anything.
+    pub servers: &'a Servers,
     /// An empty folder on disk for this contender's database.
     pub dir: PathBuf,
     /// Pool size for contenders that are given a connection pool.
@@ -19,9 +24,11 @@ pub struct Setup {
 
 /// One session library, or a floor without any.
 ///
-/// The router answers `GET` on five routes, always with status 200:
+/// The application answers `GET` on these routes, always with status 200:
 /// - `/untouched` does not look at the session;
 /// - `/read` returns the hot field ([`crate::data::HOT`]);
+/// - `/read-4`, where [`Contender::has_views`], returns the first
+///   [`crate::data::FEW`] fields, a line each, and loads no others;
 /// - `/write` sets the hot field to [`crate::data::next_value`] and returns it;
 /// - `/fill` sets every field to [`crate::data::next_values`] and the counter
 ///   to [`crate::data::COUNTER_START`], and returns [`crate::data::summary`];
@@ -38,10 +45,15 @@ pub trait Contender: Sync {
         true
     }
 
-    /// Whether this is the floor that the others' CPU time is measured from.
+    /// Whether a handler can load some of the fields, and not the others.
+    fn has_views(&self, _: Store) -> bool {
+        false
+    }
+
+    /// Whether this is the floor that the others' CPU time is compared with.
     fn is_floor(&self) -> bool {
         false
     }
 
-    fn router<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Router>>;
+    fn app<'a>(&'a self, setup: &'a Setup<'a>) -> BoxFuture<'a, Result<App>>;
 }

@@ -1,15 +1,21 @@
-//! The data of one session: a counter and twenty text fields of forty bytes.
+//! The data of one session: a counter and up to twenty text fields of forty bytes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 20] = [
     "field_00", "field_01", "field_02", "field_03", "field_04", "field_05", "field_06", "field_07",
     "field_08", "field_09", "field_10", "field_11", "field_12", "field_13", "field_14", "field_15",
     "field_16", "field_17", "field_18", "field_19",
 ];
 
+/// How many fields `/read-4` reads: the first ones.
+pub const FEW: usize = 4;
+
 /// Index of the field that the workloads read and write.
 pub const HOT: usize = 3;
+
+/// Its name.
+pub const HOT_FIELD: &str = FIELDS[HOT];
 
 pub const COUNTER: &str = "counter";
 
@@ -24,9 +30,14 @@ pub fn next_value() -> String {
     format!("{serial:0>40}")
 }
 
+/// The names of a session's `count` text fields.
+pub fn fields(count: usize) -> &'static [&'static str] {
+    &FIELDS[..count]
+}
+
 /// Values for all fields of one session.
-pub fn next_values() -> Vec<String> {
-    FIELDS.iter().map(|_| next_value()).collect()
+pub fn next_values(count: usize) -> Vec<String> {
+    (0..count).map(|_| next_value()).collect()
 }
 
 /// The text by which `/fill` and `/check` tell what a session holds.

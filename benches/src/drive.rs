@@ -8,49 +8,45 @@ use anyhow::{Result, anyhow};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use futures::future::{BoxFuture, FutureExt};
 use tokio::runtime::Runtime;
 use tower::Service;
 
+use crate::app::App;
 use crate::cpu;
+use crate::servers::Servers;
 use crate::workload::Workload;
 
-/// What one turn of one contender gave.
-#[derive(Clone, Copy)]
+/// What one turn of one contender gave. CPU time is per request, in microseconds.
+#[derive(Clone)]
 pub struct Sample {
     pub per_second: f64,
-    /// CPU time per request, in microseconds.
+    /// Of this process.
     pub cpu_us: f64,
+    /// Of each of the store's servers.
+    pub servers_us: Vec<f64>,
+}
+
+/// What to send.
+#[derive(Clone)]
+pub struct Load {
+    pub workload: Workload,
+    pub in_flight: usize,
+    pub cookies: Arc<[HeaderValue]>,
 }
 
 /// Without this, lanes that never wait would keep the workers to themselves;
 /// at every request it would be a large part of what is measured.
-const REQUESTS_PER_YIELD: u64 = 32;
+pub const REQUESTS_PER_YIELD: u64 = 32;
 
-/// Sends requests for `turn`, with `in_flight` lanes that each wait for their
-/// answer before they send the next.
-pub fn drive(
-    runtime: &Runtime,
-    router: &Router,
-    cookies: &Arc<[HeaderValue]>,
-    workload: Workload,
-    in_flight: usize,
-    turn: Duration,
-) -> Result<Sample> {
+/// Sends requests for `turn`, in as many lanes as are to be in flight. Each waits
+/// for its answer before it sends the next.
+pub fn drive(runtime: &Runtime, app: &App, servers: &Servers, load: &Load, turn: Duration) -> Result<Sample> {
     let stop = Arc::new(AtomicBool::new(false));
+    let servers_before = servers.cpu_used()?;
     let cpu_before = cpu::used();
     let start = Instant::now();
-    let lanes: Vec<_> = (0..in_flight)
-        .map(|first| {
-            runtime.spawn(lane(Lane {
-                router: router.clone(),
-                uri: Uri::from_static(workload.path()),
-                cookies: workload.sends_cookie().then(|| cookies.clone()),
-                first,
-                step: in_flight,
-                stop: stop.clone(),
-            }))
-        })
-        .collect();
+    let lanes = spawn(runtime, app, load, &stop);
     // The clock runs on this thread: a timer of the busy runtime would be late.
     while start.elapsed() < turn && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(10).min(turn));
@@ -58,14 +54,43 @@ pub fn drive(
     stop.store(true, Ordering::Relaxed);
     let mut requests = 0;
     for lane in lanes {
-        requests += runtime.block_on(lane)??;
+        requests += runtime.block_on(lane)?;
     }
     let elapsed = start.elapsed();
     let cpu = cpu::used() - cpu_before;
+    let servers = servers.cpu_used()?.into_iter().zip(servers_before).map(|(after, before)| after - before);
+    let per_request = |cpu: Duration| cpu.as_secs_f64() * 1e6 / requests as f64;
     Ok(Sample {
         per_second: requests as f64 / elapsed.as_secs_f64(),
-        cpu_us: cpu.as_secs_f64() * 1e6 / requests as f64,
+        cpu_us: per_request(cpu),
+        servers_us: servers.map(per_request).collect(),
     })
+}
+
+/// Starts the lanes; each tells how many requests it has sent when it is stopped.
+fn spawn(
+    runtime: &Runtime,
+    app: &App,
+    load: &Load,
+    stop: &Arc<AtomicBool>,
+) -> Vec<BoxFuture<'static, Result<u64>>> {
+    match app {
+        App::Axum(router) => (0..load.in_flight)
+            .map(|first| {
+                let lane = lane(Lane {
+                    router: router.clone(),
+                    uri: Uri::from_static(load.workload.path()),
+                    cookies: load.workload.sends_cookie().then(|| load.cookies.clone()),
+                    first,
+                    step: load.in_flight,
+                    stop: stop.clone(),
+                });
+                let lane = runtime.spawn(lane);
+                async { lane.await? }.boxed()
+            })
+            .collect(),
+        App::Actix(threads) => threads.drive(load, stop),
+    }
 }
 
 struct Lane {

@@ -1,5 +1,7 @@
 //! Compares session libraries side by side, in one process and without sockets.
 
+mod actix;
+mod app;
 mod args;
 mod client;
 mod contender;
@@ -9,6 +11,7 @@ mod data;
 mod drive;
 mod report;
 mod run;
+mod servers;
 mod sqlite;
 mod store;
 mod verify;

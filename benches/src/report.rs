@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::args::Args;
 use crate::drive::Sample;
 use crate::run::{Cell, WORKERS};
+use crate::store::Store;
 
 /// The contender that the others are compared with, if it takes part.
 const BASELINE: &str = "sessions";
@@ -17,34 +18,43 @@ pub fn markdown(args: &Args, cells: &[Cell]) -> String {
         args.rounds,
         args.turn.as_secs_f64(),
     );
-    for cells in cells.chunk_by(|a, b| a.store == b.store) {
-        store(&mut text, args, cells).expect("writing to a string cannot fail");
+    for cells in cells.chunk_by(|a, b| (a.store, a.fields) == (b.store, b.fields)) {
+        table(&mut text, args, cells).expect("writing to a string cannot fail");
     }
     text
 }
 
-fn store(text: &mut String, args: &Args, cells: &[Cell]) -> std::fmt::Result {
-    let store = cells[0].store;
+fn table(text: &mut String, args: &Args, cells: &[Cell]) -> std::fmt::Result {
+    let Cell { store, fields, servers, .. } = &cells[0];
     let baseline = cells
         .iter()
         .find(|cell| cell.contender.name() == BASELINE)
         .or_else(|| cells.iter().find(|cell| cell.contender.is_floor()))
         .map_or("–", |cell| cell.contender.name());
-    writeln!(text, "\n### {store}\n")?;
-    writeln!(
+    match store.sizes() {
+        [_] => writeln!(text, "\n### {store}\n")?,
+        _ => writeln!(text, "\n### {store}, {fields} fields\n")?,
+    }
+    if !servers.is_empty() {
+        writeln!(text, "With {}, on the same machine.\n", servers.join(" and "))?;
+    }
+    write!(
         text,
         "| workload | in flight | contender | req/s | spread | × {baseline} | CPU µs/req \
-         | × {baseline} | CPU above floor, µs |"
+         | × {baseline} | × floor | CPU above floor, µs |"
     )?;
-    writeln!(text, "|---|---:|---|---:|---:|---:|---:|---:|---:|")?;
+    for server in servers.iter() {
+        write!(text, " {server}: CPU µs/req |")?;
+    }
+    writeln!(text, "\n|---|---:|---|---:|---:|---:|---:|---:|---:|---:|{}", "---:|".repeat(servers.len()))?;
     let same = |a: &Cell, b: &Cell| (a.workload, a.in_flight) == (b.workload, b.in_flight);
     for group in cells.chunk_by(same) {
         let base = group.iter().find(|cell| cell.contender.name() == baseline);
         let floor = group.iter().find(|cell| cell.contender.is_floor());
         for cell in group {
-            writeln!(
+            write!(
                 text,
-                "| {} | {} | {} | {:.0} | {} | {} | {:.2} | {} | {} |",
+                "| {} | {} | {} | {:.0} | {} | {} | {:.2} | {} | {} | {} |",
                 cell.workload,
                 cell.in_flight,
                 cell.contender.name(),
@@ -53,8 +63,13 @@ fn store(text: &mut String, args: &Args, cells: &[Cell]) -> std::fmt::Result {
                 ratio(cell, base, |sample| sample.per_second),
                 cell.cpu_us(),
                 ratio(cell, base, |sample| sample.cpu_us),
+                ratio(cell, floor, |sample| sample.cpu_us),
                 above(cell, floor),
             )?;
+            for n in 0..servers.len() {
+                write!(text, " {:.2} |", median(cell.samples.iter().map(|sample| sample.servers_us[n])))?;
+            }
+            writeln!(text)?;
         }
     }
     writeln!(text)?;
@@ -63,7 +78,7 @@ fn store(text: &mut String, args: &Args, cells: &[Cell]) -> std::fmt::Result {
         let name = cell.contender.name();
         if !named.contains(&name) {
             named.push(name);
-            let config = cell.contender.config(store).unwrap_or_default();
+            let config = cell.contender.config(*store).unwrap_or_default();
             writeln!(text, "- `{name}`: {config}")?;
         }
     }
@@ -71,6 +86,13 @@ fn store(text: &mut String, args: &Args, cells: &[Cell]) -> std::fmt::Result {
         writeln!(
             text,
             "- the pool of `floor-sqlx` and `tower-sessions-tuned`: {} connections, `test_before_acquire` off",
+            args.connections
+        )?;
+    }
+    if *store == Store::Redis {
+        writeln!(
+            text,
+            "- the pool of `floor-redis` and `tower-sessions-tuned`: {} connections",
             args.connections
         )?;
     }

@@ -10,13 +10,27 @@ pub enum Store {
     SqliteRelaxed,
     /// WAL with `synchronous=FULL`: every commit waits for the disk.
     SqliteFull,
+    /// A Redis server on this machine, which keeps nothing on disk.
+    Redis,
+    /// The same behind a Webdis server.
+    Webdis,
 }
 
 impl Store {
-    pub const ALL: [Store; 3] = [Store::Memory, Store::SqliteRelaxed, Store::SqliteFull];
+    pub const ALL: [Store; 5] =
+        [Store::Memory, Store::SqliteRelaxed, Store::SqliteFull, Store::Redis, Store::Webdis];
 
     pub fn is_sqlite(self) -> bool {
-        self != Store::Memory
+        matches!(self, Store::SqliteRelaxed | Store::SqliteFull)
+    }
+
+    /// How many text fields the sessions have, a table for each. With a server
+    /// behind a socket it counts how many are sent.
+    pub fn sizes(self) -> &'static [usize] {
+        match self {
+            Store::Memory | Store::SqliteRelaxed | Store::SqliteFull => &[20],
+            Store::Redis | Store::Webdis => &[5, 20],
+        }
     }
 }
 
@@ -26,6 +40,8 @@ impl fmt::Display for Store {
             Store::Memory => "memory",
             Store::SqliteRelaxed => "sqlite-relaxed",
             Store::SqliteFull => "sqlite-full",
+            Store::Redis => "redis",
+            Store::Webdis => "webdis",
         })
     }
 }

@@ -1,17 +1,16 @@
 //! Fills the sessions and checks that a contender keeps what it is given.
 
 use anyhow::{Context, Result, ensure};
-use axum::Router;
 use axum::http::HeaderValue;
 
-use crate::client;
+use crate::app::App;
 use crate::data;
 
 /// Creates `count` full sessions and returns their cookies.
-pub async fn fill(router: &Router, count: usize, keeps_sessions: bool) -> Result<Vec<HeaderValue>> {
+pub async fn fill(app: &App, count: usize, keeps_sessions: bool) -> Result<Vec<HeaderValue>> {
     let mut cookies = Vec::with_capacity(count);
     for n in 0..count {
-        let filled = client::get(router, "/fill", None).await?;
+        let filled = app.get("/fill", None).await?;
         if !keeps_sessions {
             // As long as a session's cookie, so that the client does the same work.
             cookies.push(HeaderValue::from_str(&format!("id={n:032}"))?);
@@ -19,7 +18,7 @@ pub async fn fill(router: &Router, count: usize, keeps_sessions: bool) -> Result
         }
         cookies.push(filled.cookie.context("/fill sets no cookie")?);
         if n == 0 {
-            let found = client::get(router, "/check", cookies.last()).await?;
+            let found = app.get("/check", cookies.last()).await?;
             ensure!(
                 found.body == filled.body,
                 "a filled session holds {:?} instead of {:?}",
@@ -31,22 +30,31 @@ pub async fn fill(router: &Router, count: usize, keeps_sessions: bool) -> Result
     Ok(cookies)
 }
 
-/// Checks that what is written is read, on a few sessions and on a new one.
-pub async fn write_and_read(router: &Router, cookies: &[HeaderValue]) -> Result<()> {
+/// Checks that what is written is read, on a few sessions of that many fields and on a new one.
+pub async fn write_and_read(
+    app: &App,
+    cookies: &[HeaderValue],
+    fields: usize,
+    has_views: bool,
+) -> Result<()> {
     for cookie in cookies.iter().step_by(cookies.len().div_ceil(10)) {
-        let before = client::get(router, "/check", Some(cookie)).await?.body;
-        let written = client::get(router, "/write", Some(cookie)).await?.body;
-        let read = client::get(router, "/read", Some(cookie)).await?.body;
+        let before = app.get("/check", Some(cookie)).await?.body;
+        let written = app.get("/write", Some(cookie)).await?.body;
+        let read = app.get("/read", Some(cookie)).await?.body;
         ensure!(read == written, "wrote {written:?} but read {read:?}");
-        let after = client::get(router, "/check", Some(cookie)).await?.body;
+        let after = app.get("/check", Some(cookie)).await?.body;
         let mut expected: Vec<_> = before.lines().collect();
-        ensure!(expected.len() == data::FIELDS.len() + 1, "fields are missing: {before:?}");
+        ensure!(expected.len() == fields + 1, "fields are missing: {before:?}");
         expected[data::HOT] = &written;
         ensure!(after == expected.join("\n"), "another field changed: {before:?} became {after:?}");
+        if has_views && fields > data::FEW {
+            let few = app.get("/read-4", Some(cookie)).await?.body;
+            ensure!(few == expected[..data::FEW].join("\n"), "a view of {after:?} has {few:?}");
+        }
     }
-    let new = client::get(router, "/write", None).await?;
+    let new = app.get("/write", None).await?;
     let cookie = new.cookie.context("a new session sets no cookie")?;
-    let read = client::get(router, "/read", Some(&cookie)).await?.body;
+    let read = app.get("/read", Some(&cookie)).await?.body;
     ensure!(read == new.body, "wrote {:?} to a new session but read {read:?}", new.body);
     Ok(())
 }

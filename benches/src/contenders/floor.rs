@@ -5,6 +5,7 @@ use axum::Router;
 use axum::routing::get;
 use futures::future::{BoxFuture, FutureExt};
 
+use crate::app::App;
 use crate::contender::{Contender, Setup};
 use crate::data;
 use crate::store::Store;
@@ -28,14 +29,15 @@ impl Contender for Floor {
         true
     }
 
-    fn router<'a>(&'a self, _: &'a Setup) -> BoxFuture<'a, Result<Router>> {
+    fn app<'a>(&'a self, _: &'a Setup<'a>) -> BoxFuture<'a, Result<App>> {
         async {
             Ok(Router::new()
                 .route("/untouched", get(async || "ok"))
                 .route("/read", get(async || data::next_value()))
                 .route("/write", get(async || data::next_value()))
                 .route("/fill", get(async || "ok"))
-                .route("/check", get(async || "ok")))
+                .route("/check", get(async || "ok"))
+                .into())
         }
         .boxed()
     }

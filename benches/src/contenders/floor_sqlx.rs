@@ -3,12 +3,14 @@
 use anyhow::Result;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::get;
 use futures::future::{BoxFuture, FutureExt};
 use sqlx::SqlitePool;
 
+use super::floor_cookie::{Failure, id, new_id, set_cookie};
+use crate::app::App;
 use crate::contender::{Contender, Setup};
 use crate::data;
 use crate::sqlite;
@@ -32,9 +34,10 @@ impl Contender for FloorSqlx {
         true
     }
 
-    fn router<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Router>> {
+    fn app<'a>(&'a self, setup: &'a Setup<'a>) -> BoxFuture<'a, Result<App>> {
         async move {
             let pool = sqlite::pool!(tuned::sqlx, setup);
+            let fields = setup.fields;
             sqlx::query("CREATE TABLE sessions (id TEXT PRIMARY KEY, data TEXT NOT NULL)")
                 .execute(&pool)
                 .await?;
@@ -42,9 +45,10 @@ impl Contender for FloorSqlx {
                 .route("/untouched", get(async || "ok"))
                 .route("/read", get(read))
                 .route("/write", get(write))
-                .route("/fill", get(fill))
+                .route("/fill", get(move |pool: State<SqlitePool>| fill(pool, fields)))
                 .route("/check", get(check))
-                .with_state(pool))
+                .with_state(pool)
+                .into())
         }
         .boxed()
     }
@@ -67,10 +71,10 @@ async fn write(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<imp
     Ok((AppendHeaders(None), value))
 }
 
-async fn fill(State(pool): State<SqlitePool>) -> Result<impl IntoResponse, Failure> {
-    let text = data::summary(&data::next_values(), data::COUNTER_START);
+async fn fill(State(pool): State<SqlitePool>, fields: usize) -> Result<impl IntoResponse, Failure> {
+    let text = data::summary(&data::next_values(fields), data::COUNTER_START);
     // Names take room in a real session too; they bring the row to 1 KB.
-    let names = data::FIELDS.join(",");
+    let names = data::fields(fields).join(",");
     let id = create(&pool, &format!("{text}\n{names}")).await?;
     Ok((set_cookie(&id), text))
 }
@@ -86,9 +90,7 @@ async fn load(pool: &SqlitePool, id: &str) -> sqlx::Result<String> {
 }
 
 async fn create(pool: &SqlitePool, data: &str) -> sqlx::Result<String> {
-    // Multiplying by odd constants scatters the keys as random ones would be.
-    let serial: u128 = data::next_value().parse().expect("values are decimal");
-    let id = format!("{:032x}", serial.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    let id = new_id();
     sqlx::query("INSERT INTO sessions (id, data) VALUES (?, ?)").bind(&id).bind(data).execute(pool).await?;
     Ok(id)
 }
@@ -98,33 +100,4 @@ fn hot(data: &str) -> &str {
     let mut lines = data.lines();
     let first = lines.next().unwrap_or_default();
     lines.nth(data::HOT - 1).unwrap_or(first)
-}
-
-fn id(headers: &HeaderMap) -> Result<&str, Failure> {
-    headers
-        .get(header::COOKIE)
-        .and_then(|cookie| cookie.to_str().ok())
-        .and_then(|cookie| cookie.strip_prefix("id="))
-        .ok_or(Failure("no cookie".into()))
-}
-
-type SetCookie = AppendHeaders<Option<(header::HeaderName, String)>>;
-
-fn set_cookie(id: &str) -> SetCookie {
-    let cookie = format!("id={id}; HttpOnly; SameSite=Lax; Secure; Path=/");
-    AppendHeaders(Some((header::SET_COOKIE, cookie)))
-}
-
-struct Failure(String);
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        Failure(error.to_string())
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> axum::response::Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, self.0).into_response()
-    }
 }
