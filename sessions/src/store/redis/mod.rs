@@ -67,48 +67,59 @@ use crate::{
 ///
 /// ```text
 /// $ redis-cli --scan --pattern 'sess:*'
-/// "sess:bSfVqJ3PbYe0hUq3Xl7o4w"
-/// $ redis-cli HGETALL sess:bSfVqJ3PbYe0hUq3Xl7o4w
+/// "sess:AlfVkb6rftoXdTjwJvLOVQ"
+/// $ redis-cli HGETALL sess:AlfVkb6rftoXdTjwJvLOVQ
 /// 1) "@"
-/// 2) "\x00\x00\x00\x00\x01\x9a\xa9…"
+/// 2) "\x00\x00\x00\x00\x01\xa2\x01>\x19\xc7\x01\xa2\x01>\x19\xc7\xa0\b\x856#`…"
 /// 3) "page_count"
-/// 4) "3"
+/// 4) "5"
 /// 5) "@c"
-/// 6) "\xd4\x1e…"
-/// $ redis-cli HSET sess:bSfVqJ3PbYe0hUq3Xl7o4w page_count 10     # another program may write fields
-/// $ redis-cli DEL sess:bSfVqJ3PbYe0hUq3Xl7o4w                    # ends the session
+/// 6) "]\xde\xa7\xfa\x1bA\"g\x93\x96\x9do…"
+/// $ redis-cli HGET sess:AlfVkb6rftoXdTjwJvLOVQ page_count
+/// "5"
+/// $ redis-cli DEL sess:AlfVkb6rftoXdTjwJvLOVQ
+/// (integer) 1
 /// ```
+///
+/// The last one ends the session. Other programs may read and write the fields; they must not create
+/// the hash.
 ///
 /// # Permissions
 ///
-/// The store needs no more than this user may do, and refuses nothing else for itself:
+/// The store needs what this user may do, tries all of it when it is opened, and needs nothing else:
 ///
 /// ```text
-/// ACL SETUSER sessions on >password resetkeys ~sess:* -@all +hget +hmget +hset +hdel +hkeys \
-///     +exists +pexpire +del +time +eval +evalsha
+/// ACL SETUSER sessions on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hkeys
+///     +exists +hset +hdel +pexpire +del
 /// ```
 ///
-/// For a cluster add `+cluster|slots +asking`, behind Sentinel nothing.
+/// On a cluster add `+cluster|slots +asking`.
 ///
 /// # Size
 ///
-/// SIZING
+/// Measured on Redis 7.0 with all that belongs to a key: an empty session takes 210 bytes, one with 5 fields
+/// of 40 bytes 460, one with 20 fields of 32 bytes 1,030. A value longer than 64 bytes makes Redis keep its
+/// session as a table: the last one with such a value takes 2,390 (`hash-max-listpack-value` moves the limit). A key goes when its session has ended:
+/// by default a day and an hour after its last use.
 ///
-/// Set `maxmemory-policy noeviction`, and room enough: a policy that evicts ends sessions early, as
-/// if their users had logged out.
+/// Set `maxmemory-policy noeviction`, and room enough: a policy that evicts ends sessions early, as if their
+/// users had logged out. A full server refuses writes, which are answered with 503.
 ///
 /// # When the server is away
 ///
-/// Requests that need a session are answered with 503 within the timeout
-/// ([`RedisStoreBuilder::with_timeout`]), and go on by themselves once it is back. A commit is sent
-/// once: if its connection ends before the answer, counters, logins and new sessions are looked up,
-/// and what stays unclear is reported as [unknown](crate::ErrorKind::Unknown), never repeated. What
-/// an answered commit survives is what the server promises: with `appendonly yes` and `appendfsync
-/// always` everything, with `everysec` all but the last second, and a failover may lose what was not
-/// replicated yet.
+/// A request that needs a session waits for a server that restarts, for a failover or for a slot that
+/// moves, until its time is over ([`RedisStoreBuilder::with_timeout`], five seconds); then it is answered with
+/// 503. Once a server has been away for longer than that, 503 comes at once, and everything goes on by
+/// itself when it is back. A commit is sent once. If the connection ends before its answer, counters,
+/// rotations and new sessions are looked up, and what stays unclear is reported as
+/// [unknown](crate::ErrorKind::Unknown) and never repeated.
 ///
-/// A script that the server has forgotten (a restart, `SCRIPT FLUSH`) is sent again by itself. In a
-/// cluster `MOVED`, `ASK` and `TRYAGAIN` are followed, and after a failover the new primary is found.
+/// What an answered commit survives is what the server promises: with `appendonly yes` and `appendfsync
+/// always` everything, with `everysec` all but the last second. A failover may lose what was not replicated
+/// yet, a logout among it; `min-replicas-to-write` makes that window small.
+///
+/// A script that the server has forgotten (a restart, `SCRIPT FLUSH`) is sent again by itself. In a cluster
+/// `MOVED` and `ASK` are followed, and after a failover the new primary is found. All loads go to primaries.
 #[derive(Clone)]
 pub struct RedisStore {
     client: Arc<Client>,

@@ -22,7 +22,76 @@ use crate::{
 /// How often something that may happen twice is tried.
 const ATTEMPTS: usize = 3;
 
-/// Sessions in Redis behind Webdis, where only HTTP goes out.
+/// Sessions in Redis behind [Webdis](https://webd.is), for programs that can send HTTP and nothing else.
+///
+/// ```no_run
+/// use sessions::{SessionLayer, store::WebdisStore};
+///
+/// # async fn open() -> Result<(), sessions::Error> {
+/// let store = WebdisStore::connect("http://user:password@webdis.internal:7379").await?;
+/// let layer = SessionLayer::new(store);
+/// # let _ = layer;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use sessions::store::WebdisStore;
+/// # async fn open() -> Result<(), sessions::Error> {
+/// let store = WebdisStore::builder("http://webdis.internal:7379")
+///     .with_basic_auth("user", "password")
+///     .with_prefix("shop:")?
+///     .with_timeout(Duration::from_secs(2))
+///     .connect()
+///     .await?;
+/// # let _ = store;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A clone is the same store. The layout is that of [`RedisStore`](crate::store::RedisStore), and both may
+/// serve the same sessions at once. Every operation is one `POST`. `https://` needs the feature
+/// `webdis-tls`, and something that speaks it in front of Webdis.
+///
+/// # Which Webdis
+///
+/// 0.1.20 or newer. Older ones, Debian's 0.1.9 among them, deliver the reply to a client that has gone to
+/// another one. This store is safe from that: each of its answers proves with a random nonce at both ends
+/// that it belongs to the question, anything else counts as no answer, questions are never abandoned, and
+/// a connection that may still bring an old answer is kept aside until it has.
+/// [`poisoned_connections_total`](Self::poisoned_connections_total) tells how often that was needed. But other
+/// clients of such a Webdis may get this store's answers, so let it serve sessions only.
+///
+/// Webdis must not be reachable from browsers: it allows every origin.
+///
+/// # Permissions
+///
+/// Two locks. Webdis lets through scripts of one user only:
+///
+/// ```text
+/// "acl": [
+///     {"disabled": ["*"]},
+///     {"http_basic_auth": "user:password", "enabled": ["EVAL", "EVALSHA"]}
+/// ]
+/// ```
+///
+/// And since a script may run any command, Redis restricts the user as whom Webdis logs in
+/// (`redis_auth`), which in 0.1.9 can only be `default`:
+///
+/// ```text
+/// user default on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hkeys +exists
+///     +hset +hdel +pexpire +del +ping +select
+/// ```
+///
+/// # When a server is away
+///
+/// Requests that need a session are answered with 503 within the timeout
+/// ([`WebdisStoreBuilder::with_timeout`], five seconds), and go on by themselves when Webdis and Redis are
+/// back. What may happen once only is sent once. If its answer is missing or not proved to be its own,
+/// counters, rotations and new sessions are looked up, and what stays unclear is reported as
+/// [unknown](crate::ErrorKind::Unknown). So after Redis has forgotten its scripts, the first commit or
+/// new session that comes before any load may be refused; loads notice and mend it.
 #[derive(Clone)]
 pub struct WebdisStore {
     pub(super) channels: Arc<Channels>,
