@@ -1,5 +1,5 @@
-//! `RedisStore` on the wire: what it sends, what happens when connections break, who it must be there, and
-//! what it says when something is wrong.
+//! `RedisStore` and `WebdisStore` on the wire: what they send, what happens when connections break, who they
+//! must be there, and what they say when something is wrong.
 
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
@@ -14,5 +14,13 @@ mod fronted;
 mod locks;
 #[path = "redis/time.rs"]
 mod time;
+#[path = "redis/tls.rs"]
+mod tls;
 #[path = "redis/wire.rs"]
 mod wire;
+#[path = "redis/webdis_bytes.rs"]
+mod webdis_bytes;
+#[path = "redis/webdis_errors.rs"]
+mod webdis_errors;
+#[path = "redis/webdis_locks.rs"]
+mod webdis_locks;

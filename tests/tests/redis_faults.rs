@@ -1,4 +1,4 @@
-//! `RedisStore` while its servers, its connections and the runtimes around it fail.
+//! `RedisStore` and `WebdisStore` while its servers, its connections and the runtimes around it fail.
 
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
@@ -23,6 +23,12 @@ mod sentinel;
 mod server;
 #[path = "redis_faults/unknown.rs"]
 mod unknown;
+#[path = "redis_faults/webdis.rs"]
+mod webdis;
+#[path = "redis_faults/webdis_foreign.rs"]
+mod webdis_foreign;
+#[path = "redis_faults/webdis_instances.rs"]
+mod webdis_instances;
 
 use std::time::Duration;
 

@@ -19,6 +19,34 @@ impl Protocol {
         name: |request| command(request).unwrap_or_default().to_owned(),
         runs_script: |request| command(request).is_some_and(|name| name.starts_with("EVAL")),
     };
+
+    /// HTTP/1.1 as Webdis is spoken to: with lengths, and the command in the body. A script's first
+    /// argument is a nonce and its second says what it does, which becomes part of the name.
+    pub const WEBDIS: Self = Self {
+        message: http_message,
+        name: |request| {
+            let words = webdis_words(request);
+            let word = |index: usize| words.get(index).copied().unwrap_or_default();
+            format!("{}({})", word(0), word(5))
+        },
+        runs_script: |request| webdis_words(request).first().is_some_and(|name| name.starts_with("EVAL")),
+    };
+}
+
+/// The length of a request or reply whose head says how long its body is.
+fn http_message(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+    let lines = std::str::from_utf8(&bytes[..head]).unwrap_or_default().lines();
+    let mut headers = lines.filter_map(|line| line.split_once(':'));
+    let length = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length: usize = length.and_then(|(_, length)| length.trim().parse().ok()).unwrap_or(0);
+    (bytes.len() >= head + length).then_some(head + length)
+}
+
+/// The words of a command in the body of a request, as they are there: percent-encoded.
+fn webdis_words(request: &[u8]) -> Vec<&str> {
+    let text = std::str::from_utf8(request).unwrap_or_default();
+    text.split_once("\r\n\r\n").map_or_else(Vec::new, |(_, body)| body.split('/').collect())
 }
 
 /// The length of a message by <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
@@ -86,5 +114,18 @@ mod tests {
         assert_eq!((Protocol::REDIS.name)(request), "EVAL");
         assert!((Protocol::REDIS.runs_script)(request));
         assert!(!(Protocol::REDIS.runs_script)(b"*1\r\n$4\r\nTIME\r\n"));
+    }
+
+    #[test]
+    fn requests_to_webdis_have_ends_and_names() {
+        let request: &[u8] =
+            b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 34\r\n\r\nEVALSHA/sha/1/key/nonce/load/x.raw";
+        for end in 0..request.len() {
+            assert_eq!((Protocol::WEBDIS.message)(&request[..end]), None, "{end}");
+        }
+        assert_eq!((Protocol::WEBDIS.message)(&[request, b"POST"].concat()), Some(request.len()));
+        assert_eq!((Protocol::WEBDIS.name)(request), "EVALSHA(load)");
+        assert!((Protocol::WEBDIS.runs_script)(request));
+        assert_eq!((Protocol::WEBDIS.message)(b"HTTP/1.1 403 Forbidden\r\n\r\n"), Some(26));
     }
 }

@@ -67,11 +67,19 @@ impl Sentinel {
     /// primary becomes a replica somewhat later: until then it takes writes that will be lost.
     pub fn failover(&self) {
         let old = self.primary().port();
-        until(
-            "the sentinel to accept a failover",
-            || self.log(),
-            || self.ask(&["SENTINEL", "FAILOVER", NAME]).is_ok(),
-        );
+        // Whether it is under way is asked before whether it is done: the other way round it could end in
+        // between, and a second one would be ordered.
+        let ordered = || {
+            let is_under_way = self.is_failing_over();
+            let is_done = self.primary().port() != old;
+            // It accepts a failover and then may give it up.
+            if !is_under_way && !is_done {
+                // Refused while it is not ready for one.
+                let _ = self.ask(&["SENTINEL", "FAILOVER", NAME]);
+            }
+            is_done
+        };
+        until("the sentinel to fail over", || self.log(), ordered);
         self.wait_for_new_primary(old);
     }
 
@@ -108,6 +116,12 @@ impl Sentinel {
     /// The sentinel's process.
     pub fn process(&self) -> &Process {
         &self.process
+    }
+
+    fn is_failing_over(&self) -> bool {
+        let known = self.ask(&["SENTINEL", "MASTER", NAME]).unwrap_or_default();
+        let fields: Vec<_> = known.lines().collect();
+        fields.windows(2).any(|pair| pair[0] == "flags" && pair[1].contains("failover_in_progress"))
     }
 
     fn ask(&self, command: &[&str]) -> resp::Reply {

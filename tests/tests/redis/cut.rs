@@ -53,7 +53,7 @@ async fn a_cluster_is_asked_what_became_of_a_cut_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_comes_too_late_reaches_nobody() {
     let front = Fronted::server(RedisServer::start());
-    let store = front.builder().with_timeout(Duration::from_millis(300)).connect().await.expect("a server");
+    let store = front.builder().with_timeout(Duration::from_secs(1)).connect().await.expect("a server");
     let [one, other] = [create(&store).await, create(&store).await];
     for (id, count) in [(one, 1), (other, 100)] {
         assert_eq!(told(&store.commit(id, add(COUNT, count)).await), Told::Done);

@@ -1,0 +1,281 @@
+//! What a store behind Webdis says when something is wrong: one error that tells what to do, and no secret in
+//! it. And that it goes on by itself when it is right again.
+
+use std::{
+    error::Error as _,
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener},
+    thread,
+    time::Duration,
+};
+
+use sessions::{
+    Error, ErrorKind,
+    store::{Answer, Created, Store, WebdisStore, WebdisStoreBuilder},
+};
+use tests::{
+    Keys,
+    records::{add, new_record, put, record_id},
+    servers::{RedisServer, WebdisServer},
+};
+
+const USER: &str = "userinfo-of-the-url";
+const SECRET: &str = "s3cret-of-the-url";
+/// Both, as the header `Authorization` has them.
+const BASIC: &str = "dXNlcmluZm8tb2YtdGhlLXVybDpzM2NyZXQtb2YtdGhlLXVybA==";
+
+/// Opens a store in vain; says with what error.
+async fn refused(builder: WebdisStoreBuilder) -> Error {
+    assert_no_secret(&format!("{builder:?}"));
+    let Err(error) = builder.connect().await else { panic!("it cannot work, but opens") };
+    whole(&error);
+    error
+}
+
+/// All that an error says, down to its last source. No secret is in there.
+fn whole(error: &Error) -> String {
+    let (mut text, mut next) = (format!("{error} {error:?}"), error.source());
+    while let Some(source) = next {
+        text = format!("{text} {source} {source:?} {source:#?}");
+        next = source.source();
+    }
+    assert_no_secret(&text);
+    text
+}
+
+fn assert_no_secret(text: &str) {
+    assert!([SECRET, USER, BASIC].iter().all(|secret| !text.contains(secret)), "{text}");
+}
+
+/// What it says, with its sources.
+#[track_caller]
+fn says(error: &Error, kind: ErrorKind, words: &[&str]) {
+    let text = whole(error);
+    assert!(
+        error.kind() == kind && words.iter().all(|word| text.contains(word)),
+        "{kind:?} {words:?}: {error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_login_says_so() {
+    let redis = RedisServer::start();
+    let webdis = WebdisServer::options().with_scripts_only(&format!("{USER}:{SECRET}")).start(&redis);
+    let bare = || WebdisStore::builder(webdis.url());
+    let with_login =
+        |login: &str| WebdisStore::builder(format!("http://{login}@127.0.0.1:{}", webdis.port()));
+    for builder in [
+        // No password, a wrong one, one that begins like it, a user who is not there.
+        bare(),
+        bare().with_basic_auth(USER, "wrong"),
+        bare().with_basic_auth(USER, ""),
+        bare().with_basic_auth(USER, &SECRET[..SECRET.len() - 1]),
+        bare().with_basic_auth(USER, format!("{SECRET}x")),
+        bare().with_basic_auth("nobody", SECRET),
+        with_login(&format!("{USER}:wrong")),
+        with_login(&format!("nobody:{SECRET}")),
+    ] {
+        says(&refused(builder).await, ErrorKind::Unavailable, &["check the user, the password, and the ACL"]);
+    }
+    for builder in [bare().with_basic_auth(USER, SECRET), with_login(&format!("{USER}:{SECRET}"))] {
+        let store = builder.connect().await.expect("let in");
+        assert_no_secret(&format!("{store:?}"));
+    }
+}
+
+/// Webdis with a wrong password of Redis, or none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_login_of_webdis_says_so() {
+    let redis = RedisServer::options().with_password(SECRET).start();
+    let wrong = WebdisServer::options().with_redis_password("wrong").start(&redis);
+    let none = WebdisServer::start(&redis);
+    for webdis in [wrong, none] {
+        let error = refused(WebdisStore::builder(webdis.url())).await;
+        says(&error, ErrorKind::Unavailable, &["NOAUTH"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_where_nobody_listens_says_so() {
+    // It keeps its port for itself.
+    let redis = RedisServer::start();
+    redis.kill();
+    for host in ["127.0.0.1", "localhost"] {
+        let url = format!("http://{USER}:{SECRET}@{host}:{}", redis.port());
+        let address = format!("{host}:{}", redis.port());
+        let error = refused(WebdisStore::builder(url)).await;
+        says(&error, ErrorKind::Unavailable, &["cannot connect to Webdis at", &address]);
+    }
+    let url = format!("http://{USER}:{SECRET}@webdis.invalid:7379");
+    let error = refused(WebdisStore::builder(url)).await;
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(whole(&error).contains("webdis.invalid"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_another_kind_says_so() {
+    let mut unclear = Vec::new();
+    for answer in [
+        "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+        "HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\n\r\n",
+        "-ERR unknown command 'POST'\r\n",
+        "SSH-2.0-x\r\n",
+        "",
+    ] {
+        let url = format!("http://{USER}:{SECRET}@127.0.0.1:{}", answering(answer));
+        let builder = WebdisStore::builder(url).with_timeout(Duration::from_secs(2));
+        let error = refused(builder).await;
+        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Config), "{error:?}");
+        if !whole(&error).contains("Webdis") {
+            unclear.push(format!("{answer:?}: {error:?}"));
+        }
+        println!("{answer:?}: {error:?}");
+    }
+    // Redis itself, and a server that never says a word.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    for port in [RedisServer::shared().port(), silent.local_addr().expect("it is bound").port()] {
+        let url = format!("http://{USER}:{SECRET}@127.0.0.1:{port}");
+        let error = refused(WebdisStore::builder(url).with_timeout(Duration::from_secs(1))).await;
+        says(&error, ErrorKind::Unavailable, &["Webdis"]);
+    }
+    assert!(unclear.is_empty(), "{unclear:#?}");
+}
+
+/// Keys of somebody else under our prefix: an error that says so, and they stay as they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_not_ours_say_so() {
+    let (keys, redis) = (Keys::new(), RedisServer::shared());
+    let builder = WebdisStore::builder(WebdisServer::shared().url()).with_prefix(keys.prefix());
+    let store = builder.expect("a prefix").connect().await.expect("a server that answers");
+    let mut unclear = Vec::new();
+    let foreign: [(&str, &[&str]); 4] =
+        [("SET", &[SECRET]), ("RPUSH", &[SECRET]), ("SADD", &[SECRET]), ("HSET", &["@", SECRET])];
+    for (command, value) in foreign {
+        let id = record_id();
+        let key = format!("{}{id}", keys.prefix());
+        redis.cli(&[&[command, &key], value].concat());
+        let before = redis.cli(&["DUMP", &key]);
+        let mut errors = vec![("load", store.load(id, &["a".into()]).await.expect_err("not ours"))];
+        for (name, commit) in [("put", put("a", "1").with_touch(true)), ("add", add("n", 1))] {
+            match store.commit(id, commit).await {
+                // Only hashes get that far, and only if nobody has loaded them.
+                Ok(Answer::Gone | Answer::Superseded) if command == "HSET" => {}
+                Ok(Answer::Unknown(error)) | Err(error) => errors.push((name, error)),
+                other => panic!("{command}, {name}: {other:?}"),
+            }
+        }
+        match store.create(id, new_record()).await {
+            Ok(Created::Exists) => {}
+            Ok(created) => panic!("{command}: {created:?}"),
+            Err(error) => errors.push(("create", error)),
+        }
+        assert_eq!(redis.cli(&["DUMP", &key]), before, "{command}");
+        for (name, error) in errors {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{command}, {name}: {error:?}");
+            if !whole(&error).contains("holds no session of this library") {
+                unclear.push(format!("{command}, {name}: {error:?}"));
+            }
+        }
+    }
+    assert!(unclear.is_empty(), "{unclear:#?}");
+}
+
+/// While Redis is down, Webdis says 503; when it is back, so is the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_dies_is_unavailable_until_it_is_back() {
+    let redis = RedisServer::options().with_durability().start();
+    let webdis = WebdisServer::start(&redis);
+    let store = WebdisStore::connect(webdis.url()).await.expect("a server that answers");
+    let id = record_id();
+    store.create(id, new_record()).await.expect("an answer");
+    let mut counted = Counted::default();
+    for _ in 0..3 {
+        redis.kill();
+        for _ in 0..2 {
+            fails(&store, id, &mut counted).await;
+        }
+        says(&refused(WebdisStore::builder(webdis.url())).await, ErrorKind::Unavailable, &["Webdis"]);
+        redis.restart();
+        goes_on(&store, id, &mut counted).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webdis_that_dies_is_unavailable_until_it_is_back() {
+    let redis = RedisServer::start();
+    let webdis = WebdisServer::start(&redis);
+    let store = WebdisStore::connect(webdis.url()).await.expect("a server that answers");
+    let id = record_id();
+    store.create(id, new_record()).await.expect("an answer");
+    let mut counted = Counted::default();
+    for _ in 0..3 {
+        webdis.kill();
+        for _ in 0..2 {
+            fails(&store, id, &mut counted).await;
+        }
+        webdis.restart();
+        goes_on(&store, id, &mut counted).await;
+    }
+}
+
+/// What was added to the field `n`.
+#[derive(Debug, Default)]
+struct Counted {
+    surely: u64,
+    perhaps: u64,
+}
+
+async fn fails(store: &WebdisStore, id: sessions::RecordId, counted: &mut Counted) {
+    let load = store.load(id, &[]).await.expect_err("it is down");
+    assert_eq!(load.kind(), ErrorKind::Unavailable, "{load:?}");
+    let create = store.create(record_id(), new_record()).await.expect_err("it is down");
+    let destroy = store.destroy(record_id()).await.expect_err("it is down");
+    let mut errors = vec![load, create, destroy];
+    for commit in [put("a", "1"), add("n", 1)] {
+        match store.commit(id, commit).await {
+            Ok(Answer::Unknown(error)) | Err(error) => errors.push(error),
+            other => panic!("{other:?}"),
+        }
+    }
+    counted.perhaps += 1;
+    for error in errors {
+        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown), "{error:?}");
+        says(&error, error.kind(), &["Webdis"]);
+    }
+}
+
+/// Webdis needs a moment to find its Redis again, but then nobody has to do anything.
+async fn goes_on(store: &WebdisStore, id: sessions::RecordId, counted: &mut Counted) {
+    let mut tries = 0;
+    loop {
+        match store.commit(id, add("n", 1)).await {
+            Ok(Answer::Applied(_)) => break,
+            Ok(Answer::Unknown(error)) | Err(error) => assert!(tries < 500, "{error:?}"),
+            other => panic!("{other:?}"),
+        }
+        counted.perhaps += 1;
+        tries += 1;
+        // Not to be done with all tries before Webdis has tried once.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    counted.surely += 1;
+    println!("on the way again after {tries} tries");
+    let loaded = store.load(id, &["n".into()]).await.expect("an answer").expect("the record");
+    let json = loaded.fields.get("n").expect("it was added to");
+    let count: u64 = std::str::from_utf8(json).expect("digits").parse().expect("a number");
+    assert!((counted.surely..=counted.surely + counted.perhaps).contains(&count), "{count} {counted:?}");
+}
+
+/// A port of 127.0.0.1 where this is the answer to everything, and then the end.
+fn answering(answer: &'static str) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            // The client may have left.
+            let _ = client.read(&mut [0; 16 * 1024]).and_then(|_| client.write_all(answer.as_bytes()));
+        }
+    });
+    port
+}
