@@ -165,6 +165,8 @@ impl RedisStoreBuilder {
         let client = Client::new(self.servers().map_err(misconfigured)?, self.timeout);
         let store = RedisStore { client: Arc::new(client), prefix: self.prefix.into(), clock: self.clock };
         store.probe().await.map_err(Failure::into_opening)?;
+        #[cfg(feature = "tracing")]
+        store.warn_of_eviction().await;
         Ok(store)
     }
 

@@ -4,6 +4,8 @@ mod builder;
 mod client;
 mod clock;
 mod cluster;
+#[cfg(feature = "tracing")]
+mod eviction;
 mod failure;
 mod lanes;
 mod source;
@@ -103,7 +105,8 @@ use crate::{
 /// by default a day and an hour after its last use.
 ///
 /// Set `maxmemory-policy noeviction`, and room enough: a policy that evicts ends sessions early, as if their
-/// users had logged out. A full server refuses writes, which are answered with 503.
+/// users had logged out. The store warns of it when it is opened, if its user may ask (`+info`). A full
+/// server refuses writes, which are answered with 503.
 ///
 /// # When the server is away
 ///
@@ -202,6 +205,20 @@ impl RedisStore {
         // Whatever became of it, nothing stays.
         let destroyed = self.delete(&key, deadline).await;
         created.and(changed).and(destroyed).map(|_| ())
+    }
+
+    /// Warns of a server that throws sessions away when it is full, if we may ask for that.
+    #[cfg(feature = "tracing")]
+    async fn warn_of_eviction(&self) {
+        let mut command = redis::cmd("INFO");
+        command.arg("memory");
+        let key = self.prefix.key(RecordId::from_bytes([0; 16]));
+        let Ok(reply) = self.client.command(&key, &command, self.client.deadline()).await else { return };
+        if redis::from_redis_value::<String>(reply).is_ok_and(|info| eviction::evicts(&info)) {
+            tracing::warn!(
+                "Redis may evict sessions when its memory is full; set `maxmemory-policy noeviction`"
+            );
+        }
     }
 
     /// The fields behind `arguments` and the time, in one round trip and without a script: any
