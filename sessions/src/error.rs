@@ -98,7 +98,7 @@ impl Error {
     }
 
     /// The same with another message.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "webdis"))]
     pub(crate) fn with_message(mut self, message: impl Into<Box<str>>) -> Self {
         self.message = message.into();
         self

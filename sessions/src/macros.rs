@@ -216,15 +216,15 @@ macro_rules! __session_extractors {
     ($View:ident $Handle:ident) => {
         #[automatically_derived]
         #[allow(refining_impl_trait)]
-        impl<S: ::core::marker::Send + ::core::marker::Sync> $crate::__private::FromRequestParts<S>
-            for $Handle
+        impl<__State: ::core::marker::Send + ::core::marker::Sync>
+            $crate::__private::FromRequestParts<__State> for $Handle
         {
             type Rejection = $crate::SessionRejection;
 
             #[inline]
             fn from_request_parts<'__parts>(
                 parts: &'__parts mut $crate::__private::RequestParts,
-                _state: &S,
+                _state: &__State,
             ) -> $crate::__private::Extract<'__parts, Self> {
                 let table = <$View as $crate::SessionView>::__table();
                 $crate::__private::extract(parts, table, |__inner| Self { __inner })
@@ -233,15 +233,15 @@ macro_rules! __session_extractors {
 
         #[automatically_derived]
         #[allow(refining_impl_trait)]
-        impl<S: ::core::marker::Send + ::core::marker::Sync> $crate::__private::OptionalFromRequestParts<S>
-            for $Handle
+        impl<__State: ::core::marker::Send + ::core::marker::Sync>
+            $crate::__private::OptionalFromRequestParts<__State> for $Handle
         {
             type Rejection = $crate::SessionRejection;
 
             #[inline]
             fn from_request_parts<'__parts>(
                 parts: &'__parts mut $crate::__private::RequestParts,
-                _state: &S,
+                _state: &__State,
             ) -> $crate::__private::ExtractLive<'__parts, Self> {
                 let table = <$View as $crate::SessionView>::__table();
                 $crate::__private::extract_live(parts, table, |__inner| Self { __inner })

@@ -16,11 +16,11 @@ mod locks;
 mod time;
 #[path = "redis/tls.rs"]
 mod tls;
-#[path = "redis/wire.rs"]
-mod wire;
 #[path = "redis/webdis_bytes.rs"]
 mod webdis_bytes;
 #[path = "redis/webdis_errors.rs"]
 mod webdis_errors;
 #[path = "redis/webdis_locks.rs"]
 mod webdis_locks;
+#[path = "redis/wire.rs"]
+mod wire;

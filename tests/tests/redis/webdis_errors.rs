@@ -75,7 +75,7 @@ async fn a_wrong_login_says_so() {
         with_login(&format!("{USER}:wrong")),
         with_login(&format!("nobody:{SECRET}")),
     ] {
-        says(&refused(builder).await, ErrorKind::Unavailable, &["check the user, the password, and the ACL"]);
+        says(&refused(builder).await, ErrorKind::Config, &["check its user and password", "ACL"]);
     }
     for builder in [bare().with_basic_auth(USER, SECRET), with_login(&format!("{USER}:{SECRET}"))] {
         let store = builder.connect().await.expect("let in");
@@ -91,7 +91,7 @@ async fn a_wrong_login_of_webdis_says_so() {
     let none = WebdisServer::start(&redis);
     for webdis in [wrong, none] {
         let error = refused(WebdisStore::builder(webdis.url())).await;
-        says(&error, ErrorKind::Unavailable, &["NOAUTH"]);
+        says(&error, ErrorKind::Config, &["redis_auth"]);
     }
 }
 
@@ -104,12 +104,8 @@ async fn an_address_where_nobody_listens_says_so() {
         let url = format!("http://{USER}:{SECRET}@{host}:{}", redis.port());
         let address = format!("{host}:{}", redis.port());
         let error = refused(WebdisStore::builder(url)).await;
-        says(&error, ErrorKind::Unavailable, &["cannot connect to Webdis at", &address]);
+        says(&error, ErrorKind::Unavailable, &["check host, port", "cannot connect to Webdis at", &address]);
     }
-    let url = format!("http://{USER}:{SECRET}@webdis.invalid:7379");
-    let error = refused(WebdisStore::builder(url)).await;
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
-    assert!(whole(&error).contains("webdis.invalid"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +133,7 @@ async fn a_server_of_another_kind_says_so() {
     for port in [RedisServer::shared().port(), silent.local_addr().expect("it is bound").port()] {
         let url = format!("http://{USER}:{SECRET}@127.0.0.1:{port}");
         let error = refused(WebdisStore::builder(url).with_timeout(Duration::from_secs(1))).await;
+        println!("port {port}: {error:?}");
         says(&error, ErrorKind::Unavailable, &["Webdis"]);
     }
     assert!(unclear.is_empty(), "{unclear:#?}");

@@ -378,7 +378,9 @@ async fn webdis_is_asked_no_more_often_than_redis() {
     for path in ["/one", "/all"] {
         assert_eq!(measured.measure(Before::Session, path).await.requests, ["EVALSHA(load)"]);
     }
-    for (path, verb) in [("/write", "commit"), ("/add", "commit"), ("/rotate", "commit"), ("/destroy", "destroy")] {
+    for (path, verb) in
+        [("/write", "commit"), ("/add", "commit"), ("/rotate", "commit"), ("/destroy", "destroy")]
+    {
         let seen = measured.measure(Before::Session, path).await;
         assert_eq!(seen.requests, ["EVALSHA(load)".to_owned(), format!("EVALSHA({verb})")]);
         assert_eq!(seen.round_trips, 2);

@@ -82,10 +82,9 @@ impl User {
     async fn visit(mut self, round: u64, instance: &Client) -> Self {
         let browser = self.browser.at(instance);
         // The first wait of a handler is for its session, the second for its commit.
-        if self.cancel(&browser, 1 + usize::try_from(round % 2).expect("small")).await {
-            self.maybe_added += 1;
-            self.cancelled += 1;
-        }
+        cancel(&browser, if round.is_multiple_of(2) { 1 } else { 2 }).await;
+        self.maybe_added += 1;
+        self.cancelled += 1;
         if self.succeeds(&browser, "/add").await {
             self.added += 1;
         } else {
@@ -106,22 +105,6 @@ impl User {
         self.answered += u64::from(status == 200);
         self.failed += u64::from(status == 503);
         status == 200
-    }
-
-    /// Sends an addition, and leaves when it waits for the n-th time; says whether it was still waiting.
-    async fn cancel(&self, browser: &Client, waits: usize) -> bool {
-        let mut request = pin!(browser.get("/add"));
-        let mut polls = 0;
-        poll_fn(|context| {
-            polls += 1;
-            match request.as_mut().poll(context) {
-                // Answered after all, with 503 perhaps: as uncertain as the others.
-                Poll::Ready(_) => Poll::Ready(true),
-                Poll::Pending if polls == waits => Poll::Ready(true),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
     }
 
     /// Compares the session with what its user was told. Says whether it was readable.
@@ -204,9 +187,23 @@ async fn clients_that_leave_give_nobody_the_session_of_another() {
     );
     assert!(sum(|user| user.answered) > ROUNDS * 8, "hardly anything worked");
     if webdis.version() == "0.1.9" {
-        let total = poisoned + store.poisoned_connections_total() + unopened;
+        let total = poisoned + store.poisoned_connections_total();
         assert!(total > 0, "the hazard was never there, so this has shown nothing");
     }
+}
+
+/// Sends an addition, and drops it when it waits for the n-th time. It may have happened.
+async fn cancel(browser: &Client, waits: usize) {
+    let mut request = pin!(browser.get("/add"));
+    let mut polls = 0;
+    poll_fn(|context| {
+        polls += 1;
+        match request.as_mut().poll(context) {
+            Poll::Pending if polls < waits => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    })
+    .await;
 }
 
 /// Clients ask and leave before they are answered.
@@ -217,11 +214,12 @@ async fn leave(port: u16) {
     leaving.await.expect("they leave");
 }
 
-/// A client that has asked for something that takes a while, in the same form as ours.
+/// A client that has asked for something that takes a while. The answer has the form of one to us, but for the
+/// nonce: there is no such session.
 fn half_ask(port: u16) -> TcpStream {
     let script = "for%20i%3D1%2C300000%20do%20end%20return%20ARGV%5B1%5D%2E%2EARGV%5B2%5D%2E%2EARGV%5B1%5D";
     let nonce = "0123456789abcdef0123456789abcdef";
-    let body = format!("EVAL/{script}/0/{nonce}/mallory.raw");
+    let body = format!("EVAL/{script}/0/{nonce}/13%3A1700000000000%2D%2D%2D%2D.raw");
     let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("Webdis listens");
     stream.set_write_timeout(Some(Duration::from_secs(20))).expect("a socket");

@@ -4,6 +4,7 @@
 mod arguments;
 mod layout;
 mod prefix;
+mod probe;
 mod reply;
 mod scripts;
 
@@ -17,6 +18,7 @@ pub(super) use self::{
 pub(super) use self::{
     arguments::{commit, create, load, look},
     prefix::Prefix,
+    probe::{probe_commit, probe_record},
     reply::{Item, Malformed, answer, created, loaded, remembers},
     scripts::scripts,
 };

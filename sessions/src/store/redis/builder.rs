@@ -58,6 +58,10 @@ pub struct RedisStoreBuilder {
     root_certificate: Option<Vec<u8>>,
 }
 
+const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
+
+const MOST_CONNECTIONS: usize = 1000;
+
 enum Target {
     Server(String),
     Pool(Pool<RedisConnectionManager>),
@@ -162,6 +166,7 @@ impl RedisStoreBuilder {
     /// or the server refuses us; [`Unavailable`](crate::ErrorKind::Unavailable) if it does not
     /// answer.
     pub async fn connect(self) -> Result<RedisStore, Error> {
+        self.check()?;
         let client = Client::new(self.servers().map_err(misconfigured)?, self.timeout);
         let store = RedisStore { client: Arc::new(client), prefix: self.prefix.into(), clock: self.clock };
         store.probe().await.map_err(Failure::into_opening)?;
@@ -186,13 +191,27 @@ impl RedisStoreBuilder {
         }
     }
 
+    fn check(&self) -> Result<(), Error> {
+        let is_odd = |timeout: Duration| timeout.is_zero() || timeout > LONGEST_TIMEOUT;
+        if is_odd(self.timeout) || is_odd(self.connect_timeout) {
+            return Err(Error::config("a timeout is more than nothing and at most a day"));
+        }
+        if self.connections == 0 || self.connections > MOST_CONNECTIONS {
+            return Err(Error::config(format!(
+                "`with_connections` takes one to {MOST_CONNECTIONS}; two are enough for most"
+            )));
+        }
+        Ok(())
+    }
+
     fn servers(&self) -> Result<Servers, RedisError> {
         // The time that a reply may take is kept by `Client`.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(None);
+        let is_sentinel = matches!(self.target, Target::Sentinel { .. });
         let source = match &self.target {
-            Target::Server(url) => Source::Server { client: self.open(url)?, config },
+            Target::Server(url) => Source::Server { client: self.open(url)?.into(), config },
             Target::Pool(pool) => Source::Pool(pool.clone()),
             Target::Cluster(urls) => return self.nodes(urls, &config),
             Target::Sentinel { urls, service } => {
@@ -213,7 +232,9 @@ impl RedisStoreBuilder {
                 Source::Sentinel { sentinels, config }
             }
         };
-        Ok(Servers::One(Arc::new(Lanes::new(source, self.connections))))
+        // A sentinel is asked first.
+        let connect_timeout = self.connect_timeout * if is_sentinel { 2 } else { 1 };
+        Ok(Servers::One(Arc::new(Lanes::new(source, "", self.connections, connect_timeout))))
     }
 
     fn nodes(&self, urls: &[String], config: &AsyncConnectionConfig) -> Result<Servers, RedisError> {
@@ -253,9 +274,9 @@ impl RedisStoreBuilder {
             #[cfg(feature = "redis-tls")]
             if let Some(pem) = &certificate {
                 let client = RedisClient::build_with_tls(info, certificates(pem))?;
-                return Ok(Source::Server { client, config: config.clone() });
+                return Ok(Source::Server { client: client.into(), config: config.clone() });
             }
-            Ok(Source::Server { client: RedisClient::open(info)?, config: config.clone() })
+            Ok(Source::Server { client: RedisClient::open(info)?.into(), config: config.clone() })
         };
         let patience = self.connect_timeout;
         Ok(Servers::Cluster(Arc::new(Cluster::new(seeds, self.connections, patience, open))))
@@ -308,8 +329,9 @@ fn misconfigured(error: RedisError) -> Error {
         return Failure::Refused(error).into_opening();
     }
     Error::config(
-        "the address of the session store makes no sense; write it like \
-         `redis://user:password@host:6379/0`",
+        "the address of the session store makes no sense; write it like `redis://user:password@host:6379/0`, \
+         with what is special in a password percent-encoded or set by `with_user`; `rediss://` needs the \
+         feature `redis-tls` of `sessions`",
     )
     .with_source(error)
 }

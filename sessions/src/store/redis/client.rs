@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
 
 use super::{
     clock::ServerClock,
@@ -127,13 +127,31 @@ impl Client {
         // Nearly always this is all.
         let begun = match ready {
             None => None,
-            Some(mut lane) => match timeout_at(deadline, request.send(&mut lane.connection)).await {
+            Some(mut lane) => match self.attempt(&mut lane, deadline, request).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(error)) => Some((lane, Some(error))),
                 Err(_) => Some((lane, None)),
             },
         };
         Box::pin(self.go_on(key, request, repeat, deadline, begun)).await
+    }
+
+    /// Sends a request once. Whoever gives up on it after a while takes its connection out of use: it
+    /// may lead nowhere any more, and nobody else waits long enough to find that out.
+    async fn attempt<R: Request>(
+        &self,
+        lane: &mut Lane,
+        deadline: Instant,
+        request: &R,
+    ) -> Result<Result<R::Reply, RedisError>, Elapsed> {
+        let Lane { connection, lanes, opened } = lane;
+        let mut watch = Watch { lanes, opened: *opened, began: deadline - self.timeout, is_over: false };
+        let sent = timeout_at(deadline, request.send(connection)).await;
+        watch.is_over = true;
+        if matches!(sent, Ok(Ok(_))) {
+            watch.lanes.mark_back();
+        }
+        sent
     }
 
     /// Sends a request until it is answered; `begun` is how the first attempt has failed.
@@ -170,10 +188,12 @@ impl Client {
                         continue;
                     }
                 };
+                // This may be another server than before, with another clock.
+                self.clock.forget();
                 let sent = if asks {
                     timeout_at(deadline, request.ask(&mut lane.connection)).await
                 } else {
-                    timeout_at(deadline, request.send(&mut lane.connection)).await
+                    self.attempt(&mut lane, deadline, request).await
                 };
                 match sent {
                     Ok(Ok(reply)) => return Ok(reply),
@@ -188,20 +208,24 @@ impl Client {
             };
             match verdict(&error) {
                 Verdict::Ask(node) => {
-                    named = self.servers.named(&node, key, false).map(|lanes| (lanes, true));
+                    named =
+                        self.servers.named(&node, lane.lanes.host(), key, false).map(|lanes| (lanes, true));
                 }
                 Verdict::Moved(node) => {
-                    named = self.servers.named(&node, key, true).map(|lanes| (lanes, false));
+                    named =
+                        self.servers.named(&node, lane.lanes.host(), key, true).map(|lanes| (lanes, false));
                     // Two nodes may send us to each other for a moment.
                     retry.later(error).await?;
                 }
                 Verdict::Later => {
                     self.servers.doubt();
-                    retry.later(error).await?;
+                    lane.lanes.mark_away();
+                    retry.when_it_is_back(error, &lane.lanes).await?;
                 }
                 Verdict::Demoted => {
                     self.retire(&lane);
-                    retry.later(error).await?;
+                    lane.lanes.mark_away();
+                    retry.when_it_is_back(error, &lane.lanes).await?;
                 }
                 Verdict::NoScript | Verdict::Refused => return Err(retry.refused(error)),
                 Verdict::Unknown => {
@@ -218,7 +242,7 @@ impl Client {
 
     fn retire(&self, lane: &Lane) {
         self.clock.forget();
-        lane.lanes.retire(lane);
+        lane.lanes.retire(lane.opened);
         self.servers.doubt();
     }
 }
@@ -233,10 +257,10 @@ impl Servers {
         }
     }
 
-    fn named(&self, address: &str, key: &str, moved: bool) -> Option<Arc<Lanes>> {
+    fn named(&self, address: &str, asked: &str, key: &str, moved: bool) -> Option<Arc<Lanes>> {
         match self {
             Self::One(_) => None,
-            Self::Cluster(cluster) => cluster.named(address, key, moved),
+            Self::Cluster(cluster) => cluster.named(address, asked, key, moved),
         }
     }
 
@@ -244,6 +268,25 @@ impl Servers {
     fn doubt(&self) {
         if let Self::Cluster(cluster) = self {
             cluster.look_again();
+        }
+    }
+}
+
+/// How long an answer may be missing before it is a bad sign.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Watches over a request that may be dropped.
+struct Watch<'a> {
+    lanes: &'a Lanes,
+    opened: u64,
+    began: Instant,
+    is_over: bool,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if !self.is_over && self.began.elapsed() > SILENCE {
+            self.lanes.retire(self.opened);
         }
     }
 }
@@ -259,10 +302,9 @@ struct Retry {
 
 impl Retry {
     async fn later(&mut self, error: RedisError) -> Result<(), Failure> {
-        let is_hopeless = matches!(
-            error.kind(),
-            ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig | ErrorKind::EmptySentinelList
-        );
+        // A server that refuses our login will refuse it again. What sentinels know may change.
+        let is_hopeless =
+            verdict(&error) == Verdict::Refused && error.kind() != ErrorKind::MasterNameNotFoundBySentinel;
         let until = Instant::now() + self.pause;
         if is_hopeless || until >= self.deadline {
             return Err(self.refused(error));

@@ -85,10 +85,17 @@ impl Cluster {
         self.known_owner(key).ok_or_else(|| nobody("no node of the cluster has the session's slot"))
     }
 
-    /// The connections to the node that another one named for this key, from now on or for this once.
-    pub(super) fn named(self: &Arc<Self>, address: &str, key: &str, moved: bool) -> Option<Arc<Lanes>> {
+    /// The connections to the node that another one, on host `asked`, named for this key: from now on
+    /// or for this once.
+    pub(super) fn named(
+        self: &Arc<Self>,
+        address: &str,
+        asked: &str,
+        key: &str,
+        moved: bool,
+    ) -> Option<Arc<Lanes>> {
         let (host, port) = address.rsplit_once(':')?;
-        let lanes = self.node(&mut self.map(), &(host.to_owned(), port.parse().ok()?)).ok()?;
+        let lanes = self.node(&mut self.map(), &(known_host(host, asked), port.parse().ok()?)).ok()?;
         if moved {
             if let Some(owner) = self.map().owners.get_mut(usize::from(slot(key))) {
                 *owner = Some(Arc::clone(&lanes));
@@ -155,7 +162,7 @@ impl Cluster {
         if let Some(lanes) = map.nodes.get(address) {
             return Ok(Arc::clone(lanes));
         }
-        let lanes = Arc::new(Lanes::new((self.open)(address)?, self.connections));
+        let lanes = Arc::new(Lanes::new((self.open)(address)?, &address.0, self.connections, self.patience));
         map.nodes.insert(address.clone(), Arc::clone(&lanes));
         Ok(lanes)
     }
@@ -183,7 +190,7 @@ async fn slots(
     let replies = match tokio::time::timeout_at(deadline, lane.connection.pipeline(&commands)).await {
         Ok(Ok(replies)) => replies,
         failed => {
-            lanes.retire(&lane);
+            lanes.retire(lane.opened);
             return failed
                 .unwrap_or_else(|_| Err(nobody("a node did not answer in time")))
                 .map(|_| Vec::new());
@@ -205,11 +212,16 @@ fn parse(range: &Value, asked: &str) -> Option<(u16, u16, Address)> {
     };
     let [first, last, Value::Array(primary), ..] = parts.as_slice() else { return None };
     let host = match primary.first()? {
-        Value::BulkString(host) if !host.is_empty() => String::from_utf8(host.clone()).ok()?,
-        // It means itself.
-        _ => asked.to_owned(),
+        Value::BulkString(host) => std::str::from_utf8(host).ok()?,
+        _ => "",
     };
+    let host = known_host(host, asked);
     Some((number(first)?, number(last)?, (host, number(primary.get(1)?)?)))
+}
+
+/// A host as a node named it. No name means the host that was asked.
+fn known_host(named: &str, asked: &str) -> String {
+    if matches!(named, "" | "?") { asked.to_owned() } else { named.to_owned() }
 }
 
 /// CRC16/XMODEM; our keys have no braces.

@@ -32,7 +32,19 @@ impl Failure {
                 "Redis refuses the session store's user or password; set them in the URL or by `with_user`",
             ),
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => (true, PERMISSION),
-            _ if says("user executing the script") => (true, PERMISSION),
+            _ if says("user executing the script") || says("no permissions to run") => (true, PERMISSION),
+            (ErrorKind::Server(ServerErrorKind::Moved), _) => {
+                (true, "this is a node of a Redis Cluster; open the session store with `RedisStore::cluster`")
+            }
+            _ if says("cluster support disabled") => {
+                (true, "this is a Redis without a cluster; open the session store with `RedisStore::connect`")
+            }
+            _ if says("not point to a sentinel") => {
+                (true, "this is no Sentinel; open the session store with `RedisStore::connect`")
+            }
+            (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => {
+                (true, "this Redis is a replica; give the session store its primary, or its Sentinels")
+            }
             _ if says("DB index") || says("switch database") || says("SELECT is not allowed") => (
                 true,
                 "Redis has no such database for the session store; check the number in the URL or in \

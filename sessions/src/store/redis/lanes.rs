@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,7 +16,7 @@ use redis::RedisError;
 use tokio::{
     sync::Mutex as AsyncMutex,
     task::AbortHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::source::{Connection, Source};
@@ -28,17 +28,21 @@ pub(super) struct Lane {
     /// Where it is from.
     pub(super) lanes: Arc<Lanes>,
     /// How many connections had been opened when the request got this one.
-    opened: u64,
+    pub(super) opened: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Lanes {
     source: Source,
+    /// The host, for a node of a cluster that names others by their ports only.
+    host: Box<str>,
+    connect_timeout: Duration,
     slots: Box<[Slot]>,
     next: AtomicUsize,
     opened: AtomicU64,
-    /// Since when no connection can be opened.
+    /// Since when the server does nothing for us.
     away: Mutex<Option<Instant>>,
+    is_away: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -64,48 +68,81 @@ impl Drop for Live {
 }
 
 impl Lanes {
-    pub(super) fn new(source: Source, lanes: usize) -> Self {
-        let slots = (0..lanes.max(1)).map(|_| Slot::default()).collect();
-        let (next, opened, away) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::default());
-        Self { source, slots, next, opened, away }
+    pub(super) fn new(source: Source, host: &str, lanes: usize, connect_timeout: Duration) -> Self {
+        Self {
+            source,
+            host: host.into(),
+            connect_timeout,
+            slots: (0..lanes.max(1)).map(|_| Slot::default()).collect(),
+            next: AtomicUsize::new(0),
+            opened: AtomicU64::new(0),
+            away: Mutex::default(),
+            is_away: AtomicBool::new(false),
+        }
     }
 
-    /// A connection that is not known to have ended.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// A connection that is not known to have ended, if none is missing.
     pub(super) fn ready(self: &Arc<Self>) -> Option<Lane> {
-        let connection = self.next_slot().connection()?;
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len();
+        let connection = self.slots[next].connection()?;
         Some(self.lane(connection))
     }
 
-    /// The same, or a new one.
+    /// The same, or a new one. A missing one is opened in any case.
     pub(super) async fn get(self: &Arc<Self>, deadline: Instant) -> Result<Lane, RedisError> {
-        let slot = self.next_slot();
-        let connection = match slot.connection() {
-            Some(connection) => connection,
-            None => timeout_at(deadline, self.open(slot)).await.unwrap_or_else(|_| {
-                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "connecting took too long").into())
-            })?,
-        };
-        Ok(self.lane(connection))
+        let missing = self.slots.iter().position(|slot| slot.connection().is_none());
+        let opening = missing.map(|index| {
+            let lanes = Arc::clone(self);
+            // In a task of its own. An attempt that ended with the request that began it would, when
+            // requests have less time than connecting takes, never end well.
+            tokio::spawn(async move { lanes.open(index).await })
+        });
+        if let Some(connection) = self.slots.iter().find_map(Slot::connection) {
+            return Ok(self.lane(connection));
+        }
+        let Some(opening) = opening else { return Err(took_too_long()) };
+        match timeout_at(deadline, opening).await {
+            Ok(Ok(opened)) => Ok(self.lane(opened?)),
+            _ => Err(took_too_long()),
+        }
     }
 
-    /// Uses this request's connection no more, nor any other that was there then: what ended one
-    /// has mostly ended all, and a commit must not find that out. What is under way on them goes on.
-    pub(super) fn retire(&self, lane: &Lane) {
+    /// Uses none of the first `opened` connections any more: what ended one has mostly ended all, and
+    /// a commit must not find that out. What is under way on them goes on.
+    pub(super) fn retire(&self, opened: u64) {
         for slot in &self.slots {
             let mut live = lock(&slot.live);
-            if live.as_ref().is_some_and(|live| live.number < lane.opened) {
+            if live.as_ref().is_some_and(|live| live.number < opened) {
                 *live = None;
             }
         }
     }
 
-    /// Whether no connection could be opened for so long.
+    /// Notes that the server did nothing for a request.
+    pub(super) fn mark_away(&self) {
+        lock(&self.away).get_or_insert_with(Instant::now);
+        self.is_away.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that it did something.
+    pub(super) fn mark_back(&self) {
+        if self.is_away.load(Ordering::Relaxed) {
+            *lock(&self.away) = None;
+            self.is_away.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it has done nothing for so long.
     pub(super) fn is_away_for_longer_than(&self, timeout: Duration) -> bool {
         lock(&self.away).is_some_and(|since| since.elapsed() > timeout)
     }
 
-    async fn open(&self, slot: &Slot) -> Result<Connection, RedisError> {
-        let came = Instant::now();
+    async fn open(&self, index: usize) -> Result<Connection, RedisError> {
+        let (slot, came) = (&self.slots[index], Instant::now());
         let mut failed = slot.opening.lock().await;
         if let Some(connection) = slot.connection() {
             return Ok(connection);
@@ -114,10 +151,10 @@ impl Lanes {
         if let Some((_, error)) = failed.as_ref().filter(|(when, _)| *when >= came) {
             return Err(error.clone());
         }
-        match self.source.connect().await {
+        let opened = timeout(self.connect_timeout, self.source.connect()).await;
+        match opened.unwrap_or_else(|_| Err(took_too_long())) {
             Ok(connection) => {
                 *failed = None;
-                *lock(&self.away) = None;
                 let number = self.opened.fetch_add(1, Ordering::Relaxed);
                 let home = tokio::spawn(std::future::pending::<()>()).abort_handle();
                 *lock(&slot.live) = Some(Live { connection: connection.clone(), number, home });
@@ -125,14 +162,10 @@ impl Lanes {
             }
             Err(error) => {
                 *failed = Some((Instant::now(), error.clone()));
-                lock(&self.away).get_or_insert_with(Instant::now);
+                self.mark_away();
                 Err(error)
             }
         }
-    }
-
-    fn next_slot(&self) -> &Slot {
-        &self.slots[self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len()]
     }
 
     fn lane(self: &Arc<Self>, connection: Connection) -> Lane {
@@ -150,4 +183,8 @@ impl Slot {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn took_too_long() -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "connecting took too long").into()
 }

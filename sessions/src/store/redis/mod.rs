@@ -25,7 +25,6 @@ use super::{
 };
 use crate::{
     clock::AnyClock,
-    delta::{Delta, Op},
     error::Error,
     random,
     value::{FieldName, RecordId, SecretHash, Timeouts, Timestamp},
@@ -88,14 +87,15 @@ use crate::{
 ///
 /// # Permissions
 ///
-/// The store needs what this user may do, tries all of it when it is opened, and needs nothing else:
+/// The store needs what this user may do and tries it when it is opened (one line):
 ///
 /// ```text
-/// ACL SETUSER sessions on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hkeys
-///     +exists +hset +hdel +pexpire +del
+/// ACL SETUSER sessions on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hkeys +exists +hset +hdel +pexpire +del
 /// ```
 ///
-/// On a cluster add `+cluster|slots +asking`.
+/// For another database than 0 add `+select`, on a cluster `+cluster|slots +asking`, behind Sentinel
+/// `+role`, and create the user on every node. On the Sentinels themselves the store needs `+role
+/// +sentinel|masters`.
 ///
 /// # Size
 ///
@@ -182,19 +182,7 @@ impl RedisStore {
         let id = RecordId::from_bytes(random::bytes().map_err(|_| unreadable())?);
         let (key, now, deadline) = (self.prefix.key(id), self.now(), self.client.deadline());
         let _ = self.read(id, |fields| hash::load(&[], fields), deadline).await?;
-        let (hash, timeouts) = (SecretHash::from_bytes([0; 32]), Timeouts::default());
-        let field = FieldName::from_static("probe");
-        let value = || Bytes::from_static(b"1");
-        let new =
-            NewRecord::new(hash, timeouts).with_fields([(field.clone(), value())].into_iter().collect());
-        let mut delta = Delta::new();
-        delta.retain(Vec::new());
-        let ops = [("put", Op::Put(value())), ("gone", Op::RemoveIf(value()))];
-        for (name, op) in ops {
-            // One operation a field.
-            let _ = delta.push(FieldName::from_static(name), op, None);
-        }
-        let commit = Commit::new(0, timeouts).with_delta(delta).with_touch(true);
+        let (new, commit) = (hash::probe_record(), hash::probe_commit());
         let create = |command: &mut redis::Cmd| hash::create(&new, now, command);
         let change = |command: &mut redis::Cmd| hash::commit(0, &commit, now, command);
         let created = self.client.script(&scripts().create, &key, create, deadline).await;

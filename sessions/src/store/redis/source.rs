@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
@@ -19,7 +20,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 /// Where connections come from.
 pub(super) enum Source {
     Server {
-        client: Client,
+        client: Box<Client>,
         config: AsyncConnectionConfig,
     },
     /// Connections made by a pool's manager, but not the pool's own: whoever borrows one of those
@@ -37,12 +38,18 @@ impl Source {
         match self {
             Self::Server { client, config } => open(client, config).await,
             Self::Pool(pool) => {
-                Ok(Connection { multiplexed: pool.dedicated_connection().await?, is_closed: Arc::default() })
+                let mut multiplexed = pool.dedicated_connection().await?;
+                // The time that a reply may take is kept by the store, not by the pool's half second.
+                multiplexed.set_response_timeout(LONG);
+                Ok(Connection { multiplexed, is_closed: Arc::default() })
             }
             Self::Sentinel { sentinels, config } => open(&primary(sentinels).await?, config).await,
         }
     }
 }
+
+/// Longer than anybody waits.
+const LONG: Duration = Duration::from_hours(24);
 
 /// Opens a connection that tells when it has ended. It does so in version 3 of the protocol only.
 async fn open(client: &Client, config: &AsyncConnectionConfig) -> Result<Connection, RedisError> {

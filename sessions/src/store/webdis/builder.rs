@@ -20,9 +20,7 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Options of a store behind Webdis.
 ///
-/// Webdis should be 0.1.20 or newer, serve sessions only, permit one user `EVAL`, `EVALSHA` and
-/// `SCRIPT` and everybody else nothing, and be out of the reach of browsers: it answers every
-/// origin.
+/// See [`WebdisStore`] for which Webdis, and what it and Redis have to permit.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct WebdisStoreBuilder {
@@ -119,9 +117,8 @@ impl WebdisStoreBuilder {
     /// # Errors
     ///
     /// With the kind [`Config`](crate::ErrorKind::Config) if the URL or another option makes no
-    /// sense; [`Unavailable`](crate::ErrorKind::Unavailable) or
-    /// [`Unknown`](crate::ErrorKind::Unknown) if Webdis does not answer, or not as it should: the
-    /// source says what to check.
+    /// sense, or Webdis or Redis refuses us; [`Unavailable`](crate::ErrorKind::Unavailable) if one of
+    /// them does not answer.
     pub async fn connect(self) -> Result<WebdisStore, Error> {
         let (prefix, clock) = (self.prefix.clone(), self.clock.clone());
         let store = WebdisStore { channels: Arc::new(self.channels()?), prefix, clock };

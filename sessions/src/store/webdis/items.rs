@@ -10,7 +10,7 @@ use crate::store::hash::{Item, Malformed};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answered {
     Items(Vec<Item>),
-    /// An error of Redis, which the script has caught: nothing was written.
+    /// An error of Redis, which the script has caught.
     Error(Code),
 }
 

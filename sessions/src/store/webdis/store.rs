@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use http::StatusCode;
+
 use super::{
     builder::WebdisStoreBuilder,
     channels::Channels,
@@ -12,6 +14,7 @@ use super::{
 use crate::{
     clock::AnyClock,
     error::Error,
+    random,
     store::{
         Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
         hash::{self, Item, Malformed, Prefix, scripts},
@@ -76,13 +79,16 @@ const ATTEMPTS: usize = 3;
 /// ]
 /// ```
 ///
-/// And since a script may run any command, Redis restricts the user as whom Webdis logs in
-/// (`redis_auth`), which in 0.1.9 can only be `default`:
+/// And since a script may run any command, Redis restricts the user as whom Webdis logs in, here in
+/// `redis.conf` (one line):
 ///
 /// ```text
-/// user default on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hkeys +exists
-///     +hset +hdel +pexpire +del +ping +select
+/// user default on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hkeys +exists +hset +hdel +pexpire +del
 /// ```
+///
+/// Webdis 0.1.9 can log in as `default` only: `"redis_auth": "password"`. It ignores `["user", "password"]`
+/// without a word, and if `default` is open it then has all rights. For another database than 0 add
+/// `+select`.
 ///
 /// # When a server is away
 ///
@@ -145,15 +151,27 @@ impl WebdisStore {
         self.channels.poisoned_total()
     }
 
-    /// Whether Webdis and Redis let us in, read and run scripts under our prefix.
+    /// Whether Webdis and Redis let us do all that the store will do, on a record that nobody gets to
+    /// see.
     pub(super) async fn probe(&self) -> Result<(), Error> {
-        let nobody = RecordId::from_bytes([0; 16]);
-        let nothing = Commit::new(0, Timeouts::default());
-        self.load(nobody, &[]).await?;
-        match self.commit(nobody, nothing).await? {
-            Answer::Unknown(error) => Err(error),
-            _ => Ok(()),
-        }
+        let id = RecordId::from_bytes(random::bytes()?);
+        let now = self.now();
+        self.read(id, |words| hash::load(&[], words)).await.map_err(Failure::into_opening)?;
+        let (new, commit) = (hash::probe_record(), hash::probe_commit());
+        let created = self.call(Verb::Create, id, |words| hash::create(&new, now, words), false).await;
+        let changed = match &created {
+            Ok(_) => self.call(Verb::Commit, id, |words| hash::commit(0, &commit, now, words), false).await,
+            Err(_) => Ok(Vec::new()),
+        };
+        // Whatever became of it, nothing stays.
+        let destroyed = self.delete(id).await;
+        created.and(changed).and(destroyed).map_err(Failure::into_opening)?;
+        Ok(())
+    }
+
+    async fn delete(&self, id: RecordId) -> Result<Vec<Item>, Failure> {
+        let arguments = |words: &mut Vec<_>| hash::head(0, &Timeouts::default(), false, self.now(), words);
+        self.repeatable(Verb::Destroy, id, arguments).await
     }
 
     /// Runs the script; with its text where `with_text`, which makes Redis know it from then on.
@@ -177,7 +195,7 @@ impl WebdisStore {
         match self.channels.call(&words, &nonce).await {
             Ok(answer) => match items::read(answer) {
                 Ok(Answered::Items(items)) => Ok(items),
-                Ok(Answered::Error(code)) => Err(Failure::Refused(refused(code))),
+                Ok(Answered::Error(code)) => Err(Failure::of(code)),
                 Err(malformed) => Err(Failure::Refused(Error::unavailable(malformed))),
             },
             Err(CallFailure::NotSent(error)) => Err(Failure::Refused(error)),
@@ -263,8 +281,7 @@ impl Store for WebdisStore {
     }
 
     async fn destroy(&self, id: RecordId) -> Result<(), Error> {
-        let arguments = |words: &mut Vec<_>| hash::head(0, &Timeouts::default(), false, self.now(), words);
-        match self.repeatable(Verb::Destroy, id, arguments).await {
+        match self.delete(id).await {
             Ok(_) => Ok(()),
             Err(Failure::Refused(error)) => Err(error),
             Err(Failure::Unknown(reason)) => Err(Error::unknown(reason)),
@@ -282,12 +299,15 @@ impl Store for WebdisStore {
 impl WebdisStore {
     /// Whether the record remembers a commit whose outcome is unknown.
     async fn look_for_commit(&self, id: RecordId, commit: &Commit, reason: &Reason) -> bool {
-        // Values after the commit would be those of now; and after a timeout there is no time left.
-        if commit.id.is_none() || !commit.returning.is_empty() || *reason == Reason::TimedOut {
+        // After a timeout there is no time left, and values after the commit would be those of now.
+        let is_unknown_script = matches!(reason, Reason::Redis(code) if code.as_str() == "NOSCRIPT");
+        let can_tell = commit.id.is_some() && commit.returning.is_empty();
+        if *reason == Reason::TimedOut || !(can_tell || is_unknown_script) {
             return false;
         }
+        // Where Redis has forgotten the script, this makes it known again, so that the next one succeeds.
         let seen = self.read(id, hash::look).await;
-        seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
+        can_tell && seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
     }
 
     /// When the record with this secret was created, if it was.
@@ -314,6 +334,16 @@ impl Verb {
 }
 
 impl Failure {
+    /// Of a proved error of Redis. A command that the user may not run is found out when its turn
+    /// comes, perhaps after a write; anything else is found out before the first one.
+    fn of(code: Code) -> Self {
+        match code.as_str() {
+            "ERR" | "NOPERM" => Self::Unknown(Reason::Redis(code)),
+            "WRONGTYPE" => Self::Refused(Error::unavailable(Malformed)),
+            _ => Self::Refused(Error::unavailable(Reason::Redis(code))),
+        }
+    }
+
     /// Of something that only reads, so that nothing happened either way.
     fn into_read(self) -> Error {
         match self {
@@ -321,18 +351,46 @@ impl Failure {
             Self::Unknown(reason) => Error::unavailable(reason),
         }
     }
+
+    /// Of the first things that a store asks for.
+    fn into_opening(self) -> Error {
+        let reason = match self {
+            Self::Refused(error) => return error.with_message(UNREACHABLE),
+            Self::Unknown(reason) => reason,
+        };
+        let (is_ours, what_to_do) = match &reason {
+            Reason::Status(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => (
+                true,
+                "Webdis refuses the session store; check its user and password, and that Webdis' ACL lets \
+                 them run EVAL and EVALSHA",
+            ),
+            Reason::Redis(code) if matches!(code.as_str(), "NOAUTH" | "WRONGPASS") => {
+                (true, "Webdis is not logged in to Redis; check `redis_auth` in Webdis' configuration")
+            }
+            Reason::Redis(code) if matches!(code.as_str(), "ERR" | "NOPERM") => (
+                true,
+                "the Redis user of Webdis lacks a permission; give it those of `WebdisStore`'s documentation",
+            ),
+            Reason::Status(StatusCode::SERVICE_UNAVAILABLE) => {
+                (false, "Webdis is there, but cannot reach Redis")
+            }
+            Reason::Foreign | Reason::Status(_) => {
+                (false, "what the session store has reached does not answer like Webdis; check the URL")
+            }
+            _ => (false, UNREACHABLE),
+        };
+        if is_ours {
+            Error::config(what_to_do).with_source(reason)
+        } else {
+            Error::unavailable(reason).with_message(what_to_do)
+        }
+    }
 }
+
+const UNREACHABLE: &str = "the session store cannot reach Webdis; check host, port and TLS";
 
 impl fmt::Debug for WebdisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebdisStore").field("prefix", &self.prefix).finish_non_exhaustive()
-    }
-}
-
-fn refused(code: Code) -> Error {
-    if code.as_str() == "WRONGTYPE" {
-        Error::unavailable(Malformed)
-    } else {
-        Error::unavailable(Reason::Redis(code))
     }
 }

@@ -134,7 +134,8 @@ if id ~= '' then
   puts[#puts + 1] = '@c'
   puts[#puts + 1] = string.sub(commits .. id, -64)
 end
-call_with_all('HSET', puts, 1)
+-- The commit's id comes last: who finds it finds all of the commit.
 call_with_all('HDEL', removals, 1)
 if touches then expire_later() end
+call_with_all('HSET', puts, 1)
 return applied()
