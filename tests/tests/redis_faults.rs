@@ -34,11 +34,14 @@ use std::time::Duration;
 
 use sessions::store::{RedisStore, RedisStoreBuilder};
 
-/// Short, so that what waits for a server that does not answer does not wait long.
-const TIMEOUT: Duration = Duration::from_millis(500);
+/// Short, so that what waits for a server that does not answer does not wait long; but some servers and
+/// hundreds of requests share the machine's cores here.
+const TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Opens a store that gives up soon.
+/// Opens a store that gives up soon, on a machine that may be too busy at first.
 async fn open(builder: RedisStoreBuilder) -> RedisStore {
-    let builder = builder.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT);
-    builder.connect().await.expect("a server that answers")
+    let builder = builder.with_timeout(10 * TIMEOUT).with_connect_timeout(TIMEOUT);
+    // The server answers then, and its scripts are known.
+    drop(builder.clone().connect().await.expect("a server that answers"));
+    builder.with_timeout(TIMEOUT).connect().await.expect("a server that answers")
 }

@@ -43,6 +43,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct RedisStoreBuilder {
     target: Target,
@@ -62,6 +63,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
 
 const MOST_CONNECTIONS: usize = 1000;
 
+#[derive(Clone)]
 enum Target {
     Server(String),
     Pool(Pool<RedisConnectionManager>),
