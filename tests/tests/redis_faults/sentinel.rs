@@ -1,12 +1,17 @@
 //! A primary that changes: by order, and because the old one died.
 
+use std::time::Duration;
+
 use sessions::store::RedisStoreBuilder;
 use tests::{
     load::Load,
     servers::{RedisServer, Sentinel},
 };
 
-use crate::{open, replication::wait_until_caught_up};
+use crate::{open, open_with, replication::wait_until_caught_up};
+
+/// Less than the sentinel takes, so that something is refused meanwhile.
+const IMPATIENT: Duration = Duration::from_millis(500);
 
 fn store(sentinel: &Sentinel) -> RedisStoreBuilder {
     RedisStoreBuilder::sentinel(sentinel.sentinel_urls(), sentinel.service_name())
@@ -47,7 +52,7 @@ fn a_failover_under_load_is_followed() {
 #[test]
 fn a_dead_primary_is_replaced() {
     let sentinel = Sentinel::start();
-    let load = Load::start(12, open(store(&sentinel)));
+    let load = Load::start(12, open_with(store(&sentinel), IMPATIENT));
     let (old, new) = (sentinel.primary(), sentinel.replica());
     load.in_doubt(|| {
         wait_until_caught_up(old, new);
@@ -67,7 +72,7 @@ fn a_dead_primary_is_replaced() {
 #[test]
 fn a_stalled_primary_is_replaced() {
     let sentinel = Sentinel::start();
-    let load = Load::start(12, open(store(&sentinel)));
+    let load = Load::start(12, open_with(store(&sentinel), IMPATIENT));
     let (old, new) = (sentinel.primary(), sentinel.replica());
     load.in_doubt(|| {
         wait_until_caught_up(old, new);
