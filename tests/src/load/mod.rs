@@ -44,7 +44,11 @@ pub struct Load {
     shared: Arc<Shared>,
     browsers: Vec<Client>,
     tasks: Vec<JoinHandle<Vec<Guest>>>,
+    /// One load at a time: two on the same cores would only show that these are busy.
+    _turn: MutexGuard<'static, ()>,
 }
+
+static TURN: Mutex<()> = Mutex::new(());
 
 #[derive(Debug)]
 struct Shared {
@@ -65,6 +69,7 @@ struct Guest {
 impl Load {
     /// Opens the store, begins so many sessions, and lets them send requests until `finish`.
     pub fn start<S: Store>(sessions: usize, open: impl Future<Output = S>) -> Self {
+        let turn = lock(&TURN);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let unknowns = Unknowns::default();
@@ -79,7 +84,7 @@ impl Load {
             runtime.spawn(worker.work())
         });
         let tasks = tasks.collect();
-        let load = Self { runtime, shared, browsers, tasks };
+        let load = Self { runtime, shared, browsers, tasks, _turn: turn };
         load.goes_on();
         load
     }
@@ -273,6 +278,6 @@ async fn read(browser: &Client) -> String {
     panic!("a session cannot be read")
 }
 
-fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
-    account.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
