@@ -272,7 +272,7 @@ impl Store for RedisStore {
         let (key, now) = (self.prefix.key(id), self.now());
         let arguments = |command: &mut redis::Cmd| hash::create(&new, now, command);
         match self.client.script(&scripts().create, &key, arguments, deadline).await {
-            Ok(reply) => hash::created(&item(reply)).map_err(Error::unavailable),
+            Ok(reply) => hash::created(&item(reply)).map_err(Error::unknown),
             Err(Failure::Refused(error)) => Err(failure::refused(error)),
             Err(Failure::Unknown(error)) => match self.look_for_record(id, &new.hash, deadline).await {
                 Some(created) => Ok(Created::At(created)),
