@@ -10,7 +10,7 @@ use sessions::{
 };
 use tests::{
     Keys,
-    records::{TIMEOUTS, add, new_record, put, record_id, secret_hash},
+    records::{TIMEOUTS, add, commit_id, new_record, put, record_id, secret_hash},
     servers::{RedisCluster, RedisServer},
 };
 
@@ -130,6 +130,25 @@ async fn a_script_without_a_permission_writes_nothing() {
         }
     }
     assert!(half_done.is_empty(), "{half_done:#?}");
+}
+
+/// A commit that a lost permission stops half-way is not taken for done because its id is there: the id is
+/// written last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_stops_half_way_is_not_done() {
+    let (server, keys) = (RedisServer::start(), Keys::new());
+    let user = allow(&keys, &[&server], COMMANDS);
+    let builder = RedisStore::builder(server.url_as(&user, PASSWORD)).with_prefix(keys.prefix());
+    let store = builder.expect("a prefix").connect().await.expect("let in");
+    let id = record_id();
+    store.create(id, new_record()).await.expect("an answer");
+    applied(store.commit(id, put("user", "7")).await);
+    server.cli(&["ACL", "SETUSER", &user, "-hdel"]);
+    let mut delta = Delta::new();
+    delta.push(FieldName::from_static("user"), Op::Remove, Some(&Bytes::from_static(b"7"))).expect("one");
+    let commit = Commit::new(0, TIMEOUTS).with_delta(delta).with_id(commit_id());
+    let answer = store.commit(id, commit).await;
+    assert!(matches!(answer, Ok(Answer::Unknown(_))), "{answer:?}");
 }
 
 /// The user of a store can neither empty the server, nor read or write the keys of others, nor look around,
