@@ -16,6 +16,8 @@ mod locks;
 mod time;
 #[path = "redis/tls.rs"]
 mod tls;
+#[path = "redis/waits.rs"]
+mod waits;
 #[path = "redis/webdis_bytes.rs"]
 mod webdis_bytes;
 #[path = "redis/webdis_errors.rs"]
