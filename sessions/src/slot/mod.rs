@@ -245,7 +245,7 @@ impl Slot {
     /// Writes now what was handed over.
     pub(crate) fn save(self: &Arc<Self>) -> Detached<()> {
         let slot = Arc::clone(self);
-        Detached::new(async move {
+        Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
             slot.flush(Afterwards::Handles).await
         })
@@ -254,7 +254,7 @@ impl Slot {
     /// Writes now what there is to do to one field, and nothing else.
     pub(crate) fn commit_field(self: &Arc<Self>, life: u32, change: FieldChange) -> Detached<()> {
         let slot = Arc::clone(self);
-        Detached::new(async move {
+        Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
             if slot.lock().pending.retained().is_some() {
                 // What was cleared must be gone before it is counted from.
@@ -314,7 +314,7 @@ impl Slot {
     /// Writes what is left and closes the slot.
     pub(crate) fn finish(self: &Arc<Self>, verdict: Verdict) -> Detached<Outcome> {
         let slot = Arc::clone(self);
-        Detached::new(async move {
+        Detached::in_place(async move {
             let _gate = slot.gate.lock().await;
             loop {
                 let error = slot.flush(slot.afterwards()).await.err();
