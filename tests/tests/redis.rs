@@ -10,6 +10,8 @@ mod cut;
 mod errors;
 #[path = "redis/fronted.rs"]
 mod fronted;
+#[path = "redis/late.rs"]
+mod late;
 #[path = "redis/locks.rs"]
 mod locks;
 #[path = "redis/time.rs"]

@@ -1,6 +1,11 @@
 //! What one session was told, against what its store holds.
 
+use std::time::{Duration, Instant};
+
 use sessions::RecordId;
+
+/// At least as long as a commit may take; nothing happens later.
+const TOO_LATE: Duration = Duration::from_secs(5);
 
 /// What one session was told so far.
 #[derive(Clone, Debug, Default)]
@@ -13,11 +18,13 @@ pub struct Account {
     maybe_added: u64,
     /// The last put acknowledged while the store promised to keep it; puts are numbered.
     put: u64,
+    /// When that was.
+    put_at: Option<Instant>,
     /// The last put that may have happened.
     maybe_put: u64,
-    /// Puts of which nobody knows whether they happened: any of them may be carried out late, when a server
-    /// that stood still goes on, and then be the last.
-    unknown_puts: Vec<u64>,
+    /// Puts of which nobody knows whether they happened, and since when: when a server that stood still goes
+    /// on, each may be carried out for as long as it was given, and then be the last.
+    unknown_puts: Vec<(u64, Instant)>,
     /// Requests answered with 200.
     pub acknowledged: u64,
     /// Requests answered with 503 of which nobody knows whether they happened.
@@ -74,8 +81,8 @@ impl Account {
         // A number is used once, also if its put did not happen.
         self.maybe_put = number;
         match outcome {
-            Outcome::Kept => self.put = number,
-            Outcome::Unknown => self.unknown_puts.push(number),
+            Outcome::Kept => (self.put, self.put_at) = (number, Some(Instant::now())),
+            Outcome::Unknown => self.unknown_puts.push((number, Instant::now())),
             Outcome::InDoubt | Outcome::Refused => {}
         }
         self.count(outcome);
@@ -96,7 +103,9 @@ impl Account {
         assert!(self.record.is_none_or(|record| record == shown.record), "another's: {shown:?} {self:?}");
         assert!(shown.added >= added, "additions were lost: {shown:?} {self:?}");
         assert!(shown.added <= added + maybe_added, "additions counted twice: {shown:?} {self:?}");
-        let is_late = self.unknown_puts.contains(&shown.left);
+        let is_late = self.unknown_puts.iter().any(|(number, since)| {
+            *number == shown.left && self.put_at.is_none_or(|put_at| put_at < *since + TOO_LATE)
+        });
         assert!(shown.left >= put || is_late, "a put was lost or an older one came back: {shown:?} {self:?}");
         assert!(shown.left <= maybe_put, "a put that nobody sent: {shown:?} {self:?}");
     }

@@ -43,7 +43,7 @@ pub(super) fn open(shared: &Arc<Shared>, client: TcpStream) {
 }
 
 /// Says which of the messages that came together are passed on: all, or so many before the connection ends.
-type Pass = fn(&Connection, &Shared, &[Vec<u8>]) -> Result<(), usize>;
+type Pass = fn(&Connection, &Shared, &mut [Vec<u8>]) -> Result<(), usize>;
 
 /// Reads messages at one end and has them passed on to the other, until either end is closed.
 fn run(
@@ -62,7 +62,7 @@ fn run(
             while let Some(length) = (shared.protocol.message)(&waiting) {
                 messages.push(waiting.drain(..length).collect());
             }
-            let passed = pass(&connection, &shared, &messages);
+            let passed = pass(&connection, &shared, &mut messages);
             messages.truncate(passed.err().unwrap_or(messages.len()));
             if to.write_all(&messages.concat()).is_err() || passed.is_err() {
                 break;
@@ -78,10 +78,10 @@ fn run(
 }
 
 impl Connection {
-    fn requests(&self, shared: &Shared, messages: &[Vec<u8>]) -> Result<(), usize> {
+    fn requests(&self, shared: &Shared, messages: &mut [Vec<u8>]) -> Result<(), usize> {
         let mut state = shared.lock();
         let mut progress = self.progress();
-        let State { traffic, rule, scripts, cuts, .. } = &mut *state;
+        let State { traffic, rule, scripts, cuts, held, .. } = &mut *state;
         if !messages.is_empty() && !progress.is_asking {
             progress.is_asking = true;
             traffic.round_trips += 1;
@@ -101,21 +101,29 @@ impl Connection {
                     cuts[1] += 1;
                     progress.cut_at = Some(progress.asked);
                 }
+                Cut::Hold => *held = Some(self.number),
                 // Where an earlier reply ends the connection, a later one has no say.
                 Cut::Reply | Cut::Nothing => {}
             }
             progress.asked += 1;
         }
+        drop(progress);
+        while state.held == Some(self.number) {
+            state = shared.resumed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         Ok(())
     }
 
-    fn replies(&self, shared: &Shared, messages: &[Vec<u8>]) -> Result<(), usize> {
+    fn replies(&self, shared: &Shared, messages: &mut [Vec<u8>]) -> Result<(), usize> {
         let mut state = shared.lock();
         while state.is_stalled {
             state = shared.resumed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let mut progress = self.progress();
-        for (index, message) in messages.iter().enumerate() {
+        for (index, message) in messages.iter_mut().enumerate() {
+            if let Some(lie) = &state.lie {
+                lie(message);
+            }
             if progress.cut_at == Some(progress.answered) {
                 return Err(index);
             }

@@ -43,9 +43,14 @@ pub enum Cut {
     Nothing,
     /// End its connection in place of passing it on.
     Request,
+    /// Keep it back, and what comes after it on its connection, until [`Proxy::release`].
+    Hold,
     /// Pass it on, and when its reply is there, end its connection in place of passing that on.
     Reply,
 }
+
+/// Changes what the server tells, without changing its length.
+type Lie = dyn Fn(&mut [u8]) + Send;
 
 /// Says what to do with the n-th request that runs a script, from 0.
 type Rule = dyn Fn(usize) -> Cut + Send;
@@ -64,6 +69,9 @@ struct State {
     scripts: usize,
     cuts: [usize; 2],
     is_stalled: bool,
+    /// The number of the connection on which a request is kept back.
+    held: Option<u64>,
+    lie: Option<Box<Lie>>,
     is_closed: bool,
     opened: u64,
     /// Both ends of each living connection.
@@ -138,6 +146,23 @@ impl Proxy {
         until("the client to close its ends", log, || self.shared.lock().connections.is_empty());
     }
 
+    /// Passes on the request that is kept back, once there is one.
+    pub fn release(&self) {
+        until("a request to keep back", String::new, || self.shared.lock().held.is_some());
+        self.shared.lock().held = None;
+        self.shared.resumed.notify_all();
+    }
+
+    /// From now on changes replies by this.
+    pub fn lie(&self, lie: impl Fn(&mut [u8]) + Send + 'static) {
+        self.shared.lock().lie = Some(Box::new(lie));
+    }
+
+    /// From now on passes on replies as they are.
+    pub fn tell_the_truth(&self) {
+        self.shared.lock().lie = None;
+    }
+
     /// From now on keeps replies back.
     pub fn stall(&self) {
         self.shared.lock().is_stalled = true;
@@ -152,7 +177,9 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.shared.lock().is_closed = true;
+        let mut state = self.shared.lock();
+        (state.is_closed, state.held) = (true, None);
+        drop(state);
         self.resume();
         self.cut_connections();
         // Wakes the thread that accepts.

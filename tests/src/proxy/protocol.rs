@@ -56,7 +56,7 @@ fn message(bytes: &[u8]) -> Option<usize> {
     let count = || rest.parse::<usize>().unwrap_or(0);
     match kind {
         // An absent one has the length -1, and nothing after it.
-        "$" if rest != "-1" => length += count() + 2,
+        "$" | "=" if rest != "-1" => length += count() + 2,
         "*" | "%" => {
             let items = if kind == "%" { 2 * count() } else { count() };
             for _ in 0..items {
@@ -88,12 +88,13 @@ mod tests {
 
     #[test]
     fn messages_end_where_they_end() {
-        let whole: [&[u8]; 10] = [
+        let whole: [&[u8]; 11] = [
             b"+OK\r\n",
             b":12\r\n",
             b"-ERR no\r\n",
             b"$3\r\na\r\n\r\n",
             b"$-1\r\n",
+            b"=5\r\ntxt:a\r\n",
             b"*0\r\n",
             b"*-1\r\n",
             b"_\r\n",

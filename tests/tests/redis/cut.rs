@@ -159,7 +159,7 @@ async fn what_became_of_cut_requests(front: &Fronted) {
     }
     let expect = |index: usize| match rule(index) {
         Cut::Request => (Told::Unknown, false),
-        Cut::Reply | Cut::Nothing => (Told::Done, true),
+        Cut::Reply | Cut::Hold | Cut::Nothing => (Told::Done, true),
     };
     let mut ids = Vec::new();
     front.cut(rule);

@@ -1,12 +1,21 @@
 //! What the store waits for, and whom it asks then.
 
+use std::time::Duration;
+
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
-use sessions::store::{Answer, RedisStore, RedisStoreBuilder, Store};
+use sessions::{
+    ErrorKind,
+    store::{Answer, RedisStore, RedisStoreBuilder, Store},
+};
 use tests::{
     Keys,
+    proxy::Cut,
     records::{new_record, put, record_id},
     servers::{RedisCluster, RedisServer},
 };
+use tokio::time::timeout;
+
+use crate::fronted::Fronted;
 
 /// The client library's own half a second for a reply does not count: the store's time does.
 #[tokio::test(flavor = "multi_thread")]
@@ -39,4 +48,44 @@ async fn a_node_that_is_named_without_a_host_is_found() {
     assert!(store.load(id, &[]).await.expect("ASK is followed").is_some());
     cluster.end_move(from, to, slot);
     assert!(store.load(id, &[]).await.expect("MOVED is followed").is_some());
+}
+
+/// Connecting may take longer than any request waits. Begun anew by each, it would never end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_opened_to_the_end_though_nobody_waits_so_long() {
+    let front = Fronted::server(RedisServer::start());
+    let short = Duration::from_millis(300);
+    let builder = front.builder().with_timeout(short).with_connect_timeout(Duration::from_mins(1));
+    let store = builder.connect().await.expect("a server that answers");
+    let [proxy] = &front.proxies[..] else { panic!("one proxy") };
+    proxy.stall();
+    proxy.end_idle_connections();
+    proxy.take();
+    for _ in 0..5 {
+        let error = store.load(record_id(), &[]).await.expect_err("no connection");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+    let begun = proxy.take().requests.iter().filter(|name| *name == "HELLO").count();
+    assert_eq!(begun, 1, "of five requests");
+    proxy.resume();
+    while store.load(record_id(), &[]).await.is_err() {}
+}
+
+/// A connection that leads nowhere any more is not left to the next request by one that was given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_was_silent_until_its_request_was_dropped_is_not_used_again() {
+    let front = Fronted::server(RedisServer::start());
+    let store = front.builder().with_timeout(Duration::from_mins(1)).connect().await.expect("a server");
+    let id = record_id();
+    store.create(id, new_record()).await.expect("an answer");
+    for _ in 0..4 {
+        store.load(id, &[]).await.expect("an answer");
+    }
+    front.cut(|script| if script == 0 { Cut::Hold } else { Cut::Nothing });
+    let given_up = timeout(Duration::from_millis(1500), store.commit(id, put("p", "1"))).await;
+    assert!(given_up.is_err(), "{given_up:?}");
+    for _ in 0..4 {
+        let loaded = timeout(Duration::from_secs(20), store.load(id, &[])).await;
+        assert!(loaded.expect("a connection that answers").expect("an answer").is_some());
+    }
 }

@@ -4,10 +4,33 @@ use std::time::Duration;
 
 use super::layout::{COMMITS, FieldKey, METADATA, six_bytes};
 use crate::{
+    clock::AnyClock,
     delta::Op,
     store::{Commit, NewRecord},
     value::{FieldName, Timeouts, Timestamp},
 };
+
+/// The time that a script goes by.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) enum Time {
+    /// A clock that a test moves.
+    Manual(Timestamp),
+    /// The server's. After `latest`, where it is known, nothing is to happen any more: who asked for it
+    /// has been told so, and may have written something newer since.
+    Server { latest: Option<Timestamp> },
+}
+
+impl Time {
+    pub(in crate::store) fn new(
+        manual: Option<&AnyClock>,
+        latest: impl FnOnce() -> Option<Timestamp>,
+    ) -> Self {
+        match manual {
+            Some(clock) => Self::Manual(clock.now()),
+            None => Self::Server { latest: latest() },
+        }
+    }
+}
 
 /// Takes arguments, one by one.
 pub(in crate::store) trait Arguments {
@@ -41,8 +64,8 @@ pub(in crate::store) fn load(names: &[FieldName], to: &mut impl Arguments) {
 }
 
 /// For `create.lua`.
-pub(in crate::store) fn create(new: &NewRecord, now: Option<Timestamp>, to: &mut impl Arguments) {
-    head(0, &new.timeouts, false, now, to);
+pub(in crate::store) fn create(new: &NewRecord, time: Time, to: &mut impl Arguments) {
+    head(0, &new.timeouts, false, time, to);
     to.push(new.hash.as_bytes());
     for (name, value) in new.fields.iter() {
         to.push(FieldKey::new(name.as_str()).as_bytes());
@@ -52,8 +75,8 @@ pub(in crate::store) fn create(new: &NewRecord, now: Option<Timestamp>, to: &mut
 
 /// For `puts.lua`.
 #[cfg(feature = "redis")]
-pub(in crate::store) fn puts(epoch: u32, commit: &Commit, now: Option<Timestamp>, to: &mut impl Arguments) {
-    head(epoch, &commit.timeouts, commit.touch, now, to);
+pub(in crate::store) fn puts(epoch: u32, commit: &Commit, time: Time, to: &mut impl Arguments) {
+    head(epoch, &commit.timeouts, commit.touch, time, to);
     for (name, op) in commit.delta.ops() {
         if let Op::Put(value) = op {
             to.push(FieldKey::new(name.as_str()).as_bytes());
@@ -63,8 +86,8 @@ pub(in crate::store) fn puts(epoch: u32, commit: &Commit, now: Option<Timestamp>
 }
 
 /// For `commit.lua`.
-pub(in crate::store) fn commit(epoch: u32, commit: &Commit, now: Option<Timestamp>, to: &mut impl Arguments) {
-    head(epoch, &commit.timeouts, commit.touch, now, to);
+pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut impl Arguments) {
+    head(epoch, &commit.timeouts, commit.touch, time, to);
     to.push(commit.id.as_ref().map_or(&[], |id| id.as_bytes()));
     let mut rotation = Vec::new();
     if let Some(hash) = &commit.rotate {
@@ -98,7 +121,7 @@ pub(in crate::store) fn head(
     epoch: u32,
     timeouts: &Timeouts,
     touch: bool,
-    now: Option<Timestamp>,
+    time: Time,
     to: &mut impl Arguments,
 ) {
     let mut head = [0; 23];
@@ -108,14 +131,24 @@ pub(in crate::store) fn head(
     head[4..10].copy_from_slice(&duration(idle));
     head[10..16].copy_from_slice(&duration(timeouts.absolute()));
     head[16] = touch.into();
-    match now {
-        Some(now) => {
+    let length = match time {
+        Time::Manual(now) => {
+            head[16] |= MANUAL;
             head[17..].copy_from_slice(&six_bytes(now.as_millis()));
-            to.push(&head);
+            23
         }
-        None => to.push(&head[..17]),
-    }
+        Time::Server { latest: Some(latest) } => {
+            // A byte less, and still never too late.
+            head[17..22].copy_from_slice(&six_bytes(latest.as_millis() / 16)[1..]);
+            22
+        }
+        Time::Server { latest: None } => 17,
+    };
+    to.push(&head[..length]);
 }
+
+/// The flag of a manual clock, beside the one of a touch.
+const MANUAL: u8 = 2;
 
 fn duration(duration: Duration) -> [u8; 6] {
     six_bytes(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))

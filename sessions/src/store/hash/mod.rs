@@ -2,6 +2,7 @@
 //! they get to the server by its own protocol or by HTTP.
 
 mod arguments;
+mod clock;
 mod layout;
 mod prefix;
 mod probe;
@@ -16,7 +17,8 @@ pub(super) use self::{
     scripts::Script,
 };
 pub(super) use self::{
-    arguments::{commit, create, load, look},
+    arguments::{Time, commit, create, load, look},
+    clock::ServerClock,
     prefix::Prefix,
     probe::{probe_commit, probe_record},
     reply::{Item, Malformed, answer, created, loaded, remembers},

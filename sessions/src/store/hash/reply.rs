@@ -68,11 +68,11 @@ pub(in crate::store) fn created(item: &Item) -> Result<Created, Malformed> {
     }
 }
 
-/// Of `puts.lua` and `commit.lua`.
+/// Of `puts.lua` and `commit.lua`; `None` if it came too late and did nothing.
 pub(in crate::store) fn answer(
     commit: &Commit,
     items: impl IntoIterator<Item = Item>,
-) -> Result<Answer, Malformed> {
+) -> Result<Option<Answer>, Malformed> {
     let mut items = items.into_iter();
     let status = match items.next() {
         Some(Item::Integer(status)) => status,
@@ -81,7 +81,7 @@ pub(in crate::store) fn answer(
         }
         _ => return Err(Malformed),
     };
-    match status {
+    let answer = match status {
         1 => {
             let values: Vec<_> = items
                 .map(|item| match item {
@@ -89,19 +89,24 @@ pub(in crate::store) fn answer(
                     _ => None,
                 })
                 .collect();
-            if values.len() == commit.returning.len() { Ok(Answer::Applied(values)) } else { Err(Malformed) }
+            if values.len() != commit.returning.len() {
+                return Err(Malformed);
+            }
+            Answer::Applied(values)
         }
-        0 => Ok(Answer::Gone),
-        -1 => Ok(Answer::Superseded),
+        0 => Answer::Gone,
+        -1 => Answer::Superseded,
         -2 => match items.next() {
             Some(Item::Bytes(field)) => {
                 let field = std::str::from_utf8(&field).map_err(|_| Malformed)?;
-                Ok(Answer::Invalid(field_name(field).into()))
+                Answer::Invalid(field_name(field).into())
             }
-            _ => Err(Malformed),
+            _ => return Err(Malformed),
         },
-        _ => Err(Malformed),
-    }
+        -3 => return Ok(None),
+        _ => return Err(Malformed),
+    };
+    Ok(Some(answer))
 }
 
 /// Of `HMGET` with the arguments of `look`: whether the record remembers this commit.

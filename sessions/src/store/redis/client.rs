@@ -6,13 +6,15 @@ use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
 
 use super::{
-    clock::ServerClock,
     cluster::Cluster,
     failure::{Failure, Verdict, is_midway, verdict},
     lanes::{Lane, Lanes},
     source::Connection,
 };
-use crate::store::hash::{Arguments, Script};
+use crate::{
+    store::hash::{Arguments, Script},
+    value::Timestamp,
+};
 
 /// How long to wait before asking again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
@@ -21,7 +23,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 pub(super) struct Client {
     servers: Servers,
     timeout: Duration,
-    clock: ServerClock,
 }
 
 /// Who is asked.
@@ -53,12 +54,36 @@ pub(super) enum Repeat {
 
 impl Client {
     pub(super) fn new(servers: Servers, timeout: Duration) -> Self {
-        Self { servers, timeout, clock: ServerClock::new() }
+        Self { servers, timeout }
     }
 
-    /// The clock of the one server that there is: the nodes of a cluster have one each.
-    pub(super) fn clock(&self) -> Option<&ServerClock> {
-        matches!(self.servers, Servers::One(_)).then_some(&self.clock)
+    /// The time of the one server that there is, if it was asked lately. A cluster has as many times as
+    /// nodes, and who answers is not known before it has.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        match &self.servers {
+            Servers::One(lanes) => lanes.clock().now(),
+            Servers::Cluster(_) => None,
+        }
+    }
+
+    /// When it will be this moment by the clock of the server that has the key, as far as that is known.
+    pub(super) fn server_time(&self, key: &str, moment: Instant) -> Option<Timestamp> {
+        match &self.servers {
+            Servers::One(lanes) => lanes.clock().at(moment.into_std()),
+            Servers::Cluster(cluster) => cluster.known_owner(key)?.clock().at(moment.into_std()),
+        }
+    }
+
+    /// Notes the time that the server with the key has just told.
+    pub(super) fn set_server_time(&self, key: &str, now: Timestamp) {
+        match &self.servers {
+            Servers::One(lanes) => lanes.clock().set(now),
+            Servers::Cluster(cluster) => {
+                if let Some(lanes) = cluster.known_owner(key) {
+                    lanes.clock().set(now);
+                }
+            }
+        }
     }
 
     /// When a request that begins now is to be over.
@@ -189,7 +214,7 @@ impl Client {
                     }
                 };
                 // This may be another server than before, with another clock.
-                self.clock.forget();
+                lane.lanes.clock().forget();
                 let sent = if asks {
                     timeout_at(deadline, request.ask(&mut lane.connection)).await
                 } else {
@@ -241,7 +266,7 @@ impl Client {
     }
 
     fn retire(&self, lane: &Lane) {
-        self.clock.forget();
+        lane.lanes.clock().forget();
         lane.lanes.retire(lane.opened);
         self.servers.doubt();
     }

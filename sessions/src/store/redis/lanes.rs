@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::source::{Connection, Source};
+use crate::store::hash::ServerClock;
 
 /// A connection for one request.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(super) struct Lanes {
     /// The host, for a node of a cluster that names others by their ports only.
     host: Box<str>,
     connect_timeout: Duration,
+    clock: ServerClock,
     slots: Box<[Slot]>,
     next: AtomicUsize,
     opened: AtomicU64,
@@ -73,6 +75,7 @@ impl Lanes {
             source,
             host: host.into(),
             connect_timeout,
+            clock: ServerClock::new(),
             slots: (0..lanes.max(1)).map(|_| Slot::default()).collect(),
             next: AtomicUsize::new(0),
             opened: AtomicU64::new(0),
@@ -83,6 +86,10 @@ impl Lanes {
 
     pub(super) fn host(&self) -> &str {
         &self.host
+    }
+
+    pub(super) fn clock(&self) -> &ServerClock {
+        &self.clock
     }
 
     /// A connection that is not known to have ended, if none is missing.

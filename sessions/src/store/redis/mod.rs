@@ -2,7 +2,6 @@
 
 mod builder;
 mod client;
-mod clock;
 mod cluster;
 #[cfg(feature = "tracing")]
 mod eviction;
@@ -18,10 +17,10 @@ use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
 pub use self::builder::RedisStoreBuilder;
-use self::{client::Client, clock::ServerClock, failure::Failure};
+use self::{client::Client, failure::Failure};
 use super::{
     Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
-    hash::{self, Item, Prefix, scripts},
+    hash::{self, Item, Prefix, Time, scripts},
 };
 use crate::{
     clock::AnyClock,
@@ -180,11 +179,11 @@ impl RedisStore {
     /// Whether the server lets us do all that the store will do, on a record that nobody gets to see.
     async fn probe(&self) -> Result<(), Failure> {
         let id = RecordId::from_bytes(random::bytes().map_err(|_| unreadable())?);
-        let (key, now, deadline) = (self.prefix.key(id), self.now(), self.client.deadline());
+        let (key, time, deadline) = (self.prefix.key(id), self.time(), self.client.deadline());
         let _ = self.read(id, |fields| hash::load(&[], fields), deadline).await?;
         let (new, commit) = (hash::probe_record(), hash::probe_commit());
-        let create = |command: &mut redis::Cmd| hash::create(&new, now, command);
-        let change = |command: &mut redis::Cmd| hash::commit(0, &commit, now, command);
+        let create = |command: &mut redis::Cmd| hash::create(&new, time, command);
+        let change = |command: &mut redis::Cmd| hash::commit(0, &commit, time, command);
         let created = self.client.script(&scripts().create, &key, create, deadline).await;
         let changed = match &created {
             Ok(_) => self.client.script(&scripts().commit, &key, change, deadline).await,
@@ -209,6 +208,23 @@ impl RedisStore {
         }
     }
 
+    async fn send(
+        &self,
+        key: &str,
+        epoch: u32,
+        commit: &Commit,
+        deadline: Instant,
+    ) -> Result<Value, Failure> {
+        let time = self.time_until(key, deadline);
+        if hash::is_puts_only(commit) {
+            let arguments = |command: &mut redis::Cmd| hash::puts(epoch, commit, time, command);
+            self.client.script(&scripts().puts, key, arguments, deadline).await
+        } else {
+            let arguments = |command: &mut redis::Cmd| hash::commit(epoch, commit, time, command);
+            self.client.script(&scripts().commit, key, arguments, deadline).await
+        }
+    }
+
     /// The fields behind `arguments` and the time, in one round trip and without a script: any
     /// script costs the server more than many fields.
     async fn read(
@@ -221,8 +237,8 @@ impl RedisStore {
         let mut fields = redis::Cmd::with_capacity(16, 256);
         fields.arg("HMGET").arg(&key);
         arguments(&mut fields);
-        let server = self.client.clock();
-        if let Some(now) = self.now().or_else(|| server.and_then(ServerClock::now)) {
+        let manual = self.clock.as_ref().map(AnyClock::now);
+        if let Some(now) = manual.or_else(|| self.client.now()) {
             return Ok((now, values(self.client.command(&key, &fields, deadline).await?)?));
         }
         Box::pin(self.read_with_time(&key, fields, deadline)).await
@@ -240,10 +256,19 @@ impl RedisStore {
         let (Some(now), Some(items)) = (replies.next().and_then(time), replies.next()) else {
             return Err(unreadable());
         };
-        if let Some(server) = self.client.clock() {
-            server.set(now);
-        }
+        self.client.set_server_time(key, now);
         Ok((now, values(items)?))
+    }
+
+    async fn read_clock(&self, id: RecordId, deadline: Instant) -> Result<(), Error> {
+        if Instant::now() >= deadline {
+            return Err(Error::unavailable("the commit did not reach Redis in time"));
+        }
+        let mut metadata = redis::Cmd::with_capacity(16, 64);
+        let key = self.prefix.key(id);
+        metadata.arg("HMGET").arg(&key);
+        hash::load(&[], &mut metadata);
+        self.read_with_time(&key, metadata, deadline).await.map(|_| ()).map_err(Failure::into_read)
     }
 
     async fn delete(&self, key: &str, deadline: Instant) -> Result<Value, Failure> {
@@ -252,8 +277,14 @@ impl RedisStore {
         self.client.command(key, &command, deadline).await
     }
 
-    fn now(&self) -> Option<Timestamp> {
-        self.clock.as_ref().map(AnyClock::now)
+    /// What a script goes by that may come at any time.
+    fn time(&self) -> Time {
+        Time::new(self.clock.as_ref(), || None)
+    }
+
+    /// What a script goes by that must not come after this moment.
+    fn time_until(&self, key: &str, moment: Instant) -> Time {
+        Time::new(self.clock.as_ref(), || self.client.server_time(key, moment))
     }
 }
 
@@ -269,8 +300,8 @@ impl Store for RedisStore {
 
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
         let deadline = self.client.deadline();
-        let (key, now) = (self.prefix.key(id), self.now());
-        let arguments = |command: &mut redis::Cmd| hash::create(&new, now, command);
+        let (key, time) = (self.prefix.key(id), self.time());
+        let arguments = |command: &mut redis::Cmd| hash::create(&new, time, command);
         match self.client.script(&scripts().create, &key, arguments, deadline).await {
             Ok(reply) => hash::created(&item(reply)).map_err(Error::unknown),
             Err(Failure::Refused(error)) => Err(failure::refused(error)),
@@ -285,22 +316,23 @@ impl Store for RedisStore {
         let deadline = self.client.deadline();
         // No record of this store has an epoch beyond 32 bits.
         let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(Answer::Superseded) };
-        let (key, now) = (self.prefix.key(id), self.now());
-        let replied = if hash::is_puts_only(&commit) {
-            let arguments = |command: &mut redis::Cmd| hash::puts(epoch, &commit, now, command);
-            self.client.script(&scripts().puts, &key, arguments, deadline).await
-        } else {
-            let arguments = |command: &mut redis::Cmd| hash::commit(epoch, &commit, now, command);
-            self.client.script(&scripts().commit, &key, arguments, deadline).await
-        };
-        match replied {
-            Ok(reply) => hash::answer(&commit, items(reply)).map_err(Error::unknown),
-            Err(Failure::Refused(error)) => Err(failure::refused(error)),
-            Err(Failure::Unknown(error)) => {
-                if self.look_for_commit(id, &commit, deadline).await {
-                    return Ok(Answer::Applied(Vec::new()));
+        let key = self.prefix.key(id);
+        loop {
+            match self.send(&key, epoch, &commit, deadline).await {
+                Ok(reply) => {
+                    if let Some(answer) = hash::answer(&commit, items(reply)).map_err(Error::unknown)? {
+                        return Ok(answer);
+                    }
+                    // Too late, and yet we are here: the server's clock was set since it was read.
+                    Box::pin(self.read_clock(id, deadline)).await?;
                 }
-                Ok(Answer::Unknown(Error::unknown(error)))
+                Err(Failure::Refused(error)) => return Err(failure::refused(error)),
+                Err(Failure::Unknown(error)) => {
+                    if self.look_for_commit(id, &commit, deadline).await {
+                        return Ok(Answer::Applied(Vec::new()));
+                    }
+                    return Ok(Answer::Unknown(Error::unknown(error)));
+                }
             }
         }
     }

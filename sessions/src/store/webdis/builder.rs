@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::{AnyClock, Clock},
     error::Error,
-    store::hash::Prefix,
+    store::hash::{Prefix, ServerClock},
 };
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -121,7 +121,12 @@ impl WebdisStoreBuilder {
     /// them does not answer.
     pub async fn connect(self) -> Result<WebdisStore, Error> {
         let (prefix, clock) = (self.prefix.clone(), self.clock.clone());
-        let store = WebdisStore { channels: Arc::new(self.channels()?), prefix, clock };
+        let store = WebdisStore {
+            channels: Arc::new(self.channels()?),
+            prefix,
+            clock,
+            server: ServerClock::new().into(),
+        };
         store.probe().await?;
         Ok(store)
     }

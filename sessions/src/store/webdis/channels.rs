@@ -161,6 +161,11 @@ impl Channels {
         answered.await.unwrap_or(Err(CallFailure::Unproven { reason: Reason::Abandoned }))
     }
 
+    /// How long a call may take.
+    pub(in crate::store) fn timeout(&self) -> Duration {
+        self.shared.limits.timeout
+    }
+
     /// How many connections are kept out of use until their answer has come.
     pub(in crate::store) fn poisoned_now(&self) -> usize {
         self.shared.poisoned.now()

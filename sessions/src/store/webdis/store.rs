@@ -1,6 +1,6 @@
 //! The store's operations as calls of one script.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
 use http::StatusCode;
 
@@ -17,7 +17,7 @@ use crate::{
     random,
     store::{
         Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
-        hash::{self, Item, Malformed, Prefix, scripts},
+        hash::{self, Item, Malformed, Prefix, ServerClock, Time, scripts},
     },
     value::{FieldName, RecordId, SecretHash, Timeouts, Timestamp},
 };
@@ -103,6 +103,8 @@ pub struct WebdisStore {
     pub(super) channels: Arc<Channels>,
     pub(super) prefix: Prefix,
     pub(super) clock: Option<AnyClock>,
+    /// The clock of Redis.
+    pub(super) server: Arc<ServerClock>,
 }
 
 /// What the script is to do.
@@ -155,12 +157,12 @@ impl WebdisStore {
     /// see.
     pub(super) async fn probe(&self) -> Result<(), Error> {
         let id = RecordId::from_bytes(random::bytes()?);
-        let now = self.now();
+        let time = self.time();
         self.read(id, |words| hash::load(&[], words)).await.map_err(Failure::into_opening)?;
         let (new, commit) = (hash::probe_record(), hash::probe_commit());
-        let created = self.call(Verb::Create, id, |words| hash::create(&new, now, words), false).await;
+        let created = self.call(Verb::Create, id, |words| hash::create(&new, time, words), false).await;
         let changed = match &created {
-            Ok(_) => self.call(Verb::Commit, id, |words| hash::commit(0, &commit, now, words), false).await,
+            Ok(_) => self.call(Verb::Commit, id, |words| hash::commit(0, &commit, time, words), false).await,
             Err(_) => Ok(Vec::new()),
         };
         // Whatever became of it, nothing stays.
@@ -170,7 +172,7 @@ impl WebdisStore {
     }
 
     async fn delete(&self, id: RecordId) -> Result<Vec<Item>, Failure> {
-        let arguments = |words: &mut Vec<_>| hash::head(0, &Timeouts::default(), false, self.now(), words);
+        let arguments = |words: &mut Vec<_>| hash::head(0, &Timeouts::default(), false, self.time(), words);
         self.repeatable(Verb::Destroy, id, arguments).await
     }
 
@@ -228,18 +230,25 @@ impl WebdisStore {
         arguments: impl Fn(&mut Vec<Box<[u8]>>),
     ) -> Result<(Timestamp, Vec<Item>), Failure> {
         let arguments = |words: &mut Vec<_>| {
-            hash::head(0, &Timeouts::default(), false, self.now(), words);
+            hash::head(0, &Timeouts::default(), false, self.time(), words);
             arguments(words);
         };
         let mut items = self.repeatable(Verb::Load, id, arguments).await?.into_iter();
         let Some(Ok(Created::At(now))) = items.next().as_ref().map(hash::created) else {
             return Err(Failure::Refused(Error::unavailable(Malformed)));
         };
+        self.server.set(now);
         Ok((now, items.collect()))
     }
 
-    fn now(&self) -> Option<Timestamp> {
-        self.clock.as_ref().map(AnyClock::now)
+    /// What a script goes by that may come at any time.
+    fn time(&self) -> Time {
+        Time::new(self.clock.as_ref(), || None)
+    }
+
+    /// What a script goes by that must not come after its caller has been told that it did not.
+    fn time_until_timeout(&self) -> Time {
+        Time::new(self.clock.as_ref(), || self.server.at(Instant::now() + self.channels.timeout()))
     }
 }
 
@@ -253,7 +262,7 @@ impl Store for WebdisStore {
     }
 
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
-        let arguments = |words: &mut Vec<_>| hash::create(&new, self.now(), words);
+        let arguments = |words: &mut Vec<_>| hash::create(&new, self.time(), words);
         match self.call(Verb::Create, id, arguments, false).await {
             Ok(items) => items.first().ok_or(Malformed).and_then(hash::created).map_err(Error::unknown),
             Err(Failure::Refused(error)) => Err(error),
@@ -267,17 +276,27 @@ impl Store for WebdisStore {
     async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
         // No record of this store has an epoch beyond 32 bits.
         let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(Answer::Superseded) };
-        let arguments = |words: &mut Vec<_>| hash::commit(epoch, &commit, self.now(), words);
-        match self.call(Verb::Commit, id, arguments, false).await {
-            Ok(items) => hash::answer(&commit, items).map_err(Error::unknown),
-            Err(Failure::Refused(error)) => Err(error),
-            Err(Failure::Unknown(reason)) => {
-                if self.look_for_commit(id, &commit, &reason).await {
-                    return Ok(Answer::Applied(Vec::new()));
+        for _ in 0..ATTEMPTS {
+            let arguments =
+                |words: &mut Vec<_>| hash::commit(epoch, &commit, self.time_until_timeout(), words);
+            match self.call(Verb::Commit, id, arguments, false).await {
+                Ok(items) => {
+                    if let Some(answer) = hash::answer(&commit, items).map_err(Error::unknown)? {
+                        return Ok(answer);
+                    }
+                    // Too late, and yet we are here: the clock of Redis was set since it was read.
+                    Box::pin(self.read(id, hash::look)).await.map_err(Failure::into_read)?;
                 }
-                Ok(Answer::Unknown(Error::unknown(reason)))
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Unknown(reason)) => {
+                    if self.look_for_commit(id, &commit, &reason).await {
+                        return Ok(Answer::Applied(Vec::new()));
+                    }
+                    return Ok(Answer::Unknown(Error::unknown(reason)));
+                }
             }
         }
+        Err(Error::unavailable("the commit did not reach Redis in time"))
     }
 
     async fn destroy(&self, id: RecordId) -> Result<(), Error> {

@@ -1,3 +1,5 @@
+-- In time, or who asked has been told that it failed; and alive, or the script is over.
+if not manual and #head > 17 and now > struct.unpack('>I5', head, 18) * 16 then return -3 end
 local stored = redis.call('HGET', key, '@')
 if not stored then return 0 end
 local created, touched = struct.unpack('>I6I6', stored, 5)

@@ -4,18 +4,19 @@
 local key, head, call = KEYS[1], args[1], redis.call
 local stored = call('HGET', key, '@')
 if not stored then return 0 end
-local idle, absolute, touches = struct.unpack('>I6I6B', head, 5)
+local idle, absolute, flags = struct.unpack('>I6I6B', head, 5)
 local created, touched = struct.unpack('>I6I6', stored, 5)
 local now, slack
-if #head > 17 then
+if flags >= 2 then
   now, slack = struct.unpack('>I6', head, 18), 3600000
 else
   local time = call('TIME')
   now, slack = time[1] * 1000 + math.floor(time[2] / 1000), 0
+  if #head > 17 and now > struct.unpack('>I5', head, 18) * 16 then return -3 end
 end
 if now >= touched + idle or now >= created + absolute then return 0 end
 if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
-if touches == 1 then
+if flags % 2 == 1 then
   touched = math.max(touched, now)
   args[#args + 1] = '@'
   args[#args + 1] = struct.pack('>c10I6c32', string.sub(stored, 1, 10), touched, string.sub(stored, 17))
@@ -28,7 +29,7 @@ else
     call('HSET', key, unpack(args, start, math.min(start + 999, #args)))
   end
 end
-if touches == 1 then
+if flags % 2 == 1 then
   local left = math.min(touched + idle, created + absolute) - now + slack
   call('PEXPIRE', key, string.format('%.0f', left), 'GT')
 end
