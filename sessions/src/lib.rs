@@ -71,6 +71,7 @@ mod delta;
 mod error;
 mod event;
 mod handle;
+mod in_place;
 mod layer;
 mod macros;
 mod random;

@@ -1,4 +1,4 @@
-//! Work that goes on when nobody waits for it any more.
+//! Commits that go on when nobody waits for them any more.
 
 use std::{
     future::Future,
@@ -7,9 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::task::JoinHandle;
 
-use crate::error::Error;
+use crate::{error::Error, in_place::InPlace};
 
 /// Work that, once begun, is finished even if this future is dropped: a browser that goes away
 /// must not leave a commit half awaited.
@@ -17,11 +17,11 @@ pub(crate) struct Detached<T: Send + 'static>(State<T>);
 
 type Work<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
-enum State<T> {
+enum State<T: Send + 'static> {
     /// To be begun in place, and to go on in a task.
     Unbegun(Work<T>),
     Task(JoinHandle<Result<T, Error>>),
-    InPlace(Work<T>),
+    InPlace(InPlace<Result<T, Error>>),
     Done,
 }
 
@@ -34,12 +34,9 @@ impl<T: Send + 'static> Detached<T> {
         Self(State::Unbegun(Box::pin(work)))
     }
 
-    /// Goes on where it is awaited, and in a task only from when it is dropped.
-    ///
-    /// For what the layer awaits in the request's own future. To wake another thread for a task
-    /// costs as much as all the rest of a commit.
+    /// Goes on where it is awaited. For what the layer awaits, in the request's own future.
     pub(crate) fn in_place(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Self {
-        Self(State::InPlace(Box::pin(work)))
+        Self(State::InPlace(InPlace::new(work)))
     }
 }
 
@@ -47,47 +44,32 @@ impl<T: Send + 'static> Future for Detached<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match std::mem::replace(&mut self.0, State::Done) {
-            State::Unbegun(mut work) => {
-                let polled = poll_caught(&mut work, context);
-                if polled.is_pending() {
-                    self.0 = State::Task(tokio::spawn(work));
-                    return self.poll(context);
-                }
-                polled
+        if let State::Unbegun(work) = &mut self.0 {
+            let polled = caught(|| work.as_mut().poll(context));
+            let State::Unbegun(work) = std::mem::replace(&mut self.0, State::Done) else { return polled };
+            if polled.is_ready() {
+                return polled;
             }
-            State::Task(mut task) => {
-                let joined = Pin::new(&mut task).poll(context);
-                if joined.is_pending() {
-                    self.0 = State::Task(task);
-                }
-                joined.map(|joined| joined.unwrap_or_else(|error| Err(Error::unknown(error))))
-            }
-            State::InPlace(mut work) => {
-                let polled = poll_caught(&mut work, context);
-                if polled.is_pending() {
-                    self.0 = State::InPlace(work);
-                }
-                polled
-            }
-            State::Done => Poll::Ready(Err(Error::unknown("polled again after it was done"))),
+            self.0 = State::Task(tokio::spawn(work));
         }
+        let polled = match &mut self.0 {
+            State::Task(task) => Pin::new(task)
+                .poll(context)
+                .map(|joined| joined.unwrap_or_else(|error| Err(Error::unknown(error)))),
+            State::InPlace(work) => caught(|| Pin::new(work).poll(context)),
+            State::Unbegun(_) | State::Done => {
+                Poll::Ready(Err(Error::unknown("polled again after it was done")))
+            }
+        };
+        if polled.is_ready() {
+            self.0 = State::Done;
+        }
+        polled
     }
 }
 
-impl<T: Send + 'static> Drop for Detached<T> {
-    fn drop(&mut self) {
-        if let State::InPlace(work) = std::mem::replace(&mut self.0, State::Done)
-            // Without a runtime nothing can go on.
-            && let Ok(runtime) = Handle::try_current()
-        {
-            runtime.spawn(work);
-        }
-    }
-}
-
-/// A store that panics fails the request in either place.
-fn poll_caught<T>(work: &mut Work<T>, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
-    catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))
+/// A store that panics fails the request, wherever it does.
+fn caught<T>(poll: impl FnOnce() -> Poll<Result<T, Error>>) -> Poll<Result<T, Error>> {
+    catch_unwind(AssertUnwindSafe(poll))
         .unwrap_or_else(|_| Poll::Ready(Err(Error::unknown("the session store panicked"))))
 }
