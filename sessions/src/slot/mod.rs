@@ -379,11 +379,15 @@ impl Slot {
         }
     }
 
-    /// Waits for the store, but not for ever. No timer is set for an answer that is there at once.
+    /// Waits for the store, but not for ever. No timer is set for an answer that is there at once, nor
+    /// where the store has its own.
     async fn bounded<T>(&self, mut work: Boxed<'_, T>, late: fn(&'static str) -> Error) -> Result<T, Error> {
         let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
         if let Poll::Ready(answer) = first {
             return answer;
+        }
+        if self.shared.store.timeout().is_some_and(|timeout| timeout <= self.shared.store_timeout) {
+            return work.await;
         }
         let answer = tokio::time::timeout(self.shared.store_timeout, work).await;
         answer.unwrap_or_else(|_| Err(late("the session store did not answer in time")))

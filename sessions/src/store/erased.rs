@@ -1,6 +1,6 @@
 //! The object-safe form of a store.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store};
 use crate::{
@@ -19,6 +19,7 @@ pub(crate) trait DynStore: Send + Sync {
     fn commit(&self, id: RecordId, commit: Commit) -> Boxed<'_, Answer>;
     fn destroy(&self, id: RecordId) -> Boxed<'_, ()>;
     fn purge(&self, timeouts: Timeouts, limit: usize) -> Boxed<'_, usize>;
+    fn timeout(&self) -> Option<Duration>;
 }
 
 impl<S: Store> DynStore for S {
@@ -44,6 +45,10 @@ impl<S: Store> DynStore for S {
 
     fn purge(&self, timeouts: Timeouts, limit: usize) -> Boxed<'_, usize> {
         Box::pin(Store::purge(self, timeouts, limit))
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Store::timeout(self)
     }
 }
 

@@ -22,7 +22,7 @@ mod sqlite;
 #[cfg(feature = "webdis")]
 mod webdis;
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
 
@@ -89,6 +89,12 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes up to `limit` records that are dead under `timeouts`, and says how many it did.
     /// Only a clean-up: what is dead is never used, purged or not.
     fn purge(&self, timeouts: Timeouts, limit: usize) -> impl Future<Output = Result<usize, Error>> + Send;
+
+    /// The longest that any of the above takes, if the store sees to that itself. A layer that is
+    /// content with it sets no timer of its own, which costs as much as a tenth of a load.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
 
     /// One type for stores chosen at run time.
     ///

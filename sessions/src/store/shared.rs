@@ -1,6 +1,6 @@
 //! A store that several owners share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store};
 use crate::{
@@ -30,5 +30,9 @@ impl<S: Store> Store for Arc<S> {
 
     async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
         S::purge(self, timeouts, limit).await
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        S::timeout(self)
     }
 }

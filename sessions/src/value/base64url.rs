@@ -24,6 +24,12 @@ pub(crate) const fn encoded_len(bytes: usize) -> usize {
 
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(encoded_len(bytes.len()));
+    encode_to(bytes, &mut text);
+    text
+}
+
+/// Appends the text of these bytes.
+pub(crate) fn encode_to(bytes: &[u8], text: &mut String) {
     for chunk in bytes.chunks(3) {
         let mut group = [0_u8; 3];
         group[..chunk.len()].copy_from_slice(chunk);
@@ -37,7 +43,6 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
             text.push(ALPHABET[usize::from(*sextet)] as char);
         }
     }
-    text
 }
 
 /// Decodes exactly `N` bytes; `None` for any other length, character, or non-zero unused bits.

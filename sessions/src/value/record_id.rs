@@ -32,6 +32,16 @@ impl RecordId {
         base64url::decode(text.as_bytes()).map(Self)
     }
 
+    /// How many characters the text form has.
+    #[cfg(any(feature = "redis", feature = "webdis"))]
+    pub(crate) const TEXT_LENGTH: usize = base64url::encoded_len(16);
+
+    /// Appends the text form.
+    #[cfg(any(feature = "redis", feature = "webdis"))]
+    pub(crate) fn push_to(&self, text: &mut String) {
+        base64url::encode_to(&self.0, text);
+    }
+
     /// The 16 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use axum::{Router, routing::get};
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use sessions::{
-    ErrorKind,
+    ErrorKind, Session, SessionLayer, TypedSession,
     store::{Answer, RedisStore, RedisStoreBuilder, Store},
+    testing::Client,
 };
 use tests::{
     Keys,
@@ -87,5 +89,26 @@ async fn a_connection_that_was_silent_until_its_request_was_dropped_is_not_used_
     for _ in 0..4 {
         let loaded = timeout(Duration::from_secs(20), store.load(id, &[])).await;
         assert!(loaded.expect("a connection that answers").expect("an answer").is_some());
+    }
+}
+
+#[derive(Session)]
+struct Visitor {
+    name: Option<String>,
+}
+
+/// The store's timer stands in for the layer's, but not where the layer waits less.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_waits_less_than_its_store_is_not_held_up() {
+    let front = Fronted::server(RedisServer::start());
+    let store = front.builder().with_timeout(Duration::from_mins(1)).connect().await.expect("a server");
+    let layer = SessionLayer::new(store).with_store_timeout(Duration::from_millis(300));
+    let name = async |mut session: TypedSession<Visitor>| session.set_name("Bea");
+    let browser = Client::new(Router::new().route("/", get(name)).layer(layer));
+    assert_eq!(browser.get("/").await.status(), 200);
+    front.proxies[0].stall();
+    for browser in [browser.stranger(), browser] {
+        let response = timeout(Duration::from_secs(20), browser.get("/")).await;
+        assert_eq!(response.expect("an answer before the store's").status(), 503);
     }
 }

@@ -23,7 +23,10 @@ impl Prefix {
 
     /// The key of a record.
     pub(in crate::store) fn key(&self, id: RecordId) -> String {
-        format!("{}{id}", self.0)
+        let mut key = String::with_capacity(self.0.len() + RecordId::TEXT_LENGTH);
+        key.push_str(&self.0);
+        id.push_to(&mut key);
+        key
     }
 }
 

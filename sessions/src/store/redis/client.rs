@@ -86,6 +86,10 @@ impl Client {
         }
     }
 
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// When a request that begins now is to be over.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
@@ -357,7 +361,11 @@ impl Request for Cmd {
     type Reply = Value;
 
     async fn send(&self, connection: &mut Connection) -> Result<Value, RedisError> {
-        connection.command(self).await?.extract_error()
+        // Within an array there is no error: what is called answers with texts and integers.
+        match connection.command(self).await? {
+            Value::ServerError(error) => Err(error.into()),
+            value => Ok(value),
+        }
     }
 
     async fn ask(&self, connection: &mut Connection) -> Result<Value, RedisError> {

@@ -9,7 +9,7 @@ mod failure;
 mod lanes;
 mod source;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use bytes::Bytes;
@@ -348,6 +348,10 @@ impl Store for RedisStore {
     /// Nothing to do: keys end by themselves.
     async fn purge(&self, _timeouts: Timeouts, _limit: usize) -> Result<usize, Error> {
         Ok(0)
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Some(self.client.timeout())
     }
 }
 
