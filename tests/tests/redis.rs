@@ -4,6 +4,8 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
+#[path = "redis/common.rs"]
+mod common;
 #[path = "redis/cut.rs"]
 mod cut;
 #[path = "redis/errors.rs"]

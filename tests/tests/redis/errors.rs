@@ -1,10 +1,7 @@
 //! What a store says when something is wrong: one error that tells what to do, and no secret in it.
 
 use std::{
-    error::Error as _,
-    io::{Read, Write},
     net::{Ipv4Addr, TcpListener},
-    thread,
     time::Duration,
 };
 
@@ -18,27 +15,14 @@ use tests::{
     servers::{RedisCluster, RedisServer},
 };
 
-const USER: &str = "userinfo-of-the-url";
-const SECRET: &str = "s3cret-of-the-url";
+use crate::common::{SECRET, USER, answering, assert_no_secret, foreign_keys_are_left_alone, whole};
 
 /// Opens a store in vain; says with what error.
 async fn refused(builder: RedisStoreBuilder) -> Error {
-    let shown = format!("{builder:?}");
-    assert!(!shown.contains(SECRET) && !shown.contains(USER), "{shown}");
+    assert_no_secret(&format!("{builder:?}"));
     let Err(error) = builder.connect().await else { panic!("it cannot work, but opens") };
     whole(&error);
     error
-}
-
-/// All that an error says, down to its last source. No secret is in there.
-fn whole(error: &Error) -> String {
-    let (mut text, mut next) = (format!("{error} {error:?}"), error.source());
-    while let Some(source) = next {
-        text = format!("{text} {source} {source:?} {source:#?}");
-        next = source.source();
-    }
-    assert!(!text.contains(SECRET) && !text.contains(USER), "{text}");
-    text
 }
 
 /// What it says at the top, which is all that many programs print.
@@ -162,37 +146,7 @@ async fn keys_that_are_not_ours_say_so() {
     let (keys, server) = (Keys::new(), RedisServer::shared());
     let builder = RedisStore::builder(server.url()).with_prefix(keys.prefix()).expect("a prefix");
     let store = builder.connect().await.expect("a server that answers");
-    let mut unclear = Vec::new();
-    let foreign: [(&str, &[&str]); 4] =
-        [("SET", &[SECRET]), ("RPUSH", &[SECRET]), ("SADD", &[SECRET]), ("HSET", &["@", SECRET])];
-    for (command, value) in foreign {
-        let id = record_id();
-        let key = format!("{}{id}", keys.prefix());
-        server.cli(&[&[command, &key], value].concat());
-        let before = server.cli(&["DUMP", &key]);
-        let mut errors = vec![("load", store.load(id, &["a".into()]).await.expect_err("not ours"))];
-        for (name, commit) in [("put", put("a", "1").with_touch(true)), ("add", add("n", 1))] {
-            match store.commit(id, commit).await {
-                // Only hashes get that far, and only if nobody has loaded them.
-                Ok(Answer::Gone | Answer::Superseded) if command == "HSET" => {}
-                Ok(Answer::Unknown(error)) | Err(error) => errors.push((name, error)),
-                other => panic!("{command}, {name}: {other:?}"),
-            }
-        }
-        match store.create(id, new_record()).await {
-            Ok(Created::Exists) => {}
-            Ok(created) => panic!("{command}: {created:?}"),
-            Err(error) => errors.push(("create", error)),
-        }
-        assert_eq!(server.cli(&["DUMP", &key]), before, "{command}");
-        for (name, error) in errors {
-            assert_eq!(error.kind(), ErrorKind::Unavailable, "{command}, {name}: {error:?}");
-            if !whole(&error).contains("holds no session of this library") {
-                unclear.push(format!("{command}, {name}: {error:?}"));
-            }
-        }
-    }
-    assert!(unclear.is_empty(), "{unclear:#?}");
+    foreign_keys_are_left_alone(&store, &keys, server).await;
 }
 
 /// A hash without our metadata is no session, and is not made one.
@@ -252,17 +206,4 @@ async fn a_password_that_was_changed_is_unavailable() {
 fn unavailable(error: &Error) {
     whole(error);
     assert!(error.kind() == ErrorKind::Unavailable && error.is_retryable(), "{error:?}");
-}
-
-/// A port of 127.0.0.1 where this is the answer to everything, and then the end.
-fn answering(answer: &'static str) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let port = listener.local_addr().expect("it is bound").port();
-    thread::spawn(move || {
-        for mut client in listener.incoming().map_while(Result::ok) {
-            // The client may have left.
-            let _ = client.read(&mut [0; 1024]).and_then(|_| client.write_all(answer.as_bytes()));
-        }
-    });
-    port
 }

@@ -53,7 +53,9 @@ async fn a_late_commit_does_nothing(
         let id = record_id();
         store.create(id, new_record()).await.expect("an answer");
         assert!(store.load(id, &[]).await.expect("an answer").is_some());
-        proxies.iter().for_each(|proxy| proxy.cut(|_| Cut::Hold));
+        for proxy in proxies {
+            proxy.cut(|_| Cut::Hold);
+        }
         let answer = store.commit(id, late).await;
         assert!(matches!(answer, Ok(Answer::Unknown(_))), "{answer:?}");
         let newer = behind.commit(id, put("value", "200")).await;

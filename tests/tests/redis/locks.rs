@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use sessions::{
     ErrorKind, FieldName,
-    store::{Answer, Commit, Created, Delta, Op, RedisStore, RedisStoreBuilder, Store},
+    store::{Answer, Commit, Delta, Op, RedisStore, RedisStoreBuilder, Store},
     testing::{ManualClock, conformance::Harness},
 };
 use tests::{
     Keys,
-    records::{TIMEOUTS, add, commit_id, new_record, put, record_id, secret_hash},
+    records::{TIMEOUTS, add, commit_id, new_record, put, record_id},
     servers::{RedisCluster, RedisServer},
 };
+
+use crate::common::does_everything;
 
 /// What the user of a store on one server needs, besides its keys.
 const COMMANDS: &[&str] =
@@ -249,28 +251,7 @@ async fn everything(server: &RedisServer, commands: &[&str]) -> Result<(), Strin
     let builder = open(RedisStore::builder(server.url()), &Keys::new(), &[server], commands);
     server.cli(&["SCRIPT", "FLUSH"]);
     let store = builder.connect().await.map_err(|error| error.to_string())?;
-    let id = record_id();
-    match store.create(id, new_record()).await {
-        Ok(Created::At(_)) => {}
-        other => return Err(format!("{other:?}")),
-    }
-    let mut keep = Delta::new();
-    keep.retain(vec!["a".into()]);
-    let commits = [
-        put("a", "1").with_touch(true),
-        add("n", 1).with_touch(true).returning(vec!["n".into()]),
-        Commit::new(0, TIMEOUTS).with_delta(keep),
-        Commit::new(0, TIMEOUTS).with_rotation(secret_hash()),
-    ];
-    for commit in commits {
-        match store.commit(id, commit).await {
-            Ok(Answer::Applied(_)) => {}
-            other => return Err(format!("{other:?}")),
-        }
-    }
-    let loaded = store.load(id, &["a".into(), "n".into()]).await.map_err(|error| error.to_string())?;
-    assert!(loaded.is_some_and(|loaded| loaded.fields.len() == 1));
-    store.destroy(id).await.map_err(|error| error.to_string())
+    does_everything(&store).await
 }
 
 /// A store of a user who may do this under the prefix.

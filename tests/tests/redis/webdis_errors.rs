@@ -2,16 +2,13 @@
 //! it. And that it goes on by itself when it is right again.
 
 use std::{
-    error::Error as _,
-    io::{Read, Write},
     net::{Ipv4Addr, TcpListener},
-    thread,
     time::Duration,
 };
 
 use sessions::{
     Error, ErrorKind,
-    store::{Answer, Created, Store, WebdisStore, WebdisStoreBuilder},
+    store::{Answer, Store, WebdisStore, WebdisStoreBuilder},
 };
 use tests::{
     Keys,
@@ -19,10 +16,7 @@ use tests::{
     servers::{RedisServer, WebdisServer},
 };
 
-const USER: &str = "userinfo-of-the-url";
-const SECRET: &str = "s3cret-of-the-url";
-/// Both, as the header `Authorization` has them.
-const BASIC: &str = "dXNlcmluZm8tb2YtdGhlLXVybDpzM2NyZXQtb2YtdGhlLXVybA==";
+use crate::common::{SECRET, USER, answering, assert_no_secret, foreign_keys_are_left_alone, whole};
 
 /// Opens a store in vain; says with what error.
 async fn refused(builder: WebdisStoreBuilder) -> Error {
@@ -30,21 +24,6 @@ async fn refused(builder: WebdisStoreBuilder) -> Error {
     let Err(error) = builder.connect().await else { panic!("it cannot work, but opens") };
     whole(&error);
     error
-}
-
-/// All that an error says, down to its last source. No secret is in there.
-fn whole(error: &Error) -> String {
-    let (mut text, mut next) = (format!("{error} {error:?}"), error.source());
-    while let Some(source) = next {
-        text = format!("{text} {source} {source:?} {source:#?}");
-        next = source.source();
-    }
-    assert_no_secret(&text);
-    text
-}
-
-fn assert_no_secret(text: &str) {
-    assert!([SECRET, USER, BASIC].iter().all(|secret| !text.contains(secret)), "{text}");
 }
 
 /// What it says, with its sources.
@@ -145,37 +124,7 @@ async fn keys_that_are_not_ours_say_so() {
     let (keys, redis) = (Keys::new(), RedisServer::shared());
     let builder = WebdisStore::builder(WebdisServer::shared().url()).with_prefix(keys.prefix());
     let store = builder.expect("a prefix").connect().await.expect("a server that answers");
-    let mut unclear = Vec::new();
-    let foreign: [(&str, &[&str]); 4] =
-        [("SET", &[SECRET]), ("RPUSH", &[SECRET]), ("SADD", &[SECRET]), ("HSET", &["@", SECRET])];
-    for (command, value) in foreign {
-        let id = record_id();
-        let key = format!("{}{id}", keys.prefix());
-        redis.cli(&[&[command, &key], value].concat());
-        let before = redis.cli(&["DUMP", &key]);
-        let mut errors = vec![("load", store.load(id, &["a".into()]).await.expect_err("not ours"))];
-        for (name, commit) in [("put", put("a", "1").with_touch(true)), ("add", add("n", 1))] {
-            match store.commit(id, commit).await {
-                // Only hashes get that far, and only if nobody has loaded them.
-                Ok(Answer::Gone | Answer::Superseded) if command == "HSET" => {}
-                Ok(Answer::Unknown(error)) | Err(error) => errors.push((name, error)),
-                other => panic!("{command}, {name}: {other:?}"),
-            }
-        }
-        match store.create(id, new_record()).await {
-            Ok(Created::Exists) => {}
-            Ok(created) => panic!("{command}: {created:?}"),
-            Err(error) => errors.push(("create", error)),
-        }
-        assert_eq!(redis.cli(&["DUMP", &key]), before, "{command}");
-        for (name, error) in errors {
-            assert_eq!(error.kind(), ErrorKind::Unavailable, "{command}, {name}: {error:?}");
-            if !whole(&error).contains("holds no session of this library") {
-                unclear.push(format!("{command}, {name}: {error:?}"));
-            }
-        }
-    }
-    assert!(unclear.is_empty(), "{unclear:#?}");
+    foreign_keys_are_left_alone(&store, &keys, redis).await;
 }
 
 /// While Redis is down, Webdis says 503; when it is back, so is the store.
@@ -262,17 +211,4 @@ async fn goes_on(store: &WebdisStore, id: sessions::RecordId, counted: &mut Coun
     let json = loaded.fields.get("n").expect("it was added to");
     let count: u64 = std::str::from_utf8(json).expect("digits").parse().expect("a number");
     assert!((counted.surely..=counted.surely + counted.perhaps).contains(&count), "{count} {counted:?}");
-}
-
-/// A port of 127.0.0.1 where this is the answer to everything, and then the end.
-fn answering(answer: &'static str) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let port = listener.local_addr().expect("it is bound").port();
-    thread::spawn(move || {
-        for mut client in listener.incoming().map_while(Result::ok) {
-            // The client may have left.
-            let _ = client.read(&mut [0; 16 * 1024]).and_then(|_| client.write_all(answer.as_bytes()));
-        }
-    });
-    port
 }

@@ -4,14 +4,16 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use sessions::{
-    store::{Answer, Commit, Created, Delta, Op, Store, WebdisStore, WebdisStoreBuilder},
+    store::{Answer, Commit, Delta, Op, Store, WebdisStore, WebdisStoreBuilder},
     testing::{ManualClock, conformance::Harness},
 };
 use tests::{
     Keys,
-    records::{TIMEOUTS, add, new_record, put, record_id, secret_hash},
+    records::{TIMEOUTS, new_record, put, record_id},
     servers::{RedisServer, WebdisServer},
 };
+
+use crate::common::does_everything;
 
 /// What Redis must let Webdis do, besides the keys.
 const COMMANDS: &[&str] =
@@ -255,28 +257,7 @@ async fn everything(locks: &Locks, commands: &[&str]) -> Result<(), String> {
     locks.redis.cli(&["SCRIPT", "FLUSH"]);
     allow(&locks.redis, commands);
     let store = locks.builder(&Keys::new()).connect().await.map_err(|error| error.to_string())?;
-    let id = record_id();
-    match store.create(id, new_record()).await {
-        Ok(Created::At(_)) => {}
-        other => return Err(format!("{other:?}")),
-    }
-    let mut keep = Delta::new();
-    keep.retain(vec!["a".into()]);
-    let commits = [
-        put("a", "1").with_touch(true),
-        add("n", 1).with_touch(true).returning(vec!["n".into()]),
-        Commit::new(0, TIMEOUTS).with_delta(keep),
-        Commit::new(0, TIMEOUTS).with_rotation(secret_hash()),
-    ];
-    for commit in commits {
-        match store.commit(id, commit).await {
-            Ok(Answer::Applied(_)) => {}
-            other => return Err(format!("{other:?}")),
-        }
-    }
-    let loaded = store.load(id, &["a".into(), "n".into()]).await.map_err(|error| error.to_string())?;
-    assert!(loaded.is_some_and(|loaded| loaded.fields.len() == 1));
-    store.destroy(id).await.map_err(|error| error.to_string())
+    does_everything(&store).await
 }
 
 async fn applied(store: &impl Store, id: sessions::RecordId, commit: Commit) {

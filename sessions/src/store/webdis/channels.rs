@@ -52,7 +52,7 @@ use crate::in_place::InPlace;
 pub(super) const POISONED_AT_MOST: usize = 64;
 
 /// How long an answer is waited for after its caller has been told that there is none.
-const DRAIN_FOR: Duration = Duration::from_mins(1);
+pub(super) const DRAIN_FOR: Duration = Duration::from_mins(1);
 
 /// How long a connection may rest and be used again. A firewall in between may forget it without a
 /// word, and the next call would wait for nothing.

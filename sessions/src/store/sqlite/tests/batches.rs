@@ -274,7 +274,7 @@ fn a_batch_that_is_too_big_is_split() {
 #[test]
 fn nobody_waits_much_longer_than_one_busy_timeout() {
     run(async {
-        const TIMEOUT: Duration = Duration::from_millis(300);
+        const TIMEOUT: Duration = Duration::from_millis(600);
         let folder = Folder::new();
         let path = folder.file("s.db");
         let store = SqliteStore::builder(&path)
@@ -304,8 +304,9 @@ fn nobody_waits_much_longer_than_one_busy_timeout() {
             let error = answer.await.unwrap().unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Unavailable);
         }
-        // The first alone, and those that came after it was refused, if any.
-        assert!(start.elapsed() < TIMEOUT * 5 / 2, "{:?}", start.elapsed());
+        // Once for the first alone, perhaps once more for those that came after it was refused, and the rest is
+        // for a busy machine. Each piece with a timeout of its own would be seven and more.
+        assert!(start.elapsed() < TIMEOUT * 5, "{:?}", start.elapsed());
         execute(&mut outsider, "ROLLBACK").await;
         for number in [0, 1, 399] {
             assert_eq!(value(&store, wide(number), "n").await, None);

@@ -92,7 +92,7 @@ async fn a_proxy_in_the_environment_is_ignored() {
     live.channels().await;
     let proxy = Peer::new().await;
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "store::webdis::tests::a_proxy_in_the_environment_is_ignored"]);
+    child.args(["--exact", "store::webdis::tests::exchange::a_proxy_in_the_environment_is_ignored"]);
     for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY"] {
         child.env(name, proxy.url());
     }

@@ -83,7 +83,7 @@ async fn clients_that_leave_do_not_give_us_their_replies() {
     let live = Live::new(OPEN);
     live.channels().await;
     let address = live.webdis.address();
-    let (mut answered, mut foreign) = (0, 0);
+    let (mut answered, mut foreign, mut all) = (0, 0, Vec::new());
     for round in 0..200 {
         // New connections, which get the places of those that left.
         let channels = Arc::new(live.builder().channels().unwrap());
@@ -110,7 +110,14 @@ async fn clients_that_leave_do_not_give_us_their_replies() {
                 }
             }
         }
-        until("our own replies have come", || channels.poisoned_now() == 0).await;
+        all.push(channels);
+    }
+    // Nearly always our own reply comes at once; but a Webdis in this state loses one now and then, and it
+    // is waited for as long as for any.
+    let end = Instant::now() + DRAIN_FOR + SOON;
+    while all.iter().any(|channels| channels.poisoned_now() > 0) {
+        assert!(Instant::now() < end, "nobody waits for a reply that does not come");
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     println!("{answered} answered, {foreign} got a foreign reply");
     assert!(answered > 0);

@@ -36,7 +36,7 @@ use tokio::{
 use self::{live::*, peer::*};
 use super::{
     WebdisStoreBuilder,
-    channels::{Channels, Limits, POISONED_AT_MOST},
+    channels::{Channels, DRAIN_FOR, Limits, POISONED_AT_MOST},
     failure::{CallFailure, Reason},
     nonce::Nonce,
 };
