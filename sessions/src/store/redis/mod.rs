@@ -114,7 +114,8 @@ use crate::{
 /// 503. Once a server has been away for longer than that, 503 comes at once, and everything goes on by
 /// itself when it is back. A commit is sent once. If the connection ends before its answer, counters,
 /// rotations and new sessions are looked up, and what stays unclear is reported as
-/// [unknown](crate::ErrorKind::Unknown) and never repeated.
+/// [unknown](crate::ErrorKind::Unknown) and never repeated. What the server gets to only after the timeout does
+/// nothing, so nothing that was acknowledged later is overwritten by it.
 ///
 /// What an answered commit survives is what the server promises: with `appendonly yes` and `appendfsync
 /// always` everything, with `everysec` all but the last second. A failover may lose what was not replicated

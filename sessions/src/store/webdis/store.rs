@@ -96,7 +96,7 @@ const ATTEMPTS: usize = 3;
 /// ([`WebdisStoreBuilder::with_timeout`], five seconds), and go on by themselves when Webdis and Redis are
 /// back. What may happen once only is sent once. If its answer is missing or not proved to be its own,
 /// counters, rotations and new sessions are looked up, and what stays unclear is reported as
-/// [unknown](crate::ErrorKind::Unknown). So after Redis has forgotten its scripts, the first commit or
+/// [unknown](crate::ErrorKind::Unknown); what Redis gets to only after the timeout does nothing. So after Redis has forgotten its scripts, the first commit or
 /// new session that comes before any load may be refused; loads notice and mend it.
 #[derive(Clone)]
 pub struct WebdisStore {
