@@ -13,15 +13,16 @@ use std::{
 ///
 /// The store's drivers know the store's contract and what is above it; the slot knows no framework
 /// and no HTTP; the axum part is the last.
-const ORDER: [(&str, &[&str]); 15] = [
+const ORDER: [(&str, &[&str]); 16] = [
     ("value", &[]),
+    ("in_place", &[]),
     ("error", &["value"]),
     ("delta", &["value"]),
     ("clock", &["value"]),
     ("random", &["error"]),
-    ("store", &["value", "error", "delta", "clock", "random"]),
+    ("store", &["value", "error", "delta", "clock", "random", "in_place"]),
     ("event", &["value", "error"]),
-    ("slot", &["value", "error", "delta", "random", "store", "event", "clock"]),
+    ("slot", &["value", "error", "delta", "random", "store", "event", "clock", "in_place"]),
     ("handle", &["value", "error", "delta", "random", "event", "slot"]),
     ("view", &["handle", "private"]),
     ("rejection", &["value", "error", "layer"]),
