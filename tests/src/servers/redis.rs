@@ -155,6 +155,14 @@ impl RedisServer {
         info.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.to_owned()))
     }
 
+    /// How often the server has run a command.
+    pub fn calls(&self, command: &str) -> u64 {
+        let info = self.cli(&["INFO", "commandstats"]);
+        let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        let calls = line.map_or(Some("0"), |line| line.split(',').next());
+        calls.and_then(|calls| calls.parse().ok()).expect("a number of calls")
+    }
+
     /// The version, such as 7.0.15.
     pub fn version(&self) -> String {
         self.info("redis_version").expect("the server tells its version")

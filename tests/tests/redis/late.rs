@@ -22,8 +22,7 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 async fn a_late_commit_to_a_server_does_nothing() {
     let front = Fronted::server(RedisServer::start());
     let store = open(front.builder()).await;
-    a_late_commit_does_nothing(&store, &front.open_behind().await, &front.proxies, front.node(), "evalsha")
-        .await;
+    a_late_commit_does_nothing(&store, &front.open_behind().await, &front.proxies, front.node()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +33,7 @@ async fn a_late_commit_through_webdis_does_nothing() {
     let builder = WebdisStore::builder(format!("http://127.0.0.1:{}", proxy.port()));
     let store = builder.with_timeout(TIMEOUT).connect().await.expect("a server");
     let behind = RedisStore::connect(redis.url()).await.expect("a server");
-    a_late_commit_does_nothing(&store, &behind, &[proxy], &redis, "evalsha").await;
+    a_late_commit_does_nothing(&store, &behind, &[proxy], &redis).await;
 }
 
 async fn open(builder: RedisStoreBuilder) -> RedisStore {
@@ -46,7 +45,6 @@ async fn a_late_commit_does_nothing(
     behind: &RedisStore,
     proxies: &[Proxy],
     redis: &RedisServer,
-    command: &str,
 ) {
     // Both scripts.
     for late in [put("value", "1"), add("value", 1)] {
@@ -60,21 +58,14 @@ async fn a_late_commit_does_nothing(
         assert!(matches!(answer, Ok(Answer::Unknown(_))), "{answer:?}");
         let newer = behind.commit(id, put("value", "200")).await;
         assert!(matches!(newer, Ok(Answer::Applied(_))), "{newer:?}");
-        let carried_out = calls(redis, command);
+        let carried_out = redis.calls("evalsha");
         for proxy in proxies {
             proxy.cut_nothing();
             proxy.release();
         }
-        until("the late commit to be carried out", || redis.log(), || calls(redis, command) > carried_out);
+        until("the late commit to be carried out", || redis.log(), || redis.calls("evalsha") > carried_out);
         assert_eq!(value(behind, id).await, "200");
     }
-}
-
-/// How often the server has run a command.
-fn calls(redis: &RedisServer, command: &str) -> u64 {
-    let info = redis.cli(&["INFO", "commandstats"]);
-    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-    line.and_then(|line| line.split(',').next()?.parse().ok()).expect("a number of calls")
 }
 
 async fn value(store: &RedisStore, id: RecordId) -> String {
