@@ -90,7 +90,9 @@ pub use self::{
     error::{Error, ErrorKind},
     event::Event,
     handle::Handle,
-    layer::{OnServerError, ReplaceableBody, ResponseFuture, SessionLayer, SessionService},
+    layer::{
+        CookieConfig, OnServerError, ReplaceableBody, ResponseFuture, SameSite, SessionLayer, SessionService,
+    },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
     value::{FieldName, RecordId, Timeouts, Timestamp},
     view::{SessionView, TypedSession},

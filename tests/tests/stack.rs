@@ -17,7 +17,7 @@ use axum::{
 use bytes::Bytes;
 use http_body::Frame;
 use sessions::{
-    Error, OnServerError, Session, SessionLayer, TypedSession,
+    CookieConfig, Error, OnServerError, SameSite, Session, SessionLayer, TypedSession,
     store::MemoryStore,
     testing::{Client, FaultStore, Gate, Operation, RecordingStore},
 };
@@ -399,4 +399,68 @@ async fn a_handlers_own_cookies_are_sent_beside_the_sessions() {
     assert_eq!(browser.get("/both").await.set_cookies().len(), 2);
     assert_eq!(browser.cookie("theme").as_deref(), Some("dark"));
     assert_eq!(browser.get("/read").await.text(), "Ada 0");
+}
+
+fn with_cookie(store: &Arc<MemoryStore>, cookie: CookieConfig) -> SessionLayer {
+    SessionLayer::new(Arc::clone(store)).with_cookie(cookie).expect("a cookie that browsers take")
+}
+
+#[tokio::test]
+async fn a_cookie_has_the_name_and_attributes_that_were_asked_for() {
+    let cookie = CookieConfig::new("__Secure-shop").with_path("/in").with_same_site(SameSite::Strict);
+    let app = routes().layer(with_cookie(&Arc::default(), cookie));
+    let browser = Client::new(app);
+    let response = browser.get("/in/Ada").await;
+    let [set] = &response.set_cookies()[..] else { panic!("one cookie: {response:?}") };
+    assert!(set.starts_with("__Secure-shop="), "{set}");
+    assert!(set.contains("; HttpOnly; SameSite=Strict; Secure; Path=/in; Max-Age="), "{set}");
+    assert_eq!(browser.get("/read").await.text(), "- 0", "the path is another");
+}
+
+/// The same store and the same token: it opens nothing under another name.
+#[tokio::test]
+async fn a_token_is_worth_nothing_in_a_layer_of_another_cookie() {
+    let store = Arc::new(MemoryStore::new());
+    let shop = Client::new(routes().layer(SessionLayer::new(Arc::clone(&store))));
+    let admin = Client::new(routes().layer(with_cookie(&store, CookieConfig::new("__Host-admin"))));
+    shop.get("/in/Ada").await;
+    let token = shop.cookie("__Host-sid").expect("a session");
+    admin.set_cookie_raw("__Host-admin", &token);
+    assert_eq!(admin.get("/read").await.text(), "- 0");
+    shop.set_cookie_raw("__Host-sid", &token);
+    assert_eq!(shop.get("/read").await.text(), "Ada 0");
+}
+
+#[tokio::test]
+async fn insecure_cookies_work_over_plain_http() {
+    let layer = || SessionLayer::new(MemoryStore::new());
+    for (layer, name) in [(layer(), "-"), (layer().with_insecure_cookies(), "Ada")] {
+        let browser = Client::new(routes().layer(layer)).with_origin("http://intranet.example");
+        browser.get("/in/Ada").await;
+        assert_eq!(browser.get("/read").await.text(), format!("{name} 0"));
+    }
+}
+
+/// What an outer layer refuses takes nothing away from an inner one, whose session has a new secret by then.
+#[tokio::test]
+async fn a_refusal_of_one_layer_keeps_the_cookie_of_another() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let outer = SessionLayer::new(store).with_cookie(CookieConfig::new("__Host-outer")).expect("a cookie");
+    let write = async |mut session: TypedSession<Cart>, request: Request, next: Next| {
+        session.items_mut().push("pen".to_owned());
+        drop(session);
+        next.run(request).await
+    };
+    let app = routes().layer(SessionLayer::new(MemoryStore::new())).layer(from_fn(write)).layer(outer);
+    let browser = Client::new(app);
+    faults.fail(Operation::Create, 1);
+    let response = browser.get("/in/Ada").await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(browser.get("/read").await.text(), "Ada 0");
+    // And again when there are two tokens to lose.
+    faults.fail(Operation::Commit, 1);
+    let response = browser.get("/in/Bob").await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(browser.get("/read").await.text(), "Bob 0");
 }

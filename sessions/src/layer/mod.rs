@@ -1,16 +1,17 @@
 //! The tower layer: gives each request a slot, commits it before the response head leaves.
 
-pub(crate) mod cookie;
+mod cookie;
 mod service;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
-use self::cookie::CookieConfig;
+pub use self::cookie::{CookieConfig, SameSite};
 pub(crate) use self::service::RequestSession;
 pub use self::service::{ReplaceableBody, ResponseFuture, SessionService};
 use crate::{
+    error::Error,
     event::{Event, Events},
     slot::Shared,
     store::AnyStore,
@@ -92,6 +93,35 @@ impl SessionLayer {
             frame: Arc::new(frame),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Uses a cookie of another name, or with other attributes.
+    ///
+    /// A session belongs to the name: under another one, all users begin anew.
+    ///
+    /// # Errors
+    ///
+    /// If browsers would not take it, or not heed it: [`Config`](crate::ErrorKind::Config).
+    pub fn with_cookie(self, cookie: CookieConfig) -> Result<Self, Error> {
+        cookie.check()?;
+        Ok(self.with_checked_cookie(cookie))
+    }
+
+    /// Works over plain HTTP: without `Secure`, without a prefix in the cookie's name (`sid` by default), and
+    /// with no more than `SameSite=Lax`. Everybody on the way can take the session, so this is for development
+    /// with a browser on another machine. On `localhost` the default works without it.
+    #[must_use]
+    pub fn with_insecure_cookies(self) -> Self {
+        let cookie = Frame::of(&self.shared).cookie.clone().into_insecure();
+        self.with_checked_cookie(cookie)
+    }
+
+    fn with_checked_cookie(mut self, cookie: CookieConfig) -> Self {
+        let frame = Frame { cookie, ..Frame::of(&self.shared).clone() };
+        let shared = self.shared_mut();
+        shared.hasher = TokenHasher::new(frame.cookie.name());
+        shared.frame = Arc::new(frame);
+        self
     }
 
     /// Ends sessions after these times: by default a day without use, thirty days in all.

@@ -209,9 +209,15 @@ fn conclude<B: ReplaceableBody>(response: &mut Response<B>, outcome: Outcome, co
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
     }
     if let Some(set) = set {
-        headers.append(SET_COOKIE, set);
+        headers.append(SET_COOKIE, set.clone());
+        response.extensions_mut().get_or_insert_default::<SessionCookies>().0.push(set);
     }
 }
+
+/// The cookies of session layers in a response. What they say has happened, whatever another layer makes of
+/// the response.
+#[derive(Clone, Default)]
+struct SessionCookies(Vec<HeaderValue>);
 
 fn varies_by_cookie(headers: &HeaderMap) -> bool {
     headers.get_all(VARY).iter().any(|value| {
@@ -230,7 +236,14 @@ fn refuse<B: ReplaceableBody>(response: &mut Response<B>, error: &Error) {
         _ => !response.status().is_server_error(),
     };
     if replaceable {
+        let kept = response.extensions_mut().remove::<SessionCookies>();
         *response = Response::new(B::from(error.body_text()));
         *response.status_mut() = error.status();
+        if let Some(kept) = kept {
+            for cookie in &kept.0 {
+                response.headers_mut().append(SET_COOKIE, cookie.clone());
+            }
+            response.extensions_mut().insert(kept);
+        }
     }
 }

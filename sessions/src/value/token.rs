@@ -47,6 +47,9 @@ impl Token {
         Self { id, secret }
     }
 
+    /// How many characters a cookie's value has.
+    pub(crate) const TEXT_LENGTH: usize = base64url::encoded_len(BYTES);
+
     /// Reads a cookie's value. `None` for anything but the canonical form of a known version, so
     /// what is malformed never reaches a store.
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
