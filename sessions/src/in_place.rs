@@ -13,12 +13,17 @@ use tokio::runtime::Handle;
 /// A task from the beginning would do the same, but waking another thread for it costs as much as
 /// a commit to a store in memory.
 ///
-/// Whoever keeps this and polls something else in its place stops the work: nothing else may wait for it.
-pub(crate) struct InPlace<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+/// Whoever keeps this and polls something else in its place stops the work, so nothing else may wait
+/// for it; and work that was never polled is not begun by dropping it.
+pub(crate) struct InPlace<T: Send + 'static> {
+    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    /// Where it was begun: it may be dropped elsewhere.
+    runtime: Option<Handle>,
+}
 
 impl<T: Send + 'static> InPlace<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(Some(Box::pin(work)))
+        Self { work: Some(Box::pin(work)), runtime: None }
     }
 }
 
@@ -28,10 +33,13 @@ impl<T: Send + 'static> Future for InPlace<T> {
     /// Stays pending when it is polled after its end.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         // Not there while it is polled, so that work which panics is not begun again.
-        let Some(mut work) = self.0.take() else { return Poll::Pending };
+        let Some(mut work) = self.work.take() else { return Poll::Pending };
         let polled = work.as_mut().poll(context);
         if polled.is_pending() {
-            self.0 = Some(work);
+            self.work = Some(work);
+            if self.runtime.is_none() {
+                self.runtime = Handle::try_current().ok();
+            }
         }
         polled
     }
@@ -39,10 +47,7 @@ impl<T: Send + 'static> Future for InPlace<T> {
 
 impl<T: Send + 'static> Drop for InPlace<T> {
     fn drop(&mut self) {
-        // Without a runtime nothing can go on.
-        if let Some(work) = self.0.take()
-            && let Ok(runtime) = Handle::try_current()
-        {
+        if let (Some(work), Some(runtime)) = (self.work.take(), self.runtime.take()) {
             runtime.spawn(work);
         }
     }

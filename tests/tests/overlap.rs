@@ -457,3 +457,27 @@ async fn a_purge_goes_on_until_nothing_is_left() {
     }
     assert_eq!(store.len(), 1);
 }
+
+/// A store that panics is one that fails, whoever waits for it.
+#[tokio::test]
+async fn a_store_that_panics_fails_the_request() {
+    let unseen = async |mut session: Visit| {
+        session.set_name("Bob");
+        begin(session.save()).await;
+    };
+    let late = async |mut session: Visit| session.set_name("Bob");
+    for path in ["/unseen", "/late"] {
+        let (browser, faults) = browser(routes().route("/unseen", get(unseen)).route("/late", get(late)));
+        browser.get("/in").await;
+        let gate = Gate::new();
+        let there = gate.clone();
+        faults.before(Operation::Commit, || async move {
+            there.pass().await;
+            panic!("the store's own");
+        });
+        let response = held(browser.get(path), &gate, || {}).await;
+        assert_eq!(response.status(), 503, "{path}");
+        assert_eq!(faults.pending(), 0);
+        assert_eq!(browser.get("/read").await.text(), SIGNED_IN);
+    }
+}

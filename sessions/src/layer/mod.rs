@@ -132,7 +132,8 @@ impl SessionLayer {
     }
 
     /// Gives the store this long for each operation, ten seconds by default. After that a request
-    /// is answered with 503; a commit that was begun may still happen.
+    /// is answered with 503; a commit that was begun may still happen, within the store's own timeout if it has
+    /// one: let that be the shorter one.
     #[must_use]
     pub fn with_store_timeout(mut self, timeout: Duration) -> Self {
         self.shared_mut().store_timeout = timeout;

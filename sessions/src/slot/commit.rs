@@ -1,11 +1,17 @@
 //! Writing: what a request has to do to its record, in one atomic operation each.
 
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
 use super::{
     Afterwards, Slot,
+    detached::caught,
     state::{CookieChange, Live, Phase, Plan, State, Target},
 };
 use crate::{
@@ -42,7 +48,11 @@ impl Slot {
         let Some(Plan { target, delta, rotate, failure }) = plan else { return Ok(()) };
         let only_touch = delta.is_empty() && !rotate;
         let kept = (after == Afterwards::Handles).then(|| delta.clone());
-        let written = self.write(target, delta, rotate, &[], kept.as_ref()).await;
+        let written = {
+            let mut writing = pin!(self.write(target, delta, rotate, &[], kept.as_ref()));
+            // A store that panics is one that fails.
+            poll_fn(|context| caught(|| writing.as_mut().poll(context))).await
+        };
         let Err(error) = written else { return failure.map_or(Ok(()), Err) };
         if rotate && error.kind() == ErrorKind::InvalidField {
             // What cannot be stored does not keep the old secret alive.

@@ -69,7 +69,7 @@ impl<T: Send + 'static> Future for Detached<T> {
 }
 
 /// A store that panics fails the request, wherever it does.
-fn caught<T>(poll: impl FnOnce() -> Poll<Result<T, Error>>) -> Poll<Result<T, Error>> {
+pub(super) fn caught<T>(poll: impl FnOnce() -> Poll<Result<T, Error>>) -> Poll<Result<T, Error>> {
     catch_unwind(AssertUnwindSafe(poll))
         .unwrap_or_else(|_| Poll::Ready(Err(Error::unknown("the session store panicked"))))
 }

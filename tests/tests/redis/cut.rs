@@ -53,12 +53,17 @@ async fn a_cluster_is_asked_what_became_of_a_cut_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_comes_too_late_reaches_nobody() {
     let front = Fronted::server(RedisServer::start());
-    let store = front.builder().with_timeout(Duration::from_secs(1)).connect().await.expect("a server");
+    let builder = front.builder().with_timeout(Duration::from_secs(1)).with_connections(1);
+    let store = builder.connect().await.expect("a server");
     let [one, other] = [create(&store).await, create(&store).await];
     for (id, count) in [(one, 1), (other, 100)] {
         assert_eq!(told(&store.commit(id, add(COUNT, count)).await), Told::Done);
     }
     for round in 0..5 {
+        // The connection is there again, and the server's time is known.
+        for _ in 0..2 {
+            store.load(other, &[]).await.expect("an answer");
+        }
         front.proxies[0].stall();
         assert_eq!(told(&store.commit(one, add(COUNT, 1)).await), Told::Unknown, "round {round}");
         let error = store.load(one, &[COUNT.into()]).await.expect_err("no reply");

@@ -16,7 +16,7 @@ use tests::{
 use crate::fronted::Fronted;
 
 /// How long a commit may take.
-const TIMEOUT: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_commit_to_a_server_does_nothing() {

@@ -137,12 +137,13 @@ pub(in crate::store) fn head(
             head[17..].copy_from_slice(&six_bytes(now.as_millis()));
             23
         }
-        Time::Server { latest: Some(latest) } => {
+        Time::Server { latest: Some(latest) } if latest.as_millis() / 16 < 1 << 40 => {
             // A byte less, and still never too late.
             head[17..22].copy_from_slice(&six_bytes(latest.as_millis() / 16)[1..]);
             22
         }
-        Time::Server { latest: None } => 17,
+        // Or in five hundred years.
+        Time::Server { .. } => 17,
     };
     to.push(&head[..length]);
 }

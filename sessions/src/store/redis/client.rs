@@ -41,7 +41,13 @@ trait Request {
 
     /// The same to a node of a cluster to which another one referred us for this once.
     async fn ask(&self, connection: &mut Connection) -> Result<Self::Reply, RedisError>;
+
+    /// Notes what the reply says of the server that it is from.
+    fn note(&self, _reply: &Self::Reply, _server: &Lanes) {}
 }
+
+/// A command, and `TIME` in the same write.
+struct WithTime(Cmd);
 
 /// Whether a request whose outcome is unknown is sent again.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,18 +77,6 @@ impl Client {
         match &self.servers {
             Servers::One(lanes) => lanes.clock().at(moment.into_std()),
             Servers::Cluster(cluster) => cluster.known_owner(key)?.clock().at(moment.into_std()),
-        }
-    }
-
-    /// Notes the time that the server with the key has just told.
-    pub(super) fn set_server_time(&self, key: &str, now: Timestamp) {
-        match &self.servers {
-            Servers::One(lanes) => lanes.clock().set(now),
-            Servers::Cluster(cluster) => {
-                if let Some(lanes) = cluster.known_owner(key) {
-                    lanes.clock().set(now);
-                }
-            }
         }
     }
 
@@ -122,16 +116,6 @@ impl Client {
         })
     }
 
-    /// Commands on one key, which reach the server together, and may happen twice.
-    pub(super) async fn commands(
-        &self,
-        key: &str,
-        commands: &Pipeline,
-        deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
-        self.run(key, commands, Repeat::Always, deadline).await
-    }
-
     /// One command on one key, which may happen twice.
     pub(super) async fn command(
         &self,
@@ -140,6 +124,16 @@ impl Client {
         deadline: Instant,
     ) -> Result<Value, Failure> {
         self.run(key, command, Repeat::Always, deadline).await
+    }
+
+    /// The same together with the time of the server that answers, which is remembered.
+    pub(super) async fn command_with_time(
+        &self,
+        key: &str,
+        command: Cmd,
+        deadline: Instant,
+    ) -> Result<(Timestamp, Value), Failure> {
+        self.run(key, &WithTime(command), Repeat::Always, deadline).await
     }
 
     async fn run<R: Request>(
@@ -177,8 +171,9 @@ impl Client {
         let mut watch = Watch { lanes, opened: *opened, began: deadline - self.timeout, is_over: false };
         let sent = timeout_at(deadline, request.send(connection)).await;
         watch.is_over = true;
-        if matches!(sent, Ok(Ok(_))) {
+        if let Ok(Ok(reply)) = &sent {
             watch.lanes.mark_back();
+            request.note(reply, watch.lanes);
         }
         sent
     }
@@ -217,8 +212,6 @@ impl Client {
                         continue;
                     }
                 };
-                // This may be another server than before, with another clock.
-                lane.lanes.clock().forget();
                 let sent = if asks {
                     timeout_at(deadline, request.ask(&mut lane.connection)).await
                 } else {
@@ -239,6 +232,9 @@ impl Client {
                 Verdict::Ask(node) => {
                     named =
                         self.servers.named(&node, lane.lanes.host(), key, false).map(|lanes| (lanes, true));
+                    if named.is_none() {
+                        retry.later(error).await?;
+                    }
                 }
                 Verdict::Moved(node) => {
                     named =
@@ -376,29 +372,55 @@ impl Request for Cmd {
     }
 }
 
-impl Request for Pipeline {
-    type Reply = Vec<Value>;
+impl Request for WithTime {
+    type Reply = (Timestamp, Value);
 
-    async fn send(&self, connection: &mut Connection) -> Result<Vec<Value>, RedisError> {
-        connection.pipeline(self).await?.into_iter().map(Value::extract_error).collect()
+    async fn send(&self, connection: &mut Connection) -> Result<Self::Reply, RedisError> {
+        let mut commands = Pipeline::with_capacity(2);
+        commands.cmd("TIME").add_command(self.0.clone());
+        with_time(connection.pipeline(&commands).await?)
     }
 
-    async fn ask(&self, connection: &mut Connection) -> Result<Vec<Value>, RedisError> {
+    async fn ask(&self, connection: &mut Connection) -> Result<Self::Reply, RedisError> {
+        let mut commands = Pipeline::with_capacity(3);
         // `ASKING` counts for the next command.
-        let mut commands = Pipeline::new();
-        for command in self.cmd_iter() {
-            commands.cmd("ASKING").add_command(command.clone());
+        commands.cmd("TIME").cmd("ASKING").add_command(self.0.clone());
+        let mut replies = connection.pipeline(&commands).await?;
+        if replies.len() == 3 {
+            replies.remove(1).extract_error()?;
         }
-        let replies = connection.pipeline(&commands).await?;
-        replies.into_iter().skip(1).step_by(2).map(Value::extract_error).collect()
+        with_time(replies)
     }
+
+    fn note(&self, (now, _): &Self::Reply, server: &Lanes) {
+        server.clock().set(*now);
+    }
+}
+
+fn with_time(replies: Vec<Value>) -> Result<(Timestamp, Value), RedisError> {
+    let mut replies = replies.into_iter().map(Value::extract_error);
+    let (Some(now), Some(reply), None) = (replies.next(), replies.next(), replies.next()) else {
+        return Err(unexpected());
+    };
+    Ok((time(now?).ok_or_else(unexpected)?, reply?))
+}
+
+/// The reply to `TIME`: seconds and microseconds.
+fn time(value: Value) -> Option<Timestamp> {
+    let Value::Array(parts) = value else { return None };
+    let number = |part: &Value| match part {
+        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse::<i64>().ok(),
+        _ => None,
+    };
+    let (seconds, micros) = (parts.first().and_then(number)?, parts.get(1).and_then(number)?);
+    Some(Timestamp::from_millis(seconds.checked_mul(1000)?.checked_add(micros / 1000)?))
 }
 
 pub(super) fn unexpected() -> RedisError {
     (ErrorKind::UnexpectedReturnType, "Redis answered something unexpected").into()
 }
 
-fn timed_out() -> RedisError {
+pub(super) fn timed_out() -> RedisError {
     std::io::Error::new(std::io::ErrorKind::TimedOut, "Redis did not answer in time").into()
 }
 

@@ -73,15 +73,17 @@ impl Cluster {
     }
 
     /// The same; asks for it if we do not know.
-    pub(super) async fn owner(&self, key: &str) -> Result<Arc<Lanes>, RedisError> {
+    pub(super) async fn owner(self: &Arc<Self>, key: &str) -> Result<Arc<Lanes>, RedisError> {
         if let Some(lanes) = self.known_owner(key) {
             return Ok(lanes);
         }
-        let asking = self.asking.lock().await;
-        if self.known_owner(key).is_none() {
-            self.ask().await?;
-        }
-        drop(asking);
+        let (cluster, unknown) = (Arc::clone(self), key.to_owned());
+        // In a task of its own: whoever keeps this waiting must not keep others waiting.
+        let asked = tokio::spawn(async move {
+            let _asking = cluster.asking.lock().await;
+            if cluster.known_owner(&unknown).is_none() { cluster.ask().await } else { Ok(()) }
+        });
+        asked.await.unwrap_or_else(|_| Err(nobody("asking for the session's slot was given up")))?;
         self.known_owner(key).ok_or_else(|| nobody("no node of the cluster has the session's slot"))
     }
 

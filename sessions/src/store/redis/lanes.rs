@@ -162,6 +162,8 @@ impl Lanes {
         match opened.unwrap_or_else(|_| Err(took_too_long())) {
             Ok(connection) => {
                 *failed = None;
+                // This may be another server than before, with another clock.
+                self.clock.forget();
                 let number = self.opened.fetch_add(1, Ordering::Relaxed);
                 let home = tokio::spawn(std::future::pending::<()>()).abort_handle();
                 *lock(&slot.live) = Some(Live { connection: connection.clone(), number, home });

@@ -13,7 +13,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use bytes::Bytes;
-use redis::{Pipeline, Value};
+use redis::Value;
 use tokio::time::Instant;
 
 pub use self::builder::RedisStoreBuilder;
@@ -28,6 +28,9 @@ use crate::{
     random,
     value::{FieldName, RecordId, SecretHash, Timeouts, Timestamp},
 };
+
+/// How often a commit is sent that seems late each time.
+const ATTEMPTS: usize = 3;
 
 /// Sessions in Redis 7.0 or newer, or Valkey: one server, the primary that Sentinels name, or a
 /// cluster.
@@ -114,8 +117,8 @@ use crate::{
 /// 503. Once a server has been away for longer than that, 503 comes at once, and everything goes on by
 /// itself when it is back. A commit is sent once. If the connection ends before its answer, counters,
 /// rotations and new sessions are looked up, and what stays unclear is reported as
-/// [unknown](crate::ErrorKind::Unknown) and never repeated. What the server gets to only after the timeout does
-/// nothing, so nothing that was acknowledged later is overwritten by it.
+/// [unknown](crate::ErrorKind::Unknown) and never repeated. What the server gets to only after the store's
+/// timeout does nothing. Until then, a put whose connection broke may still happen, and overwrite a newer one.
 ///
 /// What an answered commit survives is what the server promises: with `appendonly yes` and `appendfsync
 /// always` everything, with `everysec` all but the last second. A failover may lose what was not replicated
@@ -216,6 +219,10 @@ impl RedisStore {
         commit: &Commit,
         deadline: Instant,
     ) -> Result<Value, Failure> {
+        if self.clock.is_none() && self.client.server_time(key, deadline).is_none() {
+            // A server that was not asked for anything yet.
+            Box::pin(self.read_clock(key, deadline)).await?;
+        }
         let time = self.time_until(key, deadline);
         if hash::is_puts_only(commit) {
             let arguments = |command: &mut redis::Cmd| hash::puts(epoch, commit, time, command);
@@ -251,25 +258,22 @@ impl RedisStore {
         fields: redis::Cmd,
         deadline: Instant,
     ) -> Result<(Timestamp, Items), Failure> {
-        let mut commands = Pipeline::with_capacity(2);
-        commands.cmd("TIME").add_command(fields);
-        let mut replies = self.client.commands(key, &commands, deadline).await?.into_iter();
-        let (Some(now), Some(items)) = (replies.next().and_then(time), replies.next()) else {
-            return Err(unreadable());
-        };
-        self.client.set_server_time(key, now);
-        Ok((now, values(items)?))
+        let (now, reply) = self.client.command_with_time(key, fields, deadline).await?;
+        Ok((now, values(reply)?))
     }
 
-    async fn read_clock(&self, id: RecordId, deadline: Instant) -> Result<(), Error> {
+    async fn read_clock(&self, key: &str, deadline: Instant) -> Result<(), Failure> {
         if Instant::now() >= deadline {
-            return Err(Error::unavailable("the commit did not reach Redis in time"));
+            return Err(Failure::Refused(client::timed_out()));
         }
         let mut metadata = redis::Cmd::with_capacity(16, 64);
-        let key = self.prefix.key(id);
-        metadata.arg("HMGET").arg(&key);
+        metadata.arg("HMGET").arg(key);
         hash::load(&[], &mut metadata);
-        self.read_with_time(&key, metadata, deadline).await.map(|_| ()).map_err(Failure::into_read)
+        match self.client.command_with_time(key, metadata, deadline).await {
+            Ok(_) => Ok(()),
+            // Whatever became of it, it only reads.
+            Err(Failure::Refused(error) | Failure::Unknown(error)) => Err(Failure::Refused(error)),
+        }
     }
 
     async fn delete(&self, key: &str, deadline: Instant) -> Result<Value, Failure> {
@@ -318,14 +322,14 @@ impl Store for RedisStore {
         // No record of this store has an epoch beyond 32 bits.
         let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(Answer::Superseded) };
         let key = self.prefix.key(id);
-        loop {
+        for _ in 0..ATTEMPTS {
             match self.send(&key, epoch, &commit, deadline).await {
                 Ok(reply) => {
                     if let Some(answer) = hash::answer(&commit, items(reply)).map_err(Error::unknown)? {
                         return Ok(answer);
                     }
                     // Too late, and yet we are here: the server's clock was set since it was read.
-                    Box::pin(self.read_clock(id, deadline)).await?;
+                    Box::pin(self.read_clock(&key, deadline)).await.map_err(Failure::into_read)?;
                 }
                 Err(Failure::Refused(error)) => return Err(failure::refused(error)),
                 Err(Failure::Unknown(error)) => {
@@ -336,6 +340,7 @@ impl Store for RedisStore {
                 }
             }
         }
+        Err(Error::unavailable("the commit did not reach Redis in time"))
     }
 
     async fn destroy(&self, id: RecordId) -> Result<(), Error> {
@@ -407,17 +412,6 @@ fn item(value: Value) -> Item {
         Value::Int(integer) => Item::Integer(integer),
         _ => Item::None,
     }
-}
-
-/// The reply to `TIME`: seconds and microseconds.
-fn time(value: Value) -> Option<Timestamp> {
-    let Value::Array(parts) = value else { return None };
-    let number = |part: &Value| match part {
-        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse::<i64>().ok(),
-        _ => None,
-    };
-    let (seconds, micros) = (parts.first().and_then(number)?, parts.get(1).and_then(number)?);
-    Some(Timestamp::from_millis(seconds.checked_mul(1000)?.checked_add(micros / 1000)?))
 }
 
 fn unreadable() -> Failure {

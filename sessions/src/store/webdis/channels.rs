@@ -23,8 +23,7 @@
 //!   noticed by the first call after it.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -46,7 +45,6 @@ use super::{
     poisoned::{Poisoned, Poisoning},
     reply::{self, Verdict},
 };
-use crate::in_place::InPlace;
 
 /// How many connections may be poisoned before nothing more is sent.
 pub(super) const POISONED_AT_MOST: usize = 64;
@@ -156,17 +154,11 @@ impl Channels {
             let connections = shared.limits.max_connections;
             return Err(CallFailure::not_sent(NotSent::Busy { connections }));
         };
-        let (answer, mut answered) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let lease = Lease::new(shared, permit);
         let shared = Arc::clone(shared);
-        let call = Call { shared, body, nonce: nonce.clone(), deadline, lease, answer };
-        // It may go on after its answer, or after us.
-        let mut call = InPlace::new(call.run());
-        let answer = poll_fn(|context| {
-            let _ = Pin::new(&mut call).poll(context);
-            Pin::new(&mut answered).poll(context)
-        });
-        answer.await.unwrap_or(Err(CallFailure::Unproven { reason: Reason::Abandoned }))
+        tokio::spawn(Call { shared, body, nonce: nonce.clone(), deadline, lease, answer }.run());
+        answered.await.unwrap_or(Err(CallFailure::Unproven { reason: Reason::Abandoned }))
     }
 
     /// How long a call may take.

@@ -96,7 +96,8 @@ const ATTEMPTS: usize = 3;
 /// ([`WebdisStoreBuilder::with_timeout`], five seconds), and go on by themselves when Webdis and Redis are
 /// back. What may happen once only is sent once. If its answer is missing or not proved to be its own,
 /// counters, rotations and new sessions are looked up, and what stays unclear is reported as
-/// [unknown](crate::ErrorKind::Unknown); what Redis gets to only after the timeout does nothing. So after Redis has forgotten its scripts, the first commit or
+/// [unknown](crate::ErrorKind::Unknown); what Redis gets to only after the timeout does nothing, and until then a put of unknown outcome may still
+/// overwrite a newer one. So after Redis has forgotten its scripts, the first commit or
 /// new session that comes before any load may be refused; loads notice and mend it.
 #[derive(Clone)]
 pub struct WebdisStore {
@@ -246,9 +247,12 @@ impl WebdisStore {
         Time::new(self.clock.as_ref(), || None)
     }
 
-    /// What a script goes by that must not come after its caller has been told that it did not.
-    fn time_until_timeout(&self) -> Time {
-        Time::new(self.clock.as_ref(), || self.server.at(Instant::now() + self.channels.timeout()))
+    /// What a script goes by that must not come after this moment.
+    async fn time_until(&self, id: RecordId, moment: Instant) -> Result<Time, Error> {
+        if self.clock.is_none() && self.server.at(moment).is_none() {
+            Box::pin(self.read(id, hash::look)).await.map_err(Failure::into_read)?;
+        }
+        Ok(Time::new(self.clock.as_ref(), || self.server.at(moment)))
     }
 }
 
@@ -276,9 +280,13 @@ impl Store for WebdisStore {
     async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
         // No record of this store has an epoch beyond 32 bits.
         let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(Answer::Superseded) };
+        let until = Instant::now() + self.channels.timeout();
         for _ in 0..ATTEMPTS {
-            let arguments =
-                |words: &mut Vec<_>| hash::commit(epoch, &commit, self.time_until_timeout(), words);
+            if Instant::now() >= until {
+                break;
+            }
+            let time = self.time_until(id, until).await?;
+            let arguments = |words: &mut Vec<_>| hash::commit(epoch, &commit, time, words);
             match self.call(Verb::Commit, id, arguments, false).await {
                 Ok(items) => {
                     if let Some(answer) = hash::answer(&commit, items).map_err(Error::unknown)? {
