@@ -44,6 +44,7 @@ pub(crate) struct FieldAttrs {
     pub(crate) skip: Option<Given<()>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
+    pub(crate) privilege: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
     pub(crate) accessor: Option<Given<Ident>>,
@@ -160,6 +161,9 @@ impl FieldAttrs {
             "skip" => put(&mut self.skip, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "with" => put(&mut self.with, entry, errors, path),
             "merge" => put(&mut self.merge, entry, errors, merge),
+            "privilege" => {
+                put(&mut self.privilege, entry, errors, |entry, errors| Some(bare(entry, errors)));
+            }
             "on_invalid" => put(&mut self.on_invalid, entry, errors, |entry, errors| {
                 one_of(entry, &OnInvalid::ALL, errors)
             }),

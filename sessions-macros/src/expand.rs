@@ -80,6 +80,9 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         Merge::Max => modifiers.extend(quote!(.merge_max::<#ty>())),
         Merge::Min => modifiers.extend(quote!(.merge_min::<#ty>())),
     }
+    if field.privilege.is_some() {
+        modifiers.extend(quote!(.privilege()));
+    }
     if field.on_invalid() == OnInvalid::Reject {
         modifiers.extend(quote!(.reject()));
     }

@@ -35,6 +35,7 @@ pub(crate) struct Field {
     pub(crate) default: Option<Given<DefaultValue>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
+    pub(crate) privilege: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
 }
@@ -147,6 +148,7 @@ impl Field {
             default: attrs.default,
             with: attrs.with,
             merge: attrs.merge,
+            privilege: attrs.privilege,
             on_invalid: attrs.on_invalid,
             copy: attrs.copy,
             member,
@@ -167,8 +169,10 @@ impl Field {
         self.merge.as_ref().map_or(Merge::Last, |merge| merge.value)
     }
 
+    /// A right that cannot be read is not one that nobody has.
     pub(crate) fn on_invalid(&self) -> OnInvalid {
-        self.on_invalid.as_ref().map_or(OnInvalid::Reset, |on_invalid| on_invalid.value)
+        let default = if self.privilege.is_some() { OnInvalid::Reject } else { OnInvalid::Reset };
+        self.on_invalid.as_ref().map_or(default, |on_invalid| on_invalid.value)
     }
 
     /// The names of the methods that exist for this field if `base` is their base name.

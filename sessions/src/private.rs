@@ -45,6 +45,7 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
         aliases: &[],
         shape,
         merge: Merge::Last,
+        is_privilege: false,
         on_invalid: OnInvalid::Reset,
         codec,
         default: None,
@@ -77,6 +78,12 @@ impl Field {
     #[must_use]
     pub const fn or_default<T: FieldDefault + Held>(self) -> Self {
         self.or(|| Box::new(T::default()))
+    }
+
+    /// A right: who changes it changes the secret.
+    #[must_use]
+    pub const fn privilege(self) -> Self {
+        Self { is_privilege: true, ..self }
     }
 
     /// A stored value that does not decode refuses the request.

@@ -78,6 +78,10 @@ struct All {
     reset: u8,
     #[session(on_invalid = "reject")]
     reject: u8,
+    #[session(privilege)]
+    right: Option<String>,
+    #[session(privilege, merge = "last", on_invalid = "reset", default = 1)]
+    level: u8,
     #[session(copy)]
     copied: Point,
     #[session(copy, accessor = "position")]

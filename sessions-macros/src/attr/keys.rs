@@ -13,9 +13,18 @@ impl Place {
     const fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Struct => &["namespace", "rename_all", "crate", "handle"],
-            Self::Field => {
-                &["default", "rename", "alias", "skip", "with", "merge", "on_invalid", "copy", "accessor"]
-            }
+            Self::Field => &[
+                "default",
+                "rename",
+                "alias",
+                "skip",
+                "with",
+                "merge",
+                "privilege",
+                "on_invalid",
+                "copy",
+                "accessor",
+            ],
         }
     }
 
@@ -36,9 +45,8 @@ impl Place {
 }
 
 /// Keys of the design that this version does not have, with what to do instead.
-const LATER: [(&str, &str); 10] = [
+const LATER: [(&str, &str); 9] = [
     ("ttl", "remove it, since a field lives as long as its session"),
-    ("privilege", "remove it, and call `rotate()` where the field changes"),
     ("identity", "remove it, and call `rotate()` at login and `destroy()` at logout"),
     ("carry", "remove it, since `destroy()` ends all fields, and `rotate()` keeps all"),
     ("drop_on_login", "remove it, and reset the field at login"),
@@ -87,6 +95,7 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"skip" => "skip",
         b"with" => "with = \"path::to::module\"",
         b"merge" => "merge = \"add\"",
+        b"privilege" => "privilege",
         b"on_invalid" => "on_invalid = \"reject\"",
         b"copy" => "copy",
         b"accessor" => "accessor = \"…\"",

@@ -14,6 +14,7 @@ pub(super) fn check(field: &mut Field, errors: &mut Errors) {
     flash_needs_an_option(field, errors);
     flash_is_stored_and_delivered_once(field, errors);
     skip_has_nothing_to_store(field, errors);
+    privilege_is_granted_and_taken_away(field, errors);
     option_has_a_default(field, errors);
     copy_needs_a_copy_type(field, errors);
     merge_counts_what_serde_writes(field, errors);
@@ -74,6 +75,26 @@ fn skip_has_nothing_to_store(field: &mut Field, errors: &mut Errors) {
     refuse(key(field.with.take()), "with");
     refuse(key(field.merge.take()), "merge");
     refuse(key(field.on_invalid.take()), "on_invalid");
+}
+
+/// A right is set and removed, each time with a new secret, by who saw what was there: it is neither delivered once
+/// nor merged with what another request made of it.
+fn privilege_is_granted_and_taken_away(field: &mut Field, errors: &mut Errors) {
+    let Some(privilege) = &field.privilege else { return };
+    let mut contradiction = None;
+    if field.flash.is_some() {
+        contradiction = Some("`#[flash]`, which is delivered once".to_owned());
+    } else if field.skip.is_some() {
+        contradiction = Some("`skip`, since what is not stored is no right of the session".to_owned());
+    } else if let Some(merge) = field.merge.take_if(|merge| merge.value != Merge::Last) {
+        let name = merge.value.name();
+        contradiction =
+            Some(format!("`merge = \"{name}\"`, since a right is set by who knows which one was there"));
+    }
+    if let Some(contradiction) = contradiction {
+        errors.at(privilege.key, format!("`privilege` contradicts {contradiction}; remove one of them"));
+        field.privilege = None;
+    }
 }
 
 /// An `Option` that the store does not have is `None`; a second meaning of absence could never be cleared.

@@ -52,6 +52,34 @@ fn flash_contradicts_what_has_no_meaning_for_it() {
 }
 
 #[test]
+fn a_right_is_set_and_removed_and_nothing_else() {
+    for (attr, ty, what) in [
+        ("#[flash] #[session(privilege)]", "Option<u8>", "`#[flash]`, which is delivered once"),
+        ("#[session(skip, privilege)]", "u8", "`skip`, since what is not stored is no right of the session"),
+        (
+            "#[session(merge = \"add\", privilege)]",
+            "u8",
+            "`merge = \"add\"`, since a right is set by who knows which one was there",
+        ),
+        (
+            "#[session(privilege, merge = \"first\")]",
+            "Option<u8>",
+            "`merge = \"first\"`, since a right is set by who knows which one was there",
+        ),
+    ] {
+        let message = format!("`privilege` contradicts {what}; remove one of them");
+        field_fails(attr, ty, &message, "privilege");
+    }
+    passes("struct S { #[session(privilege, merge = \"last\", on_invalid = \"reset\")] n: u8 }");
+    let rejects = |attr: &str| {
+        let (_, rest) = split(&format!("struct S {{ #[session({attr})] n: u8 }}"));
+        rest.contains("reject")
+    };
+    assert!(rejects("privilege"), "a right that cannot be read is not one that nobody has");
+    assert!(!rejects("privilege, on_invalid = \"reset\""));
+}
+
+#[test]
 fn skip_contradicts_what_is_about_the_store() {
     for (attr, key) in [
         ("rename = \"x\"", "rename"),

@@ -260,7 +260,16 @@ impl Cell {
         let Some(op) = self.op(field, fields)? else { return Ok(None) };
         let is_default = matches!(&op, Op::Put(value) if is_default(field, fields, value));
         let (name, aliases, at) = (field.name(), field.aliases, self.at);
-        Ok(Some(FieldChange { name, op, aliases, is_default, at }))
+        let is_privilege = field.is_privilege;
+        Ok(Some(FieldChange { name, op, aliases, is_default, is_privilege, at }))
+    }
+
+    /// The removal of the field, if that is what was done to it.
+    pub(super) fn removal(&self, field: &Field) -> Option<FieldChange> {
+        let (name, aliases, is_privilege) = (field.name(), field.aliases, field.is_privilege);
+        let change =
+            FieldChange { name, op: Op::Remove, aliases, is_default: false, is_privilege, at: self.at };
+        matches!(self.change, Change::Removed).then_some(change)
     }
 
     fn op(&self, field: &Field, fields: &Fields) -> Result<Option<Op>, Error> {
@@ -348,7 +357,8 @@ pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Opti
     let source = if fields.contains(field.name) { Source::Stored } else { Source::Alias };
     let start = start(field, fields, source);
     let op = Op::Add(Add { by, start, min: counter.min, max: counter.max });
-    Some(FieldChange { name: field.name(), op, aliases: field.aliases, is_default: false, at })
+    let (name, aliases, is_privilege) = (field.name(), field.aliases, field.is_privilege);
+    Some(FieldChange { name, op, aliases, is_default: false, is_privilege, at })
 }
 
 /// What a store that has no such field counts from: its default, or what it has under an older

@@ -117,6 +117,16 @@ impl Generation {
         // Nothing done yet leaves it open for what comes. Of two threads one hands over.
         if handed.is_empty() || self.spend() { handed } else { Handed::default() }
     }
+
+    /// The rights that were taken away, once. Runs no code of the fields' types.
+    pub(super) fn hand_over_removed_rights(&self, table: &Table) -> Handed {
+        let mut handed = Handed::default();
+        if self.spend() {
+            let cells = table.fields.iter().zip(&self.cells).filter(|(field, _)| field.is_privilege);
+            handed.changes = cells.filter_map(|(field, cell)| cell.get()?.removal(field)).collect();
+        }
+        handed
+    }
 }
 
 fn collect(handed: &mut Handed, field: &Field, cell: &Cell, fields: &Fields) -> Result<(), Error> {

@@ -92,7 +92,8 @@ impl Handle {
     /// Removes every field of the record at commit, those of other views too. The session goes on.
     pub fn clear(&self) {
         self.first.tip().spend();
-        self.slot.clear();
+        let rights = self.table.fields.iter().filter(|field| field.is_privilege);
+        self.slot.clear(rights.map(Field::name));
         self.begin_generation();
     }
 
@@ -174,12 +175,14 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // A panicking handler's changes are half of something.
-        if std::thread::panicking() {
-            return;
-        }
         let tip = self.first.tip();
-        self.slot.hand_over(tip.life, tip.hand_over(self.table));
+        // A panicking handler's changes are half of something; but a right that it took away is gone.
+        let handed = if std::thread::panicking() {
+            tip.hand_over_removed_rights(self.table)
+        } else {
+            tip.hand_over(self.table)
+        };
+        self.slot.hand_over(tip.life, handed);
     }
 }
 

@@ -126,6 +126,7 @@ pub struct Field {
     pub(crate) aliases: &'static [&'static str],
     pub(crate) shape: Shape,
     pub(crate) merge: Merge,
+    pub(crate) is_privilege: bool,
     pub(crate) on_invalid: OnInvalid,
     pub(crate) codec: Codec,
     /// What an absent plain field counts as.

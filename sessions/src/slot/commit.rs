@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{
     Afterwards, Slot,
     detached::caught,
-    state::{CookieChange, Live, Phase, Plan, State, Target},
+    state::{CookieChange, Live, Phase, Plan, Rotation, State, Target},
 };
 use crate::{
     delta::{Delta, Op},
@@ -45,7 +45,8 @@ impl Slot {
             }
             (state.life, plan)
         };
-        let Some(Plan { target, delta, rotate, failure }) = plan else { return Ok(()) };
+        let Some(Plan { target, delta, rotation, failure }) = plan else { return Ok(()) };
+        let rotate = rotation.is_due();
         let only_touch = delta.is_empty() && !rotate;
         let kept = (after == Afterwards::Handles).then(|| delta.clone());
         let written = {
@@ -54,7 +55,7 @@ impl Slot {
             poll_fn(|context| caught(|| writing.as_mut().poll(context))).await
         };
         let Err(error) = written else { return failure.map_or(Ok(()), Err) };
-        if rotate && error.kind() == ErrorKind::InvalidField {
+        if rotation.is_wanted && error.kind() == ErrorKind::InvalidField {
             // What cannot be stored does not keep the old secret alive.
             Box::pin(self.write(target, Delta::new(), true, &[], None)).await?;
         }
@@ -63,19 +64,19 @@ impl Slot {
             self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
             return Ok(());
         }
-        self.failed(target, &error, life, kept.unwrap_or_default(), rotate);
+        self.failed(target, &error, life, kept.unwrap_or_default(), &rotation);
         Err(error)
     }
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.
-    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, delta: Delta, rotate: bool) {
+    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, delta: Delta, rotation: &Rotation) {
         self.shared.events.report(&Event::CommitFailed { record: target.id(), error });
         let mut state = self.lock();
         if state.life != life {
             return;
         }
         if error.kind() == ErrorKind::Unavailable {
-            state.restore(delta, rotate);
+            state.restore(delta, rotation);
         } else {
             state.unheard = Some(error.duplicate());
         }

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use self::state::{Phase, State};
+use self::state::{Phase, Rotation, State};
 pub(crate) use self::{
     detached::Detached,
     state::{CookieChange, FieldChange, Handed},
@@ -185,17 +185,26 @@ impl Slot {
     }
 
     /// Takes a dropped handle's changes.
-    pub(crate) fn hand_over(&self, life: u32, handed: Handed) {
+    pub(crate) fn hand_over(self: &Arc<Self>, life: u32, mut handed: Handed) {
         let mut state = self.lock();
         if life != state.life {
+            return;
+        }
+        if state.abandoned {
+            handed.changes.retain(FieldChange::takes_a_right_away);
+            let must_flush = !handed.changes.is_empty();
+            state.accept(Handed { changes: handed.changes, ..Handed::default() });
+            drop(state);
+            if must_flush {
+                self.flush_in_background();
+            }
             return;
         }
         if !state.head_sent {
             state.accept(handed);
             return;
         }
-        // Nobody waits for what an abandoned request did, and nobody was told that it happened.
-        let is_silent = state.abandoned || (handed.is_empty() && state.pending.is_empty());
+        let is_silent = handed.is_empty() && state.pending.is_empty();
         let record = state.live().map(|live| live.id);
         let cleared = std::mem::take(&mut state.pending);
         drop(state);
@@ -227,14 +236,14 @@ impl Slot {
         }
     }
 
-    pub(crate) fn clear(&self) {
-        self.lock().clear();
+    pub(crate) fn clear(&self, rights: impl Iterator<Item = FieldName>) {
+        self.lock().clear(rights);
     }
 
     pub(crate) fn rotate(&self) {
         let mut state = self.lock();
         if !state.head_sent {
-            state.rotate = true;
+            state.rotation.is_wanted = true;
             return;
         }
         let record = state.live().map(|live| live.id);
@@ -270,7 +279,7 @@ impl Slot {
                 match state.after(&earlier, &change) {
                     Ok(alone) => (target, earlier, alone),
                     Err(error) => {
-                        state.restore(earlier, false);
+                        state.restore(earlier, &Rotation::default());
                         return Err(error);
                     }
                 }
@@ -278,7 +287,7 @@ impl Slot {
             let names = std::slice::from_ref(&change.name);
             let written = slot.write(target, alone.clone(), false, names, Some(&alone)).await;
             if let Err(error) = &written {
-                slot.failed(target, error, life, earlier, false);
+                slot.failed(target, error, life, earlier, &Rotation::default());
             }
             written
         })
@@ -294,14 +303,14 @@ impl Slot {
             return Closing::Untouched;
         }
         if verdict == Verdict::Discard {
-            state.drop_changes();
+            state.discard();
         }
         let idle = state.pending.is_empty()
             && state.destroy.is_empty()
             && state.failure.is_none()
             && state.unheard.is_none()
             && !state.needs_touch(&self.shared.timeouts)
-            && !(state.rotate && state.live().is_some());
+            && !state.rotates();
         // A save that was begun and not awaited to its end may still bring a cookie.
         let is_busy = self.gate.try_lock().is_err();
         if idle && !is_busy {
@@ -320,7 +329,7 @@ impl Slot {
                 let error = slot.flush(slot.afterwards()).await.err();
                 let mut state = slot.lock();
                 if verdict == Verdict::Discard {
-                    state.drop_changes();
+                    state.discard();
                 }
                 // Handles may have been dropped meanwhile, or the session ended: then once more.
                 let is_done = state.destroy.is_empty() && state.pending.is_empty();
@@ -354,14 +363,14 @@ impl Slot {
         if was_answered {
             return;
         }
-        // The request ends without a response: a logout happens all the same.
+        // The request ends without a response: a logout and the removal of a right happen all the same.
         let must_flush = {
             let mut state = self.lock();
-            state.drop_changes();
-            state.rotate = false;
+            state.discard();
+            state.rotation.is_wanted = false;
             state.head_sent = true;
             state.abandoned = true;
-            !state.destroy.is_empty()
+            !state.destroy.is_empty() || state.rotates()
         };
         if must_flush {
             self.flush_in_background();

@@ -19,7 +19,7 @@ pub(super) struct State {
     pub(super) pending: Delta,
     /// When each field was last changed, in the request's own count.
     changed_at: Vec<(FieldName, u64)>,
-    pub(super) rotate: bool,
+    pub(super) rotation: Rotation,
     pub(super) destroy: Vec<RecordId>,
     /// What `now_…` set: for this request only.
     pub(super) request_only: Fields,
@@ -31,6 +31,27 @@ pub(super) struct State {
     pub(super) head_sent: bool,
     /// The request ended without a response.
     pub(super) abandoned: bool,
+}
+
+/// Why the next commit brings a new secret.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rotation {
+    /// Somebody asked for it.
+    pub(super) is_wanted: bool,
+    /// The fields among the changes that are rights.
+    pub(super) rights: Vec<FieldName>,
+}
+
+impl Rotation {
+    pub(super) fn is_due(&self) -> bool {
+        self.is_wanted || !self.rights.is_empty()
+    }
+
+    fn add_right(&mut self, name: &FieldName) {
+        if !self.rights.contains(name) {
+            self.rights.push(name.clone());
+        }
+    }
 }
 
 /// What is known of the request's record.
@@ -75,7 +96,7 @@ pub(crate) enum CookieChange {
 pub(super) struct Plan {
     pub(super) target: Target,
     pub(super) delta: Delta,
-    pub(super) rotate: bool,
+    pub(super) rotation: Rotation,
     /// What fails all the same, once the rotation is done.
     pub(super) failure: Option<Error>,
 }
@@ -114,11 +135,17 @@ pub(crate) struct FieldChange {
     pub(crate) aliases: &'static [&'static str],
     /// Whether a put is of the value that the field has anyway if nothing is stored.
     pub(crate) is_default: bool,
+    /// Whether the field is a right, so that a new secret goes with the change.
+    pub(crate) is_privilege: bool,
     /// When it was done, in the request's own count.
     pub(crate) at: u64,
 }
 
 impl FieldChange {
+    pub(super) fn takes_a_right_away(&self) -> bool {
+        self.is_privilege && self.op == Op::Remove
+    }
+
     pub(super) fn aliases(&self) -> impl Iterator<Item = FieldName> + use<> {
         self.aliases.iter().map(|alias| FieldName::from_static(alias))
     }
@@ -174,8 +201,12 @@ impl State {
 
     /// Handles hand over when they are dropped, which says nothing about when they changed what.
     fn accept_change(&mut self, change: FieldChange) {
-        if self.is_none(&change) {
+        // A right that is granted again is as new as one that was not there.
+        if !change.is_privilege && self.is_none(&change) {
             return;
+        }
+        if change.is_privilege {
+            self.rotation.add_right(&change.name);
         }
         let FieldChange { name, op, at, .. } = &change;
         let position = self.changed_at.iter().position(|(known, _)| known == name);
@@ -254,18 +285,46 @@ impl State {
         self.drop_changes();
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Removes all fields; `rights` are those that the caller knows to be rights.
+    pub(super) fn clear(&mut self, rights: impl Iterator<Item = FieldName>) {
         self.drop_changes();
         if self.live().is_some() {
             self.pending.retain(Vec::new());
+            for name in rights.filter(|name| loaded(&self.record, name).is_some()) {
+                self.rotation.add_right(&name);
+            }
         }
     }
 
-    /// A failing response takes the changes with it, but never a logout or an explicit rotation.
     pub(super) fn drop_changes(&mut self) {
         self.pending = Delta::new();
+        self.rotation.rights = Vec::new();
         self.request_only = Fields::new();
         self.failure = None;
+    }
+
+    /// A failing response takes the changes with it, but never a logout, a rotation that was asked for or the
+    /// removal of a right.
+    pub(super) fn discard(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        let rights = std::mem::take(&mut self.rotation.rights);
+        self.drop_changes();
+        for name in rights {
+            let is_removed = match pending.ops().iter().find(|(changed, _)| *changed == name) {
+                Some((_, op)) => *op == Op::Remove,
+                None => pending.drops(&name),
+            };
+            if is_removed {
+                // The only operation on its field.
+                let _ = self.pending.push(name.clone(), Op::Remove, loaded(&self.record, &name));
+                self.rotation.rights.push(name);
+            }
+        }
+    }
+
+    /// Whether the next commit brings a new secret.
+    pub(super) fn rotates(&self) -> bool {
+        self.live().is_some() && self.rotation.is_due()
     }
 
     pub(super) fn forget_fields(&mut self) {
@@ -293,30 +352,32 @@ impl State {
     /// Takes out what is to be written now.
     pub(super) fn plan(&mut self, timeouts: &Timeouts) -> Result<Option<Plan>, Error> {
         let is_live = self.live().is_some();
-        let rotate = self.rotate && is_live;
         let failure = self.failure.take();
         if let Some(failure) = failure {
             self.drop_changes();
-            if !rotate || self.head_sent {
+            if !self.rotates() || self.head_sent {
                 return Err(failure);
             }
             // What cannot be stored does not keep the old secret alive.
-            self.rotate = false;
+            let rotation = std::mem::take(&mut self.rotation);
             let target = self.target(timeouts)?;
-            return Ok(Some(Plan { target, delta: Delta::new(), rotate, failure: Some(failure) }));
+            return Ok(Some(Plan { target, delta: Delta::new(), rotation, failure: Some(failure) }));
         }
-        if self.pending.is_empty() && !rotate && !self.needs_touch(timeouts) {
+        if self.pending.is_empty() && !self.rotates() && !self.needs_touch(timeouts) {
             return Ok(None);
         }
         if !is_live && !self.pending_creates()? {
             return Ok(None);
         }
-        if rotate && self.head_sent {
+        // Nobody is left to be given the new secret; but a right that was taken away is gone.
+        if self.rotates() && self.head_sent && !self.abandoned {
             return Err(Error::head_sent());
         }
         let target = self.target(timeouts)?;
-        self.rotate = false;
-        Ok(Some(Plan { target, delta: std::mem::take(&mut self.pending), rotate, failure: None }))
+        let (delta, rotation) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.rotation));
+        // A new record has a new secret anyway.
+        let rotation = if is_live { rotation } else { Rotation::default() };
+        Ok(Some(Plan { target, delta, rotation, failure: None }))
     }
 
     /// Whether a new record would have anything in it, or it cannot be told.
@@ -332,7 +393,7 @@ impl State {
     }
 
     /// Puts back what certainly was not written, under what came since.
-    pub(super) fn restore(&mut self, delta: Delta, rotate: bool) {
+    pub(super) fn restore(&mut self, delta: Delta, rotation: &Rotation) {
         let newer = std::mem::replace(&mut self.pending, delta);
         if let Some(names) = newer.retained() {
             self.pending.retain(names.to_vec());
@@ -342,7 +403,10 @@ impl State {
                 self.failure = Some(Error::not_an_integer(name));
             }
         }
-        self.rotate |= rotate;
+        self.rotation.is_wanted |= rotation.is_wanted;
+        for name in &rotation.rights {
+            self.rotation.add_right(name);
+        }
     }
 }
 

@@ -4,8 +4,6 @@ use sessions::Session;
 struct Visit {
     #[session(ttl = "10m")]
     a: u8,
-    #[session(privilege)]
-    b: u8,
     #[session(identity, index)]
     c: Option<u64>,
     #[session(carry)]

@@ -39,6 +39,7 @@ pub mod merge;
 pub mod names;
 pub mod overlap;
 mod rig;
+pub mod rights;
 pub mod rotation;
 mod service;
 pub mod time;
@@ -210,6 +211,15 @@ macro_rules! __conformance {
                     c11_a_request_from_before_a_rotation_writes_nothing
                     c11_a_logout_from_before_a_rotation_ends_it
                     c12_wrong_secrets_change_nothing
+                }
+                rights {
+                    c9_a_right_changes_the_secret
+                    c9_other_changes_leave_the_secret
+                    c9_a_new_session_with_a_right_is_created_once
+                    c10_of_many_grants_at_once_one_wins
+                    c11_a_request_from_before_a_grant_writes_nothing
+                    a11_a_failing_request_grants_nothing_and_takes_away
+                    c14_a_right_that_was_taken_away_is_gone
                 }
                 time {
                     d1_idle_time_ends_a_session_and_use_extends_it

@@ -1,0 +1,250 @@
+//! Fields that are rights: who changes one gets a new secret, in the same commit.
+
+use http::{StatusCode, request::Parts};
+
+use super::{
+    super::{Client, Gate, Operation},
+    rig::{App, COOKIE, Rig, record_of, session},
+    service::{Failure, Reply, status, text},
+};
+use crate::{Session, TypedSession};
+
+/// Who somebody is, and what they may do.
+#[derive(Session)]
+struct Person {
+    name: Option<String>,
+    #[session(privilege)]
+    role: Option<String>,
+    #[session(privilege)]
+    level: u32,
+}
+
+async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
+    let path = parts.uri.path().to_owned();
+    let mut person: TypedSession<Person> = session(&mut parts).await?;
+    let path = match path.strip_prefix("/wait") {
+        Some(path) => {
+            gate.pass().await;
+            path
+        }
+        None => &path,
+    };
+    match path {
+        "/read" => {
+            return text(format!(
+                "{} {} {}",
+                person.name().unwrap_or("-"),
+                person.role().unwrap_or("-"),
+                person.level()
+            ));
+        }
+        "/name" => person.set_name("Ada"),
+        "/grant" => person.set_role("admin"),
+        "/grant-other" => person.set_role("editor"),
+        "/edit" => {
+            if let Some(role) = person.role_mut() {
+                role.push('!');
+            }
+        }
+        "/look" => {
+            person.role_mut();
+            *person.level_mut() += 0;
+        }
+        "/level" => *person.level_mut() += 1,
+        "/same-level" => person.set_level(person.level()),
+        "/reset-level" => person.reset_level(),
+        "/revoke" => person.remove_role(),
+        "/take" => drop(person.take_role()),
+        "/clear" => person.clear(),
+        "/grant-and-save-twice" => {
+            person.set_role("admin");
+            person.save().await?;
+            person.set_name("Bea");
+            person.save().await?;
+        }
+        "/grant-and-fail" => {
+            person.set_name("Eve");
+            person.set_role("admin");
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "/revoke-and-fail" => {
+            person.set_name("Eve");
+            person.remove_role();
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "/revoke-and-panic" => {
+            person.set_name("Eve");
+            person.remove_role();
+            panic!("as the scenario wants it");
+        }
+        "/revoke-and-wait" => {
+            person.set_name("Eve");
+            person.remove_role();
+            gate.pass().await;
+        }
+        other => panic!("there is no `{other}`"),
+    }
+    text("done")
+}
+
+async fn app(rig: &Rig) -> (App, Gate) {
+    let gate = Gate::new();
+    let inside = gate.clone();
+    (rig.app(move |parts| answer(parts, inside.clone())).await, gate)
+}
+
+/// Somebody with a name and a right.
+async fn admin(app: &App) -> Client {
+    let browser = app.browser();
+    browser.get("/name").await;
+    browser.get("/grant").await;
+    assert_eq!(browser.get("/read").await.text(), "Ada admin 0");
+    app.calls.clear();
+    browser
+}
+
+/// Granting, granting again, changing and taking away a right each bring a new secret, without being
+/// asked for it, in one commit.
+pub async fn c9_a_right_changes_the_secret(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for (path, seen) in [
+        ("/grant", "Ada admin 0"),
+        ("/grant-other", "Ada editor 0"),
+        ("/edit", "Ada admin! 0"),
+        ("/level", "Ada admin 1"),
+        ("/same-level", "Ada admin 0"),
+        ("/reset-level", "Ada admin 0"),
+        ("/revoke", "Ada - 0"),
+        ("/take", "Ada - 0"),
+        ("/clear", "- - 0"),
+        ("/grant-and-save-twice", "Bea admin 0"),
+    ] {
+        let browser = admin(&app).await;
+        let (id, stolen) = (record_of(&browser), browser.clone_jar());
+        let before = app.load(id, &[]).await.expect("the record");
+        let response = browser.get(path).await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{path}");
+        let commits = if path == "/grant-and-save-twice" { 2 } else { 1 };
+        assert_eq!(app.calls.count(Operation::Commit), commits, "{path}");
+        let after = app.load(id, &[]).await.expect("the record");
+        assert_eq!(after.epoch, before.epoch + 1, "{path}");
+        assert_eq!(record_of(&browser), id, "{path}");
+        assert_eq!(browser.get("/read").await.text(), seen, "{path}");
+        assert_eq!(stolen.get("/read").await.text(), "- - 0", "{path}");
+    }
+}
+
+/// What changes no right leaves the secret alone.
+pub async fn c9_other_changes_leave_the_secret(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = admin(&app).await;
+    for path in ["/read", "/look", "/name"] {
+        assert!(browser.get(path).await.set_cookies().is_empty(), "{path}");
+    }
+    assert_eq!(app.calls.count(Operation::Commit), 0);
+}
+
+/// A new session has a new secret anyway, and a right that nobody has cannot be taken away.
+pub async fn c9_a_new_session_with_a_right_is_created_once(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = app.browser();
+    for path in ["/revoke", "/take", "/clear"] {
+        assert!(browser.get(path).await.set_cookies().is_empty(), "{path}");
+    }
+    let response = browser.get("/grant").await;
+    assert_eq!(response.set_cookies().len(), 1);
+    assert_eq!((app.calls.count(Operation::Create), app.calls.count(Operation::Commit)), (1, 0));
+    assert_eq!(browser.get("/read").await.text(), "- admin 0");
+}
+
+/// Of many who change a right at once one wins; the others write nothing and get no cookie.
+pub async fn c10_of_many_grants_at_once_one_wins(rig: Rig) {
+    const TABS: usize = 8;
+    let (app, gate) = app(&rig).await;
+    for _ in 0..10 {
+        let browser = app.browser();
+        browser.get("/name").await;
+        let tabs: Vec<_> = (0..TABS)
+            .map(|tab| {
+                let (browser, path) =
+                    (browser.fork(), if tab % 2 == 0 { "/wait/grant" } else { "/wait/level" });
+                tokio::spawn(async move { browser.get(path).await })
+            })
+            .collect();
+        for _ in 0..TABS {
+            gate.arrived().await;
+        }
+        for _ in 0..TABS {
+            gate.release();
+        }
+        let mut winners = 0;
+        for tab in tabs {
+            let response = tab.await.expect("an answer");
+            let won = response.status() == 200;
+            assert!(won || response.status() == 409, "{}", response.status());
+            assert_eq!(response.set_cookies().len(), usize::from(won), "the loser replaces no cookie");
+            winners += usize::from(won);
+        }
+        assert_eq!(winners, 1);
+        let seen = browser.get("/read").await;
+        assert!(["Ada admin 0", "Ada - 1"].contains(&seen.text()), "{}", seen.text());
+        assert_eq!(app.load(record_of(&browser), &[]).await.expect("the record").epoch, 1);
+    }
+}
+
+/// A request from before a right was granted has none of it, and writes nothing.
+pub async fn c11_a_request_from_before_a_grant_writes_nothing(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    for path in ["/wait/name", "/wait/revoke", "/wait/level", "/wait/clear"] {
+        let victim = app.browser();
+        victim.get("/grant-other").await;
+        let attacker = victim.clone_jar();
+        let slow = tokio::spawn(async move { (attacker.get(path).await, attacker) });
+        gate.arrived().await;
+        victim.get("/grant").await;
+        gate.release();
+        let (response, attacker) = slow.await.expect("an answer");
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0), "{path}");
+        assert_eq!(attacker.get("/read").await.text(), "- - 0", "{path}");
+        assert_eq!(victim.get("/read").await.text(), "- admin 0", "{path}");
+    }
+}
+
+/// A request that fails grants nothing, and leaves the secret; but what it took away is gone.
+pub async fn a11_a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = app.browser();
+    browser.get("/name").await;
+    let cookie = browser.cookie(COOKIE);
+    let response = browser.get("/grant-and-fail").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 0));
+    assert_eq!((browser.cookie(COOKIE), browser.get("/read").await.text()), (cookie, "Ada - 0"));
+    let browser = admin(&app).await;
+    let stolen = browser.clone_jar();
+    let response = browser.get("/revoke-and-fail").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1));
+    assert_eq!(browser.get("/read").await.text(), "Ada - 0");
+    assert_eq!(stolen.get("/read").await.text(), "- - 0");
+}
+
+/// A right that was taken away is gone, even if the handler panics after it or the browser goes away.
+pub async fn c14_a_right_that_was_taken_away_is_gone(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    for path in ["/revoke-and-panic", "/revoke-and-wait"] {
+        let browser = admin(&app).await;
+        let (id, tab) = (record_of(&browser), browser.fork());
+        let request = tokio::spawn(async move { tab.get(path).await });
+        if path == "/revoke-and-wait" {
+            gate.arrived().await;
+            request.abort();
+        }
+        assert!(request.await.is_err());
+        // The store is asked by a task that nobody can wait for any more.
+        while app.stored(id, "role").await.is_some() {
+            tokio::task::yield_now().await;
+        }
+        let loaded = app.load(id, &["name"]).await.expect("the record");
+        assert_eq!(loaded.fields.get("name").map(|json| &json[..]), Some(&b"\"Ada\""[..]), "{path}");
+        assert_eq!(browser.get("/read").await.text(), "- - 0", "the new secret reached nobody");
+    }
+}
