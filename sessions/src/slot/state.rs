@@ -371,6 +371,9 @@ impl State {
         }
         // Nobody is left to be given the new secret; but a right that was taken away is gone.
         if self.rotates() && self.head_sent && !self.abandoned {
+            // Refused as a whole, so that it is not in the way of what comes next.
+            self.drop_changes();
+            self.rotation.is_wanted = false;
             return Err(Error::head_sent());
         }
         let target = self.target(timeouts)?;

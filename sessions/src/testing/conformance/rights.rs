@@ -7,7 +7,7 @@ use super::{
     rig::{App, COOKIE, Rig, record_of, session},
     service::{Failure, Reply, status, text},
 };
-use crate::{Session, TypedSession};
+use crate::{ErrorKind, Session, TypedSession};
 
 /// Who somebody is, and what they may do.
 #[derive(Session)]
@@ -81,6 +81,19 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
             person.set_name("Eve");
             person.remove_role();
             gate.pass().await;
+        }
+        "/late" => {
+            tokio::spawn(async move {
+                gate.pass().await;
+                person.set_role("editor");
+                person.set_name("Eve");
+                let refused = person.save().await.map_err(|error| error.kind());
+                person.set_name("late");
+                let saved = person.save().await.is_ok();
+                drop(person);
+                assert_eq!((refused, saved), (Err(ErrorKind::HeadSent), true));
+                gate.pass().await;
+            });
         }
         other => panic!("there is no `{other}`"),
     }
@@ -225,6 +238,19 @@ pub async fn a11_a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1));
     assert_eq!(browser.get("/read").await.text(), "Ada - 0");
     assert_eq!(stolen.get("/read").await.text(), "- - 0");
+}
+
+/// Once the head has left there is nobody to be given a new secret: a save with a right in it is refused
+/// as a whole, and is not in the way of the next.
+pub async fn a10_a_late_right_is_refused(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = admin(&app).await;
+    browser.get("/late").await;
+    gate.arrived().await;
+    gate.release();
+    gate.arrived().await;
+    gate.release();
+    assert_eq!(browser.get("/read").await.text(), "late admin 0");
 }
 
 /// A right that was taken away is gone, even if the handler panics after it or the browser goes away.
