@@ -21,7 +21,7 @@ use self::{
 use crate::{
     error::Error,
     event::Event,
-    slot::{Presented, Slot},
+    slot::{Presented, Right, Slot},
     value::{RecordId, Timestamp},
 };
 
@@ -93,7 +93,8 @@ impl Handle {
     pub fn clear(&self) {
         self.first.tip().spend();
         let rights = self.table.fields.iter().filter(|field| field.is_privilege);
-        self.slot.clear(rights.map(Field::name));
+        let right = |field: &Field| Right { name: field.name(), aliases: field.aliases, is_removed: false };
+        self.slot.clear(rights.map(right));
         self.begin_generation();
     }
 

@@ -55,9 +55,10 @@ impl Slot {
             poll_fn(|context| caught(|| writing.as_mut().poll(context))).await
         };
         let Err(error) = written else { return failure.map_or(Ok(()), Err) };
-        if rotation.is_wanted && error.kind() == ErrorKind::InvalidField {
-            // What cannot be stored does not keep the old secret alive.
-            Box::pin(self.write(target, Delta::new(), true, &[], None)).await?;
+        let (rescued, delta) = rotation.rescued();
+        if rescued.is_due() && error.kind() == ErrorKind::InvalidField {
+            // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
+            Box::pin(self.write(target, delta, true, &[], None)).await?;
         }
         if only_touch {
             // It fails nobody's request, and the next one tries again.

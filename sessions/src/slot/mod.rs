@@ -24,7 +24,7 @@ use std::{
 use self::state::{Phase, Rotation, State};
 pub(crate) use self::{
     detached::Detached,
-    state::{CookieChange, FieldChange, Handed},
+    state::{CookieChange, FieldChange, Handed, Right},
 };
 use crate::{
     error::Error,
@@ -236,7 +236,7 @@ impl Slot {
         }
     }
 
-    pub(crate) fn clear(&self, rights: impl Iterator<Item = FieldName>) {
+    pub(crate) fn clear(&self, rights: impl Iterator<Item = Right>) {
         self.lock().clear(rights);
     }
 

@@ -38,8 +38,25 @@ pub(super) struct State {
 pub(super) struct Rotation {
     /// Somebody asked for it.
     pub(super) is_wanted: bool,
-    /// The fields among the changes that are rights.
-    pub(super) rights: Vec<FieldName>,
+    /// The rights among what is to be changed.
+    rights: Vec<Right>,
+}
+
+/// A field that is a right, and its older names.
+#[derive(Clone, Debug)]
+pub(crate) struct Right {
+    pub(crate) name: FieldName,
+    pub(crate) aliases: &'static [&'static str],
+    /// Whether it was taken away, whatever came after that.
+    pub(crate) is_removed: bool,
+}
+
+impl Right {
+    /// All names under which it may be stored.
+    fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
+        let aliases = self.aliases.iter().map(|alias| FieldName::from_static(alias));
+        [self.name.clone()].into_iter().chain(aliases)
+    }
 }
 
 impl Rotation {
@@ -47,10 +64,27 @@ impl Rotation {
         self.is_wanted || !self.rights.is_empty()
     }
 
-    fn add_right(&mut self, name: &FieldName) {
-        if !self.rights.contains(name) {
-            self.rights.push(name.clone());
+    fn add_right(&mut self, right: Right) {
+        match self.rights.iter_mut().find(|known| known.name == right.name) {
+            Some(known) => known.is_removed |= right.is_removed,
+            None => self.rights.push(right),
         }
+    }
+
+    /// What remains of it, and of the changes, when these are dropped: a rotation that was asked for, and
+    /// the removals of rights.
+    pub(super) fn rescued(&self) -> (Self, Delta) {
+        let (mut rescued, mut delta) = (Self { is_wanted: self.is_wanted, rights: Vec::new() }, Delta::new());
+        for right in self.rights.iter().filter(|right| right.is_removed) {
+            for name in right.names() {
+                // A second removal of a field would cancel the first.
+                if !delta.has(name.as_str()) {
+                    let _ = delta.push(name, Op::Remove, None);
+                }
+            }
+            rescued.rights.push(right.clone());
+        }
+        (rescued, delta)
     }
 }
 
@@ -206,7 +240,11 @@ impl State {
             return;
         }
         if change.is_privilege {
-            self.rotation.add_right(&change.name);
+            self.rotation.add_right(Right {
+                name: change.name.clone(),
+                aliases: change.aliases,
+                is_removed: change.op == Op::Remove,
+            });
         }
         let FieldChange { name, op, at, .. } = &change;
         let position = self.changed_at.iter().position(|(known, _)| known == name);
@@ -286,12 +324,15 @@ impl State {
     }
 
     /// Removes all fields; `rights` are those that the caller knows to be rights.
-    pub(super) fn clear(&mut self, rights: impl Iterator<Item = FieldName>) {
+    pub(super) fn clear(&mut self, rights: impl Iterator<Item = Right>) {
+        let earlier = std::mem::take(&mut self.rotation.rights);
         self.drop_changes();
         if self.live().is_some() {
             self.pending.retain(Vec::new());
-            for name in rights.filter(|name| loaded(&self.record, name).is_some()) {
-                self.rotation.add_right(&name);
+            for right in earlier.into_iter().chain(rights) {
+                if right.is_removed || right.names().any(|name| loaded(&self.record, &name).is_some()) {
+                    self.rotation.add_right(Right { is_removed: true, ..right });
+                }
             }
         }
     }
@@ -306,20 +347,9 @@ impl State {
     /// A failing response takes the changes with it, but never a logout, a rotation that was asked for or the
     /// removal of a right.
     pub(super) fn discard(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
-        let rights = std::mem::take(&mut self.rotation.rights);
+        let (rotation, delta) = self.rotation.rescued();
         self.drop_changes();
-        for name in rights {
-            let is_removed = match pending.ops().iter().find(|(changed, _)| *changed == name) {
-                Some((_, op)) => *op == Op::Remove,
-                None => pending.drops(&name),
-            };
-            if is_removed {
-                // The only operation on its field.
-                let _ = self.pending.push(name.clone(), Op::Remove, loaded(&self.record, &name));
-                self.rotation.rights.push(name);
-            }
-        }
+        (self.rotation, self.pending) = (rotation, delta);
     }
 
     /// Whether the next commit brings a new secret.
@@ -354,14 +384,15 @@ impl State {
         let is_live = self.live().is_some();
         let failure = self.failure.take();
         if let Some(failure) = failure {
-            self.drop_changes();
+            self.discard();
             if !self.rotates() || self.head_sent {
+                self.drop_changes();
                 return Err(failure);
             }
-            // What cannot be stored does not keep the old secret alive.
-            let rotation = std::mem::take(&mut self.rotation);
+            // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
+            let (delta, rotation) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.rotation));
             let target = self.target(timeouts)?;
-            return Ok(Some(Plan { target, delta: Delta::new(), rotation, failure: Some(failure) }));
+            return Ok(Some(Plan { target, delta, rotation, failure: Some(failure) }));
         }
         if self.pending.is_empty() && !self.rotates() && !self.needs_touch(timeouts) {
             return Ok(None);
@@ -407,8 +438,8 @@ impl State {
             }
         }
         self.rotation.is_wanted |= rotation.is_wanted;
-        for name in &rotation.rights {
-            self.rotation.add_right(name);
+        for right in &rotation.rights {
+            self.rotation.add_right(right.clone());
         }
     }
 }

@@ -38,6 +38,7 @@ fn start() -> (Runtime, RedisServer, Client, Gate) {
 fn an_addition_that_is_late_is_not_counted() {
     let (runtime, redis, browser, gate) = start();
     assert!(runtime.block_on(add(&browser)));
+    let mut late = 0;
     for round in 1..=ROUNDS {
         let before = redis.calls("evalsha");
         commit_in_vain(&runtime, &redis, &browser, &gate);
@@ -47,12 +48,11 @@ fn an_addition_that_is_late_is_not_counted() {
             assert!(add(&browser).await, "the session goes on");
             assert_eq!(count(&browser).await, round + 1);
         });
-        assert_eq!(
-            redis.calls("evalsha") - before,
-            2,
-            "the late one has reached the server in round {round}"
-        );
+        // It is not even sent where the server's time has to be read first, as after a new connection.
+        late += redis.calls("evalsha") - before - 1;
     }
+    println!("{late} of {ROUNDS} additions reached the server when it was too late");
+    assert!(late > ROUNDS / 2, "{late}: this test has not tried what it should");
 }
 
 #[test]

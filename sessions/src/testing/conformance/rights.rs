@@ -4,10 +4,11 @@ use http::{StatusCode, request::Parts};
 
 use super::{
     super::{Client, Gate, Operation},
+    contract::{TIMEOUTS, delta, json},
     rig::{App, COOKIE, Rig, record_of, session},
     service::{Failure, Reply, status, text},
 };
-use crate::{ErrorKind, Session, TypedSession};
+use crate::{ErrorKind, Session, TypedSession, delta::Op, store::Commit};
 
 /// Who somebody is, and what they may do.
 #[derive(Session)]
@@ -17,6 +18,9 @@ struct Person {
     role: Option<String>,
     #[session(privilege)]
     level: u32,
+    #[session(privilege, alias = "old_rank")]
+    rank: Option<String>,
+    score: f64,
 }
 
 async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
@@ -70,6 +74,21 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
         "/revoke-and-fail" => {
             person.set_name("Eve");
             person.remove_role();
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "/revoke-rank-and-fail" => {
+            person.remove_rank();
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "/revoke-and-spoil" => {
+            person.remove_role();
+            person.set_score(f64::NAN);
+        }
+        "/revoke-then-grant-and-fail" => {
+            person.remove_role();
+            drop(person);
+            let mut other: TypedSession<Person> = session(&mut parts).await?;
+            other.set_role("viewer");
             return status(StatusCode::INTERNAL_SERVER_ERROR);
         }
         "/revoke-and-panic" => {
@@ -238,6 +257,28 @@ pub async fn a11_a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1));
     assert_eq!(browser.get("/read").await.text(), "Ada - 0");
     assert_eq!(stolen.get("/read").await.text(), "- - 0");
+}
+
+/// What fails with it, an older name or a later grant do not bring back what was taken away.
+pub async fn a11_a_right_that_was_taken_away_stays_away(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for path in ["/revoke-and-spoil", "/revoke-then-grant-and-fail"] {
+        let browser = admin(&app).await;
+        let stolen = browser.clone_jar();
+        let response = browser.get(path).await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1), "{path}");
+        assert_eq!(browser.get("/read").await.text(), "Ada - 0", "{path}");
+        assert_eq!(stolen.get("/read").await.text(), "- - 0", "{path}");
+    }
+    for path in ["/revoke-rank-and-fail", "/clear"] {
+        let browser = app.browser();
+        browser.get("/name").await;
+        let id = record_of(&browser);
+        let older = Commit::new(0, TIMEOUTS).with_delta(delta(&[("old_rank", Op::Put(json("\"boss\"")))]));
+        app.raw.commit(id, older).await.expect("an answer");
+        assert_eq!(browser.get(path).await.set_cookies().len(), 1, "{path}");
+        assert_eq!(app.stored(id, "old_rank").await, None, "{path}");
+    }
 }
 
 /// Once the head has left there is nobody to be given a new secret: a save with a right in it is refused
