@@ -43,7 +43,8 @@ mod tests;
 /// | `#[session(skip)]` | never stored |
 /// | `#[session(with = "module")]` | encoded and decoded by `module::serialize` and `module::deserialize`, made for serde's `with` |
 /// | `#[session(merge = "…")]` | what happens when two requests change the field at once: `last` (default), `add`, `max`, `min`, `first` |
-/// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` (default) the field, or `reject` the request |
+/// | `#[session(privilege)]` | a right: setting, changing or removing it brings a new secret in the same commit, and the old one is dead; not with `#[flash]`, `skip` or another `merge` than `last` |
+/// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` the field (default), or `reject` the request (default with `privilege`) |
 /// | `#[session(copy)]` | the getter returns by value |
 /// | `#[session(accessor = "name")]` | another base name for the accessors |
 ///

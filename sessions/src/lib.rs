@@ -38,8 +38,8 @@
 //! # What happens when something fails
 //!
 //! A store that fails is 503, never an anonymous session in place of the real one. A handler that answers
-//! with a server error changes nothing ([`OnServerError`]), but a logout and an explicit rotation happen all
-//! the same. What must be stored before something else is done comes after
+//! with a server error changes nothing ([`OnServerError`]), but a logout, an explicit rotation and the
+//! removal of a right (`privilege`) happen all the same. What must be stored before something else is done comes after
 //! [`save().await?`](Handle::save). Everything a response cannot say is an [`Event`].
 //!
 //! # Features

@@ -43,7 +43,7 @@ const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 ///
 /// Layers that end a request early, such as timeouts, belong outside of this one: a handler that
-/// is dropped commits nothing but a logout. So do layers that change the type of the response body
+/// is dropped commits nothing but a logout and the removal of a right. So do layers that change the type of the response body
 /// (tracing, compression): in a `ServiceBuilder`, which begins with the outermost, this one comes
 /// last. Of two session layers around one route, the outer one counts.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl Frame {
 
 /// What happens to a handler's changes when it answers with a server error (5xx), 408 or 499.
 ///
-/// A logout and an explicit rotation are committed in both cases.
+/// A logout, an explicit rotation and the removal of a right (`privilege`) are committed in both cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnServerError {
