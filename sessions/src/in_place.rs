@@ -52,3 +52,48 @@ impl<T: Send + 'static> Drop for InPlace<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Work that waits for the first and tells the second, and is begun.
+    async fn begun() -> (InPlace<()>, oneshot::Sender<()>, oneshot::Receiver<()>) {
+        let ((go, gone), (tell, told)) = (oneshot::channel(), oneshot::channel());
+        let mut work = InPlace::new(async move {
+            gone.await.unwrap();
+            tell.send(()).unwrap();
+        });
+        let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await;
+        assert!(polled.is_pending());
+        (work, go, told)
+    }
+
+    #[tokio::test]
+    async fn work_that_is_awaited_is_done_in_place() {
+        let (work, go, told) = begun().await;
+        go.send(()).unwrap();
+        work.await;
+        told.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn dropped_work_goes_on_wherever_it_is_dropped() {
+        let (work, go, told) = begun().await;
+        // A thread without a runtime.
+        std::thread::spawn(move || drop(work)).join().unwrap();
+        go.send(()).unwrap();
+        told.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_was_not_begun_is_not_begun_by_dropping_it() {
+        let (tell, told) = oneshot::channel();
+        drop(InPlace::new(async move { tell.send(()).unwrap() }));
+        assert!(told.await.is_err());
+    }
+}
