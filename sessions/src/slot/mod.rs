@@ -191,6 +191,7 @@ impl Slot {
             return;
         }
         if state.abandoned {
+            // Nobody waits for what it did, and nobody was told that it happened; but rights are gone.
             handed.changes.retain(FieldChange::takes_a_right_away);
             let must_flush = !handed.changes.is_empty();
             state.accept(Handed { changes: handed.changes, ..Handed::default() });

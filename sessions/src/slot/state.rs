@@ -54,8 +54,7 @@ pub(crate) struct Right {
 impl Right {
     /// All names under which it may be stored.
     fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
-        let aliases = self.aliases.iter().map(|alias| FieldName::from_static(alias));
-        [self.name.clone()].into_iter().chain(aliases)
+        [self.name.clone()].into_iter().chain(aliases(self.aliases))
     }
 }
 
@@ -181,7 +180,7 @@ impl FieldChange {
     }
 
     pub(super) fn aliases(&self) -> impl Iterator<Item = FieldName> + use<> {
-        self.aliases.iter().map(|alias| FieldName::from_static(alias))
+        aliases(self.aliases)
     }
 }
 
@@ -337,6 +336,7 @@ impl State {
         }
     }
 
+    /// Forgets all changes, and with them the rotation that they would have brought.
     pub(super) fn drop_changes(&mut self) {
         self.pending = Delta::new();
         self.rotation.rights = Vec::new();
@@ -442,6 +442,10 @@ impl State {
             self.rotation.add_right(right.clone());
         }
     }
+}
+
+fn aliases(aliases: &'static [&'static str]) -> impl Iterator<Item = FieldName> + use<> {
+    aliases.iter().map(|alias| FieldName::from_static(alias))
 }
 
 /// A field as it was loaded.

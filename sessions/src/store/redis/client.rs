@@ -46,8 +46,16 @@ trait Request {
     fn note(&self, _reply: &Self::Reply, _server: &Lanes) {}
 }
 
-/// A command, and `TIME` in the same write.
-struct WithTime(Cmd);
+/// `TIME` and a command in the same write.
+struct WithTime(Pipeline);
+
+impl WithTime {
+    fn new(command: Cmd) -> Self {
+        let mut commands = Pipeline::with_capacity(2);
+        commands.cmd("TIME").add_command(command);
+        Self(commands)
+    }
+}
 
 /// Whether a request whose outcome is unknown is sent again.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,7 +141,7 @@ impl Client {
         command: Cmd,
         deadline: Instant,
     ) -> Result<(Timestamp, Value), Failure> {
-        self.run(key, &WithTime(command), Repeat::Always, deadline).await
+        self.run(key, &WithTime::new(command), Repeat::Always, deadline).await
     }
 
     async fn run<R: Request>(
@@ -376,20 +384,17 @@ impl Request for WithTime {
     type Reply = (Timestamp, Value);
 
     async fn send(&self, connection: &mut Connection) -> Result<Self::Reply, RedisError> {
-        let mut commands = Pipeline::with_capacity(2);
-        commands.cmd("TIME").add_command(self.0.clone());
-        with_time(connection.pipeline(&commands).await?)
+        with_time(connection.pipeline(&self.0).await?)
     }
 
     async fn ask(&self, connection: &mut Connection) -> Result<Self::Reply, RedisError> {
-        let mut commands = Pipeline::with_capacity(3);
         // `ASKING` counts for the next command.
-        commands.cmd("TIME").cmd("ASKING").add_command(self.0.clone());
-        let mut replies = connection.pipeline(&commands).await?;
-        if replies.len() == 3 {
-            replies.remove(1).extract_error()?;
+        let mut commands = Pipeline::new();
+        for command in self.0.cmd_iter() {
+            commands.cmd("ASKING").add_command(command.clone());
         }
-        with_time(replies)
+        let replies = connection.pipeline(&commands).await?;
+        with_time(replies.into_iter().skip(1).step_by(2))
     }
 
     fn note(&self, (now, _): &Self::Reply, server: &Lanes) {
@@ -397,7 +402,7 @@ impl Request for WithTime {
     }
 }
 
-fn with_time(replies: Vec<Value>) -> Result<(Timestamp, Value), RedisError> {
+fn with_time(replies: impl IntoIterator<Item = Value>) -> Result<(Timestamp, Value), RedisError> {
     let mut replies = replies.into_iter().map(Value::extract_error);
     let (Some(now), Some(reply), None) = (replies.next(), replies.next(), replies.next()) else {
         return Err(unexpected());
