@@ -47,18 +47,6 @@ impl Delta {
         Ok(())
     }
 
-    /// Adds an operation that happened before the one that is there.
-    pub(crate) fn push_before(
-        &mut self,
-        name: FieldName,
-        op: Op,
-        loaded: Option<&Bytes>,
-    ) -> Result<(), InvalidValue> {
-        let later = self.take(name.as_str());
-        self.push(name.clone(), op, loaded)?;
-        later.map_or(Ok(()), |later| self.push(name, later, loaded))
-    }
-
     /// Whether there is an operation on this field.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.ops.iter().any(|(known, _)| known.as_str() == name)

@@ -111,7 +111,7 @@ impl Generation {
         for (field, cell) in table.fields.iter().zip(&self.cells) {
             let Some(cell) = cell.get() else { continue };
             if let Err(error) = collect(&mut handed, field, cell, &self.fields) {
-                handed.failure = Some(error);
+                handed.failure = Some((cell.changed_at(), error));
             }
         }
         // Nothing done yet leaves it open for what comes. Of two threads one hands over.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{
     Afterwards, Slot,
     detached::caught,
-    state::{CookieChange, Live, Phase, Plan, Rotation, State, Target},
+    state::{CookieChange, Live, Phase, Plan, State, Taken, Target},
 };
 use crate::{
     delta::{Delta, Op},
@@ -45,8 +45,7 @@ impl Slot {
             }
             (state.life, plan)
         };
-        let Some(Plan { target, delta, rotation, failure }) = plan else { return Ok(()) };
-        let rotate = rotation.is_due();
+        let Some(Plan { target, delta, rotate, mut taken, failure }) = plan else { return Ok(()) };
         let only_touch = delta.is_empty() && !rotate;
         let kept = (after == Afterwards::Handles).then(|| delta.clone());
         let written = {
@@ -54,9 +53,15 @@ impl Slot {
             // A store that panics is one that fails.
             poll_fn(|context| caught(|| writing.as_mut().poll(context))).await
         };
-        let Err(error) = written else { return failure.map_or(Ok(()), Err) };
-        let (rescued, delta) = rotation.rescued();
-        if rescued.is_due() && error.kind() == ErrorKind::InvalidField {
+        let Err(error) = written else {
+            if after == Afterwards::Handles {
+                self.lock().ledger.note_written(&taken.deeds);
+            }
+            return failure.map_or(Ok(()), Err);
+        };
+        let is_invalid = error.kind() == ErrorKind::InvalidField;
+        let rescued = if is_invalid { self.lock().rescued(&mut taken) } else { None };
+        if let Some(delta) = rescued {
             // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
             Box::pin(self.write(target, delta, true, &[], None)).await?;
         }
@@ -65,20 +70,20 @@ impl Slot {
             self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
             return Ok(());
         }
-        self.failed(target, &error, life, kept.unwrap_or_default(), &rotation);
+        self.failed(target, &error, life, taken);
         Err(error)
     }
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.
-    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, delta: Delta, rotation: &Rotation) {
+    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, taken: Taken) {
         self.shared.events.report(&Event::CommitFailed { record: target.id(), error });
         let mut state = self.lock();
-        if state.life != life {
+        if state.life == life && error.kind() == ErrorKind::Unavailable {
+            state.put_back(taken);
             return;
         }
-        if error.kind() == ErrorKind::Unavailable {
-            state.restore(delta, rotation);
-        } else {
+        state.lose(&taken, error);
+        if state.life == life {
             state.unheard = Some(error.duplicate());
         }
     }

@@ -6,6 +6,7 @@
 
 mod commit;
 mod detached;
+mod ledger;
 mod load;
 mod state;
 
@@ -21,10 +22,11 @@ use std::{
     time::Duration,
 };
 
-use self::state::{Phase, Rotation, State};
+use self::state::{Phase, State};
 pub(crate) use self::{
     detached::Detached,
-    state::{CookieChange, FieldChange, Handed, Right},
+    ledger::{FieldChange, Right},
+    state::{CookieChange, Handed},
 };
 use crate::{
     error::Error,
@@ -155,17 +157,17 @@ impl Slot {
         Box::pin(self.load_missing(names)).await
     }
 
-    /// Reads the record again, with at least these fields.
+    /// Reads the record again, with these fields and all that were loaded before.
     pub(crate) async fn reload(&self, names: &[FieldName]) -> Result<(), Error> {
         let _gate = self.gate.lock().await;
-        let known = self.lock().live().map(|live| (live.id, live.epoch));
-        let Some((id, epoch)) = known else { return Ok(()) };
-        let loaded = self.load_again(id, epoch, names).await?;
+        let known = self.lock().live().map(|live| (live.id, live.epoch, live.with_names(names)));
+        let Some((id, epoch, names)) = known else { return Ok(()) };
+        let loaded = self.load_again(id, epoch, &names).await?;
         if let Phase::Live(live) = &mut self.lock().record
             && live.id == id
         {
             live.fields = loaded.fields;
-            live.names = (!loaded.complete).then(|| names.to_vec());
+            live.names = (!loaded.complete).then_some(names);
             live.touched = loaded.touched;
             live.loaded_at = loaded.now;
         }
@@ -185,45 +187,58 @@ impl Slot {
     }
 
     /// Takes a dropped handle's changes.
-    pub(crate) fn hand_over(self: &Arc<Self>, life: u32, mut handed: Handed) {
+    pub(crate) fn hand_over(self: &Arc<Self>, by: u64, life: u32, mut handed: Handed) {
         let mut state = self.lock();
         if life != state.life {
             return;
         }
+        if !state.head_sent {
+            state.accept(by, handed);
+            return;
+        }
+        let had_unsaved = state.ledger.take_back_unsaved(by);
         if state.abandoned {
             // Nobody waits for what it did, and nobody was told that it happened; but rights are gone.
-            handed.changes.retain(FieldChange::takes_a_right_away);
+            handed.changes = handed.changes.into_iter().filter_map(FieldChange::into_removed_right).collect();
             let must_flush = !handed.changes.is_empty();
-            state.accept(Handed { changes: handed.changes, ..Handed::default() });
+            state.accept(by, Handed { changes: handed.changes, ..Handed::default() });
             drop(state);
             if must_flush {
                 self.flush_in_background();
             }
             return;
         }
-        if !state.head_sent {
-            state.accept(handed);
-            return;
-        }
-        let is_silent = handed.is_empty() && state.pending.is_empty();
+        let is_silent = handed.is_empty() && !had_unsaved;
         let record = state.live().map(|live| live.id);
-        let cleared = std::mem::take(&mut state.pending);
         drop(state);
         if !is_silent {
-            let cleared = cleared.ops().iter().map(|(name, _)| name.clone());
-            let fields = handed.changes.into_iter().map(|change| change.name).chain(cleared).collect();
+            let fields = handed.changes.into_iter().map(|change| change.name).collect();
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
         }
     }
 
-    /// Takes the changes of a handle that is about to save, late or not.
-    pub(crate) fn hand_over_for_save(&self, life: u32, handed: Handed) -> Result<(), Error> {
+    /// Takes the changes of a handle that goes on, to be written by a save, which gets a number.
+    pub(crate) fn hand_over_for_save(&self, by: u64, life: u32, handed: Handed) -> Result<u64, Error> {
         let mut state = self.lock();
-        if life == state.life {
-            state.accept(handed);
-            return Ok(());
+        if life != state.life {
+            let nothing = Handed::default();
+            return if handed.is_empty() {
+                Ok(state.accept_for_save(by, nothing))
+            } else {
+                Err(Error::session_ended())
+            };
         }
-        if handed.is_empty() { Ok(()) } else { Err(Error::session_ended()) }
+        if state.head_sent && handed.changes.iter().any(|change| change.is_privilege) {
+            // Nobody is left to be given the new secret. Refused as a whole, so that half of it is not
+            // in the way of what comes next.
+            return Err(Error::head_sent());
+        }
+        Ok(state.accept_for_save(by, handed))
+    }
+
+    /// Takes back what a handle handed over and what is not written yet.
+    pub(crate) fn take_back(&self, by: u64) {
+        self.lock().ledger.take_back(by);
     }
 
     pub(crate) fn destroy(self: &Arc<Self>) {
@@ -237,14 +252,15 @@ impl Slot {
         }
     }
 
-    pub(crate) fn clear(&self, rights: impl Iterator<Item = Right>) {
-        self.lock().clear(rights);
+    pub(crate) fn clear(&self, by: u64, rights: impl Iterator<Item = Right>) {
+        let at = self.next_change();
+        self.lock().clear(by, at, rights.collect());
     }
 
     pub(crate) fn rotate(&self) {
         let mut state = self.lock();
         if !state.head_sent {
-            state.rotation.is_wanted = true;
+            state.rotation_wanted = true;
             return;
         }
         let record = state.live().map(|live| live.id);
@@ -252,11 +268,14 @@ impl Slot {
         self.shared.events.report(&Event::CommitFailed { record, error: &Error::head_sent() });
     }
 
-    /// Writes now what was handed over.
-    pub(crate) fn save(self: &Arc<Self>) -> Detached<()> {
+    /// Writes now what was handed over for the save of this number.
+    pub(crate) fn save(self: &Arc<Self>, number: u64) -> Detached<()> {
         let slot = Arc::clone(self);
         Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
+            // What waited here with it may have been taken along, and lost.
+            let lost = slot.lock().loss_of(number);
+            lost.map_or(Ok(()), Err)?;
             slot.flush(Afterwards::Handles).await
         })
     }
@@ -266,31 +285,34 @@ impl Slot {
         let slot = Arc::clone(self);
         Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
-            if slot.lock().pending.retained().is_some() {
+            if slot.lock().ledger.clears() {
                 // What was cleared must be gone before it is counted from.
                 slot.flush(Afterwards::Handles).await?;
             }
-            let (target, earlier, alone) = {
+            let (target, delta, taken) = {
                 let mut state = slot.lock();
                 if state.life != life {
                     return Err(Error::session_ended());
                 }
                 let target = state.target(&slot.shared.timeouts)?;
-                let earlier = state.take_pending(&change);
-                match state.after(&earlier, &change) {
-                    Ok(alone) => (target, earlier, alone),
+                let taken = state.take_fields(&change);
+                match state.ledger.delta_with(&taken.deeds, &change, &state.record) {
+                    Ok(delta) => (target, delta, taken),
                     Err(error) => {
-                        state.restore(earlier, &Rotation::default());
+                        state.put_back(taken);
                         return Err(error);
                     }
                 }
             };
             let names = std::slice::from_ref(&change.name);
-            let written = slot.write(target, alone.clone(), false, names, Some(&alone)).await;
-            if let Err(error) = &written {
-                slot.failed(target, error, life, earlier, &Rotation::default());
+            match slot.write(target, delta.clone(), false, names, Some(&delta)).await {
+                Ok(()) => slot.lock().ledger.note_written(&taken.deeds),
+                Err(error) => {
+                    slot.failed(target, &error, life, taken);
+                    return Err(error);
+                }
             }
-            written
+            Ok(())
         })
     }
 
@@ -303,17 +325,12 @@ impl Slot {
             state.head_sent = true;
             return Closing::Untouched;
         }
-        if verdict == Verdict::Discard {
+        // A save that was begun and not awaited to its end may still bring a cookie, or fail.
+        let is_busy = self.gate.try_lock().is_err();
+        if verdict == Verdict::Discard && !is_busy {
             state.discard();
         }
-        let idle = state.pending.is_empty()
-            && state.destroy.is_empty()
-            && state.failure.is_none()
-            && state.unheard.is_none()
-            && !state.needs_touch(&self.shared.timeouts)
-            && !state.rotates();
-        // A save that was begun and not awaited to its end may still bring a cookie.
-        let is_busy = self.gate.try_lock().is_err();
+        let idle = state.is_done() && state.unheard.is_none() && !state.needs_touch(&self.shared.timeouts);
         if idle && !is_busy {
             state.head_sent = true;
             return Closing::Done(Outcome { cookie: std::mem::take(&mut state.cookie), error: None });
@@ -327,22 +344,27 @@ impl Slot {
         Detached::in_place(async move {
             let _gate = slot.gate.lock().await;
             loop {
+                if verdict == Verdict::Discard {
+                    // Also what a save that was under way has put back.
+                    slot.lock().discard();
+                }
+                let to_be_ended = slot.lock().destroy.len();
                 let error = slot.flush(slot.afterwards()).await.err();
                 let mut state = slot.lock();
-                if verdict == Verdict::Discard {
-                    state.discard();
-                }
                 // Handles may have been dropped meanwhile, or the session ended: then once more.
-                let is_done = state.destroy.is_empty() && state.pending.is_empty();
-                if is_done || error.is_some() {
-                    state.head_sent = true;
-                    let error = error.or(state.unheard.take());
-                    return Ok(Outcome { cookie: std::mem::take(&mut state.cookie), error });
+                if error.is_none() && !state.is_done() {
+                    continue;
                 }
-                if state.live().is_none() && state.destroy.is_empty() && !state.creates() {
-                    // Removals from a record that is not there.
-                    state.drop_changes();
+                state.head_sent = true;
+                let error = error.or(state.unheard.take());
+                // What was ended while something else failed.
+                let is_ended = state.destroy.len() > to_be_ended;
+                let cookie = std::mem::take(&mut state.cookie);
+                drop(state);
+                if is_ended {
+                    slot.flush_in_background();
                 }
+                return Ok(Outcome { cookie, error });
             }
         })
     }
@@ -368,10 +390,10 @@ impl Slot {
         let must_flush = {
             let mut state = self.lock();
             state.discard();
-            state.rotation.is_wanted = false;
+            state.rotation_wanted = false;
             state.head_sent = true;
             state.abandoned = true;
-            !state.destroy.is_empty() || state.rotates()
+            !state.is_done()
         };
         if must_flush {
             self.flush_in_background();
