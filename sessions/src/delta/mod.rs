@@ -47,6 +47,12 @@ impl Delta {
         Ok(())
     }
 
+    /// Puts an operation in the place of all that was to be done to the field, whatever was loaded.
+    pub(crate) fn force(&mut self, name: FieldName, op: Op) {
+        self.take(name.as_str());
+        self.ops.push((name, op));
+    }
+
     /// Whether there is an operation on this field.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.ops.iter().any(|(known, _)| known.as_str() == name)

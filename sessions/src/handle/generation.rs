@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    slot::{Handed, Snapshot},
+    slot::{FieldChange, Handed, Snapshot},
     value::Fields,
 };
 
@@ -118,14 +118,13 @@ impl Generation {
         if handed.is_empty() || self.spend() { handed } else { Handed::default() }
     }
 
-    /// The rights that were taken away, once. Runs no code of the fields' types.
-    pub(super) fn hand_over_removed_rights(&self, table: &Table) -> Handed {
-        let mut handed = Handed::default();
-        if self.spend() {
-            let cells = table.fields.iter().zip(&self.cells).filter(|(field, _)| field.is_privilege);
-            handed.changes = cells.filter_map(|(field, cell)| cell.get()?.removal(field)).collect();
+    /// The fields that were removed, once. Runs no code of the fields' types.
+    pub(super) fn hand_over_removals(&self, table: &Table) -> Vec<FieldChange> {
+        if !self.spend() {
+            return Vec::new();
         }
-        handed
+        let cells = table.fields.iter().zip(&self.cells);
+        cells.filter_map(|(field, cell)| cell.get()?.removal(field)).collect()
     }
 }
 

@@ -21,7 +21,7 @@ use self::{
 use crate::{
     error::Error,
     event::Event,
-    slot::{Presented, Right, Slot},
+    slot::{Presented, Slot},
     value::{RecordId, Timestamp},
 };
 
@@ -94,9 +94,7 @@ impl Handle {
     /// Removes every field of the record at commit, those of other views too. The session goes on.
     pub fn clear(&self) {
         self.first.tip().spend();
-        let rights = self.table.fields.iter().filter(|field| field.is_privilege);
-        let right = |field: &Field| Right { name: field.name(), aliases: field.aliases };
-        self.slot.clear(self.number, rights.map(right));
+        self.slot.clear(self.number);
         self.begin_generation();
     }
 
@@ -159,6 +157,7 @@ impl Handle {
         table: &'static Table,
         present: impl FnOnce() -> Presented,
     ) -> Result<(Self, bool), Error> {
+        table.tell(&slot.shared().rules);
         let is_live = slot.open(present, table.names()).await?;
         let first = Generation::new(table, slot.snapshot());
         let number = slot.next_change();
@@ -182,12 +181,11 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let tip = self.first.tip();
         // A panicking handler's changes are half of something; but a right that it took away is gone.
-        let handed = if std::thread::panicking() {
-            tip.hand_over_removed_rights(self.table)
+        if std::thread::panicking() {
+            self.slot.hand_over_removed_rights(self.number, tip.life, tip.hand_over_removals(self.table));
         } else {
-            tip.hand_over(self.table)
-        };
-        self.slot.hand_over(self.number, tip.life, handed);
+            self.slot.hand_over(self.number, tip.life, tip.hand_over(self.table));
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the handles of a request did to its session, until it is written.
 
-use super::state::Phase;
+use super::{
+    rules::{Rules, Standing},
+    state::Phase,
+};
 use crate::{
     delta::{Delta, Op},
     error::Error,
@@ -34,8 +37,8 @@ pub(super) struct Deed {
 #[derive(Debug)]
 enum What {
     Change(FieldChange),
-    /// All fields are removed; these of them are rights.
-    Clear(Vec<Right>),
+    /// All fields are removed.
+    Clear,
     /// A change that cannot be stored: the commit fails with it.
     Failure(Error),
 }
@@ -49,34 +52,50 @@ pub(crate) struct FieldChange {
     pub(crate) aliases: &'static [&'static str],
     /// Whether a put is of the value that the field has anyway if nothing is stored.
     pub(crate) is_default: bool,
-    /// Whether the field is a right, so that a new secret goes with the change.
-    pub(crate) is_privilege: bool,
+    /// What the field is to whoever uses the session: with a right, a new secret goes with the change.
+    pub(crate) standing: Standing,
     /// Whether it was removed at some time, whatever came after that.
     pub(crate) was_removed: bool,
     /// When it was done, in the request's own count.
     pub(crate) at: u64,
 }
 
-/// A field that is a right, and its older names.
-#[derive(Clone, Debug)]
-pub(crate) struct Right {
-    pub(crate) name: FieldName,
-    pub(crate) aliases: &'static [&'static str],
+/// What becomes of a record.
+#[derive(Debug, Default)]
+pub(super) struct Composed {
+    pub(super) delta: Delta,
+    pub(super) rotation: Rotation,
+    /// Whether nothing but fields that belong to the browser changes.
+    pub(super) is_carry_only: bool,
+    /// The first change that cannot be stored; it is not in the delta.
+    pub(super) failure: Option<Error>,
+}
+
+/// Whether a new secret goes with it, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Rotation {
+    #[default]
+    None,
+    /// Somebody asked for it, or a right changes.
+    Hard,
+    /// Somebody proves again who it is.
+    Proof,
+    /// Somebody logs in who was nobody before.
+    Login,
+    /// Somebody logs out, or turns into somebody else.
+    Logout,
 }
 
 impl FieldChange {
     /// All names under which the field may be stored.
     fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
-        names(&self.name, self.aliases)
-    }
-
-    fn aliases(&self) -> impl Iterator<Item = FieldName> + use<> {
-        names(&self.name, self.aliases).skip(1)
+        let aliases = self.aliases.iter().map(|alias| FieldName::from_static(alias));
+        [self.name.clone()].into_iter().chain(aliases)
     }
 
     /// What is left of it where nothing may be granted: the removal of a right.
     pub(super) fn into_removed_right(self) -> Option<Self> {
-        let was_removed = self.is_privilege && (self.was_removed || self.op == Op::Remove);
+        let was_removed = self.standing.is_right() && (self.was_removed || self.op == Op::Remove);
         was_removed.then(|| Self { op: Op::Remove, is_default: false, was_removed: true, ..self })
     }
 }
@@ -97,8 +116,8 @@ impl Ledger {
     }
 
     /// Enters that all fields are removed.
-    pub(super) fn clear(&mut self, by: u64, at: u64, rights: Vec<Right>) {
-        self.insert(Deed::new(by, at, What::Clear(rights)));
+    pub(super) fn clear(&mut self, by: u64, at: u64) {
+        self.insert(Deed::new(by, at, What::Clear));
     }
 
     /// Notes that a save is to write what a handle did.
@@ -118,14 +137,14 @@ impl Ledger {
         std::mem::take(&mut self.deeds)
     }
 
-    /// Takes out what was done to these fields, to be written by itself.
+    /// Takes out what was done to the field of a change, to be written by itself.
     pub(super) fn take_fields(&mut self, change: &FieldChange) -> Vec<Deed> {
         let names: Vec<_> = change.names().collect();
-        let of_field = |deed: &mut Deed| match &deed.what {
+        let is_of_field = |deed: &mut Deed| match &deed.what {
             What::Change(change) => names.contains(&change.name),
-            What::Clear(_) | What::Failure(_) => false,
+            What::Clear | What::Failure(_) => false,
         };
-        self.deeds.extract_if(.., of_field).collect()
+        self.deeds.extract_if(.., is_of_field).collect()
     }
 
     /// Takes back what a handle did.
@@ -157,7 +176,7 @@ impl Ledger {
                         None => self.written.push((change.name.clone(), deed.at)),
                     }
                 }
-                What::Clear(_) => self.cleared = self.cleared.max(deed.at),
+                What::Clear => self.cleared = self.cleared.max(deed.at),
                 What::Failure(_) => {}
             }
         }
@@ -169,82 +188,46 @@ impl Ledger {
     }
 
     /// Leaves the removals of rights only: a failing request grants nothing and takes away.
-    pub(super) fn keep_removed_rights(&mut self, record: &Phase) {
+    pub(super) fn keep_removed_rights(&mut self, record: &Phase, rules: &Rules) {
         let deeds = std::mem::take(&mut self.deeds);
-        self.deeds = removed_rights(deeds, record);
-    }
-
-    /// Whether a right is changed, so that a new secret goes with it.
-    pub(super) fn changes_a_right(&self, record: &Phase) -> bool {
-        changes_a_right(&self.deeds, record)
+        self.deeds = removed_rights(deeds, record, rules);
     }
 
     /// Whether everything is removed, before or after other things.
     pub(super) fn clears(&self) -> bool {
-        self.deeds.iter().any(|deed| matches!(deed.what, What::Clear(_)))
+        self.deeds.iter().any(|deed| matches!(deed.what, What::Clear))
     }
 
     /// What becomes of the record.
-    ///
-    /// # Errors
-    ///
-    /// The first change that cannot be stored.
-    pub(super) fn delta(&self, record: &Phase) -> Result<Delta, Error> {
-        self.compose(&self.deeds, record).map_or_else(|(_, error)| Err(error), Ok)
+    pub(super) fn compose(&self, record: &Phase, rules: &Rules) -> Composed {
+        self.compose_of(&self.deeds, record, rules)
     }
 
     /// The same of some deeds, which were taken out.
-    pub(super) fn delta_of(&self, deeds: &[Deed], record: &Phase) -> Result<Delta, Error> {
-        self.compose(deeds, record).map_or_else(|(_, error)| Err(error), Ok)
-    }
-
-    /// The same with a change after them.
-    pub(super) fn delta_with(
-        &self,
-        deeds: &[Deed],
-        change: &FieldChange,
-        record: &Phase,
-    ) -> Result<Delta, Error> {
-        let mut delta = self.delta_of(deeds, record)?;
-        push(&mut delta, change, record)?;
-        Ok(delta)
-    }
-
-    /// The same, without what cannot be done.
-    pub(super) fn visible_delta(&self, record: &Phase) -> Delta {
-        self.compose(&self.deeds, record).unwrap_or_else(|(delta, _)| delta)
-    }
-
-    fn compose(&self, deeds: &[Deed], record: &Phase) -> Result<Delta, (Delta, Error)> {
-        let (mut delta, mut failure) = (Delta::new(), None);
+    pub(super) fn compose_of(&self, deeds: &[Deed], record: &Phase, rules: &Rules) -> Composed {
+        let mut composed = Composed { is_carry_only: true, ..Composed::default() };
         for deed in deeds {
             match &deed.what {
-                What::Clear(_) => {
-                    delta = Delta::new();
-                    if record.live().is_some() {
-                        delta.retain(Vec::new());
-                    }
-                }
+                What::Clear => composed.clear(record, rules),
                 What::Change(change) if self.comes_too_late(change) => {}
                 What::Change(change) => {
-                    if let Err(error) = push(&mut delta, change, record) {
-                        failure = failure.or(Some(error));
+                    if let Err(error) = composed.push(change, record, rules) {
+                        composed.failure.get_or_insert(error);
                     }
                 }
-                What::Failure(error) => failure = failure.or_else(|| Some(error.duplicate())),
+                What::Failure(error) => {
+                    composed.failure.get_or_insert_with(|| error.duplicate());
+                }
             }
         }
-        match failure {
-            Some(error) => Err((delta, error)),
-            None => Ok(delta),
-        }
+        composed
     }
 
     /// Whether a later change of this request has been written already.
     fn comes_too_late(&self, change: &FieldChange) -> bool {
         let written = self.written.iter().find(|(name, _)| *name == change.name);
-        change.at < self.cleared
-            || (written.is_some_and(|(_, at)| change.at < *at) && !change.op.is_relative())
+        let is_overwritten = written.is_some_and(|(_, at)| change.at < *at) && !change.op.is_relative();
+        change.at < self.cleared || is_overwritten
     }
 }
 
@@ -254,17 +237,8 @@ impl Deed {
     }
 }
 
-/// Whether a right is among what these change.
-pub(super) fn changes_a_right(deeds: &[Deed], record: &Phase) -> bool {
-    deeds.iter().any(|deed| match &deed.what {
-        What::Change(change) => change.is_privilege,
-        What::Clear(rights) => rights.iter().any(|right| right.is_stored(record)),
-        What::Failure(_) => false,
-    })
-}
-
 /// The removals of rights among these.
-pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase) -> Vec<Deed> {
+pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) -> Vec<Deed> {
     let mut removed = Vec::new();
     for Deed { by, at, is_to_be_saved, what } in deeds {
         let mut keep = |change| {
@@ -272,42 +246,110 @@ pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase) -> Vec<Deed> {
         };
         match what {
             What::Change(change) => change.into_removed_right().into_iter().for_each(keep),
-            What::Clear(rights) => {
-                let rights = rights.into_iter().filter(|right| right.is_stored(record));
-                rights.for_each(|right| keep(right.removal(at)));
-            }
+            What::Clear => record.rights(rules).into_iter().for_each(|name| {
+                let standing = rules.of(&name).max_right();
+                let (op, aliases) = (Op::Remove, &[][..]);
+                keep(FieldChange { name, op, aliases, is_default: false, standing, was_removed: true, at });
+            }),
             What::Failure(_) => {}
         }
     }
     removed
 }
 
-impl Right {
-    fn is_stored(&self, record: &Phase) -> bool {
-        names(&self.name, self.aliases).any(|name| record.loaded(&name).is_some())
+impl Composed {
+    fn clear(&mut self, record: &Phase, rules: &Rules) {
+        self.delta = Delta::new();
+        if record.live().is_none() {
+            return;
+        }
+        self.is_carry_only = false;
+        self.delta.retain(Vec::new());
+        let rights = record.rights(rules);
+        if rights.iter().any(|name| rules.of(name) == Standing::Identity) {
+            self.rotation = Rotation::Logout;
+        } else if !rights.is_empty() {
+            self.rotation.at_least_hard();
+        }
     }
 
-    fn removal(self, at: u64) -> FieldChange {
-        let Self { name, aliases } = self;
-        let op = Op::Remove;
-        FieldChange { name, op, aliases, is_default: false, is_privilege: true, was_removed: true, at }
+    /// Adds a change to what was done before it.
+    pub(super) fn push(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) -> Result<(), Error> {
+        if change.standing == Standing::Identity {
+            self.note_identity(change, record, rules);
+        } else if change.standing.is_right() {
+            self.rotation.at_least_hard();
+        }
+        if is_none(&self.delta, change, record) {
+            return Ok(());
+        }
+        self.is_carry_only &= change.standing == Standing::Carry;
+        let name = &change.name;
+        let pushed = self.delta.push(name.clone(), change.op.clone(), record.loaded(name));
+        pushed.map_err(|_| Error::not_an_integer(name))?;
+        for alias in change.names().skip(1) {
+            // A removal needs nothing of what was there.
+            let _ = self.delta.push(alias.clone(), Op::Remove, record.loaded(&alias));
+        }
+        Ok(())
+    }
+
+    /// What goes with a change of who is logged in.
+    fn note_identity(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) {
+        let before = change.names().find_map(|name| self.value(&name, record));
+        let after = change.op.apply(before.as_ref()).ok().flatten();
+        match (before, after) {
+            (None, None) => self.rotation.at_least_hard(),
+            (None, Some(_)) => {
+                // In the place of somebody else whom this request has logged out, it is no beginning.
+                if self.rotation != Rotation::Logout {
+                    self.rotation = Rotation::Login;
+                }
+                for rule in rules.all(|standing| standing == Standing::DropOnLogin) {
+                    for name in rule.names() {
+                        self.delta.take(name.as_str());
+                        if record.may_have(&name) {
+                            self.delta.force(name, Op::Remove);
+                        }
+                    }
+                }
+            }
+            (Some(before), Some(after)) if before == after && !change.was_removed => {
+                if !matches!(self.rotation, Rotation::Login | Rotation::Logout) {
+                    self.rotation = Rotation::Proof;
+                }
+            }
+            (Some(_), _) => {
+                self.rotation = Rotation::Logout;
+                let carried = rules.all(|standing| standing == Standing::Carry);
+                self.delta.retain(carried.iter().flat_map(|rule| rule.names()).collect());
+            }
+        }
+    }
+
+    /// A field as this request sees it so far.
+    fn value(&self, name: &FieldName, record: &Phase) -> Option<bytes::Bytes> {
+        let loaded = record.loaded(name).filter(|_| !self.delta.drops(name));
+        match self.delta.ops().iter().find(|(known, _)| known == name) {
+            Some((_, op)) => op.apply(loaded).ok().flatten(),
+            None => loaded.cloned(),
+        }
     }
 }
 
-/// Adds a change to what was done before it.
-fn push(delta: &mut Delta, change: &FieldChange, record: &Phase) -> Result<(), Error> {
-    if is_none(delta, change, record) {
-        return Ok(());
+impl Rotation {
+    pub(super) fn at_least_hard(&mut self) {
+        if *self == Self::None {
+            *self = Self::Hard;
+        }
     }
-    let name = &change.name;
-    delta
-        .push(name.clone(), change.op.clone(), record.loaded(name))
-        .map_err(|_| Error::not_an_integer(name))?;
-    for alias in change.aliases() {
-        // A removal needs nothing of what was there.
-        let _ = delta.push(alias.clone(), Op::Remove, record.loaded(&alias));
+}
+
+impl Standing {
+    /// What the record says is a right is one, whatever the views say.
+    fn max_right(self) -> Self {
+        if self.is_right() { self } else { Self::Privilege }
     }
-    Ok(())
 }
 
 /// Whether a field is as the change would leave it, and nothing else is to be done to it.
@@ -323,8 +365,4 @@ fn is_none(delta: &Delta, change: &FieldChange, record: &Phase) -> bool {
         Op::Remove => is_absent(),
         _ => false,
     }
-}
-
-fn names(name: &FieldName, aliases: &'static [&'static str]) -> impl Iterator<Item = FieldName> + use<> {
-    [name.clone()].into_iter().chain(aliases.iter().map(|alias| FieldName::from_static(alias)))
 }

@@ -8,6 +8,7 @@ mod commit;
 mod detached;
 mod ledger;
 mod load;
+mod rules;
 mod state;
 
 use std::{
@@ -19,18 +20,22 @@ use std::{
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use self::state::{Phase, State};
 pub(crate) use self::{
     detached::Detached,
-    ledger::{FieldChange, Right},
+    ledger::FieldChange,
+    rules::{Rule, Rules, Standing},
     state::{CookieChange, Handed},
+};
+use self::{
+    ledger::{Composed, Rotation},
+    state::{Phase, State, Write},
 };
 use crate::{
     error::Error,
-    event::{Event, Events},
+    event::{Event, Events, Throttle},
     store::{Boxed, DynStore},
     value::{FieldName, Fields, RecordId, Timeouts, Timestamp, Token, TokenHasher},
 };
@@ -42,6 +47,9 @@ pub(crate) struct Shared {
     pub(crate) hasher: TokenHasher,
     pub(crate) timeouts: Timeouts,
     pub(crate) events: Events,
+    pub(crate) forged: Arc<Throttle>,
+    /// What the views say of fields.
+    pub(crate) rules: Arc<Rules>,
     pub(crate) last_purge: Arc<AtomicI64>,
     /// How long the store may take for one operation.
     pub(crate) store_timeout: Duration,
@@ -149,9 +157,9 @@ impl Slot {
         let _gate = self.gate.lock().await;
         let unloaded = matches!(self.lock().record, Phase::Unloaded);
         if unloaded {
-            let live = self.find_live(present(), names).await?;
-            let is_live = live.is_some();
-            self.lock().record = live.map_or(Phase::Absent, Phase::Live);
+            let found = self.find_live(present(), names).await?;
+            let is_live = found.live().is_some();
+            self.lock().record = found;
             return Ok(is_live);
         }
         Box::pin(self.load_missing(names)).await
@@ -166,17 +174,23 @@ impl Slot {
         if let Phase::Live(live) = &mut self.lock().record
             && live.id == id
         {
+            live.authority = load::read(&loaded)?;
+            live.seal = loaded.seal;
             live.fields = loaded.fields;
             live.names = (!loaded.complete).then_some(names);
             live.touched = loaded.touched;
-            live.loaded_at = loaded.now;
+            (live.loaded_at, live.since) = (loaded.now, Instant::now());
         }
         Ok(())
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let state = self.lock();
-        Snapshot { life: state.life, fields: state.visible(), request_only: state.request_only.clone() }
+        Snapshot {
+            life: state.life,
+            fields: state.visible(&self.shared.rules),
+            request_only: state.request_only.clone(),
+        }
     }
 
     pub(crate) fn facts(&self) -> Option<Facts> {
@@ -187,25 +201,20 @@ impl Slot {
     }
 
     /// Takes a dropped handle's changes.
-    pub(crate) fn hand_over(self: &Arc<Self>, by: u64, life: u32, mut handed: Handed) {
+    pub(crate) fn hand_over(self: &Arc<Self>, by: u64, life: u32, handed: Handed) {
         let mut state = self.lock();
         if life != state.life {
             return;
         }
         if !state.head_sent {
-            state.accept(by, handed);
+            state.accept(by, handed, &self.shared.rules);
             return;
         }
         let had_unsaved = state.ledger.take_back_unsaved(by);
         if state.abandoned {
-            // Nobody waits for what it did, and nobody was told that it happened; but rights are gone.
-            handed.changes = handed.changes.into_iter().filter_map(FieldChange::into_removed_right).collect();
-            let must_flush = !handed.changes.is_empty();
-            state.accept(by, Handed { changes: handed.changes, ..Handed::default() });
             drop(state);
-            if must_flush {
-                self.flush_in_background();
-            }
+            // Nobody waits for what it did, and nobody was told that it happened; but rights are gone.
+            self.hand_over_removed_rights(by, life, handed.changes);
             return;
         }
         let is_silent = handed.is_empty() && !had_unsaved;
@@ -217,23 +226,48 @@ impl Slot {
         }
     }
 
+    /// Takes the removals of rights from among the changes of a handle that nobody waits for, or whose
+    /// handler panics.
+    pub(crate) fn hand_over_removed_rights(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        mut changes: Vec<FieldChange>,
+    ) {
+        let mut state = self.lock();
+        if life != state.life {
+            return;
+        }
+        for change in &mut changes {
+            change.standing = state.standing(change, &self.shared.rules);
+        }
+        let changes: Vec<_> = changes.into_iter().filter_map(FieldChange::into_removed_right).collect();
+        let must_flush = state.abandoned && !changes.is_empty();
+        state.accept(by, Handed { changes, ..Handed::default() }, &self.shared.rules);
+        drop(state);
+        if must_flush {
+            self.flush_in_background();
+        }
+    }
+
     /// Takes the changes of a handle that goes on, to be written by a save, which gets a number.
     pub(crate) fn hand_over_for_save(&self, by: u64, life: u32, handed: Handed) -> Result<u64, Error> {
         let mut state = self.lock();
         if life != state.life {
             let nothing = Handed::default();
             return if handed.is_empty() {
-                Ok(state.accept_for_save(by, nothing))
+                Ok(state.accept_for_save(by, nothing, &self.shared.rules))
             } else {
                 Err(Error::session_ended())
             };
         }
-        if state.head_sent && handed.changes.iter().any(|change| change.is_privilege) {
+        let is_right = |change: &FieldChange| state.standing(change, &self.shared.rules).is_right();
+        if state.head_sent && handed.changes.iter().any(is_right) {
             // Nobody is left to be given the new secret. Refused as a whole, so that half of it is not
             // in the way of what comes next.
             return Err(Error::head_sent());
         }
-        Ok(state.accept_for_save(by, handed))
+        Ok(state.accept_for_save(by, handed, &self.shared.rules))
     }
 
     /// Takes back what a handle handed over and what is not written yet.
@@ -252,9 +286,9 @@ impl Slot {
         }
     }
 
-    pub(crate) fn clear(&self, by: u64, rights: impl Iterator<Item = Right>) {
+    pub(crate) fn clear(&self, by: u64) {
         let at = self.next_change();
-        self.lock().clear(by, at, rights.collect());
+        self.lock().clear(by, at);
     }
 
     pub(crate) fn rotate(&self) {
@@ -281,7 +315,7 @@ impl Slot {
     }
 
     /// Writes now what there is to do to one field, and nothing else.
-    pub(crate) fn commit_field(self: &Arc<Self>, life: u32, change: FieldChange) -> Detached<()> {
+    pub(crate) fn commit_field(self: &Arc<Self>, life: u32, mut change: FieldChange) -> Detached<()> {
         let slot = Arc::clone(self);
         Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
@@ -289,23 +323,28 @@ impl Slot {
                 // What was cleared must be gone before it is counted from.
                 slot.flush(Afterwards::Handles).await?;
             }
-            let (target, delta, taken) = {
-                let mut state = slot.lock();
+            let (target, composed, taken) = {
+                let (mut state, rules) = (slot.lock(), &slot.shared.rules);
                 if state.life != life {
                     return Err(Error::session_ended());
                 }
-                let target = state.target(&slot.shared.timeouts)?;
-                let taken = state.take_fields(&change);
-                match state.ledger.delta_with(&taken.deeds, &change, &state.record) {
-                    Ok(delta) => (target, delta, taken),
-                    Err(error) => {
-                        state.put_back(taken);
-                        return Err(error);
-                    }
+                change.standing = state.standing(&change, rules);
+                if change.standing.is_right() && state.head_sent {
+                    return Err(Error::head_sent());
                 }
+                let target = state.target(&slot.shared.timeouts, Rotation::None)?;
+                let taken = state.take_fields(&change);
+                let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
+                let pushed = composed.push(&change, &state.record, rules);
+                if let Err(error) = composed.failure.take().map_or(pushed, Err) {
+                    state.put_back(taken);
+                    return Err(error);
+                }
+                (target, composed, taken)
             };
-            let names = std::slice::from_ref(&change.name);
-            match slot.write(target, delta.clone(), false, names, Some(&delta)).await {
+            let Composed { delta, rotation, is_carry_only, .. } = composed;
+            let (names, kept) = (std::slice::from_ref(&change.name), delta.clone());
+            match slot.write(Write { target, delta, rotation, is_carry_only }, names, Some(&kept)).await {
                 Ok(()) => slot.lock().ledger.note_written(&taken.deeds),
                 Err(error) => {
                     slot.failed(target, &error, life, taken);
@@ -328,7 +367,7 @@ impl Slot {
         // A save that was begun and not awaited to its end may still bring a cookie, or fail.
         let is_busy = self.gate.try_lock().is_err();
         if verdict == Verdict::Discard && !is_busy {
-            state.discard();
+            state.discard(&self.shared.rules);
         }
         let idle = state.is_done() && state.unheard.is_none() && !state.needs_touch(&self.shared.timeouts);
         if idle && !is_busy {
@@ -346,7 +385,7 @@ impl Slot {
             loop {
                 if verdict == Verdict::Discard {
                     // Also what a save that was under way has put back.
-                    slot.lock().discard();
+                    slot.lock().discard(&slot.shared.rules);
                 }
                 let to_be_ended = slot.lock().destroy.len();
                 let error = slot.flush(slot.afterwards()).await.err();
@@ -389,7 +428,7 @@ impl Slot {
         // The request ends without a response: a logout and the removal of a right happen all the same.
         let must_flush = {
             let mut state = self.lock();
-            state.discard();
+            state.discard(&self.shared.rules);
             state.rotation_wanted = false;
             state.head_sent = true;
             state.abandoned = true;

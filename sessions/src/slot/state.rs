@@ -1,14 +1,17 @@
 //! What one request knows of its session and wants done: plain values, no I/O.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::ledger::{Deed, FieldChange, Ledger, Right, changes_a_right, removed_rights};
+use super::{
+    ledger::{Composed, Deed, FieldChange, Ledger, Rotation, removed_rights},
+    rules::{Rules, Standing},
+};
 use crate::{
     delta::Delta,
     error::Error,
-    value::{FieldName, Fields, RecordId, Timeouts, Timestamp, Token},
+    value::{Authority, FieldName, Fields, RecordId, Seal, Timeouts, Timestamp, Token},
 };
 
 /// The session of one request.
@@ -50,6 +53,9 @@ pub(super) enum Phase {
     Unloaded,
     /// The request has no live record.
     Absent,
+    /// Its secret was replaced a moment ago. Another request has the new one, or is about to; a session that
+    /// began here would take that one's place.
+    Superseded,
     /// It has this one.
     Live(Live),
 }
@@ -59,9 +65,14 @@ pub(super) enum Phase {
 pub(super) struct Live {
     pub(super) id: RecordId,
     pub(super) epoch: u64,
+    pub(super) seal: Seal,
+    /// What the seal says.
+    pub(super) authority: Authority,
     pub(super) created: Timestamp,
     pub(super) touched: Timestamp,
     pub(super) loaded_at: Timestamp,
+    /// When that was by the clock of this process, which is never set.
+    pub(super) since: Instant,
     pub(super) fields: Fields,
     /// The names that were asked for; `None` if all fields are here.
     pub(super) names: Option<Vec<FieldName>>,
@@ -74,7 +85,8 @@ pub(crate) enum CookieChange {
     None,
     Set {
         token: Token,
-        max_age: Duration,
+        /// How long the browser keeps it; `None` until it is closed.
+        max_age: Option<Duration>,
     },
     Remove,
 }
@@ -82,12 +94,20 @@ pub(crate) enum CookieChange {
 /// What a flush writes, besides destroying.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) target: Target,
-    pub(super) delta: Delta,
-    pub(super) rotate: bool,
+    pub(super) write: Write,
     pub(super) taken: Taken,
     /// What fails all the same, once the rotation is done.
     pub(super) failure: Option<Error>,
+}
+
+/// One atomic operation.
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) target: Target,
+    pub(super) delta: Delta,
+    pub(super) rotation: Rotation,
+    /// Whether nothing but fields that belong to the browser changes.
+    pub(super) is_carry_only: bool,
 }
 
 /// What a plan is made of, for when it fails.
@@ -116,6 +136,13 @@ pub(crate) struct Handed {
     pub(crate) failure: Option<(u64, Error)>,
 }
 
+impl Write {
+    /// Whether nothing changes but the time of the last use.
+    pub(super) fn is_only_touch(&self) -> bool {
+        self.delta.is_empty() && self.rotation == Rotation::None
+    }
+}
+
 impl Target {
     pub(super) const fn id(&self) -> Option<RecordId> {
         match self {
@@ -135,13 +162,31 @@ impl Phase {
     pub(super) const fn live(&self) -> Option<&Live> {
         match self {
             Self::Live(live) => Some(live),
-            Self::Unloaded | Self::Absent => None,
+            Self::Unloaded | Self::Absent | Self::Superseded => None,
         }
     }
 
     /// A field as it was loaded.
     pub(super) fn loaded(&self, name: &FieldName) -> Option<&Bytes> {
         self.live()?.fields.get(name.as_str())
+    }
+
+    /// Whether a field may be stored: it is, or nobody has looked.
+    pub(super) fn may_have(&self, name: &FieldName) -> bool {
+        let is_unknown = |live: &Live| live.names.as_ref().is_some_and(|names| !names.contains(name));
+        self.live().is_some_and(|live| live.fields.contains(name.as_str()) || is_unknown(live))
+    }
+
+    /// The names of the rights that the record holds.
+    pub(super) fn rights(&self, rules: &Rules) -> Vec<FieldName> {
+        let Some(live) = self.live() else { return Vec::new() };
+        let mut rights = live.authority.rights.clone();
+        let known = rules.all(Standing::is_right);
+        let stored = known.iter().flat_map(|rule| rule.names());
+        rights.extend(stored.filter(|name| live.fields.contains(name.as_str())));
+        rights.sort_unstable();
+        rights.dedup();
+        rights
     }
 }
 
@@ -154,34 +199,50 @@ impl State {
     pub(super) fn covers(&self, names: &[FieldName]) -> bool {
         match &self.record {
             Phase::Unloaded => false,
-            Phase::Absent => true,
+            Phase::Absent | Phase::Superseded => true,
             Phase::Live(live) => live.missing(names).is_empty(),
         }
     }
 
     /// The fields as this request sees them: as loaded, with what was handed over since.
-    pub(super) fn visible(&self) -> Fields {
+    pub(super) fn visible(&self, rules: &Rules) -> Fields {
         let mut fields = self.live().map(|live| live.fields.clone()).unwrap_or_default();
         if !self.ledger.is_empty() {
             // A field that cannot take its operation fails the commit, which tells the user.
-            let _ = self.ledger.visible_delta(&self.record).apply(&mut fields);
+            let _ = self.ledger.compose(&self.record, rules).delta.apply(&mut fields);
         }
         fields
     }
 
-    pub(super) fn accept(&mut self, by: u64, handed: Handed) {
+    pub(super) fn accept(&mut self, by: u64, mut handed: Handed, rules: &Rules) {
         for (name, value) in handed.request_only {
             match value {
                 Some(value) => self.request_only.insert(name, value),
                 None => self.request_only.remove(name.as_str()),
             }
         }
+        for change in &mut handed.changes {
+            change.standing = self.standing(change, rules);
+        }
         self.ledger.enter(by, handed.changes, handed.failure);
     }
 
+    /// What a change's field is to whoever uses the session: its own view need not know.
+    pub(super) fn standing(&self, change: &FieldChange, rules: &Rules) -> Standing {
+        let said = rules.of(&change.name);
+        let is_right = self.live().is_some_and(|live| live.authority.rights.contains(&change.name));
+        match change.standing {
+            Standing::Identity => Standing::Identity,
+            _ if said.is_right() => said,
+            _ if is_right => Standing::Privilege,
+            Standing::Plain => said,
+            own => own,
+        }
+    }
+
     /// Takes what a save is to write, and gives the save a number.
-    pub(super) fn accept_for_save(&mut self, by: u64, handed: Handed) -> u64 {
-        self.accept(by, handed);
+    pub(super) fn accept_for_save(&mut self, by: u64, handed: Handed, rules: &Rules) -> u64 {
+        self.accept(by, handed, rules);
         self.ledger.is_to_be_saved(by);
         self.saves.handed += 1;
         self.saves.handed
@@ -206,27 +267,22 @@ impl State {
         self.ledger.begin_anew();
     }
 
-    /// Removes all fields; `rights` are those that the caller knows to be rights.
-    pub(super) fn clear(&mut self, by: u64, at: u64, rights: Vec<Right>) {
+    /// Removes all fields.
+    pub(super) fn clear(&mut self, by: u64, at: u64) {
         self.request_only = Fields::new();
-        self.ledger.clear(by, at, rights);
+        self.ledger.clear(by, at);
     }
 
     /// A failing response takes the changes with it, but never a logout, a rotation that was asked for or the
     /// removal of a right.
-    pub(super) fn discard(&mut self) {
+    pub(super) fn discard(&mut self, rules: &Rules) {
         self.lose_waiting(|| Error::refused("the request failed before this was written"));
-        self.ledger.keep_removed_rights(&self.record);
+        self.ledger.keep_removed_rights(&self.record, rules);
     }
 
     /// Whether there is anything to write but a touch.
     pub(super) fn is_done(&self) -> bool {
         self.ledger.is_empty() && self.destroy.is_empty() && !self.rotation_wanted
-    }
-
-    /// Whether the next commit brings a new secret.
-    pub(super) fn rotates(&self) -> bool {
-        self.live().is_some() && (self.rotation_wanted || self.ledger.changes_a_right(&self.record))
     }
 
     pub(super) fn forget_fields(&mut self) {
@@ -236,59 +292,76 @@ impl State {
     }
 
     /// Where a write of this request goes now.
-    pub(super) fn target(&self, timeouts: &Timeouts) -> Result<Target, Error> {
+    pub(super) fn target(&self, timeouts: &Timeouts, rotation: Rotation) -> Result<Target, Error> {
         // A late write comes at an unknown time after the load, so it always counts as a use.
         let touch = self.head_sent || self.needs_touch(timeouts);
         match self.live() {
             Some(live) => Ok(Target::Record { id: live.id, epoch: live.epoch, touch }),
             None if self.head_sent => Err(Error::head_sent()),
+            // Who logs in needs nothing of what the old secret stood for.
+            None if matches!(self.record, Phase::Superseded) && rotation != Rotation::Login => {
+                Err(Error::superseded())
+            }
             None => Ok(Target::New),
         }
     }
 
     /// Whether this use must be recorded even if nothing else is written.
     pub(super) fn needs_touch(&self, timeouts: &Timeouts) -> bool {
-        self.live().is_some_and(|live| timeouts.needs_touch(live.touched, live.loaded_at))
+        self.live().is_some_and(|live| timeouts.needs_touch(live.created, live.touched, live.loaded_at))
     }
 
     /// Takes out what is to be written now.
-    pub(super) fn plan(&mut self, timeouts: &Timeouts) -> Result<Option<Plan>, Error> {
+    pub(super) fn plan(&mut self, timeouts: &Timeouts, rules: &Rules) -> Result<Option<Plan>, Error> {
         let saves = self.saves.take();
-        let planned = self.plan_of(timeouts, saves);
+        let planned = self.plan_of(timeouts, rules, saves);
         if let Err(error) = &planned {
             self.saves.lose(saves, error);
         }
         planned
     }
 
-    fn plan_of(&mut self, timeouts: &Timeouts, saves: (u64, u64)) -> Result<Option<Plan>, Error> {
-        let (delta, failure) = match self.ledger.delta(&self.record) {
-            Ok(delta) => (delta, None),
-            Err(error) => {
-                // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
-                self.ledger.keep_removed_rights(&self.record);
-                let rescued = self.ledger.delta(&self.record).ok().filter(|_| self.rotates());
-                let Some(delta) = rescued else {
-                    self.ledger.take();
-                    return Err(error);
-                };
-                (delta, Some(error))
+    fn plan_of(
+        &mut self,
+        timeouts: &Timeouts,
+        rules: &Rules,
+        saves: (u64, u64),
+    ) -> Result<Option<Plan>, Error> {
+        let mut composed = self.compose(rules);
+        let mut failure = composed.failure.take();
+        if let Some(error) = failure {
+            // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
+            self.ledger.keep_removed_rights(&self.record, rules);
+            composed = self.compose(rules);
+            if composed.rotation == Rotation::None || self.live().is_none() {
+                self.ledger.take();
+                return Err(error);
             }
-        };
-        let rotate = self.rotates();
+            failure = Some(error);
+        }
         let deeds = self.ledger.take();
         let rotation_wanted = std::mem::take(&mut self.rotation_wanted);
-        let is_nothing = delta.is_empty() && !rotate && !self.needs_touch(timeouts);
+        let Composed { delta, rotation, is_carry_only, .. } = composed;
+        let is_nothing = delta.is_empty() && rotation == Rotation::None && !self.needs_touch(timeouts);
         if is_nothing || (self.live().is_none() && !creates(&delta)?) {
             return Ok(None);
         }
         // Nobody is left to be given the new secret; but a right that was taken away is gone.
-        if rotate && self.head_sent && !self.abandoned {
+        if rotation != Rotation::None && self.head_sent && !self.abandoned {
             return Err(failure.unwrap_or_else(Error::head_sent));
         }
-        let target = self.target(timeouts)?;
+        let target = self.target(timeouts, rotation)?;
         let taken = Taken { deeds, rotation_wanted, saves };
-        Ok(Some(Plan { target, delta, rotate, taken, failure }))
+        let write = Write { target, delta, rotation, is_carry_only };
+        Ok(Some(Plan { write, taken, failure }))
+    }
+
+    fn compose(&self, rules: &Rules) -> Composed {
+        let mut composed = self.ledger.compose(&self.record, rules);
+        if self.rotation_wanted {
+            composed.rotation.at_least_hard();
+        }
+        composed
     }
 
     /// Takes out what is to be done to one field, to be written by itself.
@@ -301,10 +374,14 @@ impl State {
     }
 
     /// What is left of a plan that failed because of something in it that cannot be stored.
-    pub(super) fn rescued(&self, taken: &mut Taken) -> Option<Delta> {
-        taken.deeds = removed_rights(std::mem::take(&mut taken.deeds), &self.record);
-        let rotates = taken.rotation_wanted || changes_a_right(&taken.deeds, &self.record);
-        rotates.then(|| self.ledger.delta_of(&taken.deeds, &self.record).unwrap_or_default())
+    pub(super) fn rescued(&self, taken: &mut Taken, target: Target, rules: &Rules) -> Option<Write> {
+        taken.deeds = removed_rights(std::mem::take(&mut taken.deeds), &self.record, rules);
+        let mut composed = self.ledger.compose_of(&taken.deeds, &self.record, rules);
+        if taken.rotation_wanted {
+            composed.rotation.at_least_hard();
+        }
+        let Composed { delta, rotation, is_carry_only, .. } = composed;
+        (rotation != Rotation::None).then_some(Write { target, delta, rotation, is_carry_only })
     }
 
     /// Puts back what certainly was not written.
@@ -350,6 +427,11 @@ fn creates(delta: &Delta) -> Result<bool, Error> {
 }
 
 impl Live {
+    /// The store's time now, or somewhat before it.
+    pub(super) fn now(&self) -> Timestamp {
+        self.loaded_at.saturating_add(self.since.elapsed())
+    }
+
     /// These names, and those of all fields that are here.
     pub(super) fn with_names(&self, names: &[FieldName]) -> Vec<FieldName> {
         let known = self.names.clone();
