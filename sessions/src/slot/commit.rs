@@ -14,7 +14,7 @@ use super::{
     detached::caught,
     ledger::Rotation,
     load,
-    rules::{Rules, Standing},
+    rules::{Rule, Rules, Standing},
     state::{CookieChange, Live, Phase, Plan, State, Taken, Target, Write},
 };
 use crate::{
@@ -268,7 +268,7 @@ impl Slot {
             Created::Exists => return Err(Error::unavailable("a new record's id was taken")),
         };
         let max_age = Some(timeouts.absolute().min(LONGEST_COOKIE));
-        let record = Live {
+        let record = Box::new(Live {
             id,
             epoch: 0,
             seal,
@@ -280,7 +280,7 @@ impl Slot {
             since: Instant::now(),
             fields,
             names: None,
-        };
+        });
         {
             let mut state = self.lock();
             if state.life != life {
@@ -365,7 +365,7 @@ impl Live {
         let (mut authority, now) = (self.authority.clone(), self.now());
         authority.replace(hash, now);
         let known = rules.all(Standing::is_right);
-        let mut rights: Vec<_> = known.iter().flat_map(|rule| rule.names()).collect();
+        let mut rights: Vec<_> = known.iter().flat_map(Rule::names).collect();
         rights.extend(self.authority.rights.iter().cloned());
         for name in &rights {
             let is_set = match delta.ops().iter().find(|(known, _)| known == name) {

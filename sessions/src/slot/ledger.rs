@@ -1,7 +1,7 @@
 //! What the handles of a request did to its session, until it is written.
 
 use super::{
-    rules::{Rules, Standing},
+    rules::{Rule, Rules, Standing},
     state::Phase,
 };
 use crate::{
@@ -322,7 +322,7 @@ impl Composed {
             (Some(_), _) => {
                 self.rotation = Rotation::Logout;
                 let carried = rules.all(|standing| standing == Standing::Carry);
-                self.delta.retain(carried.iter().flat_map(|rule| rule.names()).collect());
+                self.delta.retain(carried.iter().flat_map(Rule::names).collect());
             }
         }
     }

@@ -31,7 +31,7 @@ impl Slot {
             Some(second) => Box::pin(self.check_second(found, second, names)).await?,
         };
         Ok(match found {
-            Found::Live(live) => Phase::Live(*live),
+            Found::Live(live) => Phase::Live(live),
             Found::Superseded => Phase::Superseded,
             Found::Nothing => Phase::Absent,
         })

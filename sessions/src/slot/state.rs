@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     ledger::{Composed, Deed, FieldChange, Ledger, Rotation, removed_rights},
-    rules::{Rules, Standing},
+    rules::{Rule, Rules, Standing},
 };
 use crate::{
     delta::Delta,
@@ -57,7 +57,7 @@ pub(super) enum Phase {
     /// began here would take that one's place.
     Superseded,
     /// It has this one.
-    Live(Live),
+    Live(Box<Live>),
 }
 
 /// A record that the request has the rights to.
@@ -182,7 +182,7 @@ impl Phase {
         let Some(live) = self.live() else { return Vec::new() };
         let mut rights = live.authority.rights.clone();
         let known = rules.all(Standing::is_right);
-        let stored = known.iter().flat_map(|rule| rule.names());
+        let stored = known.iter().flat_map(Rule::names);
         rights.extend(stored.filter(|name| live.fields.contains(name.as_str())));
         rights.sort_unstable();
         rights.dedup();
