@@ -44,7 +44,7 @@ pub(crate) struct FieldAttrs {
     pub(crate) skip: Option<Given<()>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
-    pub(crate) privilege: Option<Given<()>>,
+    pub(crate) standing: Option<Given<Standing>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
     pub(crate) accessor: Option<Given<Ident>>,
@@ -55,6 +55,43 @@ pub(crate) enum DefaultValue {
     /// `Default::default()`.
     OfType,
     Expression(TokenStream),
+}
+
+/// What a field is to whoever uses the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    Privilege,
+    Identity,
+    Carry,
+    DropOnLogin,
+}
+
+impl Standing {
+    const ALL: [Self; 4] = [Self::Privilege, Self::Identity, Self::Carry, Self::DropOnLogin];
+
+    /// The key that says so.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::Privilege => "privilege",
+            Self::Identity => "identity",
+            Self::Carry => "carry",
+            Self::DropOnLogin => "drop_on_login",
+        }
+    }
+
+    pub(crate) const fn is_right(self) -> bool {
+        matches!(self, Self::Privilege | Self::Identity)
+    }
+
+    /// What it means, after the key.
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Privilege => "is a right",
+            Self::Identity => "is who is logged in, and a right already",
+            Self::Carry => "belongs to the browser and outlives a logout",
+            Self::DropOnLogin => "does not outlive a login",
+        }
+    }
 }
 
 /// What happens when two requests change one field.
@@ -161,9 +198,7 @@ impl FieldAttrs {
             "skip" => put(&mut self.skip, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "with" => put(&mut self.with, entry, errors, path),
             "merge" => put(&mut self.merge, entry, errors, merge),
-            "privilege" => {
-                put(&mut self.privilege, entry, errors, |entry, errors| Some(bare(entry, errors)));
-            }
+            "privilege" | "identity" | "carry" | "drop_on_login" => self.take_standing(entry, errors),
             "on_invalid" => put(&mut self.on_invalid, entry, errors, |entry, errors| {
                 one_of(entry, &OnInvalid::ALL, errors)
             }),
@@ -175,6 +210,34 @@ impl FieldAttrs {
                     // what was meant is clear, and the accessors of a flash are used elsewhere
                     self.flash.get_or_insert(entry.span);
                 }
+            }
+        }
+    }
+}
+
+impl FieldAttrs {
+    /// One of the keys that say what the field is to whoever uses the session: they exclude each other.
+    fn take_standing(&mut self, entry: &Entry, errors: &mut Errors) {
+        let Some(standing) = Standing::ALL.into_iter().find(|standing| standing.key() == entry.key) else {
+            return;
+        };
+        let given = bare(entry, errors);
+        match &self.standing {
+            Some(first) if first.value == standing => {
+                errors.at(entry.span, format!("`{}` is given twice; remove one", entry.key));
+            }
+            Some(Given { value: first, .. }) => errors.at(
+                entry.span,
+                format!(
+                    "`{}` {}, and `{}` {}; remove one of them",
+                    first.key(),
+                    first.meaning(),
+                    standing.key(),
+                    standing.meaning()
+                ),
+            ),
+            None => {
+                self.standing = Some(Given { value: standing, key: given.key, literal: given.literal });
             }
         }
     }

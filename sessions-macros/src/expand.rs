@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Meta, Path, Type, Visibility};
 
-use crate::attr::{DefaultValue, Merge, OnInvalid};
+use crate::attr::{DefaultValue, Merge, OnInvalid, Standing};
 use crate::model::{Field, Name, Shape, View};
 use crate::names;
 use crate::types::Kind;
@@ -80,8 +80,12 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         Merge::Max => modifiers.extend(quote!(.merge_max::<#ty>())),
         Merge::Min => modifiers.extend(quote!(.merge_min::<#ty>())),
     }
-    if field.privilege.is_some() {
-        modifiers.extend(quote!(.privilege()));
+    match field.standing.as_ref().map(|standing| standing.value) {
+        None => {}
+        Some(Standing::Privilege) => modifiers.extend(quote!(.privilege())),
+        Some(Standing::Identity) => modifiers.extend(quote!(.identity())),
+        Some(Standing::Carry) => modifiers.extend(quote!(.carry())),
+        Some(Standing::DropOnLogin) => modifiers.extend(quote!(.drop_on_login())),
     }
     if field.on_invalid() == OnInvalid::Reject {
         modifiers.extend(quote!(.reject()));

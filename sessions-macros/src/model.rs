@@ -5,7 +5,7 @@ use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Path, Token, Visibility, parse_quote};
 
-use crate::attr::{DefaultValue, FieldAttrs, Given, Merge, OnInvalid, StructAttrs};
+use crate::attr::{DefaultValue, FieldAttrs, Given, Merge, OnInvalid, Standing, StructAttrs};
 use crate::names::{self, RenameRule};
 use crate::types::ValueType;
 
@@ -35,7 +35,7 @@ pub(crate) struct Field {
     pub(crate) default: Option<Given<DefaultValue>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
-    pub(crate) privilege: Option<Given<()>>,
+    pub(crate) standing: Option<Given<Standing>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
 }
@@ -148,7 +148,7 @@ impl Field {
             default: attrs.default,
             with: attrs.with,
             merge: attrs.merge,
-            privilege: attrs.privilege,
+            standing: attrs.standing,
             on_invalid: attrs.on_invalid,
             copy: attrs.copy,
             member,
@@ -169,9 +169,13 @@ impl Field {
         self.merge.as_ref().map_or(Merge::Last, |merge| merge.value)
     }
 
+    pub(crate) fn is_right(&self) -> bool {
+        self.standing.as_ref().is_some_and(|standing| standing.value.is_right())
+    }
+
     /// A right that cannot be read is not one that nobody has.
     pub(crate) fn on_invalid(&self) -> OnInvalid {
-        let default = if self.privilege.is_some() { OnInvalid::Reject } else { OnInvalid::Reset };
+        let default = if self.is_right() { OnInvalid::Reject } else { OnInvalid::Reset };
         self.on_invalid.as_ref().map_or(default, |on_invalid| on_invalid.value)
     }
 

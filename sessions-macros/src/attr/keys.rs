@@ -21,6 +21,9 @@ impl Place {
                 "with",
                 "merge",
                 "privilege",
+                "identity",
+                "carry",
+                "drop_on_login",
                 "on_invalid",
                 "copy",
                 "accessor",
@@ -45,11 +48,8 @@ impl Place {
 }
 
 /// Keys of the design that this version does not have, with what to do instead.
-const LATER: [(&str, &str); 9] = [
+const LATER: [(&str, &str); 6] = [
     ("ttl", "remove it, since a field lives as long as its session"),
-    ("identity", "remove it, and call `rotate()` at login and `destroy()` at logout"),
-    ("carry", "remove it, since `destroy()` ends all fields, and `rotate()` keeps all"),
-    ("drop_on_login", "remove it, and reset the field at login"),
     ("index", "remove it, since a session is found by its `record_id()`"),
     ("secret", "remove it, and encrypt the value before it is set"),
     ("once", "remove it, and read the field with `take_…()`"),
@@ -96,6 +96,9 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"with" => "with = \"path::to::module\"",
         b"merge" => "merge = \"add\"",
         b"privilege" => "privilege",
+        b"identity" => "identity",
+        b"carry" => "carry",
+        b"drop_on_login" => "drop_on_login",
         b"on_invalid" => "on_invalid = \"reject\"",
         b"copy" => "copy",
         b"accessor" => "accessor = \"…\"",

@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use quote::quote;
 use syn::Type;
 
-use crate::attr::{DefaultValue, Given, Merge};
+use crate::attr::{DefaultValue, Given, Merge, Standing};
 use crate::errors::Errors;
 use crate::model::{Field, Origin};
 use crate::types::{self, Kind};
@@ -14,7 +14,8 @@ pub(super) fn check(field: &mut Field, errors: &mut Errors) {
     flash_needs_an_option(field, errors);
     flash_is_stored_and_delivered_once(field, errors);
     skip_has_nothing_to_store(field, errors);
-    privilege_is_granted_and_taken_away(field, errors);
+    rights_are_granted_and_taken_away(field, errors);
+    identity_needs_an_option(field, errors);
     option_has_a_default(field, errors);
     copy_needs_a_copy_type(field, errors);
     merge_counts_what_serde_writes(field, errors);
@@ -75,12 +76,16 @@ fn skip_has_nothing_to_store(field: &mut Field, errors: &mut Errors) {
     refuse(key(field.with.take()), "with");
     refuse(key(field.merge.take()), "merge");
     refuse(key(field.on_invalid.take()), "on_invalid");
+    let outlives = field.standing.take_if(|standing| !standing.value.is_right());
+    if let Some(standing) = outlives {
+        refuse(Some(standing.key), standing.value.key());
+    }
 }
 
 /// A right is set and removed, each time with a new secret, by who saw what was there: it is neither delivered once
 /// nor merged with what another request made of it.
-fn privilege_is_granted_and_taken_away(field: &mut Field, errors: &mut Errors) {
-    let Some(privilege) = &field.privilege else { return };
+fn rights_are_granted_and_taken_away(field: &mut Field, errors: &mut Errors) {
+    let Some(standing) = field.standing.as_ref().filter(|standing| standing.value.is_right()) else { return };
     let mut contradiction = None;
     if field.flash.is_some() {
         contradiction = Some("`#[flash]`, which is delivered once".to_owned());
@@ -92,8 +97,25 @@ fn privilege_is_granted_and_taken_away(field: &mut Field, errors: &mut Errors) {
             Some(format!("`merge = \"{name}\"`, since a right is set by who knows which one was there"));
     }
     if let Some(contradiction) = contradiction {
-        errors.at(privilege.key, format!("`privilege` contradicts {contradiction}; remove one of them"));
-        field.privilege = None;
+        let key = standing.value.key();
+        errors.at(standing.key, format!("`{key}` contradicts {contradiction}; remove one of them"));
+        field.standing = None;
+    }
+}
+
+/// Nobody is logged in at first, which must be a value of the field's type.
+fn identity_needs_an_option(field: &mut Field, errors: &mut Errors) {
+    let is_identity = |standing: &mut Given<Standing>| standing.value == Standing::Identity;
+    if field.ty.optional {
+        return;
+    }
+    if let Some(identity) = field.standing.take_if(is_identity) {
+        let ty = types::text(&field.ty.ty);
+        let message = format!(
+            "`identity` needs an `Option<T>`, since at first nobody is logged in; write `{}: Option<{ty}>`",
+            field.member
+        );
+        errors.at(identity.key, message);
     }
 }
 

@@ -58,7 +58,7 @@ fn unknown_keys_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(colour)]",
         "u8",
-        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `on_invalid`, `copy`, `accessor`",
+        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `carry`, `drop_on_login`, `on_invalid`, `copy`, `accessor`",
         "colour",
     );
     struct_fails("#[session(renameAll = \"x\")]", "unknown key `renameAll`; write `rename_all`", "renameAll");
@@ -126,9 +126,6 @@ fn flash_is_an_attribute_of_its_own() {
 fn keys_of_a_later_version_say_what_to_do_today() {
     for (key, instead) in [
         ("ttl", "remove it, since a field lives as long as its session"),
-        ("identity", "remove it, and call `rotate()` at login and `destroy()` at logout"),
-        ("carry", "remove it, since `destroy()` ends all fields, and `rotate()` keeps all"),
-        ("drop_on_login", "remove it, and reset the field at login"),
         ("index", "remove it, since a session is found by its `record_id()`"),
         ("secret", "remove it, and encrypt the value before it is set"),
         ("once", "remove it, and read the field with `take_…()`"),
@@ -370,11 +367,11 @@ fn all_errors_are_reported_at_once() {
                 "ttl",
             ),
             (
-                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `carry`, `drop_on_login`, `on_invalid`, `copy`, `accessor`",
                 "x",
             ),
             (
-                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `carry`, `drop_on_login`, `on_invalid`, `copy`, `accessor`",
                 "y",
             ),
             ("unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`", "\"z\""),

@@ -80,6 +80,62 @@ fn a_right_is_set_and_removed_and_nothing_else() {
 }
 
 #[test]
+fn an_identity_is_one_optional_right() {
+    for (attr, what) in [
+        ("#[flash] #[session(identity)]", "`#[flash]`, which is delivered once"),
+        ("#[session(skip, identity)]", "`skip`, since what is not stored is no right of the session"),
+    ] {
+        let message = format!("`identity` contradicts {what}; remove one of them");
+        field_fails(attr, "Option<u8>", &message, "identity");
+    }
+    field_fails(
+        "#[session(identity)]",
+        "u64",
+        "`identity` needs an `Option<T>`, since at first nobody is logged in; write `n: Option<u64>`",
+        "identity",
+    );
+    fails(
+        "struct S { #[session(identity)] user: Option<u8>, #[session(identity)] admin: Option<u8> }",
+        &[(
+            "a session is one user's, and `user` says whose; write `privilege` for another right",
+            "identity",
+        )],
+    );
+    passes("struct S { #[session(identity)] user: Option<u8>, #[session(privilege)] role: u8 }");
+}
+
+#[test]
+fn a_field_is_one_thing_to_its_user() {
+    for (attr, message) in [
+        (
+            "privilege, identity",
+            "`privilege` is a right, and `identity` is who is logged in, and a right already; remove one of them",
+        ),
+        (
+            "carry, drop_on_login",
+            "`carry` belongs to the browser and outlives a logout, and `drop_on_login` does not outlive a \
+             login; remove one of them",
+        ),
+        (
+            "identity, carry",
+            "`identity` is who is logged in, and a right already, and `carry` belongs to the browser and \
+             outlives a logout; remove one of them",
+        ),
+        ("carry, carry", "`carry` is given twice; remove one"),
+    ] {
+        let (_, key) = attr.split_once(", ").unwrap();
+        field_fails(&format!("#[session({attr})]"), "Option<u8>", message, key);
+    }
+    for key in ["carry", "drop_on_login"] {
+        let message = format!(
+            "`{key}` has no meaning with `skip`, since the field is never stored; remove one of them"
+        );
+        field_fails(&format!("#[session(skip, {key})]"), "u8", &message, key);
+        passes(&format!("struct S {{ #[flash] #[session({key})] n: Option<u8> }}"));
+    }
+}
+
+#[test]
 fn skip_contradicts_what_is_about_the_store() {
     for (attr, key) in [
         ("rename = \"x\"", "rename"),

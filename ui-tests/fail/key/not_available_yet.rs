@@ -4,12 +4,8 @@ use sessions::Session;
 struct Visit {
     #[session(ttl = "10m")]
     a: u8,
-    #[session(identity, index)]
+    #[session(privilege, index)]
     c: Option<u64>,
-    #[session(carry)]
-    d: u8,
-    #[session(drop_on_login)]
-    e: u8,
     #[session(secret)]
     f: String,
     #[session(once)]

@@ -156,6 +156,86 @@ pub async fn a_rotation_changes_secret_and_epoch(rig: Rig) {
     assert_eq!((after.fields.get("a"), after.fields.get("b")), (Some(&json("9")), Some(&json("2"))));
 }
 
+/// A seal that is to take another's place does so only there; a renewal leaves the epoch, a login begins the
+/// record's life anew.
+pub async fn a_seal_takes_the_place_of_the_one_it_names(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let (id, [first, second]) = (direct.create(&[("a", json("1"))]).await, [random_seal(), random_seal()]);
+    let created = direct.load(id, &[]).await.expect("the record");
+    rig.clock.advance(Duration::from_secs(5));
+    let put = |reseal| {
+        let delta = delta(&[("a", Op::Put(json("2")))]);
+        Commit::new(0, TIMEOUTS).with_delta(delta).with_reseal(reseal)
+    };
+    for reseal in [Reseal::renewal(second.clone()), Reseal::rotation(second.clone())] {
+        let commit = put(reseal.in_place_of(first.clone()));
+        let answer = direct.raw.commit(id, commit).await.expect("an answer");
+        assert!(matches!(answer, Answer::Resealed), "{answer:?}");
+        let after = direct.load(id, &["a"]).await.expect("the record");
+        assert_eq!((after.seal, after.fields.get("a")), (created.seal.clone(), Some(&json("1"))));
+    }
+    let renewal = put(Reseal::renewal(first.clone()).in_place_of(created.seal.clone()));
+    assert!(matches!(direct.raw.commit(id, renewal).await, Ok(Answer::Applied(_))));
+    let renewed = direct.load(id, &["a"]).await.expect("the record");
+    assert_eq!((renewed.seal, renewed.epoch, renewed.created), (first.clone(), 0, created.created));
+    assert_eq!((renewed.touched, renewed.fields.get("a")), (created.touched, Some(&json("2"))));
+    let login = put(Reseal::login(second.clone()).in_place_of(first));
+    assert!(matches!(direct.raw.commit(id, login).await, Ok(Answer::Applied(_))));
+    let after = direct.load(id, &[]).await.expect("the record");
+    assert_eq!((after.seal, after.epoch), (second, 1));
+    assert!(after.created <= after.touched && after.touched <= after.now);
+    if rig.can_move_time() {
+        assert_eq!((after.created, after.touched), (after.now, after.now));
+        assert_eq!(after.now.saturating_since(created.created), Duration::from_secs(5));
+    }
+}
+
+/// A seal is any bytes.
+pub async fn a_seal_comes_back_as_it_was(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    for length in [32, 33, 100, 1000] {
+        let mut bytes: Vec<u8> = (0..=255).cycle().take(length).collect();
+        // What says whether there are rights.
+        bytes.iter_mut().skip(32).take(1).for_each(|flags| *flags = 0x80);
+        let (id, seal) = (random_id(), Seal::from_bytes(bytes));
+        let new = NewRecord::new(seal.clone(), TIMEOUTS);
+        assert!(matches!(direct.raw.create(id, new).await, Ok(Created::At(_))));
+        assert_eq!(direct.load(id, &[]).await.expect("the record").seal, seal, "{length}");
+        let next =
+            Seal::from_bytes(seal.as_bytes().iter().rev().copied().skip(length - 32).collect::<Vec<_>>());
+        let commit = Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(next.clone()).in_place_of(seal));
+        assert!(matches!(direct.raw.commit(id, commit).await, Ok(Answer::Applied(_))));
+        assert_eq!(direct.load(id, &[]).await.expect("the record").seal, next, "{length}");
+    }
+}
+
+/// A first visit is one until it is touched: then the record lives as long as others.
+pub async fn a_first_visit_is_one_until_it_is_touched(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let direct = Direct::new(&rig).await;
+    let timeouts = TIMEOUTS.with_first_visit(Duration::from_mins(1));
+    let [gone, back] = [random_id(), random_id()];
+    for id in [gone, back] {
+        let new = NewRecord::new(random_seal(), timeouts).with_first_visit(true);
+        assert!(matches!(direct.raw.create(id, new).await, Ok(Created::At(_))));
+        let loaded = direct.load(id, &[]).await.expect("the record");
+        assert!(loaded.touched < loaded.created);
+    }
+    rig.clock.advance(Duration::from_secs(30));
+    let touch = Commit::new(0, timeouts).with_touch(true);
+    assert!(matches!(direct.raw.commit(back, touch).await, Ok(Answer::Applied(_))));
+    let loaded = direct.load(back, &[]).await.expect("the record");
+    assert_eq!(loaded.touched, loaded.now);
+    rig.clock.advance(Duration::from_mins(2));
+    direct.raw.purge(timeouts, 100).await.expect("a number");
+    let loaded = direct.load(back, &[]).await.expect("what was used is spared");
+    assert!(timeouts.is_alive(loaded.created, loaded.touched, loaded.now));
+    let dead = |loaded: Loaded| !timeouts.is_alive(loaded.created, loaded.touched, loaded.now);
+    assert!(direct.load(gone, &[]).await.is_none_or(dead));
+}
+
 /// A commit with an id applies once however often it is sent, even if it rotated.
 pub async fn a_commit_with_an_id_applies_once(rig: Rig) {
     let direct = Direct::new(&rig).await;

@@ -35,6 +35,7 @@ pub mod flash;
 mod kit;
 pub mod late;
 pub mod life;
+pub mod login;
 pub mod merge;
 pub mod names;
 pub mod overlap;
@@ -185,6 +186,9 @@ macro_rules! __conformance {
                     destroy_is_idempotent_and_final
                     a_commit_of_another_epoch_writes_nothing
                     a_rotation_changes_secret_and_epoch
+                    a_seal_takes_the_place_of_the_one_it_names
+                    a_seal_comes_back_as_it_was
+                    a_first_visit_is_one_until_it_is_touched
                     a_commit_with_an_id_applies_once
                     eight_commit_ids_are_remembered
                     only_a_touch_notes_the_use
@@ -223,6 +227,20 @@ macro_rules! __conformance {
                     a10_a_right_after_a_disconnect_is_refused
                     a11_a_failing_request_grants_nothing_and_takes_away
                     c14_a_right_that_was_taken_away_is_gone
+                }
+                login {
+                    c19_a_login_and_a_logout_keep_what_they_should
+                    c19_a_change_of_users_leaves_nothing
+                    c19_a_second_login_of_one_user_keeps_everything
+                    a11_a_failing_login_is_none_and_a_failing_logout_is_one
+                    c13_two_logins_at_once_both_log_in
+                    c13_a_login_whose_answer_was_lost_is_repeated
+                    c13_a_login_after_the_end_begins_anew
+                    c17_what_is_carried_crosses_a_login
+                    c9_a_view_that_knows_no_rights_changes_none_by_accident
+                    c18_a_superseded_secret_begins_nothing
+                    d2_a_login_restarts_the_absolute_clock
+                    d12_a_visitor_who_never_comes_back_is_forgotten
                 }
                 time {
                     d1_idle_time_ends_a_session_and_use_extends_it

@@ -1,0 +1,388 @@
+//! Who is logged in: what a login keeps, what a logout leaves, and two of them at once.
+
+use std::time::Duration;
+
+use http::{StatusCode, request::Parts};
+
+use super::{
+    super::{Client, Gate, Operation},
+    rig::{App, COOKIE, Rig, record_of, session},
+    service::{Failure, Reply, status, text},
+};
+use crate::{Session, Timeouts, TypedSession};
+
+/// Somebody, or nobody.
+#[derive(Session)]
+struct Shopper {
+    #[session(identity)]
+    user: Option<String>,
+    #[session(privilege)]
+    role: Option<String>,
+    #[session(carry)]
+    cart: Vec<String>,
+    #[session(drop_on_login)]
+    draft: Option<String>,
+    note: Option<String>,
+}
+
+/// A part of the program that knows of no rights.
+#[derive(Session)]
+struct Guest {
+    user: Option<String>,
+    role: Option<String>,
+    note: Option<String>,
+}
+
+async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
+    let path = parts.uri.path().to_owned();
+    if let Some(path) = path.strip_prefix("/guest") {
+        let mut guest: TypedSession<Guest> = session(&mut parts).await?;
+        match path {
+            "/role" => guest.set_role("admin"),
+            "/clear" => guest.clear(),
+            other => panic!("there is no `{other}`"),
+        }
+        return text("done");
+    }
+    let mut shopper: TypedSession<Shopper> = session(&mut parts).await?;
+    let path = match path.strip_prefix("/wait") {
+        Some(path) => {
+            gate.pass().await;
+            path
+        }
+        None => &path,
+    };
+    let (command, argument) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+    match command {
+        "read" => {
+            let user = shopper.user().unwrap_or("-").to_owned();
+            let role = shopper.role().unwrap_or("-");
+            let (cart, draft) = (shopper.cart().join(","), shopper.draft().unwrap_or("-"));
+            return text(format!("{user} {role} {cart} {draft} {}", shopper.note().unwrap_or("-")));
+        }
+        "visit" => {
+            shopper.cart_mut().push("pen".to_owned());
+            shopper.set_draft("letter");
+            shopper.set_note("hello");
+        }
+        "login" => shopper.set_user(argument),
+        "login-with-role" => {
+            shopper.set_user(argument);
+            shopper.set_role("admin");
+            shopper.set_draft("new");
+        }
+        "login-and-fail" => {
+            shopper.set_user(argument);
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "switch" => {
+            shopper.set_note("before");
+            shopper.set_user(argument);
+        }
+        "switch-and-note" => {
+            shopper.set_user(argument);
+            shopper.set_note("after");
+        }
+        "out-and-in" => {
+            shopper.remove_user();
+            shopper.set_user(argument);
+        }
+        "logout" => shopper.remove_user(),
+        "logout-and-fail" => {
+            shopper.remove_user();
+            shopper.set_note("lost");
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "logout-and-wait" => {
+            shopper.remove_user();
+            gate.pass().await;
+        }
+        "buy" => shopper.cart_mut().push(argument.to_owned()),
+        "buy-and-note" => {
+            shopper.cart_mut().push(argument.to_owned());
+            shopper.set_note("noted");
+        }
+        "note" => shopper.set_note(argument),
+        "rotate" => shopper.rotate(),
+        other => panic!("there is no `{other}`"),
+    }
+    text("done")
+}
+
+async fn app(rig: &Rig) -> (App, Gate) {
+    let gate = Gate::new();
+    let inside = gate.clone();
+    (rig.app(move |parts| answer(parts, inside.clone())).await, gate)
+}
+
+/// A visitor who has come back.
+async fn visitor(app: &App) -> Client {
+    let browser = app.browser();
+    browser.get("/visit").await;
+    assert_eq!(browser.get("/read").await.text(), "- - pen letter hello");
+    app.calls.clear();
+    browser
+}
+
+async fn user(app: &App, name: &str) -> Client {
+    let browser = visitor(app).await;
+    assert_eq!(browser.get(&format!("/login-with-role/{name}")).await.set_cookies().len(), 1);
+    assert_eq!(browser.get("/read").await.text(), format!("{name} admin pen new hello"));
+    app.calls.clear();
+    browser
+}
+
+/// A login keeps all but what is marked, a logout leaves only what is marked; each with a new secret in one
+/// commit.
+pub async fn c19_a_login_and_a_logout_keep_what_they_should(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = visitor(&app).await;
+    let (id, visitors) = (record_of(&browser), browser.clone_jar());
+    assert_eq!(browser.get("/login/ada").await.set_cookies().len(), 1);
+    assert_eq!(browser.get("/read").await.text(), "ada - pen - hello");
+    assert_eq!(visitors.get("/read").await.text(), "- -  - -");
+    assert_eq!(app.stored(id, "draft").await, None);
+    let users = browser.clone_jar();
+    assert_eq!(browser.get("/logout").await.set_cookies().len(), 1);
+    assert_eq!(browser.get("/read").await.text(), "- - pen - -");
+    assert_eq!(users.get("/read").await.text(), "- -  - -");
+    assert_eq!((app.stored(id, "note").await, app.stored(id, "user").await), (None, None));
+    assert_eq!((record_of(&browser), app.calls.count(Operation::Commit)), (id, 2));
+}
+
+/// Another user gets nothing of the one before, but for what belongs to the browser.
+pub async fn c19_a_change_of_users_leaves_nothing(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for (path, seen) in [
+        ("/login/bob", "bob - pen - -"),
+        ("/switch/bob", "bob - pen - -"),
+        ("/switch-and-note/bob", "bob - pen - after"),
+        ("/out-and-in/bob", "bob - pen - -"),
+        ("/out-and-in/ada", "ada - pen - -"),
+    ] {
+        let browser = user(&app, "ada").await;
+        let users = browser.clone_jar();
+        assert_eq!(browser.get(path).await.set_cookies().len(), 1, "{path}");
+        assert_eq!(browser.get("/read").await.text(), seen, "{path}");
+        assert_eq!(users.get("/read").await.text(), "- -  - -", "{path}");
+    }
+}
+
+/// Who proves again who it is gets a new secret, and keeps everything.
+pub async fn c19_a_second_login_of_one_user_keeps_everything(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = user(&app, "ada").await;
+    let users = browser.clone_jar();
+    assert_eq!(browser.get("/login/ada").await.set_cookies().len(), 1);
+    assert_eq!(browser.get("/read").await.text(), "ada admin pen new hello");
+    assert_eq!(users.get("/read").await.text(), "- -  - -");
+}
+
+/// A login that fails logs nobody in; a logout that fails logs out, and leaves the cart.
+pub async fn a11_a_failing_login_is_none_and_a_failing_logout_is_one(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = visitor(&app).await;
+    let response = browser.get("/login-and-fail/ada").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 0));
+    assert_eq!(browser.get("/read").await.text(), "- - pen letter hello");
+    let browser = user(&app, "ada").await;
+    let response = browser.get("/logout-and-fail").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1));
+    assert_eq!(browser.get("/read").await.text(), "- - pen - -");
+    let browser = user(&app, "ada").await;
+    let (id, tab) = (record_of(&browser), browser.fork());
+    let request = tokio::spawn(async move { tab.get("/logout-and-wait").await });
+    gate.arrived().await;
+    request.abort();
+    assert!(request.await.is_err());
+    // The store is asked by a task that nobody can wait for any more.
+    while app.stored(id, "user").await.is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(app.stored(id, "note").await, None);
+    assert!(app.stored(id, "cart").await.is_some());
+}
+
+/// Of two logins at once both succeed: the loser begins a session of its own. Whichever answer comes last, the
+/// user is logged in.
+pub async fn c13_two_logins_at_once_both_log_in(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    for order in [[0, 1], [1, 0]] {
+        let browser = visitor(&app).await;
+        let requests: Vec<_> = (0..2)
+            .map(|_| {
+                let tab = browser.clone_jar();
+                tokio::spawn(async move { (tab.get("/wait/login/ada").await.status(), tab) })
+            })
+            .collect();
+        for _ in 0..2 {
+            gate.arrived().await;
+        }
+        for _ in 0..2 {
+            gate.release();
+        }
+        let mut tabs = Vec::new();
+        for request in requests {
+            let (status, tab) = request.await.expect("an answer");
+            assert_eq!(status, 200);
+            assert!(tab.get("/read").await.text().starts_with("ada"));
+            tabs.push(tab);
+        }
+        for index in order {
+            let cookie = tabs[index].cookie(COOKIE).expect("each has a cookie");
+            browser.set_cookie_raw(COOKIE, &cookie);
+        }
+        assert!(browser.get("/read").await.text().starts_with("ada"));
+    }
+}
+
+/// A login whose answer was lost is repeated with the old cookie.
+pub async fn c13_a_login_whose_answer_was_lost_is_repeated(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = visitor(&app).await;
+    let lost = browser.clone_jar();
+    assert_eq!(lost.get("/login/ada").await.status(), 200);
+    let response = browser.get("/login/ada").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1));
+    assert!(browser.get("/read").await.text().starts_with("ada"));
+    assert!(lost.get("/read").await.text().starts_with("ada"));
+}
+
+/// A login that finds its session ended meanwhile begins another.
+pub async fn c13_a_login_after_the_end_begins_anew(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = visitor(&app).await;
+    let (id, tab) = (record_of(&browser), browser.fork());
+    let login = tokio::spawn(async move { tab.get("/wait/login/ada").await });
+    gate.arrived().await;
+    app.raw.destroy(id).await.expect("destroyed");
+    gate.release();
+    let response = login.await.expect("an answer");
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1));
+    assert_eq!(browser.get("/read").await.text(), "ada -  - -");
+    assert_ne!(record_of(&browser), id);
+}
+
+/// What belongs to the browser may still be written by a request from before a login or logout; anything
+/// beside it may not, and neither may it half a minute later than a minute.
+pub async fn c17_what_is_carried_crosses_a_login(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    for (path, change, carried) in [
+        ("/wait/buy/ink", "/login/ada", true),
+        ("/wait/buy-and-note/ink", "/login/ada", false),
+        ("/wait/note/x", "/login/ada", false),
+        ("/wait/buy/ink", "/logout", true),
+    ] {
+        let browser = if change == "/logout" { user(&app, "ada").await } else { visitor(&app).await };
+        let tab = browser.clone_jar();
+        let slow = tokio::spawn(async move { tab.get(path).await });
+        gate.arrived().await;
+        assert_eq!(browser.get(change).await.status(), 200);
+        gate.release();
+        let response = slow.await.expect("an answer");
+        let status = if carried { 200 } else { 409 };
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (status, 0), "{path}");
+        let cart = browser.get("/read").await.text().contains("pen,ink");
+        assert_eq!(cart, carried, "{path} {change}");
+    }
+    // Not across two.
+    let browser = visitor(&app).await;
+    let tab = browser.clone_jar();
+    let slow = tokio::spawn(async move { tab.get("/wait/buy/ink").await });
+    gate.arrived().await;
+    browser.get("/login/ada").await;
+    browser.get("/rotate").await;
+    gate.release();
+    assert_eq!(slow.await.expect("an answer").status(), 409);
+}
+
+/// A right is one for all views, whether they know or not.
+pub async fn c9_a_view_that_knows_no_rights_changes_none_by_accident(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for path in ["/guest/role", "/guest/clear"] {
+        let browser = user(&app, "ada").await;
+        let users = browser.clone_jar();
+        assert_eq!(browser.get(path).await.set_cookies().len(), 1, "{path}");
+        assert_eq!(users.get("/read").await.text(), "- -  - -", "{path}");
+    }
+    // Another instance has met no other view yet: what the record says of its rights counts.
+    let browser = user(&app, "ada").await;
+    let (users, (other, _)) = (browser.clone_jar(), self::app(&rig).await);
+    assert_eq!(browser.at(&other.browser()).get("/guest/role").await.set_cookies().len(), 1);
+    assert_eq!(users.get("/read").await.text(), "- -  - -");
+}
+
+/// A superseded secret is known for a minute: it reads nothing, writes nothing, begins nothing and gets no
+/// cookie, so that it cannot take the place of the new one. After that its browser is a stranger's.
+pub async fn c18_a_superseded_secret_begins_nothing(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = visitor(&app).await;
+    let old = browser.clone_jar();
+    browser.get("/login/ada").await;
+    app.events();
+    for path in ["/note/x", "/buy/x", "/rotate", "/read"] {
+        let response = old.get(path).await;
+        let status = if matches!(path, "/rotate" | "/read") { 200 } else { 409 };
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (status, 0), "{path}");
+    }
+    assert_eq!(app.calls.count(Operation::Create), 0);
+    assert!(app.events().iter().all(|event| event.contains("Superseded") || event.contains("Failed")));
+    assert_eq!(browser.get("/read").await.text(), "ada - pen - hello");
+    if rig.can_move_time() {
+        rig.clock.advance(Duration::from_secs(61));
+        assert_eq!(old.get("/read").await.text(), "- -  - -");
+        assert!(app.events().iter().any(|event| event.contains("Stale")));
+        assert_eq!(old.get("/note/x").await.set_cookies().len(), 1);
+        assert_eq!(browser.get("/read").await.text(), "ada - pen - hello");
+    }
+}
+
+/// A login begins the session's life anew; no other rotation does.
+pub async fn d2_a_login_restarts_the_absolute_clock(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let hour = Duration::from_hours(1);
+    let gate = Gate::new();
+    let timeouts = Timeouts::new(2 * hour, 3 * hour);
+    let app =
+        rig.app_with(|layer| layer.with_timeouts(timeouts), move |parts| answer(parts, gate.clone())).await;
+    let browser = visitor(&app).await;
+    rig.clock.advance(2 * hour);
+    browser.get("/rotate").await;
+    assert_eq!(browser.get("/login/ada").await.set_cookies().len(), 1);
+    for _ in 0..2 {
+        rig.clock.advance(hour + hour / 4);
+        assert!(browser.get("/read").await.text().starts_with("ada"));
+        // Not anew by proving it again, nor by a rotation.
+        browser.get("/login/ada").await;
+        browser.get("/rotate").await;
+    }
+    rig.clock.advance(hour / 2);
+    assert_eq!(browser.get("/read").await.text(), "- -  - -");
+}
+
+/// A visitor has a quarter of an hour to come back; who has come back, or has a right, has longer.
+pub async fn d12_a_visitor_who_never_comes_back_is_forgotten(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let (app, _) = app(&rig).await;
+    let minutes = |minutes| Duration::from_mins(minutes);
+    let (gone, back, known) = (app.browser(), app.browser(), app.browser());
+    gone.get("/visit").await;
+    back.get("/visit").await;
+    known.get("/login/ada").await;
+    rig.clock.advance(minutes(10));
+    assert_eq!(back.get("/read").await.text(), "- - pen letter hello");
+    let writes = app.calls.writes();
+    back.get("/read").await;
+    assert_eq!(app.calls.writes(), writes, "it is noted once");
+    rig.clock.advance(minutes(10));
+    assert_eq!(gone.get("/read").await.text(), "- -  - -");
+    assert_eq!(back.get("/read").await.text(), "- - pen letter hello");
+    assert!(known.get("/read").await.text().starts_with("ada"));
+    app.raw.purge(Timeouts::default(), 100).await.expect("a number");
+    assert_eq!(back.get("/read").await.text(), "- - pen letter hello");
+    assert!(known.get("/read").await.text().starts_with("ada"));
+}
