@@ -41,8 +41,8 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// `Unavailable` if the operating system has no random numbers, `InvalidField` for a value of more
-    /// than 2^38 bytes.
+    /// `Unavailable` if the operating system has no random numbers, `InvalidField` for a value of 2^38
+    /// bytes or more.
     pub(crate) fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<Bytes, Error> {
         self.seal_with(random::bytes()?, place, value)
             .ok_or_else(|| Error::invalid_field(place.field, "is too long to be sealed"))
@@ -234,9 +234,10 @@ mod tests {
 
     #[test]
     fn no_bytes_move_between_the_names() {
-        let (left, right) = (FieldName::from_static("bc"), FieldName::from_static("c"));
-        let place = |purpose, field| Place { purpose, field, ..PLACE }.bytes(id(1));
-        assert_ne!(place("a", &left), place("ab", &right));
+        let (left, right) = (FieldName::from_static("aa"), FieldName::from_static("a"));
+        let record = RecordId::from_bytes([b'a'; 16]);
+        let place = |purpose, field| Place { purpose, record, field }.bytes(id(1));
+        assert_ne!(place("a", &left), place("aa", &right));
         assert_ne!(PLACE.bytes(id(1)), PLACE.bytes(id(2)));
     }
 
