@@ -59,6 +59,7 @@ pub(crate) fn decode_vec(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Fills `bytes`; `false` if the text is not the one spelling of so many bytes.
+#[inline]
 fn decode_to(text: &[u8], bytes: &mut [u8]) -> bool {
     if text.len() != encoded_len(bytes.len()) {
         return false;
