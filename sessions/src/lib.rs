@@ -53,6 +53,7 @@
 //! | `redis-tls` | `rediss://` for it |
 //! | `webdis` | `store::WebdisStore` |
 //! | `webdis-tls` | `https://` for it |
+//! | `keys` | `Key`, `KeyRing`: sealed fields, signed tokens |
 //! | `test-util` | `testing`: manual clock, faults, recording, a browser-like client, `conformance!` |
 // Only a framework's module opens sessions; without one, nothing does.
 #![cfg_attr(not(feature = "axum"), allow(dead_code, unused_imports))]
@@ -72,6 +73,9 @@ mod error;
 mod event;
 mod handle;
 mod in_place;
+#[cfg(feature = "keys")]
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no layer seals or signs yet"))]
+mod keys;
 mod layer;
 mod macros;
 mod random;
@@ -96,6 +100,11 @@ pub use self::{
     rejection::{LoadFailed, MissingLayer, SessionRejection},
     value::{FieldName, RecordId, Timeouts, Timestamp},
     view::{SessionView, TypedSession},
+};
+#[cfg(feature = "keys")]
+pub use self::{
+    keys::{Key, KeyRing},
+    value::KeyId,
 };
 
 /// The program of the README compiles.

@@ -13,13 +13,14 @@ use std::{
 ///
 /// The store's drivers know the store's contract and what is above it; the slot knows no framework
 /// and no HTTP; the axum part is the last.
-const ORDER: [(&str, &[&str]); 16] = [
+const ORDER: [(&str, &[&str]); 17] = [
     ("value", &[]),
     ("in_place", &[]),
     ("error", &["value"]),
     ("delta", &["value"]),
     ("clock", &["value"]),
     ("random", &["error"]),
+    ("keys", &["value", "error", "random"]),
     ("store", &["value", "error", "delta", "clock", "random", "in_place"]),
     ("event", &["value", "error"]),
     ("slot", &["value", "error", "delta", "random", "store", "event", "clock", "in_place"]),
@@ -36,7 +37,7 @@ const ORDER: [(&str, &[&str]); 16] = [
 const OUTSIDE: [&str; 2] = ["lib", "testing"];
 
 /// Crates that only these modules may name.
-const CRATES: [(&str, &[&str]); 13] = [
+const CRATES: [(&str, &[&str]); 15] = [
     ("axum_core", &["axum"]),
     ("axum", &[]),
     ("http", &["axum", "layer", "rejection", "store"]),
@@ -48,7 +49,9 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("bb8_redis", &["store"]),
     ("hyper", &["store"]),
     ("getrandom", &["random"]),
-    ("sha2", &["value"]),
+    ("sha2", &["value", "keys"]),
+    ("hmac", &["keys"]),
+    ("chacha20poly1305", &["keys"]),
     ("serde", &["handle", "private", "store"]),
 ];
 

@@ -1,7 +1,7 @@
-//! Unpadded base64url (RFC 4648 section 5) of fixed-size values, canonical form only.
+//! Unpadded base64url (RFC 4648 section 5), canonical form only.
 //!
-//! Written here rather than taken from a crate because two fixed sizes are all that is needed and
-//! strictness is the point: one value has exactly one accepted spelling.
+//! Written here rather than taken from a crate because so little is needed and strictness is the
+//! point: one value has exactly one accepted spelling.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -47,10 +47,23 @@ pub(crate) fn encode_to(bytes: &[u8], text: &mut String) {
 
 /// Decodes exactly `N` bytes; `None` for any other length, character, or non-zero unused bits.
 pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    if text.len() != encoded_len(N) {
-        return None;
+    let mut bytes = [0; N];
+    decode_to(text, &mut bytes).then_some(bytes)
+}
+
+/// Decodes as many bytes as there are; `None` for a length, a character, or unused bits that no text has.
+#[cfg(feature = "keys")]
+pub(crate) fn decode_vec(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len() / 4 * 3 + text.len() % 4 * 3 / 4];
+    decode_to(text, &mut bytes).then_some(bytes)
+}
+
+/// Fills `bytes`; `false` if the text is not the one spelling of so many bytes.
+#[inline]
+fn decode_to(text: &[u8], bytes: &mut [u8]) -> bool {
+    if text.len() != encoded_len(bytes.len()) {
+        return false;
     }
-    let mut bytes = [0_u8; N];
     // An invalid character's value has bits that no sextet has; looked at once, at the end.
     let mut seen = 0;
     let mut sextet = |character: u8| {
@@ -69,7 +82,7 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let decoded = buffer.to_be_bytes();
     let (used, unused) = decoded[1..].split_at(last.len());
     last.copy_from_slice(used);
-    (seen < 64 && unused.iter().all(|byte| *byte == 0)).then_some(bytes)
+    seen < 64 && unused.iter().all(|byte| *byte == 0)
 }
 
 #[cfg(test)]
@@ -94,6 +107,18 @@ mod tests {
                 bytes[position] = byte;
                 assert_eq!(decode::<5>(encode(&bytes).as_bytes()), Some(bytes));
             }
+        }
+    }
+
+    #[cfg(feature = "keys")]
+    #[test]
+    fn any_length_decodes() {
+        for length in 0..10 {
+            let bytes: Vec<u8> = (1..=length).collect();
+            assert_eq!(decode_vec(encode(&bytes).as_bytes()), Some(bytes));
+        }
+        for bad in [&b"A"[..], b"Zh", b"Zg==", b"AAAAA", b"+/8", b"Zm9vYmF", b"Zm9v "] {
+            assert_eq!(decode_vec(bad), None, "{bad:?}");
         }
     }
 

@@ -2,15 +2,24 @@
 //!
 //! Nothing here does I/O, reads a clock or draws randomness.
 
-mod base64url;
+pub(crate) mod base64url;
 mod field_name;
 mod fields;
 mod hash;
+#[cfg(feature = "keys")]
+mod key_id;
 mod record_id;
 mod seal;
+#[cfg(feature = "keys")]
+#[cfg_attr(not(test), expect(dead_code, reason = "no layer signs yet"))]
+mod signed_token;
 mod time;
 mod token;
 
+#[cfg(feature = "keys")]
+pub use self::key_id::KeyId;
+#[cfg(feature = "keys")]
+pub(crate) use self::signed_token::{SignedToken, TAG_BYTES};
 pub use self::{
     field_name::FieldName,
     fields::Fields,
