@@ -27,6 +27,15 @@ use std::{future::Future, time::Duration};
 use bytes::Bytes;
 
 pub(crate) use self::erased::{Boxed, DynStore};
+#[cfg(all(fuzzing, any(feature = "redis", feature = "webdis")))]
+#[doc(hidden)]
+pub use self::hash::fuzzing as fuzzing_hash;
+#[cfg(all(fuzzing, feature = "sqlite"))]
+#[doc(hidden)]
+pub use self::sqlite::fuzzing as fuzzing_sqlite;
+#[cfg(all(fuzzing, feature = "webdis"))]
+#[doc(hidden)]
+pub use self::webdis::fuzzing as fuzzing_webdis;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "sqlite")]
