@@ -2,8 +2,6 @@
 
 #[cfg(any(feature = "redis", feature = "webdis"))]
 pub use crate::store::fuzzing_hash as hash;
-#[cfg(feature = "sqlite")]
-pub use crate::store::fuzzing_sqlite as sqlite;
 #[cfg(feature = "webdis")]
 pub use crate::store::fuzzing_webdis as webdis;
 use crate::value::Token;

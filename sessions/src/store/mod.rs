@@ -30,9 +30,6 @@ pub(crate) use self::erased::{Boxed, DynStore};
 #[cfg(all(fuzzing, any(feature = "redis", feature = "webdis")))]
 #[doc(hidden)]
 pub use self::hash::fuzzing as fuzzing_hash;
-#[cfg(all(fuzzing, feature = "sqlite"))]
-#[doc(hidden)]
-pub use self::sqlite::fuzzing as fuzzing_sqlite;
 #[cfg(all(fuzzing, feature = "webdis"))]
 #[doc(hidden)]
 pub use self::webdis::fuzzing as fuzzing_webdis;

@@ -8,8 +8,6 @@ mod document;
 mod drain;
 mod errand;
 mod failure;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod queue;
 mod reading;
 mod recent;
