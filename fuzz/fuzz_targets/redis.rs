@@ -66,7 +66,10 @@ impl Operation<'_> {
             Self::PutIfAbsent(value) => Op::PutIfAbsent(bytes(value)),
             Self::Remove => Op::Remove,
             Self::RemoveIf(value) => Op::RemoveIf(bytes(value)),
-            Self::Add(by, start, min, max) => Op::Add(Add { by: *by, start: *start, min: *min, max: *max }),
+            // `Op::apply` panics on bounds in the wrong order, which no type has.
+            Self::Add(by, start, one, other) => {
+                Op::Add(Add { by: *by, start: *start, min: *one.min(other), max: *one.max(other) })
+            }
             Self::Max(bound) => Op::Max(*bound),
             Self::Min(bound) => Op::Min(*bound),
         }
