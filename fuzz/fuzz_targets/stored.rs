@@ -196,8 +196,8 @@ struct Seen {
     saved: Option<Fields>,
     save_failed: bool,
     strict: Result<(), StatusCode>,
-    /// Whether `count` and `wide` stopped at a bound on the way.
-    stopped: [bool; 2],
+    /// Whether `count` and `wide` stopped at a bound on the way, and `top` was made smaller.
+    stopped: [bool; 3],
 }
 
 /// Records, and how much of one a load brings.
@@ -285,7 +285,7 @@ fn handle(request: Request<()>) -> Answering {
         let mut session =
             TypedSession::<Everything>::from_request_parts(&mut parts, &()).await.expect("what is invalid is reset");
         let is_new = session.is_new();
-        let (mut saved, mut save_failed, mut stopped) = (None, false, [false; 2]);
+        let (mut saved, mut save_failed, mut stopped) = (None, false, [false; 3]);
         for act in task.acts {
             match act {
                 // Additions are one of their sum, which may stop at another place than they did.
@@ -298,6 +298,11 @@ fn handle(request: Request<()>) -> Answering {
                     let sum = i128::from(session.wide()) + i128::from(by);
                     session.add_wide(by);
                     stopped[1] |= i128::from(session.wide()) != sum;
+                }
+                // The largest stays: what is edited to less is shown, and not kept.
+                Act::EditTop(value) => {
+                    stopped[2] |= value < session.top();
+                    *session.top_mut() = value;
                 }
                 // Counted in 64 bits with sign.
                 Act::SetWide(value) => session.set_wide(value.min(i64::MAX as u64)),
@@ -372,7 +377,6 @@ fn perform(session: &mut TypedSession<Everything>, act: Act) {
         Act::SetCount(value) => session.set_count(value),
         Act::ResetCount => session.reset_count(),
         Act::SetTop(value) => session.set_top(value),
-        Act::EditTop(value) => *session.top_mut() = value,
         Act::ResetTop => session.reset_top(),
         Act::SetLow(value) => session.set_low(value),
         Act::SetFirst(text) => session.set_first(text),
@@ -388,7 +392,7 @@ fn perform(session: &mut TypedSession<Everything>, act: Act) {
         Act::Clear => session.clear(),
         Act::Discarded => session.discard_changes(),
         Act::Save | Act::Reload | Act::FetchAddCount(_) | Act::FetchAddWide(_) => unreachable!("they wait"),
-        Act::AddCount(_) | Act::AddWide(_) | Act::SetWide(_) => unreachable!("they are watched"),
+        Act::AddCount(_) | Act::AddWide(_) | Act::SetWide(_) | Act::EditTop(_) => unreachable!("they are watched"),
     }
 }
 
@@ -525,6 +529,9 @@ fuzz_target!(|input: Input| {
     }
     if seen.stopped[1] {
         last.wide = again.wide;
+    }
+    if seen.stopped[2] {
+        last.top = again.top;
     }
     assert_eq!(again, last);
 });
