@@ -165,7 +165,9 @@ fn header(pieces: &[Piece<'_>], tokens: &[String]) -> Vec<u8> {
             Piece::Bytes(bytes) => header.extend_from_slice(bytes),
             Piece::Name => header.extend_from_slice(b"__Host-sid="),
             Piece::Separator => header.extend_from_slice(b"; "),
-            Piece::Token(index) => header.extend_from_slice(tokens[usize::from(*index) % tokens.len()].as_bytes()),
+            Piece::Token(index) => {
+                header.extend_from_slice(tokens[usize::from(*index) % tokens.len()].as_bytes())
+            }
             Piece::Bent(index, at, to) => {
                 let mut token = tokens[usize::from(*index) % tokens.len()].clone().into_bytes();
                 let at = usize::from(*at) % token.len();
@@ -186,7 +188,8 @@ fuzz_target!(|input: Input<'_>| {
         .iter()
         .map(|token| RecordId::from_bytes(bytes(token)[1..17].try_into().expect("16 bytes")))
         .collect();
-    let live: Vec<_> = tokens.iter().zip(&ids).filter(|(token, _)| rig.tokens[..LIVE].contains(token)).collect();
+    let live: Vec<_> =
+        tokens.iter().zip(&ids).filter(|(token, _)| rig.tokens[..LIVE].contains(token)).collect();
     let expected = if let [(_, id)] = live[..] { Some(*id) } else { None };
 
     rig.recording.clear();
@@ -208,7 +211,8 @@ fuzz_target!(|input: Input<'_>| {
         _ => None,
     });
     // A cookie for what began here, and nothing else.
-    let given = cookie_of(&response).map(|token| RecordId::from_bytes(bytes(&token)[1..17].try_into().expect("16 bytes")));
+    let given = cookie_of(&response)
+        .map(|token| RecordId::from_bytes(bytes(&token)[1..17].try_into().expect("16 bytes")));
     assert_eq!(given, created);
     assert_eq!(created.is_some(), input.writes && expected.is_none());
     if let Some(id) = created {

@@ -45,8 +45,12 @@ enum Operation<'a> {
 const FIELDS: usize = 4;
 
 /// A field counts within the bounds of its type, and from its default.
-const KINDS: [(&str, i64, i64, i64); FIELDS] =
-    [("byte", 3, 0, 255), ("signed", -1, -128, 127), ("unsigned", 0, 0, i64::MAX), ("wide", 0, i64::MIN, i64::MAX)];
+const KINDS: [(&str, i64, i64, i64); FIELDS] = [
+    ("byte", 3, 0, 255),
+    ("signed", -1, -128, 127),
+    ("unsigned", 0, 0, i64::MAX),
+    ("wide", 0, i64::MIN, i64::MAX),
+];
 
 impl Value<'_> {
     fn bytes(&self) -> Bytes {

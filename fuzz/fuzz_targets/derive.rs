@@ -78,18 +78,59 @@ enum Type<'a> {
 }
 
 const KEYS: [&str; 18] = [
-    "namespace", "rename_all", "crate", "handle", "default", "rename", "alias", "skip", "with", "merge", "privilege",
-    "on_invalid", "copy", "accessor", "flash", "identity", "ttl", "index",
+    "namespace",
+    "rename_all",
+    "crate",
+    "handle",
+    "default",
+    "rename",
+    "alias",
+    "skip",
+    "with",
+    "merge",
+    "privilege",
+    "on_invalid",
+    "copy",
+    "accessor",
+    "flash",
+    "identity",
+    "ttl",
+    "index",
 ];
 
 const CHOICES: [&str; 15] = [
-    "last", "add", "max", "min", "first", "cas", "reset", "reject", "camelCase", "kebab-case", "PascalCase", "self",
-    "r#type", "Option", "::a::b",
+    "last",
+    "add",
+    "max",
+    "min",
+    "first",
+    "cas",
+    "reset",
+    "reject",
+    "camelCase",
+    "kebab-case",
+    "PascalCase",
+    "self",
+    "r#type",
+    "Option",
+    "::a::b",
 ];
 
 const TYPES: [&str; 14] = [
-    "u8", "u64", "i64", "u128", "bool", "f64", "String", "Vec<u8>", "()", "&'static str", "Counter", "(u8, u8)",
-    "std::option::Option<u8>", "Box<Option<u8>>",
+    "u8",
+    "u64",
+    "i64",
+    "u128",
+    "bool",
+    "f64",
+    "String",
+    "Vec<u8>",
+    "()",
+    "&'static str",
+    "Counter",
+    "(u8, u8)",
+    "std::option::Option<u8>",
+    "Box<Option<u8>>",
 ];
 
 fn pick(list: &[&'static str], index: u8) -> &'static str {

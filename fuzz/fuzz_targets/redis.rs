@@ -107,7 +107,8 @@ fn check_loaded(input: &Input<'_>) {
     }
     assert!(loaded.now >= loaded.touched && loaded.now >= now && !loaded.complete);
     for (name, value) in loaded.fields.iter() {
-        let is_answer = |(asked, item): (&FieldName, &Reply)| asked == name && *item == Reply::Bytes(value.clone());
+        let is_answer =
+            |(asked, item): (&FieldName, &Reply)| asked == name && *item == Reply::Bytes(value.clone());
         assert!(names.iter().zip(&reply[1..]).any(is_answer), "a field from nowhere");
     }
 }
@@ -179,8 +180,10 @@ fuzz_target!(|input: Input<'_>| {
         // Of operations that cannot be put together the first stays.
         let _ = delta.push((*name).into(), operation.op(), None);
     }
-    let timeouts =
-        Timeouts::new(std::time::Duration::from_millis(input.idle), std::time::Duration::from_millis(input.absolute));
+    let timeouts = Timeouts::new(
+        std::time::Duration::from_millis(input.idle),
+        std::time::Duration::from_millis(input.absolute),
+    );
     let mut commit = Commit::new(input.epoch.into(), timeouts)
         .with_delta(delta)
         .with_touch(input.touch)

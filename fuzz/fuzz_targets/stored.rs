@@ -109,8 +109,30 @@ struct Strict {
 }
 
 const NAMES: [&str; 24] = [
-    "plain", "text", "list", "with_default", "float", "letter", "option", "nested", "flash", "@re.named", "old", "older",
-    "count", "old_count", "wide", "top", "old_top", "low", "first", "old_first", "with", "role", "old_role", "pair",
+    "plain",
+    "text",
+    "list",
+    "with_default",
+    "float",
+    "letter",
+    "option",
+    "nested",
+    "flash",
+    "@re.named",
+    "old",
+    "older",
+    "count",
+    "old_count",
+    "wide",
+    "top",
+    "old_top",
+    "low",
+    "first",
+    "old_first",
+    "with",
+    "role",
+    "old_role",
+    "pair",
 ];
 
 mod millis {
@@ -282,8 +304,9 @@ fn handle(request: Request<()>) -> Answering {
     Box::pin(async move {
         let (mut parts, ()) = request.into_parts();
         let task = parts.extensions.get::<Task>().expect("a task").clone();
-        let mut session =
-            TypedSession::<Everything>::from_request_parts(&mut parts, &()).await.expect("what is invalid is reset");
+        let mut session = TypedSession::<Everything>::from_request_parts(&mut parts, &())
+            .await
+            .expect("what is invalid is reset");
         let is_new = session.is_new();
         let (mut saved, mut save_failed, mut stopped) = (None, false, [false; 3]);
         for act in task.acts {
@@ -392,7 +415,9 @@ fn perform(session: &mut TypedSession<Everything>, act: Act) {
         Act::Clear => session.clear(),
         Act::Discarded => session.discard_changes(),
         Act::Save | Act::Reload | Act::FetchAddCount(_) | Act::FetchAddWide(_) => unreachable!("they wait"),
-        Act::AddCount(_) | Act::AddWide(_) | Act::SetWide(_) | Act::EditTop(_) => unreachable!("they are watched"),
+        Act::AddCount(_) | Act::AddWide(_) | Act::SetWide(_) | Act::EditTop(_) => {
+            unreachable!("they are watched")
+        }
     }
 }
 
@@ -419,7 +444,13 @@ fn names_of(act: &Act) -> &'static [&'static str] {
         Act::SetWith(_) | Act::RemoveWith => &["with"],
         Act::SetRole(_) | Act::EditRole(_) | Act::RemoveRole => &["role", "old_role"],
         Act::SetPair(..) => &["pair"],
-        Act::SetSkipped(_) | Act::Now(_) | Act::Rotate | Act::Save | Act::Reload | Act::Discarded | Act::Clear => &[],
+        Act::SetSkipped(_)
+        | Act::Now(_)
+        | Act::Rotate
+        | Act::Save
+        | Act::Reload
+        | Act::Discarded
+        | Act::Clear => &[],
     }
 }
 
@@ -454,9 +485,11 @@ fn rig_fields() -> Option<Fields> {
 
 fuzz_target!(|input: Input| {
     let rig = &*RIG;
-    let others = input.others.iter().map(|(name, value)| (FieldName::from(name.as_str()), Bytes::from(value.clone())));
+    let others =
+        input.others.iter().map(|(name, value)| (FieldName::from(name.as_str()), Bytes::from(value.clone())));
     let named = NAMES.iter().zip(&input.stored);
-    let named = named.filter_map(|(name, stored)| Some((FieldName::from_static(name), stored.as_ref()?.bytes())));
+    let named =
+        named.filter_map(|(name, stored)| Some((FieldName::from_static(name), stored.as_ref()?.bytes())));
     let mut record = rig.record.clone();
     record.fields = others.chain(named).collect();
     record.epoch = input.epoch;
@@ -501,7 +534,8 @@ fuzz_target!(|input: Input| {
         assert!(was_there || changes.contains(&name.as_str()), "{name} came from nowhere");
     }
     if is_alive {
-        let decodes = |name: &str, is: fn(&[u8]) -> bool| before.fields.get(name).is_none_or(|value| is(value));
+        let decodes =
+            |name: &str, is: fn(&[u8]) -> bool| before.fields.get(name).is_none_or(|value| is(value));
         let is_text = |value: &[u8]| serde_json::from_slice::<String>(value).is_ok();
         let is_user = |value: &[u8]| serde_json::from_slice::<u64>(value).is_ok();
         if !decodes("user", is_user) && !cleared {
