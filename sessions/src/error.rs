@@ -54,6 +54,16 @@ impl Error {
         Self::new(ErrorKind::Refused, message)
     }
 
+    pub(crate) fn ended_meanwhile() -> Self {
+        Self::refused("the session was ended meanwhile")
+    }
+
+    pub(crate) fn superseded() -> Self {
+        Self::refused(
+            "the session was rotated, and the request came with the cookie from before; send it again",
+        )
+    }
+
     pub(crate) fn session_ended() -> Self {
         Self::refused("this request has ended the session")
     }

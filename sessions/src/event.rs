@@ -1,10 +1,17 @@
 //! What a layer reports beyond what a response can say.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{
     error::Error,
-    value::{FieldName, RecordId},
+    value::{FieldName, RecordId, Timestamp},
 };
 
 /// Something about a session that somebody should know.
@@ -35,6 +42,30 @@ pub enum Event<'a> {
         /// Their records.
         records: [RecordId; 2],
     },
+    /// A request came with a session's own token, and the session is over.
+    Expired {
+        /// The record.
+        record: RecordId,
+    },
+    /// A request came with a secret that was replaced a moment ago: it has no rights and gets no cookie, since
+    /// another request has the new one.
+    Superseded {
+        /// The record.
+        record: RecordId,
+    },
+    /// A request came with a secret that was replaced more than a minute ago. A browser that was switched off
+    /// may do that, and so does who has stolen an old one.
+    Stale {
+        /// The record.
+        record: RecordId,
+    },
+    /// A request came with a secret that was never the record's, as far as it remembers. Reported once a second.
+    Forged {
+        /// The record.
+        record: RecordId,
+        /// How many others there were since the last report, of any record.
+        unreported: u64,
+    },
     /// A commit, destroy or touch did not go through.
     CommitFailed {
         /// The record, unless it is new.
@@ -47,6 +78,33 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
+}
+
+/// Lets one event of a kind through in a second: whoever tries out secrets must not fill the log.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle {
+    /// When the last one was let through, in milliseconds by the clock of whoever reports.
+    last: AtomicI64,
+    unreported: AtomicU64,
+}
+
+impl Throttle {
+    /// Counts one. If it is to be reported: how many were not since the last one that was.
+    pub(crate) fn count(&self, now: Timestamp) -> Option<u64> {
+        let last = self.last.load(Ordering::Relaxed);
+        let is_due =
+            last == 0 || now.saturating_since(Timestamp::from_millis(last)) >= Duration::from_secs(1);
+        let is_mine = is_due
+            && self
+                .last
+                .compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_mine {
+            return Some(self.unreported.swap(0, Ordering::Relaxed));
+        }
+        self.unreported.fetch_add(1, Ordering::Relaxed);
+        None
+    }
 }
 
 type Hook = dyn Fn(&Event<'_>) + Send + Sync;
@@ -89,6 +147,14 @@ fn trace(event: &Event<'_>) {
         }
         Event::TwoLiveTokens { records } => {
             tracing::warn!(?records, "two live session tokens in one request, using neither");
+        }
+        Event::Expired { record } => tracing::debug!(%record, "session expired"),
+        Event::Superseded { record } => {
+            tracing::debug!(%record, "session token superseded a moment ago");
+        }
+        Event::Stale { record } => tracing::warn!(%record, "session token superseded long ago"),
+        Event::Forged { record, unreported } => {
+            tracing::warn!(%record, unreported, "forged session token");
         }
         Event::CommitFailed { record, error } => {
             tracing::error!(?record, %error, source = error_source(error), "session commit failed");

@@ -8,6 +8,7 @@ pub use crate::axum::{
 };
 use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, OnInvalid, Readable, Shape, Writable};
 pub use crate::handle::table::{Field, Now, Table, Value};
+use crate::slot::Standing;
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
 type JsonWriter<'a> = serde_json::Serializer<&'a mut Vec<u8>>;
@@ -45,7 +46,7 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
         aliases: &[],
         shape,
         merge: Merge::Last,
-        is_privilege: false,
+        standing: Standing::Plain,
         on_invalid: OnInvalid::Reset,
         codec,
         default: None,
@@ -83,7 +84,25 @@ impl Field {
     /// A right: who changes it changes the secret.
     #[must_use]
     pub const fn privilege(self) -> Self {
-        Self { is_privilege: true, ..self }
+        Self { standing: Standing::Privilege, ..self }
+    }
+
+    /// The right to be somebody.
+    #[must_use]
+    pub const fn identity(self) -> Self {
+        Self { standing: Standing::Identity, ..self }
+    }
+
+    /// It belongs to the browser.
+    #[must_use]
+    pub const fn carry(self) -> Self {
+        Self { standing: Standing::Carry, ..self }
+    }
+
+    /// It is the visitor's.
+    #[must_use]
+    pub const fn drop_on_login(self) -> Self {
+        Self { standing: Standing::DropOnLogin, ..self }
     }
 
     /// A stored value that does not decode refuses the request.

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use sessions::{
     FieldName, RecordId, Timeouts,
-    store::{Add, Commit, CommitId, Delta, NewRecord, Op, SecretHash},
+    store::{Add, Commit, CommitId, Delta, NewRecord, Op, Seal},
 };
 
 /// A day without use, thirty days in all.
@@ -22,18 +22,18 @@ pub fn record_id() -> RecordId {
     RecordId::from_bytes(bytes)
 }
 
-/// A record without fields, with another hash than any before in this process.
+/// A record without fields, with another seal than any before in this process.
 #[must_use]
 pub fn new_record() -> NewRecord {
-    NewRecord::new(secret_hash(), TIMEOUTS)
+    NewRecord::new(random_seal(), TIMEOUTS)
 }
 
-/// Another hash than any before in this process.
+/// Another seal than any before in this process.
 #[must_use]
-pub fn secret_hash() -> SecretHash {
-    let mut bytes = [0; 32];
+pub fn random_seal() -> Seal {
+    let mut bytes = vec![0; 32];
     bytes[..8].copy_from_slice(&next());
-    SecretHash::from_bytes(bytes)
+    Seal::from_bytes(bytes)
 }
 
 /// A commit to a record of epoch 0 that changes one field.

@@ -5,16 +5,19 @@
 
 use std::{
     collections::HashMap,
+    future::poll_fn,
     hash::{BuildHasher, DefaultHasher},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
 };
 
 use axum::{
     Router,
     extract::Request,
+    http::StatusCode,
     middleware::{Next, from_fn},
     response::Response,
     routing::get,
@@ -22,7 +25,7 @@ use axum::{
 use sessions::{
     Error, FieldName, RecordId, Session, SessionLayer, Timeouts, TypedSession,
     store::{Answer, Capabilities, Commit, Created, Loaded, MemoryStore, NewRecord, Store},
-    testing::{Client, Operation, RecordingStore},
+    testing::{Client, FaultStore, Gate, Operation, RecordingStore},
 };
 
 const COOKIE: &str = "__Host-sid";
@@ -326,40 +329,40 @@ async fn a_rotation_beside_an_unwritable_field_happens() {
     assert_eq!(browser.get("/read").await.text(), SIGNED_IN);
 }
 
+struct ByName(MemoryStore);
+
+impl Store for ByName {
+    const CAPABILITIES: Capabilities = MemoryStore::CAPABILITIES;
+
+    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
+        Ok(self.0.load(id, names).await?.map(|loaded| {
+            let mut fields = loaded.fields.clone();
+            fields.retain(names);
+            let is_complete = fields.len() == loaded.fields.len();
+            loaded.with_fields(fields, is_complete)
+        }))
+    }
+
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+        self.0.create(id, new).await
+    }
+
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+        self.0.commit(id, commit).await
+    }
+
+    async fn destroy(&self, id: RecordId) -> Result<(), Error> {
+        self.0.destroy(id).await
+    }
+
+    async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
+        self.0.purge(timeouts, limit).await
+    }
+}
+
 /// A view's `reload` keeps its fields with a store that loads only what it is asked for.
 #[tokio::test]
 async fn a_reload_asks_for_all_fields_of_the_view() {
-    struct ByName(MemoryStore);
-
-    impl Store for ByName {
-        const CAPABILITIES: Capabilities = MemoryStore::CAPABILITIES;
-
-        async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-            Ok(self.0.load(id, names).await?.map(|loaded| {
-                let mut fields = loaded.fields.clone();
-                fields.retain(names);
-                let is_complete = fields.len() == loaded.fields.len();
-                loaded.with_fields(fields, is_complete)
-            }))
-        }
-
-        async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
-            self.0.create(id, new).await
-        }
-
-        async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
-            self.0.commit(id, commit).await
-        }
-
-        async fn destroy(&self, id: RecordId) -> Result<(), Error> {
-            self.0.destroy(id).await
-        }
-
-        async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
-            self.0.purge(timeouts, limit).await
-        }
-    }
-
     let push = async |mut session: Visit| {
         session.reload().await?;
         session.samples_mut().push(0.5);
@@ -432,4 +435,105 @@ async fn a_panic_of_a_field_type_leaves_the_session_whole() {
     browser.get("/set").await;
     assert_eq!(browser.get("/caught").await.text(), "true Some(7)");
     assert_eq!(browser.get("/see").await.text(), "Some(7) Some(\"caught\")");
+}
+
+/// What is handed over by `reload` or by a save that failed can still be taken back.
+#[tokio::test]
+async fn a_discard_takes_back_all_that_is_not_stored() {
+    let reload = async |mut session: Visit| {
+        session.set_name("Bob");
+        session.set_samples(vec![f64::NAN]);
+        session.reload().await.ok();
+        session.discard_changes();
+        (StatusCode::BAD_REQUEST, session.name().unwrap_or("-").to_owned())
+    };
+    let save = async |mut session: Visit| {
+        session.set_name("Bob");
+        let is_saved = session.save().await.is_ok();
+        session.discard_changes();
+        (StatusCode::BAD_REQUEST, if is_saved { "saved".to_owned() } else { "Ada".to_owned() })
+    };
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let app = routes().route("/reload", get(reload)).route("/save", get(save));
+    let browser = Client::new(app.layer(SessionLayer::new(store)));
+    browser.get("/in").await;
+    faults.fail(Operation::Commit, 1);
+    for path in ["/save", "/reload"] {
+        let response = browser.get(path).await;
+        assert_eq!((response.status().as_u16(), response.text()), (400, "Ada"), "{path}");
+        assert_eq!(browser.get("/read").await.text(), SIGNED_IN, "{path}");
+    }
+}
+
+/// A clear takes all that was changed before it, whoever hands it over when.
+#[tokio::test]
+async fn a_clear_is_not_undone_by_what_was_changed_before_it() {
+    async fn change(mut session: Visit, request: Request, next: Next) -> Response {
+        session.set_name("Bob");
+        let response = next.run(request).await;
+        session.set_role("guest");
+        response
+    }
+    let clear = async |session: Visit| session.clear();
+    let app = routes().route("/", get(clear).layer(from_fn(change)));
+    let browser = signed_in(app).await;
+    assert_eq!(browser.get("/").await.status(), 200);
+    assert_eq!(browser.get("/read").await.text(), "- guest false 0 []");
+}
+
+/// A view that reads its own fields again leaves those of others as known as they were.
+#[tokio::test]
+async fn a_reload_forgets_nothing_of_other_views() {
+    #[derive(Session)]
+    struct Name {
+        name: Option<String>,
+    }
+    let handler = async |mut name: TypedSession<Name>, mut session: Visit| {
+        name.reload().await?;
+        session.remove_role();
+        drop(session);
+        name.set_name("Bob");
+        Ok::<_, Error>(())
+    };
+    let layer = SessionLayer::new(ByName(MemoryStore::new()));
+    let browser = Client::new(routes().route("/", get(handler)).layer(layer));
+    browser.get("/in").await;
+    assert_eq!(browser.get("/").await.status(), 200);
+    assert_eq!(browser.get("/read").await.text(), "Bob - false 40 []");
+}
+
+/// Saves that wait together are written together, and each hears what became of its own.
+#[tokio::test]
+async fn a_save_that_was_taken_along_hears_that_it_was_lost() {
+    let (gate, store) = (Gate::new(), FaultStore::new(MemoryStore::new()));
+    let (faults, inside) = (store.faults(), gate.clone());
+    let handler = async move |first: Visit, second: Visit, third: Visit| {
+        let save = |mut session: Visit, name: &'static str| {
+            session.set_name(name);
+            Box::pin(async move { session.save().await.map_err(|error| error.kind()) })
+        };
+        let [mut first, mut second, mut third] =
+            [save(first, "first"), save(second, "second"), save(third, "third")];
+        // The first is at the store; the others have handed over, and wait.
+        poll_fn(|context| {
+            assert!(
+                [&mut first, &mut second, &mut third]
+                    .map(|save| save.as_mut().poll(context))
+                    .iter()
+                    .all(Poll::is_pending)
+            );
+            Poll::Ready(())
+        })
+        .await;
+        inside.release();
+        format!("{:?} {:?} {:?}", first.await, second.await, third.await)
+    };
+    let app = routes().route("/", get(handler));
+    let browser = Client::new(app.layer(SessionLayer::new(store)));
+    browser.get("/in").await;
+    let there = gate.clone();
+    faults.after(Operation::Commit, || async move { there.pass().await });
+    faults.lose_request(Operation::Commit);
+    assert_eq!(browser.get("/").await.text(), "Ok(()) Err(Unknown) Err(Unknown)");
 }

@@ -400,6 +400,7 @@ async fn a_layer_with_short_timeouts_spares_the_sessions_of_another() {
         browser.get("/in").await;
         purged.arrived().await;
         purged.release();
+        browser.get("/read").await;
         clock.advance(2 * HOUR);
     }
     assert_eq!(user.get("/read").await.text(), SIGNED_IN);

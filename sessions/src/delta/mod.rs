@@ -47,16 +47,10 @@ impl Delta {
         Ok(())
     }
 
-    /// Adds an operation that happened before the one that is there.
-    pub(crate) fn push_before(
-        &mut self,
-        name: FieldName,
-        op: Op,
-        loaded: Option<&Bytes>,
-    ) -> Result<(), InvalidValue> {
-        let later = self.take(name.as_str());
-        self.push(name.clone(), op, loaded)?;
-        later.map_or(Ok(()), |later| self.push(name, later, loaded))
+    /// Puts an operation in the place of all that was to be done to the field, whatever was loaded.
+    pub(crate) fn force(&mut self, name: FieldName, op: Op) {
+        self.take(name.as_str());
+        self.ops.push((name, op));
     }
 
     /// Whether there is an operation on this field.

@@ -165,10 +165,10 @@ impl Handle {
     pub fn __reload(&mut self) -> Now<'_, ()> {
         Box::pin(async {
             let tip = self.first.tip();
-            let taken = self.slot.hand_over_for_save(tip.life, tip.hand_over(self.table));
+            let taken = self.slot.hand_over_for_save(self.number, tip.life, tip.hand_over(self.table));
             let reloaded = self.slot.reload(self.table.names()).await;
             self.first = Generation::new(self.table, self.slot.snapshot());
-            taken.and(reloaded)
+            taken.map(drop).and(reloaded)
         })
     }
 
@@ -246,7 +246,7 @@ impl Handle {
         // Handed over before the wait: if this future is dropped, the commit goes on all the same.
         let earlier = generation.cell_mut(index).take_change(field, &fields)?;
         let handed = Handed { changes: earlier.into_iter().collect(), ..Handed::default() };
-        self.slot.hand_over_for_save(life, handed)?;
+        self.slot.hand_over_for_save(self.number, life, handed)?;
         let Some(add) = counting(field, &fields, by, at) else { mismatch() };
         let committed = self.slot.commit_field(life, add).await;
         if committed.is_err() {

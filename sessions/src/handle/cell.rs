@@ -23,6 +23,8 @@ const LARGEST_SCRATCH: usize = 64 * 1024;
 pub(super) struct Cell {
     held: OnceLock<Held>,
     change: Change,
+    /// Whether it was removed at some time, whatever came after that.
+    was_removed: bool,
     /// When it was last changed, in the request's own count.
     at: u64,
     now: Now,
@@ -98,6 +100,11 @@ impl Cell {
     /// Whether the stored value does not decode.
     pub(super) fn is_undecodable(&self) -> bool {
         self.held.get().is_some_and(|held| held.source == Source::Undecodable)
+    }
+
+    /// When it was last changed, in the request's own count.
+    pub(super) const fn changed_at(&self) -> u64 {
+        self.at
     }
 
     /// Notes when it is changed.
@@ -194,7 +201,10 @@ impl Cell {
             // One that cannot be stored could not have been kept either.
             (Shape::Flash, Change::Put) => Change::Taken(stored(field, &value).ok()),
             (Shape::Flash, _) => Change::Taken(None),
-            _ => Change::Removed,
+            _ => {
+                self.was_removed = true;
+                Change::Removed
+            }
         };
         Some(value)
     }
@@ -206,6 +216,7 @@ impl Cell {
         let Some(held) = self.held.get_mut() else { return };
         held.value = field.default.map(|default| default());
         self.change = Change::Removed;
+        self.was_removed = true;
     }
 
     pub(super) fn now(&mut self, value: Value) {
@@ -260,16 +271,16 @@ impl Cell {
         let Some(op) = self.op(field, fields)? else { return Ok(None) };
         let is_default = matches!(&op, Op::Put(value) if is_default(field, fields, value));
         let (name, aliases, at) = (field.name(), field.aliases, self.at);
-        let is_privilege = field.is_privilege;
-        Ok(Some(FieldChange { name, op, aliases, is_default, is_privilege, at }))
+        let (standing, was_removed) = (field.standing, self.was_removed);
+        Ok(Some(FieldChange { name, op, aliases, is_default, standing, was_removed, at }))
     }
 
-    /// The removal of the field, if that is what was done to it.
+    /// The removal of the field, if it was removed at some time.
     pub(super) fn removal(&self, field: &Field) -> Option<FieldChange> {
-        let (name, aliases, is_privilege) = (field.name(), field.aliases, field.is_privilege);
-        let change =
-            FieldChange { name, op: Op::Remove, aliases, is_default: false, is_privilege, at: self.at };
-        matches!(self.change, Change::Removed).then_some(change)
+        let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
+        let (op, was_removed, at) = (Op::Remove, true, self.at);
+        let change = FieldChange { name, op, aliases, is_default: false, standing, was_removed, at };
+        self.was_removed.then_some(change)
     }
 
     fn op(&self, field: &Field, fields: &Fields) -> Result<Option<Op>, Error> {
@@ -357,8 +368,8 @@ pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Opti
     let source = if fields.contains(field.name) { Source::Stored } else { Source::Alias };
     let start = start(field, fields, source);
     let op = Op::Add(Add { by, start, min: counter.min, max: counter.max });
-    let (name, aliases, is_privilege) = (field.name(), field.aliases, field.is_privilege);
-    Some(FieldChange { name, op, aliases, is_default: false, is_privilege, at })
+    let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
+    Some(FieldChange { name, op, aliases, is_default: false, standing, was_removed: false, at })
 }
 
 /// What a store that has no such field counts from: its default, or what it has under an older

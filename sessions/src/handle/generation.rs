@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    slot::{Handed, Snapshot},
+    slot::{FieldChange, Handed, Snapshot},
     value::Fields,
 };
 
@@ -111,21 +111,20 @@ impl Generation {
         for (field, cell) in table.fields.iter().zip(&self.cells) {
             let Some(cell) = cell.get() else { continue };
             if let Err(error) = collect(&mut handed, field, cell, &self.fields) {
-                handed.failure = Some(error);
+                handed.failure = Some((cell.changed_at(), error));
             }
         }
         // Nothing done yet leaves it open for what comes. Of two threads one hands over.
         if handed.is_empty() || self.spend() { handed } else { Handed::default() }
     }
 
-    /// The rights that were taken away, once. Runs no code of the fields' types.
-    pub(super) fn hand_over_removed_rights(&self, table: &Table) -> Handed {
-        let mut handed = Handed::default();
-        if self.spend() {
-            let cells = table.fields.iter().zip(&self.cells).filter(|(field, _)| field.is_privilege);
-            handed.changes = cells.filter_map(|(field, cell)| cell.get()?.removal(field)).collect();
+    /// The fields that were removed, once. Runs no code of the fields' types.
+    pub(super) fn hand_over_removals(&self, table: &Table) -> Vec<FieldChange> {
+        if !self.spend() {
+            return Vec::new();
         }
-        handed
+        let cells = table.fields.iter().zip(&self.cells);
+        cells.filter_map(|(field, cell)| cell.get()?.removal(field)).collect()
     }
 }
 

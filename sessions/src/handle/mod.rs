@@ -21,7 +21,7 @@ use self::{
 use crate::{
     error::Error,
     event::Event,
-    slot::{Presented, Right, Slot},
+    slot::{Presented, Slot},
     value::{RecordId, Timestamp},
 };
 
@@ -40,6 +40,8 @@ use crate::{
 /// middleware drops its handle before it calls the handler.
 pub struct Handle {
     slot: Arc<Slot>,
+    /// Tells its changes from those of other handles of the request.
+    number: u64,
     table: &'static Table,
     first: Generation,
 }
@@ -92,15 +94,14 @@ impl Handle {
     /// Removes every field of the record at commit, those of other views too. The session goes on.
     pub fn clear(&self) {
         self.first.tip().spend();
-        let rights = self.table.fields.iter().filter(|field| field.is_privilege);
-        let right = |field: &Field| Right { name: field.name(), aliases: field.aliases, is_removed: false };
-        self.slot.clear(rights.map(right));
+        self.slot.clear(self.number);
         self.begin_generation();
     }
 
-    /// Drops what this handle changed and did not save: its fields read as without that again.
+    /// Drops what this handle changed and did not save, or could not: its fields read as without that again.
     pub fn discard_changes(&self) {
         self.first.tip().spend();
+        self.slot.take_back(self.number);
         self.begin_generation();
     }
 
@@ -113,18 +114,18 @@ impl Handle {
     ///
     /// [`Refused`](crate::ErrorKind::Refused) if the session was ended or rotated meanwhile,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store did not do it (the layer tries
-    /// once more if the response is no error), [`Unknown`](crate::ErrorKind::Unknown) if nobody can
+    /// once more if the response is no server error, unless they are [discarded](Self::discard_changes)), [`Unknown`](crate::ErrorKind::Unknown) if nobody can
     /// tell, [`HeadSent`](crate::ErrorKind::HeadSent) if it needs a cookie and the response head
     /// has left.
     pub async fn save(&self) -> Result<(), Error> {
         let tip = self.first.tip();
         let handed = tip.hand_over(self.table);
-        if !handed.is_empty() {
-            let taken = self.slot.hand_over_for_save(tip.life, handed);
+        let is_changed = !handed.is_empty();
+        let taken = self.slot.hand_over_for_save(self.number, tip.life, handed);
+        if is_changed {
             self.begin_generation();
-            taken?;
         }
-        let saved = self.slot.save().await;
+        let saved = self.slot.save(taken?).await;
         if saved.is_err() {
             self.slot.failure_heard();
         }
@@ -156,9 +157,11 @@ impl Handle {
         table: &'static Table,
         present: impl FnOnce() -> Presented,
     ) -> Result<(Self, bool), Error> {
+        table.tell(&slot.shared().rules);
         let is_live = slot.open(present, table.names()).await?;
         let first = Generation::new(table, slot.snapshot());
-        let handle = Self { slot, table, first };
+        let number = slot.next_change();
+        let handle = Self { slot, number, table, first };
         for (index, field) in table.fields.iter().enumerate() {
             if field.on_invalid == OnInvalid::Reject {
                 handle.first.value(field, index, &|field, error| handle.report(field, error));
@@ -178,12 +181,11 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let tip = self.first.tip();
         // A panicking handler's changes are half of something; but a right that it took away is gone.
-        let handed = if std::thread::panicking() {
-            tip.hand_over_removed_rights(self.table)
+        if std::thread::panicking() {
+            self.slot.hand_over_removed_rights(self.number, tip.life, tip.hand_over_removals(self.table));
         } else {
-            tip.hand_over(self.table)
-        };
-        self.slot.hand_over(tip.life, handed);
+            self.slot.hand_over(self.number, tip.life, tip.hand_over(self.table));
+        }
     }
 }
 

@@ -1,11 +1,23 @@
 //! What the derive says about a view's fields: data, so that the code that works on them is
 //! compiled once, in this library.
 
-use std::{any::Any, fmt, pin::Pin, sync::OnceLock};
+use std::{
+    any::Any,
+    fmt,
+    pin::Pin,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{error::Error, value::FieldName};
+use crate::{
+    error::Error,
+    slot::{Rule, Rules, Standing},
+    value::FieldName,
+};
 
 /// A decoded value, its type erased.
 pub type Value = Box<dyn Any + Send + Sync>;
@@ -118,6 +130,8 @@ impl<T: Any> List for Vec<T> {
 pub struct Table {
     pub(crate) fields: &'static [Field],
     names: OnceLock<Vec<FieldName>>,
+    /// The number of the last rules that were told of the view.
+    told: AtomicUsize,
 }
 
 /// One field of a view.
@@ -126,7 +140,7 @@ pub struct Field {
     pub(crate) aliases: &'static [&'static str],
     pub(crate) shape: Shape,
     pub(crate) merge: Merge,
-    pub(crate) is_privilege: bool,
+    pub(crate) standing: Standing,
     pub(crate) on_invalid: OnInvalid,
     pub(crate) codec: Codec,
     /// What an absent plain field counts as.
@@ -193,7 +207,18 @@ impl Table {
     /// The table of these fields.
     #[must_use]
     pub const fn new(fields: &'static [Field]) -> Self {
-        Self { fields, names: OnceLock::new() }
+        Self { fields, names: OnceLock::new(), told: AtomicUsize::new(0) }
+    }
+
+    /// Tells a layer, once, what its fields are to whoever uses the session.
+    pub(crate) fn tell(&self, rules: &Rules) {
+        if self.told.load(Ordering::Relaxed) == rules.number() {
+            return;
+        }
+        let rule =
+            |field: &Field| Rule { name: field.name, aliases: field.aliases, standing: field.standing };
+        rules.add(self.fields.iter().map(rule));
+        self.told.store(rules.number(), Ordering::Relaxed);
     }
 
     /// All names under which a field of the view may be stored.

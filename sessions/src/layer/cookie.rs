@@ -212,17 +212,17 @@ impl CookieConfig {
     }
 
     /// The `Set-Cookie` value that gives the browser a token for so long.
-    pub(crate) fn set(&self, token: &Token, max_age: Duration) -> Option<HeaderValue> {
-        let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+    pub(crate) fn set(&self, token: &Token, max_age: Option<Duration>) -> Option<HeaderValue> {
+        let seconds = max_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         self.header(token.expose(), seconds)
     }
 
     /// The `Set-Cookie` value that takes it away: the same attributes, an age of nothing.
     pub(crate) fn remove(&self) -> Option<HeaderValue> {
-        self.header(String::new(), 0)
+        self.header(String::new(), Some(0))
     }
 
-    fn header(&self, value: String, max_age: i64) -> Option<HeaderValue> {
+    fn header(&self, value: String, max_age: Option<i64>) -> Option<HeaderValue> {
         let mut cookie = Cookie::build((&*self.name, value))
             .path(&*self.path)
             .secure(self.is_secure)
@@ -232,8 +232,10 @@ impl CookieConfig {
                 SameSite::Lax => cookie::SameSite::Lax,
                 SameSite::None => cookie::SameSite::None,
             })
-            .partitioned(self.is_partitioned)
-            .max_age(cookie::time::Duration::seconds(max_age));
+            .partitioned(self.is_partitioned);
+        if let Some(seconds) = max_age {
+            cookie = cookie.max_age(cookie::time::Duration::seconds(seconds));
+        }
         if let Some(domain) = &self.domain {
             cookie = cookie.domain(&**domain);
         }
@@ -309,7 +311,7 @@ mod tests {
             (open, &["SameSite=Lax", "Path=/"]),
         ] {
             config.check().unwrap();
-            let set = attributes(config.set(&token(1), Duration::from_mins(1)).unwrap());
+            let set = attributes(config.set(&token(1), Some(Duration::from_mins(1))).unwrap());
             assert_eq!(set, [kept, &["Max-Age=60"]].concat());
             assert_eq!(attributes(config.remove().unwrap()), [kept, &["Max-Age=0"]].concat());
         }

@@ -88,6 +88,8 @@ impl SessionLayer {
             hasher: TokenHasher::new(frame.cookie.name()),
             timeouts: Timeouts::default(),
             events: Events::default(),
+            forged: Arc::default(),
+            rules: Arc::default(),
             last_purge: Arc::default(),
             store_timeout: DEFAULT_STORE_TIMEOUT,
             frame: Arc::new(frame),

@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -12,15 +12,20 @@ use bytes::Bytes;
 use super::{
     Afterwards, Slot,
     detached::caught,
-    state::{CookieChange, Live, Phase, Plan, Rotation, State, Target},
+    ledger::Rotation,
+    load,
+    rules::{Rule, Rules, Standing},
+    state::{CookieChange, Live, Phase, Plan, State, Taken, Target, Write},
 };
 use crate::{
     delta::{Delta, Op},
     error::{Error, ErrorKind},
     event::Event,
     random,
-    store::{Answer, Boxed, Commit, CommitId, Created, NewRecord},
-    value::{FieldName, Fields, RecordId, Secret, Timestamp, Token},
+    store::{Answer, Commit, CommitId, Created, NewRecord, Reseal},
+    value::{
+        Authority, FieldName, Fields, Match, Proof, RecordId, Seal, Secret, SecretHash, Timestamp, Token,
+    },
 };
 
 /// The longest a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
@@ -30,55 +35,73 @@ const LONGEST_COOKIE: Duration = Duration::from_hours(400 * 24);
 const PURGE_EVERY: Duration = Duration::from_mins(1);
 const PURGED_AT_ONCE: usize = 1000;
 
+/// What a commit puts in the place of a record's secret.
+struct Resealed {
+    token: Token,
+    authority: Authority,
+    reseal: Reseal,
+    /// The store's time.
+    now: Timestamp,
+}
+
+/// How often a rotation is tried that finds the record's seal renewed.
+const RESEALINGS: usize = 3;
+
 impl Slot {
     /// Does what there is to do. Called behind the gate only.
     pub(super) async fn flush(&self, after: Afterwards) -> Result<(), Error> {
         if !self.lock().destroy.is_empty() {
             Box::pin(self.destroy_ended()).await?;
         }
+        let (timeouts, rules) = (&self.shared.timeouts, &self.shared.rules);
         let (life, plan) = {
             let mut state = self.lock();
-            let plan = state.plan(&self.shared.timeouts)?;
+            let plan = state.plan(timeouts, rules)?;
             if after == Afterwards::Nobody {
                 // Held here, they would make the store copy the record before it changes it.
                 state.forget_fields();
             }
             (state.life, plan)
         };
-        let Some(Plan { target, delta, rotation, failure }) = plan else { return Ok(()) };
-        let rotate = rotation.is_due();
-        let only_touch = delta.is_empty() && !rotate;
-        let kept = (after == Afterwards::Handles).then(|| delta.clone());
+        let Some(Plan { write, mut taken, failure }) = plan else { return Ok(()) };
+        let (target, only_touch) = (write.target, write.is_only_touch());
+        let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
         let written = {
-            let mut writing = pin!(self.write(target, delta, rotate, &[], kept.as_ref()));
+            let mut writing = pin!(self.write(write, &[], kept.as_ref()));
             // A store that panics is one that fails.
             poll_fn(|context| caught(|| writing.as_mut().poll(context))).await
         };
-        let Err(error) = written else { return failure.map_or(Ok(()), Err) };
-        let (rescued, delta) = rotation.rescued();
-        if rescued.is_due() && error.kind() == ErrorKind::InvalidField {
+        let Err(error) = written else {
+            if after == Afterwards::Handles {
+                self.lock().ledger.note_written(&taken.deeds);
+            }
+            return failure.map_or(Ok(()), Err);
+        };
+        let is_invalid = error.kind() == ErrorKind::InvalidField;
+        let rescued = if is_invalid { self.lock().rescued(&mut taken, target, rules) } else { None };
+        if let Some(write) = rescued {
             // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
-            Box::pin(self.write(target, delta, true, &[], None)).await?;
+            Box::pin(self.write(write, &[], None)).await?;
         }
         if only_touch {
             // It fails nobody's request, and the next one tries again.
             self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
             return Ok(());
         }
-        self.failed(target, &error, life, kept.unwrap_or_default(), &rotation);
+        self.failed(target, &error, life, taken);
         Err(error)
     }
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.
-    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, delta: Delta, rotation: &Rotation) {
+    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, taken: Taken) {
         self.shared.events.report(&Event::CommitFailed { record: target.id(), error });
         let mut state = self.lock();
-        if state.life != life {
+        if state.life == life && error.kind() == ErrorKind::Unavailable {
+            state.put_back(taken);
             return;
         }
-        if error.kind() == ErrorKind::Unavailable {
-            state.restore(delta, rotation);
-        } else {
+        state.lose(&taken, error);
+        if state.life == life {
             state.unheard = Some(error.duplicate());
         }
     }
@@ -86,54 +109,119 @@ impl Slot {
     /// One atomic operation of the store. `kept` are the changes, for what is known after it.
     pub(super) async fn write(
         &self,
-        target: Target,
-        delta: Delta,
-        rotate: bool,
+        write: Write,
         returning: &[FieldName],
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
+        let Write { target, delta, rotation, is_carry_only } = write;
         let Target::Record { id, epoch, touch } = target else {
             return Box::pin(self.create(delta)).await;
         };
-        let mut rotated = None;
-        let answer = self.begin_commit(id, epoch, touch, delta, rotate.then_some(&mut rotated), returning)?;
-        match self.bounded(answer, Error::unknown).await? {
-            Answer::Applied(values) => {
-                if kept.is_some() || rotated.is_some() {
-                    self.settle(id, kept, rotated, returning, &values);
-                }
-                Ok(())
-            }
-            Answer::Gone => Err(Error::refused("the session was ended meanwhile")),
-            Answer::Superseded => Err(Error::refused("the session was rotated meanwhile")),
-            Answer::Conflict => Err(Error::refused("a session field was changed meanwhile")),
-            Answer::Invalid(name) => Err(Error::not_an_integer(&name)),
-            Answer::Unknown(error) => Err(error),
+        if rotation != Rotation::None {
+            return Box::pin(self.rotate_record((id, epoch, touch), delta, rotation, returning, kept)).await;
         }
+        let carried = is_carry_only.then(|| delta.clone());
+        let commit = self.commit((id, epoch, touch), delta, returning)?;
+        let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
+        if let (Answer::Superseded, Some(delta)) = (&answer, carried) {
+            return Box::pin(self.carry_over((id, epoch, touch), delta, returning, kept)).await;
+        }
+        let values = applied(answer)?;
+        if kept.is_some() {
+            self.settle(id, kept, None, returning, &values);
+        }
+        Ok(())
     }
 
-    /// Hands a commit to the store. Not async, so that what it is built from is gone while the
-    /// store works.
-    fn begin_commit(
+    /// A commit with a new secret.
+    async fn rotate_record(
         &self,
-        id: RecordId,
-        epoch: u64,
-        touch: bool,
+        target @ (id, epoch, _): (RecordId, u64, bool),
         delta: Delta,
-        rotated: Option<&mut Option<Token>>,
+        rotation: Rotation,
         returning: &[FieldName],
-    ) -> Result<Boxed<'_, Answer>, Error> {
+        kept: Option<&Delta>,
+    ) -> Result<(), Error> {
+        for _ in 0..RESEALINGS {
+            let secret = Secret::from_bytes(random::bytes()?);
+            let resealed = {
+                let hash = self.shared.hasher.hash(&id, &secret);
+                let state = self.lock();
+                let live = state.live().filter(|live| live.id == id).ok_or_else(Error::session_ended)?;
+                let authority = live.resealed(hash, rotation, &delta, &self.shared.rules);
+                let reseal = rotation.reseal(authority.seal()).in_place_of(live.seal.clone());
+                Resealed { token: Token::new(id, secret), authority, reseal, now: live.now() }
+            };
+            let commit = self.commit(target, delta.clone(), returning)?;
+            let commit =
+                commit.with_id(CommitId::from_bytes(random::bytes()?)).with_reseal(resealed.reseal.clone());
+            match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await? {
+                // Another request renewed the secret: as long as the powers are the same, so is this.
+                Answer::Resealed => self.reload_seal(id, epoch).await?,
+                Answer::Gone | Answer::Superseded if rotation == Rotation::Login => {
+                    // Two logins at once, or a logout before this one: whoever has proved who it is needs
+                    // nothing of what the old secret stood for.
+                    return Box::pin(self.create(delta)).await;
+                }
+                answer => {
+                    let values = applied(answer)?;
+                    self.settle(id, kept, Some(resealed), returning, &values);
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::superseded())
+    }
+
+    /// What belongs to the browser is written all the same if the secret was replaced a moment ago.
+    async fn carry_over(
+        &self,
+        (id, epoch, touch): (RecordId, u64, bool),
+        delta: Delta,
+        returning: &[FieldName],
+        kept: Option<&Delta>,
+    ) -> Result<(), Error> {
+        let loaded = self.bounded(self.shared.store.load(id, &[]), Error::unavailable).await?;
+        let Some(loaded) = loaded else { return Err(Error::ended_meanwhile()) };
+        let was = self.lock().live().map(|live| live.authority.hash);
+        let is_previous = loaded.epoch == epoch.wrapping_add(1)
+            && was.is_some_and(|was| {
+                load::read(&loaded).is_ok_and(|now| now.compare(&was, loaded.now) == Match::Superseded)
+            });
+        if !is_previous {
+            return Err(Error::superseded());
+        }
+        let commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
+        let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
+        self.settle(id, kept, None, returning, &applied(answer)?);
+        Ok(())
+    }
+
+    /// Reads what another request has made of the seal, in the same epoch.
+    async fn reload_seal(&self, id: RecordId, epoch: u64) -> Result<(), Error> {
+        let loaded = self.load_again(id, epoch, &[]).await?;
+        let authority = load::read(&loaded)?;
+        if let Phase::Live(live) = &mut self.lock().record
+            && live.id == id
+        {
+            (live.seal, live.authority) = (loaded.seal, authority);
+        }
+        Ok(())
+    }
+
+    /// What the store is to do, but for a new secret.
+    fn commit(
+        &self,
+        (_, epoch, touch): (RecordId, u64, bool),
+        delta: Delta,
+        returning: &[FieldName],
+    ) -> Result<Commit, Error> {
         let mut commit =
             Commit::new(epoch, self.shared.timeouts).with_touch(touch).returning(returning.to_vec());
-        if rotated.is_some() || delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
+        if delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
             commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
         }
-        if let Some(rotated) = rotated {
-            let secret = Secret::from_bytes(random::bytes()?);
-            commit = commit.with_rotation(self.shared.hasher.hash(&id, &secret));
-            *rotated = Some(Token::new(id, secret));
-        }
-        Ok(self.shared.store.commit(id, commit.with_delta(delta)))
+        Ok(commit.with_delta(delta))
     }
 
     async fn destroy_ended(&self) -> Result<(), Error> {
@@ -160,15 +248,39 @@ impl Slot {
         let id = RecordId::from_bytes(random::bytes()?);
         let secret = Secret::from_bytes(random::bytes()?);
         let timeouts = self.shared.timeouts;
-        let new = NewRecord::new(self.shared.hasher.hash(&id, &secret), timeouts).with_fields(fields.clone());
+        let mut authority = Authority::new(self.shared.hasher.hash(&id, &secret));
+        for rule in self.shared.rules.all(Standing::is_right) {
+            for name in rule.names().filter(|name| fields.contains(name.as_str())) {
+                authority.note_right(&name, true);
+                if rule.standing == Standing::Identity {
+                    authority.proof = Proof::AtCreation;
+                }
+            }
+        }
+        let seal = authority.seal();
+        let is_first_visit = authority.rights.is_empty();
+        let new = NewRecord::new(seal.clone(), timeouts)
+            .with_fields(fields.clone())
+            .with_first_visit(is_first_visit);
         let creating = self.shared.store.create(id, new);
         let created = match self.bounded(creating, Error::unknown).await? {
             Created::At(created) => created,
             Created::Exists => return Err(Error::unavailable("a new record's id was taken")),
         };
-        let max_age = timeouts.absolute().min(LONGEST_COOKIE);
-        let record =
-            Live { id, epoch: 0, created, touched: created, loaded_at: created, fields, names: None };
+        let max_age = Some(timeouts.absolute().min(LONGEST_COOKIE));
+        let record = Box::new(Live {
+            id,
+            epoch: 0,
+            seal,
+            authority,
+            created,
+            // This request is its first use.
+            touched: created,
+            loaded_at: created,
+            since: Instant::now(),
+            fields,
+            names: None,
+        });
         {
             let mut state = self.lock();
             if state.life != life {
@@ -188,7 +300,7 @@ impl Slot {
         &self,
         id: RecordId,
         delta: Option<&Delta>,
-        rotated: Option<Token>,
+        resealed: Option<Resealed>,
         names: &[FieldName],
         values: &[Option<Bytes>],
     ) {
@@ -209,12 +321,15 @@ impl Slot {
             }
         }
         live.touched = live.touched.max(live.loaded_at);
-        if let Some(token) = rotated {
-            live.epoch = live.epoch.wrapping_add(1);
-            let age = live.loaded_at.saturating_since(live.created);
-            let max_age = self.shared.timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE);
-            *cookie = CookieChange::Set { token, max_age };
+        let Some(Resealed { token, authority, reseal, now }) = resealed else { return };
+        (live.seal, live.authority) = (reseal.to, authority);
+        live.epoch = live.epoch.wrapping_add(reseal.is_hard.into());
+        if reseal.is_login {
+            live.created = now;
         }
+        let age = now.saturating_since(live.created);
+        let max_age = Some(self.shared.timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE));
+        *cookie = CookieChange::Set { token, max_age };
     }
 
     /// Has the store clean up, once a minute, after a create: what fills a store also empties it.
@@ -241,5 +356,50 @@ impl Slot {
                 }
             }
         });
+    }
+}
+
+impl Live {
+    /// What the seal is to say after a commit.
+    fn resealed(&self, hash: SecretHash, rotation: Rotation, delta: &Delta, rules: &Rules) -> Authority {
+        let (mut authority, now) = (self.authority.clone(), self.now());
+        authority.replace(hash, now);
+        let known = rules.all(Standing::is_right);
+        let mut rights: Vec<_> = known.iter().flat_map(Rule::names).collect();
+        rights.extend(self.authority.rights.iter().cloned());
+        for name in &rights {
+            let is_set = match delta.ops().iter().find(|(known, _)| known == name) {
+                Some((_, op)) => *op != Op::Remove,
+                None if delta.drops(name) => false,
+                None => self.authority.rights.contains(name) || self.fields.contains(name.as_str()),
+            };
+            authority.note_right(name, is_set);
+        }
+        let is_somebody = authority.rights.iter().any(|name| rules.of(name) == Standing::Identity);
+        authority.proof = match rotation {
+            Rotation::None | Rotation::Hard => authority.proof,
+            Rotation::Login => Proof::AtCreation,
+            Rotation::Proof | Rotation::Logout if is_somebody => Proof::At(now),
+            Rotation::Proof | Rotation::Logout => Proof::None,
+        };
+        authority
+    }
+}
+
+impl Rotation {
+    fn reseal(self, seal: Seal) -> Reseal {
+        if self == Self::Login { Reseal::login(seal) } else { Reseal::rotation(seal) }
+    }
+}
+
+/// The values that were asked for, or why nothing was written.
+fn applied(answer: Answer) -> Result<Vec<Option<Bytes>>, Error> {
+    match answer {
+        Answer::Applied(values) => Ok(values),
+        Answer::Gone => Err(Error::ended_meanwhile()),
+        Answer::Superseded | Answer::Resealed => Err(Error::superseded()),
+        Answer::Conflict => Err(Error::refused("a session field was changed meanwhile")),
+        Answer::Invalid(name) => Err(Error::not_an_integer(&name)),
+        Answer::Unknown(error) => Err(error),
     }
 }

@@ -1,5 +1,7 @@
 //! Reading the request's record: which of the presented tokens has one, and what is missing of it.
 
+use std::time::Instant;
+
 use super::{
     Presented, Slot,
     state::{Live, Phase},
@@ -8,58 +10,80 @@ use crate::{
     error::Error,
     event::Event,
     store::Loaded,
-    value::{FieldName, RecordId, Token},
+    value::{Authority, FieldName, Match, RecordId, Token},
 };
+
+/// What a presented token leads to.
+enum Found {
+    Live(Box<Live>),
+    /// A record whose secret this was a moment ago.
+    Superseded,
+    Nothing,
+}
 
 impl Slot {
     /// Of the presented tokens' records, the one that is alive and whose secret matches.
-    pub(super) async fn find_live(
-        &self,
-        presented: Presented,
-        names: &[FieldName],
-    ) -> Result<Option<Live>, Error> {
-        let [Some(first), second] = presented else { return Ok(None) };
+    pub(super) async fn find_live(&self, presented: Presented, names: &[FieldName]) -> Result<Phase, Error> {
+        let [Some(first), second] = presented else { return Ok(Phase::Absent) };
         let found = self.check(first, names).await?;
-        match second {
-            None => Ok(found),
-            Some(second) => Box::pin(self.check_second(found, second, names)).await,
-        }
+        let found = match second {
+            None => found,
+            Some(second) => Box::pin(self.check_second(found, second, names)).await?,
+        };
+        Ok(match found {
+            Found::Live(live) => Phase::Live(live),
+            Found::Superseded => Phase::Superseded,
+            Found::Nothing => Phase::Absent,
+        })
     }
 
     /// Two live tokens are none: nobody can tell which of them the user meant.
-    async fn check_second(
-        &self,
-        first: Option<Live>,
-        second: Token,
-        names: &[FieldName],
-    ) -> Result<Option<Live>, Error> {
-        match (first, self.check(second, names).await?) {
-            (Some(first), Some(second)) => {
+    async fn check_second(&self, first: Found, second: Token, names: &[FieldName]) -> Result<Found, Error> {
+        Ok(match (first, self.check(second, names).await?) {
+            (Found::Live(first), Found::Live(second)) => {
                 let records = [first.id, second.id];
                 self.shared.events.report(&Event::TwoLiveTokens { records });
-                Ok(None)
+                Found::Nothing
             }
-            (first, second) => Ok(first.or(second)),
-        }
+            (live @ Found::Live(_), _) | (_, live @ Found::Live(_)) => live,
+            (Found::Superseded, _) | (_, Found::Superseded) => Found::Superseded,
+            (Found::Nothing, Found::Nothing) => Found::Nothing,
+        })
     }
 
     /// The record of a token, if it is alive and the secret is its own.
-    async fn check(&self, token: Token, names: &[FieldName]) -> Result<Option<Live>, Error> {
+    async fn check(&self, token: Token, names: &[FieldName]) -> Result<Found, Error> {
         let loading = self.shared.store.load(token.id(), names);
-        let Some(loaded) = self.bounded(loading, Error::unavailable).await? else { return Ok(None) };
+        let Some(loaded) = self.bounded(loading, Error::unavailable).await? else {
+            return Ok(Found::Nothing);
+        };
         let hash = self.shared.hasher.hash(&token.id(), token.secret());
-        if loaded.hash != hash || !self.is_alive(&loaded) {
-            return Ok(None);
+        let authority = read(&loaded)?;
+        let (record, events) = (token.id(), &self.shared.events);
+        match authority.compare(&hash, loaded.now) {
+            Match::Present if self.is_alive(&loaded) => {
+                Ok(Found::Live(Box::new(Live::new(record, loaded, authority, names))))
+            }
+            Match::Present => {
+                events.report(&Event::Expired { record });
+                Ok(Found::Nothing)
+            }
+            _ if !self.is_alive(&loaded) => Ok(Found::Nothing),
+            Match::Superseded => {
+                events.report(&Event::Superseded { record });
+                Ok(Found::Superseded)
+            }
+            Match::Stale => {
+                events.report(&Event::Stale { record });
+                Ok(Found::Nothing)
+            }
+            Match::Forged => {
+                if let Some(unreported) = self.shared.forged.count(loaded.now) {
+                    events.report(&Event::Forged { record, unreported });
+                }
+                Ok(Found::Nothing)
+            }
         }
-        Ok(Some(Live {
-            id: token.id(),
-            epoch: loaded.epoch,
-            created: loaded.created,
-            touched: loaded.touched,
-            loaded_at: loaded.now,
-            fields: loaded.fields,
-            names: (!loaded.complete).then(|| names.to_vec()),
-        }))
     }
 
     /// Loads fields of a record that this request has loaded before.
@@ -70,10 +94,10 @@ impl Slot {
         names: &[FieldName],
     ) -> Result<Loaded, Error> {
         match self.bounded(self.shared.store.load(id, names), Error::unavailable).await? {
-            Some(loaded) if !self.is_alive(&loaded) => Err(Error::refused("the session was ended meanwhile")),
+            Some(loaded) if !self.is_alive(&loaded) => Err(Error::ended_meanwhile()),
             Some(loaded) if loaded.epoch == epoch => Ok(loaded),
-            Some(_) => Err(Error::refused("the session was rotated meanwhile")),
-            None => Err(Error::refused("the session was ended meanwhile")),
+            Some(_) => Err(Error::superseded()),
+            None => Err(Error::ended_meanwhile()),
         }
     }
 
@@ -99,4 +123,27 @@ impl Slot {
         }
         Ok(true)
     }
+}
+
+impl Live {
+    fn new(id: RecordId, loaded: Loaded, authority: Authority, names: &[FieldName]) -> Self {
+        Self {
+            id,
+            epoch: loaded.epoch,
+            seal: loaded.seal,
+            authority,
+            created: loaded.created,
+            touched: loaded.touched,
+            loaded_at: loaded.now,
+            since: Instant::now(),
+            fields: loaded.fields,
+            names: (!loaded.complete).then(|| names.to_vec()),
+        }
+    }
+}
+
+/// What the record's seal says.
+pub(super) fn read(loaded: &Loaded) -> Result<Authority, Error> {
+    Authority::read(&loaded.seal)
+        .ok_or_else(|| Error::unavailable("the record was written by another version of this library"))
 }

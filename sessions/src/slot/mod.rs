@@ -6,7 +6,9 @@
 
 mod commit;
 mod detached;
+mod ledger;
 mod load;
+mod rules;
 mod state;
 
 use std::{
@@ -18,17 +20,22 @@ use std::{
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use self::state::{Phase, Rotation, State};
 pub(crate) use self::{
     detached::Detached,
-    state::{CookieChange, FieldChange, Handed, Right},
+    ledger::FieldChange,
+    rules::{Rule, Rules, Standing},
+    state::{CookieChange, Handed},
+};
+use self::{
+    ledger::{Composed, Rotation},
+    state::{Phase, State, Write},
 };
 use crate::{
     error::Error,
-    event::{Event, Events},
+    event::{Event, Events, Throttle},
     store::{Boxed, DynStore},
     value::{FieldName, Fields, RecordId, Timeouts, Timestamp, Token, TokenHasher},
 };
@@ -40,6 +47,9 @@ pub(crate) struct Shared {
     pub(crate) hasher: TokenHasher,
     pub(crate) timeouts: Timeouts,
     pub(crate) events: Events,
+    pub(crate) forged: Arc<Throttle>,
+    /// What the views say of fields.
+    pub(crate) rules: Arc<Rules>,
     pub(crate) last_purge: Arc<AtomicI64>,
     /// How long the store may take for one operation.
     pub(crate) store_timeout: Duration,
@@ -147,34 +157,40 @@ impl Slot {
         let _gate = self.gate.lock().await;
         let unloaded = matches!(self.lock().record, Phase::Unloaded);
         if unloaded {
-            let live = self.find_live(present(), names).await?;
-            let is_live = live.is_some();
-            self.lock().record = live.map_or(Phase::Absent, Phase::Live);
+            let found = self.find_live(present(), names).await?;
+            let is_live = found.live().is_some();
+            self.lock().record = found;
             return Ok(is_live);
         }
         Box::pin(self.load_missing(names)).await
     }
 
-    /// Reads the record again, with at least these fields.
+    /// Reads the record again, with these fields and all that were loaded before.
     pub(crate) async fn reload(&self, names: &[FieldName]) -> Result<(), Error> {
         let _gate = self.gate.lock().await;
-        let known = self.lock().live().map(|live| (live.id, live.epoch));
-        let Some((id, epoch)) = known else { return Ok(()) };
-        let loaded = self.load_again(id, epoch, names).await?;
+        let known = self.lock().live().map(|live| (live.id, live.epoch, live.with_names(names)));
+        let Some((id, epoch, names)) = known else { return Ok(()) };
+        let loaded = self.load_again(id, epoch, &names).await?;
         if let Phase::Live(live) = &mut self.lock().record
             && live.id == id
         {
+            live.authority = load::read(&loaded)?;
+            live.seal = loaded.seal;
             live.fields = loaded.fields;
-            live.names = (!loaded.complete).then(|| names.to_vec());
+            live.names = (!loaded.complete).then_some(names);
             live.touched = loaded.touched;
-            live.loaded_at = loaded.now;
+            (live.loaded_at, live.since) = (loaded.now, Instant::now());
         }
         Ok(())
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let state = self.lock();
-        Snapshot { life: state.life, fields: state.visible(), request_only: state.request_only.clone() }
+        Snapshot {
+            life: state.life,
+            fields: state.visible(&self.shared.rules),
+            request_only: state.request_only.clone(),
+        }
     }
 
     pub(crate) fn facts(&self) -> Option<Facts> {
@@ -185,45 +201,78 @@ impl Slot {
     }
 
     /// Takes a dropped handle's changes.
-    pub(crate) fn hand_over(self: &Arc<Self>, life: u32, mut handed: Handed) {
+    pub(crate) fn hand_over(self: &Arc<Self>, by: u64, life: u32, handed: Handed) {
         let mut state = self.lock();
         if life != state.life {
             return;
         }
-        if state.abandoned {
-            // Nobody waits for what it did, and nobody was told that it happened; but rights are gone.
-            handed.changes.retain(FieldChange::takes_a_right_away);
-            let must_flush = !handed.changes.is_empty();
-            state.accept(Handed { changes: handed.changes, ..Handed::default() });
-            drop(state);
-            if must_flush {
-                self.flush_in_background();
-            }
-            return;
-        }
         if !state.head_sent {
-            state.accept(handed);
+            state.accept(by, handed, &self.shared.rules);
             return;
         }
-        let is_silent = handed.is_empty() && state.pending.is_empty();
+        let had_unsaved = state.ledger.take_back_unsaved(by);
+        if state.abandoned {
+            drop(state);
+            // Nobody waits for what it did, and nobody was told that it happened; but rights are gone.
+            self.hand_over_removed_rights(by, life, handed.changes);
+            return;
+        }
+        let is_silent = handed.is_empty() && !had_unsaved;
         let record = state.live().map(|live| live.id);
-        let cleared = std::mem::take(&mut state.pending);
         drop(state);
         if !is_silent {
-            let cleared = cleared.ops().iter().map(|(name, _)| name.clone());
-            let fields = handed.changes.into_iter().map(|change| change.name).chain(cleared).collect();
+            let fields = handed.changes.into_iter().map(|change| change.name).collect();
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
         }
     }
 
-    /// Takes the changes of a handle that is about to save, late or not.
-    pub(crate) fn hand_over_for_save(&self, life: u32, handed: Handed) -> Result<(), Error> {
+    /// Takes the removals of rights from among the changes of a handle that nobody waits for, or whose
+    /// handler panics.
+    pub(crate) fn hand_over_removed_rights(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        mut changes: Vec<FieldChange>,
+    ) {
         let mut state = self.lock();
-        if life == state.life {
-            state.accept(handed);
-            return Ok(());
+        if life != state.life {
+            return;
         }
-        if handed.is_empty() { Ok(()) } else { Err(Error::session_ended()) }
+        for change in &mut changes {
+            change.standing = state.standing(change, &self.shared.rules);
+        }
+        let changes: Vec<_> = changes.into_iter().filter_map(FieldChange::into_removed_right).collect();
+        let must_flush = state.abandoned && !changes.is_empty();
+        state.accept(by, Handed { changes, ..Handed::default() }, &self.shared.rules);
+        drop(state);
+        if must_flush {
+            self.flush_in_background();
+        }
+    }
+
+    /// Takes the changes of a handle that goes on, to be written by a save, which gets a number.
+    pub(crate) fn hand_over_for_save(&self, by: u64, life: u32, handed: Handed) -> Result<u64, Error> {
+        let mut state = self.lock();
+        if life != state.life {
+            let nothing = Handed::default();
+            return if handed.is_empty() {
+                Ok(state.accept_for_save(by, nothing, &self.shared.rules))
+            } else {
+                Err(Error::session_ended())
+            };
+        }
+        let is_right = |change: &FieldChange| state.standing(change, &self.shared.rules).is_right();
+        if state.head_sent && handed.changes.iter().any(is_right) {
+            // Nobody is left to be given the new secret. Refused as a whole, so that half of it is not
+            // in the way of what comes next.
+            return Err(Error::head_sent());
+        }
+        Ok(state.accept_for_save(by, handed, &self.shared.rules))
+    }
+
+    /// Takes back what a handle handed over and what is not written yet.
+    pub(crate) fn take_back(&self, by: u64) {
+        self.lock().ledger.take_back(by);
     }
 
     pub(crate) fn destroy(self: &Arc<Self>) {
@@ -237,14 +286,15 @@ impl Slot {
         }
     }
 
-    pub(crate) fn clear(&self, rights: impl Iterator<Item = Right>) {
-        self.lock().clear(rights);
+    pub(crate) fn clear(&self, by: u64) {
+        let at = self.next_change();
+        self.lock().clear(by, at);
     }
 
     pub(crate) fn rotate(&self) {
         let mut state = self.lock();
         if !state.head_sent {
-            state.rotation.is_wanted = true;
+            state.rotation_wanted = true;
             return;
         }
         let record = state.live().map(|live| live.id);
@@ -252,45 +302,56 @@ impl Slot {
         self.shared.events.report(&Event::CommitFailed { record, error: &Error::head_sent() });
     }
 
-    /// Writes now what was handed over.
-    pub(crate) fn save(self: &Arc<Self>) -> Detached<()> {
+    /// Writes now what was handed over for the save of this number.
+    pub(crate) fn save(self: &Arc<Self>, number: u64) -> Detached<()> {
         let slot = Arc::clone(self);
         Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
+            // What waited here with it may have been taken along, and lost.
+            let lost = slot.lock().loss_of(number);
+            lost.map_or(Ok(()), Err)?;
             slot.flush(Afterwards::Handles).await
         })
     }
 
     /// Writes now what there is to do to one field, and nothing else.
-    pub(crate) fn commit_field(self: &Arc<Self>, life: u32, change: FieldChange) -> Detached<()> {
+    pub(crate) fn commit_field(self: &Arc<Self>, life: u32, mut change: FieldChange) -> Detached<()> {
         let slot = Arc::clone(self);
         Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
-            if slot.lock().pending.retained().is_some() {
+            if slot.lock().ledger.clears() {
                 // What was cleared must be gone before it is counted from.
                 slot.flush(Afterwards::Handles).await?;
             }
-            let (target, earlier, alone) = {
-                let mut state = slot.lock();
+            let (target, composed, taken) = {
+                let (mut state, rules) = (slot.lock(), &slot.shared.rules);
                 if state.life != life {
                     return Err(Error::session_ended());
                 }
-                let target = state.target(&slot.shared.timeouts)?;
-                let earlier = state.take_pending(&change);
-                match state.after(&earlier, &change) {
-                    Ok(alone) => (target, earlier, alone),
-                    Err(error) => {
-                        state.restore(earlier, &Rotation::default());
-                        return Err(error);
-                    }
+                change.standing = state.standing(&change, rules);
+                if change.standing.is_right() && state.head_sent {
+                    return Err(Error::head_sent());
                 }
+                let target = state.target(&slot.shared.timeouts, Rotation::None)?;
+                let taken = state.take_fields(&change);
+                let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
+                let pushed = composed.push(&change, &state.record, rules);
+                if let Err(error) = composed.failure.take().map_or(pushed, Err) {
+                    state.put_back(taken);
+                    return Err(error);
+                }
+                (target, composed, taken)
             };
-            let names = std::slice::from_ref(&change.name);
-            let written = slot.write(target, alone.clone(), false, names, Some(&alone)).await;
-            if let Err(error) = &written {
-                slot.failed(target, error, life, earlier, &Rotation::default());
+            let Composed { delta, rotation, is_carry_only, .. } = composed;
+            let (names, kept) = (std::slice::from_ref(&change.name), delta.clone());
+            match slot.write(Write { target, delta, rotation, is_carry_only }, names, Some(&kept)).await {
+                Ok(()) => slot.lock().ledger.note_written(&taken.deeds),
+                Err(error) => {
+                    slot.failed(target, &error, life, taken);
+                    return Err(error);
+                }
             }
-            written
+            Ok(())
         })
     }
 
@@ -303,17 +364,12 @@ impl Slot {
             state.head_sent = true;
             return Closing::Untouched;
         }
-        if verdict == Verdict::Discard {
-            state.discard();
-        }
-        let idle = state.pending.is_empty()
-            && state.destroy.is_empty()
-            && state.failure.is_none()
-            && state.unheard.is_none()
-            && !state.needs_touch(&self.shared.timeouts)
-            && !state.rotates();
-        // A save that was begun and not awaited to its end may still bring a cookie.
+        // A save that was begun and not awaited to its end may still bring a cookie, or fail.
         let is_busy = self.gate.try_lock().is_err();
+        if verdict == Verdict::Discard && !is_busy {
+            state.discard(&self.shared.rules);
+        }
+        let idle = state.is_done() && state.unheard.is_none() && !state.needs_touch(&self.shared.timeouts);
         if idle && !is_busy {
             state.head_sent = true;
             return Closing::Done(Outcome { cookie: std::mem::take(&mut state.cookie), error: None });
@@ -327,22 +383,27 @@ impl Slot {
         Detached::in_place(async move {
             let _gate = slot.gate.lock().await;
             loop {
+                if verdict == Verdict::Discard {
+                    // Also what a save that was under way has put back.
+                    slot.lock().discard(&slot.shared.rules);
+                }
+                let to_be_ended = slot.lock().destroy.len();
                 let error = slot.flush(slot.afterwards()).await.err();
                 let mut state = slot.lock();
-                if verdict == Verdict::Discard {
-                    state.discard();
-                }
                 // Handles may have been dropped meanwhile, or the session ended: then once more.
-                let is_done = state.destroy.is_empty() && state.pending.is_empty();
-                if is_done || error.is_some() {
-                    state.head_sent = true;
-                    let error = error.or(state.unheard.take());
-                    return Ok(Outcome { cookie: std::mem::take(&mut state.cookie), error });
+                if error.is_none() && !state.is_done() {
+                    continue;
                 }
-                if state.live().is_none() && state.destroy.is_empty() && !state.creates() {
-                    // Removals from a record that is not there.
-                    state.drop_changes();
+                state.head_sent = true;
+                let error = error.or(state.unheard.take());
+                // What was ended while something else failed.
+                let is_ended = state.destroy.len() > to_be_ended;
+                let cookie = std::mem::take(&mut state.cookie);
+                drop(state);
+                if is_ended {
+                    slot.flush_in_background();
                 }
+                return Ok(Outcome { cookie, error });
             }
         })
     }
@@ -367,11 +428,11 @@ impl Slot {
         // The request ends without a response: a logout and the removal of a right happen all the same.
         let must_flush = {
             let mut state = self.lock();
-            state.discard();
-            state.rotation.is_wanted = false;
+            state.discard(&self.shared.rules);
+            state.rotation_wanted = false;
             state.head_sent = true;
             state.abandoned = true;
-            !state.destroy.is_empty() || state.rotates()
+            !state.is_done()
         };
         if must_flush {
             self.flush_in_background();

@@ -145,7 +145,7 @@ impl Store for MemoryStore {
         let mut shard = self.shard(id);
         shard.sweep(&new.timeouts, now, SWEPT_PER_CREATE);
         if let Some(Kept { record: known, .. }) = shard.records.get(&id) {
-            let repeated = known.hash == new.hash && known.is_alive(&new.timeouts, now);
+            let repeated = known.seal == new.seal && known.is_alive(&new.timeouts, now);
             return Ok(if repeated { Created::At(known.created) } else { Created::Exists });
         }
         while shard.records.len() >= capacity {

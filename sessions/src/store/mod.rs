@@ -46,7 +46,7 @@ pub use self::{
 };
 pub use crate::{
     delta::{Add, Delta, InvalidValue, Op},
-    value::{Fields, SecretHash},
+    value::{Fields, Seal},
 };
 use crate::{
     error::Error,
@@ -82,7 +82,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Loaded>, Error>> + Send;
 
     /// Creates a record, unless the id exists. A repeated create that meets a living record with
-    /// its own hash is [`Created::At`].
+    /// its own seal is [`Created::At`].
     fn create(&self, id: RecordId, new: NewRecord) -> impl Future<Output = Result<Created, Error>> + Send;
 
     /// Applies all of a commit or nothing, only if the record is alive and its epoch the one that
@@ -140,8 +140,8 @@ impl Capabilities {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Loaded {
-    /// The hash of the present secret.
-    pub hash: SecretHash,
+    /// Who may use it.
+    pub seal: Seal,
     /// How many hard rotations the record has seen.
     pub epoch: u64,
     /// When it was created.
@@ -161,7 +161,7 @@ impl Loaded {
     #[must_use]
     pub fn new(record: &Record, now: Timestamp) -> Self {
         Self {
-            hash: record.hash,
+            seal: record.seal.clone(),
             epoch: record.epoch,
             created: record.created,
             touched: record.touched,
@@ -184,8 +184,10 @@ impl Loaded {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NewRecord {
-    /// The hash of its secret.
-    pub hash: SecretHash,
+    /// Who may use it.
+    pub seal: Seal,
+    /// Whether it is to be noted that nobody has used it yet: [`Timeouts::first_visit`].
+    pub is_first_visit: bool,
     /// Its fields.
     pub fields: Fields,
     /// How long it may live, for stores that set a deadline on what they keep.
@@ -193,10 +195,10 @@ pub struct NewRecord {
 }
 
 impl NewRecord {
-    /// A record with this hash and no fields.
+    /// A record with this seal and no fields.
     #[must_use]
-    pub const fn new(hash: SecretHash, timeouts: Timeouts) -> Self {
-        Self { hash, fields: Fields::new(), timeouts }
+    pub const fn new(seal: Seal, timeouts: Timeouts) -> Self {
+        Self { seal, is_first_visit: false, fields: Fields::new(), timeouts }
     }
 
     /// The same with these fields.
@@ -204,6 +206,20 @@ impl NewRecord {
     pub fn with_fields(mut self, fields: Fields) -> Self {
         self.fields = fields;
         self
+    }
+
+    /// The same for a visitor who may never come back.
+    #[must_use]
+    pub const fn with_first_visit(mut self, is_first_visit: bool) -> Self {
+        self.is_first_visit = is_first_visit;
+        self
+    }
+
+    /// When the record that is created `now` was last used: a moment before it was created, as long as its
+    /// token never came back.
+    #[must_use]
+    pub fn touched(&self, now: Timestamp) -> Timestamp {
+        if self.is_first_visit { Timestamp::from_millis(now.as_millis().saturating_sub(1)) } else { now }
     }
 }
 
@@ -230,8 +246,8 @@ pub struct Commit {
     pub delta: Delta,
     /// Whether to note this moment as the last use.
     pub touch: bool,
-    /// A new secret's hash: the old one is dead in the same operation, and the epoch grows by one.
-    pub rotate: Option<SecretHash>,
+    /// A new seal: the old one is dead in the same operation.
+    pub reseal: Option<Reseal>,
     /// Makes a repetition of this commit apply once.
     pub id: Option<CommitId>,
     /// The fields whose values after the commit are to be returned.
@@ -247,7 +263,7 @@ impl Commit {
             timeouts,
             delta: Delta::new(),
             touch: false,
-            rotate: None,
+            reseal: None,
             id: None,
             returning: Vec::new(),
         }
@@ -267,10 +283,10 @@ impl Commit {
         self
     }
 
-    /// The same with a hard rotation to the secret of this hash.
+    /// The same with a new seal.
     #[must_use]
-    pub const fn with_rotation(mut self, hash: SecretHash) -> Self {
-        self.rotate = Some(hash);
+    pub fn with_reseal(mut self, reseal: Reseal) -> Self {
+        self.reseal = Some(reseal);
         self
     }
 
@@ -281,10 +297,58 @@ impl Commit {
         self
     }
 
+    /// Whether this moment is noted as the last use: with a touch or a login.
+    #[must_use]
+    pub fn notes_use(&self) -> bool {
+        self.touch || self.reseal.as_ref().is_some_and(|reseal| reseal.is_login)
+    }
+
     /// The same, asking for values after the commit.
     #[must_use]
     pub fn returning(mut self, names: Vec<FieldName>) -> Self {
         self.returning = names;
+        self
+    }
+}
+
+/// A new seal for a record.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reseal {
+    /// The new one.
+    pub to: Seal,
+    /// The only one whose place it takes. With another one of the same epoch, the answer is
+    /// [`Answer::Resealed`].
+    pub from: Option<Seal>,
+    /// Whether the epoch grows by one, so that who loaded the record before writes nothing any more.
+    pub is_hard: bool,
+    /// Whether the record's life begins anew: it was created and used now.
+    pub is_login: bool,
+}
+
+impl Reseal {
+    /// A hard rotation: the epoch grows.
+    #[must_use]
+    pub const fn rotation(to: Seal) -> Self {
+        Self { to, from: None, is_hard: true, is_login: false }
+    }
+
+    /// A hard rotation with which the record's life begins anew.
+    #[must_use]
+    pub const fn login(to: Seal) -> Self {
+        Self { to, from: None, is_hard: true, is_login: true }
+    }
+
+    /// A soft rotation: the epoch stays.
+    #[must_use]
+    pub const fn renewal(to: Seal) -> Self {
+        Self { to, from: None, is_hard: false, is_login: false }
+    }
+
+    /// The same, in the place of this one only.
+    #[must_use]
+    pub fn in_place_of(mut self, from: Seal) -> Self {
+        self.from = Some(from);
         self
     }
 }
@@ -299,6 +363,8 @@ pub enum Answer {
     Gone,
     /// The record has been rotated since the load. Nothing was written.
     Superseded,
+    /// The record has another seal than the one to be replaced, in the same epoch. Nothing was written.
+    Resealed,
     /// A field was not as the commit required. Nothing was written.
     Conflict,
     /// This field's value is not what its operation needs. Nothing was written.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Answer, Commit, NewRecord};
-use crate::value::{Fields, SecretHash, Timeouts, Timestamp};
+use crate::value::{Fields, Seal, Timeouts, Timestamp};
 
 /// How many commits a record remembers.
 const REMEMBERED_COMMITS: usize = 8;
@@ -30,13 +30,14 @@ impl CommitId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// The hash of the present secret.
-    pub hash: SecretHash,
+    /// Who may use it.
+    pub seal: Seal,
     /// How many hard rotations there were.
     pub epoch: u64,
     /// When it was created.
     pub created: Timestamp,
-    /// When it was last used, to within the touch window.
+    /// When it was last used, to within the touch window; before it was created if its token never came
+    /// back.
     pub touched: Timestamp,
     /// When it ends under the longest timeouts of those who created and touched it. Only for clearing up:
     /// two layers with different timeouts may share a store, and the shorter one's purge must not
@@ -52,9 +53,10 @@ impl Record {
     /// The record that a create at `now` makes.
     #[must_use]
     pub fn new(new: NewRecord, now: Timestamp) -> Self {
-        let NewRecord { hash, fields, timeouts } = new;
-        let expires = timeouts.deadline(now, now);
-        Self { hash, epoch: 0, created: now, touched: now, expires, commits: Vec::new(), fields }
+        let touched = new.touched(now);
+        let NewRecord { seal, fields, timeouts, .. } = new;
+        let expires = timeouts.deadline(now, touched);
+        Self { seal, epoch: 0, created: now, touched, expires, commits: Vec::new(), fields }
     }
 
     /// Whether it is alive at `now`.
@@ -66,7 +68,8 @@ impl Record {
     /// Whether it may be cleared up: dead under these timeouts, and under those of whoever used it.
     #[must_use]
     pub fn is_disposable(&self, timeouts: &Timeouts, now: Timestamp) -> bool {
-        self.expires <= now && !self.is_alive(timeouts, now)
+        // Of a visitor who never came back nobody can use more.
+        self.expires <= now && (self.touched < self.created || !self.is_alive(timeouts, now))
     }
 
     /// Applies all of a commit or nothing: the whole contract of `Store::commit` but for holding
@@ -82,18 +85,25 @@ impl Record {
         if self.epoch != commit.epoch {
             return Answer::Superseded;
         }
+        let replaced = commit.reseal.as_ref().and_then(|reseal| reseal.from.as_ref());
+        if replaced.is_some_and(|from| *from != self.seal) {
+            return Answer::Resealed;
+        }
         if let Err(name) = commit.delta.apply(&mut self.fields) {
             return Answer::Invalid(name);
         }
         // Nothing below can fail.
-        if commit.touch {
+        if commit.reseal.as_ref().is_some_and(|reseal| reseal.is_login) {
+            self.created = self.created.max(now);
+        }
+        if commit.notes_use() {
             self.touched = self.touched.max(now);
             self.expires = self.expires.max(commit.timeouts.deadline(self.created, self.touched));
         }
-        if let Some(hash) = commit.rotate {
-            self.hash = hash;
+        if let Some(reseal) = &commit.reseal {
+            self.seal = reseal.to.clone();
             // Compared for equality only, so that the last one may be followed by the first.
-            self.epoch = self.epoch.wrapping_add(1);
+            self.epoch = self.epoch.wrapping_add(reseal.is_hard.into());
         }
         if let Some(id) = commit.id {
             if self.commits.len() == REMEMBERED_COMMITS {

@@ -208,7 +208,7 @@ impl<S: Store> Store for RecordingStore<S> {
             changes,
             retains: commit.delta.retained().map(<[FieldName]>::to_vec),
             touches: commit.touch,
-            rotates: commit.rotate.is_some(),
+            rotates: commit.reseal.is_some(),
             has_id: commit.id.is_some(),
             returning: commit.returning.clone(),
         });

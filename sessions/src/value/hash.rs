@@ -6,6 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::{RecordId, Secret};
 
+/// The length of a hash.
+pub(super) const HASH_BYTES: usize = 32;
+
 /// The first bytes of every hashed message, so that no other use of SHA-256 can collide with it.
 const LABEL: &[u8; 24] = b"sessions/secret-hash/v1\0";
 
@@ -14,18 +17,16 @@ const LABEL: &[u8; 24] = b"sessions/secret-hash/v1\0";
 /// A store holds nothing else of a token, so a leaked store logs nobody in (OWASP ASVS 5.0, V11).
 /// Comparison takes the same time wherever the difference is.
 #[derive(Clone, Copy, Eq)]
-pub struct SecretHash([u8; 32]);
+pub(crate) struct SecretHash([u8; HASH_BYTES]);
 
 impl SecretHash {
     /// A hash as a store kept it.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(crate) const fn from_bytes(bytes: [u8; HASH_BYTES]) -> Self {
         Self(bytes)
     }
 
     /// The 32 bytes to store.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
+    pub(crate) const fn as_bytes(&self) -> &[u8; HASH_BYTES] {
         &self.0
     }
 }
@@ -43,7 +44,7 @@ impl fmt::Debug for SecretHash {
 }
 
 /// Whether all bytes are equal, in the same time wherever they differ.
-pub(super) fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
+pub(super) fn is_same<const N: usize>(left: &[u8; N], right: &[u8; N]) -> bool {
     let mut difference = 0;
     for (left, right) in left.iter().zip(right) {
         difference |= left ^ right;

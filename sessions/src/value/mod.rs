@@ -7,17 +7,19 @@ mod field_name;
 mod fields;
 mod hash;
 mod record_id;
+mod seal;
 mod time;
 mod token;
 
 pub use self::{
     field_name::FieldName,
     fields::Fields,
-    hash::SecretHash,
     record_id::RecordId,
+    seal::Seal,
     time::{Timeouts, Timestamp},
 };
 pub(crate) use self::{
-    hash::TokenHasher,
+    hash::{SecretHash, TokenHasher},
+    seal::{Authority, Match, Proof},
     token::{Secret, Token},
 };

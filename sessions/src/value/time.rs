@@ -43,13 +43,17 @@ impl Timestamp {
 pub struct Timeouts {
     idle: Duration,
     absolute: Duration,
+    first_visit: Duration,
 }
+
+/// How long a visitor has to come back.
+const FIRST_VISIT: Duration = Duration::from_mins(15);
 
 impl Timeouts {
     /// Ends a session after `idle` without use and, whatever happens, after `absolute`.
     #[must_use]
     pub const fn new(idle: Duration, absolute: Duration) -> Self {
-        Self { idle, absolute }
+        Self { idle, absolute, first_visit: FIRST_VISIT }
     }
 
     /// The longest time without use.
@@ -64,6 +68,20 @@ impl Timeouts {
         self.absolute
     }
 
+    /// Ends a session that holds no right after this time, fifteen minutes by default, if its token never
+    /// comes back: robots and browsers without cookies must not fill the store.
+    #[must_use]
+    pub const fn with_first_visit(mut self, first_visit: Duration) -> Self {
+        self.first_visit = first_visit;
+        self
+    }
+
+    /// How long a visitor has to come back.
+    #[must_use]
+    pub const fn first_visit(&self) -> Duration {
+        self.first_visit
+    }
+
     /// How much use goes unrecorded: a twenty-fourth of `idle`, from one second to one hour.
     #[must_use]
     pub fn touch_window(&self) -> Duration {
@@ -71,9 +89,13 @@ impl Timeouts {
     }
 
     /// When a record ends if it is not used again: the earlier of the two deadlines.
+    ///
+    /// One that was touched before it was created is a visitor's who has not come back.
     #[must_use]
     pub fn deadline(&self, created: Timestamp, touched: Timestamp) -> Timestamp {
-        let idle = touched.saturating_add(self.idle.saturating_add(self.touch_window()));
+        let idle = self.idle.saturating_add(self.touch_window());
+        let idle = if touched < created { idle.min(self.first_visit) } else { idle };
+        let idle = touched.max(created).saturating_add(idle);
         idle.min(created.saturating_add(self.absolute))
     }
 
@@ -85,8 +107,8 @@ impl Timeouts {
 
     /// Whether a use at `now` must be recorded.
     #[must_use]
-    pub fn needs_touch(&self, touched: Timestamp, now: Timestamp) -> bool {
-        now.saturating_since(touched) >= self.touch_window()
+    pub fn needs_touch(&self, created: Timestamp, touched: Timestamp, now: Timestamp) -> bool {
+        touched < created || now.saturating_since(touched) >= self.touch_window()
     }
 }
 
@@ -115,8 +137,8 @@ mod tests {
         assert_eq!(timeouts.touch_window(), seconds(100));
         assert!(timeouts.is_alive(at(0), at(0), at(2499)));
         assert!(!timeouts.is_alive(at(0), at(0), at(2500)));
-        assert!(!timeouts.needs_touch(at(0), at(99)));
-        assert!(timeouts.needs_touch(at(0), at(100)));
+        assert!(!timeouts.needs_touch(at(0), at(0), at(99)));
+        assert!(timeouts.needs_touch(at(0), at(0), at(100)));
     }
 
     #[test]
@@ -124,6 +146,17 @@ mod tests {
         let timeouts = Timeouts::new(seconds(2400), seconds(3000));
         assert_eq!(timeouts.deadline(at(0), at(0)), at(2500));
         assert_eq!(timeouts.deadline(at(0), at(1000)), at(3000));
+    }
+
+    #[test]
+    fn a_visitor_has_a_quarter_of_an_hour_to_come_back() {
+        let timeouts = Timeouts::default();
+        let (created, before) = (at(100), Timestamp::from_millis(99_999));
+        assert_eq!(timeouts.deadline(created, before), at(1000));
+        assert_eq!(timeouts.with_first_visit(seconds(5)).deadline(created, before), at(105));
+        assert!(timeouts.is_alive(created, created, at(80_000)));
+        assert!(timeouts.needs_touch(created, before, created));
+        assert!(!timeouts.needs_touch(created, created, created));
     }
 
     #[test]
@@ -141,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_went_back_is_no_use_and_no_panic() {
-        assert!(!Timeouts::default().needs_touch(at(1000), at(0)));
+        assert!(!Timeouts::default().needs_touch(at(0), at(1000), at(0)));
         assert_eq!(Timestamp::from_millis(i64::MIN).saturating_since(at(0)), Duration::ZERO);
     }
 }

@@ -7,7 +7,7 @@ use std::{env, io::Write, process::ExitCode};
 
 use sessions::{
     FieldName, RecordId, Timeouts,
-    store::{Answer, Commit, Created, Delta, NewRecord, Op, SecretHash, SqliteStore, Store},
+    store::{Answer, Commit, Created, Delta, NewRecord, Op, Seal, SqliteStore, Store},
 };
 
 const LANES: u8 = 16;
@@ -39,7 +39,7 @@ async fn main() -> ExitCode {
 async fn write(store: SqliteStore, round: u8, lane: u8) {
     let id = RecordId::from_bytes([round, lane, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
     let timeouts = Timeouts::default();
-    let created = store.create(id, NewRecord::new(SecretHash::from_bytes([lane; 32]), timeouts)).await;
+    let created = store.create(id, NewRecord::new(Seal::from_bytes(vec![lane; 32]), timeouts)).await;
     assert!(matches!(created, Ok(Created::At(_))), "{created:?}");
     acknowledge(id, 0);
     for number in 1_u64.. {

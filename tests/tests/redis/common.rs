@@ -9,11 +9,11 @@ use std::{
 
 use sessions::{
     Error, ErrorKind,
-    store::{Answer, Commit, Created, Delta, Store},
+    store::{Answer, Commit, Created, Delta, Reseal, Store},
 };
 use tests::{
     Keys,
-    records::{TIMEOUTS, add, new_record, put, record_id, secret_hash},
+    records::{TIMEOUTS, add, new_record, put, random_seal, record_id},
     servers::RedisServer,
 };
 
@@ -50,7 +50,7 @@ pub(crate) async fn does_everything(store: &impl Store) -> Result<(), String> {
         put("a", "1").with_touch(true),
         add("n", 1).with_touch(true).returning(vec!["n".into()]),
         Commit::new(0, TIMEOUTS).with_delta(keep),
-        Commit::new(0, TIMEOUTS).with_rotation(secret_hash()),
+        Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(random_seal())),
     ];
     for commit in commits {
         match store.commit(id, commit).await {

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use sessions::{
     Error, ErrorKind, RecordId,
-    store::{Answer, Created, RedisStore, Store},
+    store::{Answer, Created, RedisStore, Reseal, Store},
 };
 use tests::{
     proxy::Cut,
-    records::{add, change, commit_id, new_record, put, record_id, secret_hash},
+    records::{add, change, commit_id, new_record, put, random_seal, record_id},
     servers::RedisServer,
 };
 
@@ -175,18 +175,18 @@ async fn what_became_of_cut_requests(front: &Fronted) {
             Ok(Created::Exists) => panic!("a new id is free"),
             Err(error) => failure(&error),
         };
-        let found = store.load(id, &[]).await.expect("an answer").map(|loaded| loaded.hash);
-        let is_there = found.is_some_and(|hash| hash == new.hash);
+        let found = store.load(id, &[]).await.expect("an answer").map(|loaded| loaded.seal);
+        let is_there = found.is_some_and(|seal| seal == new.seal);
         assert_eq!((created, is_there), expect(index), "create {index}: {:?}", rule(index));
         ids.extend(is_there.then_some(id));
     }
     front.cut(rule);
     for (index, id) in ids.iter().enumerate() {
-        let (before, hash) = (count(&store, *id).await, secret_hash());
-        let rotation = add(COUNT, 1).with_rotation(hash);
+        let (before, seal) = (count(&store, *id).await, random_seal());
+        let rotation = add(COUNT, 1).with_reseal(Reseal::rotation(seal.clone()));
         let rotated = told(&store.commit(*id, rotation).await);
         let loaded = store.load(*id, &[]).await.expect("an answer").expect("the record");
-        let is_new = loaded.hash == hash;
+        let is_new = loaded.seal == seal;
         assert_eq!((rotated, is_new), expect(index), "rotation {index}: {:?}", rule(index));
         assert_eq!(loaded.epoch, u64::from(is_new));
         assert_eq!(count(&store, *id).await, before + usize::from(is_new));

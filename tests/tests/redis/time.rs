@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use sessions::{
     Clock, RecordId, SystemClock, Timeouts, Timestamp,
-    store::{Answer, Commit, Created, NewRecord, RedisStore, Store},
+    store::{Answer, Commit, Created, NewRecord, RedisStore, Reseal, Store},
     testing::ManualClock,
 };
 use tests::{
     Keys,
-    records::{add, new_record, put, record_id, secret_hash},
+    records::{add, new_record, put, random_seal, record_id},
     servers::{RedisServer, until},
 };
 
@@ -35,7 +35,7 @@ impl Place {
     }
 
     async fn create(&self, timeouts: Timeouts) -> (RecordId, Timestamp) {
-        let (id, new) = (record_id(), NewRecord::new(secret_hash(), timeouts));
+        let (id, new) = (record_id(), NewRecord::new(random_seal(), timeouts));
         match self.store.create(id, new).await.expect("an answer") {
             Created::At(created) => (id, created),
             Created::Exists => panic!("a new id is free"),
@@ -120,7 +120,9 @@ async fn a_rotation_keeps_the_deadline() {
     let place = Place::new().await;
     let (id, _) = place.create(SHORT).await;
     let before = place.ends(id);
-    applied(place.store.commit(id, under(SHORT, add("n", 1)).with_rotation(secret_hash())).await);
+    applied(
+        place.store.commit(id, under(SHORT, add("n", 1)).with_reseal(Reseal::rotation(random_seal()))).await,
+    );
     assert_eq!(place.ends(id), before);
 }
 

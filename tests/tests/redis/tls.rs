@@ -20,7 +20,7 @@ async fn a_trusted_server_is_used_and_another_is_not() {
     let (id, new) = (record_id(), new_record());
     assert!(matches!(store.create(id, new.clone()).await, Ok(Created::At(_))));
     let loaded = store.load(id, &[]).await.expect("an answer").expect("the record");
-    assert_eq!(loaded.hash, new.hash);
+    assert_eq!(loaded.seal, new.seal);
 
     let another = RedisServer::options().with_tls().start();
     let authority = fs::read(another.ca_file()).expect("the certificate");

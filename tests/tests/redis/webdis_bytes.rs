@@ -7,7 +7,7 @@ use sessions::{
 };
 use tests::{
     Keys,
-    records::{TIMEOUTS, commit_id, record_id, secret_hash},
+    records::{TIMEOUTS, commit_id, random_seal, record_id},
     servers::{RedisServer, WebdisServer},
 };
 
@@ -223,7 +223,7 @@ async fn count(one: &impl Store, other: &impl Store) {
 }
 
 async fn create(store: &impl Store, id: RecordId, fields: Fields) {
-    let new = NewRecord::new(secret_hash(), TIMEOUTS).with_fields(fields);
+    let new = NewRecord::new(random_seal(), TIMEOUTS).with_fields(fields);
     assert!(matches!(store.create(id, new).await, Ok(Created::At(_))));
 }
 

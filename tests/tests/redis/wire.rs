@@ -51,6 +51,8 @@ const TIMES: usize = 8;
 #[derive(Clone, Copy)]
 enum Before {
     Nothing,
+    /// A session whose cookie has not come back yet.
+    Visitor,
     Session,
     /// A session whose field is 34 bytes long.
     LongValue,
@@ -59,13 +61,14 @@ enum Before {
 }
 
 /// The operations: what they are, before, and the route.
-const OPERATIONS: [(&str, Before, &str); 12] = [
+const OPERATIONS: [(&str, Before, &str); 13] = [
     ("session not used by the handler", Before::Session, "/untouched"),
     ("no cookie, nothing written", Before::Nothing, "/one"),
     ("read of 1 field", Before::Session, "/one"),
     ("read of 1 field, with the server's time", Before::Session, "/one"),
     ("read of all 20 fields", Before::Session, "/all"),
     ("read of 1 field, use noted (touch)", Before::OldSession, "/one"),
+    ("read of 1 field, for the first time after its creation", Before::Visitor, "/one"),
     ("write of 1 field", Before::Session, "/write"),
     ("write of 1 field of 34 bytes (32 characters and quotes)", Before::LongValue, "/write-34"),
     ("add to a counter", Before::Session, "/add"),
@@ -195,12 +198,19 @@ impl Measured {
         let browser = self.app.stranger();
         match before {
             Before::Nothing => {}
-            Before::Session => ok(&browser, "/create").await,
+            Before::Visitor => ok(&browser, "/create").await,
+            Before::Session => {
+                ok(&browser, "/create").await;
+                ok(&browser, "/one").await;
+            }
             Before::LongValue => {
                 ok(&browser, "/create").await;
                 ok(&browser, "/lengthen").await;
             }
-            Before::OldSession => ok(&browser.at(&self.old), "/create").await,
+            Before::OldSession => {
+                ok(&browser.at(&self.old), "/create").await;
+                ok(&browser.at(&self.old), "/one").await;
+            }
         }
         // The time is as long as it gets then, unless this takes more than a tenth of a second.
         let six_digits = || {

@@ -6,8 +6,8 @@ use super::layout::{COMMITS, FieldKey, METADATA, six_bytes};
 use crate::{
     clock::AnyClock,
     delta::Op,
-    store::{Commit, NewRecord},
-    value::{FieldName, Timeouts, Timestamp},
+    store::{Commit, NewRecord, Reseal},
+    value::{FieldName, Seal, Timeouts, Timestamp},
 };
 
 /// The time that a script goes by.
@@ -47,7 +47,7 @@ impl Arguments for Vec<Box<[u8]>> {
 /// Whether the short script will do.
 #[cfg(feature = "redis")]
 pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
-    let plain = commit.id.is_none() && commit.rotate.is_none() && commit.returning.is_empty();
+    let plain = commit.id.is_none() && commit.reseal.is_none() && commit.returning.is_empty();
     plain
         && commit.delta.retained().is_none()
         && commit.delta.ops().iter().all(|(_, op)| matches!(op, Op::Put(_)))
@@ -65,8 +65,11 @@ pub(in crate::store) fn load(names: &[FieldName], to: &mut impl Arguments) {
 
 /// For `create.lua`.
 pub(in crate::store) fn create(new: &NewRecord, time: Time, to: &mut impl Arguments) {
-    head(0, &new.timeouts, false, time, to);
-    to.push(new.hash.as_bytes());
+    let timeouts = &new.timeouts;
+    let idle = if new.is_first_visit { timeouts.first_visit().min(timeouts.idle()) } else { timeouts.idle() };
+    head(0, &Timeouts::new(idle, timeouts.absolute()), false, time, to);
+    to.push(new.seal.as_bytes());
+    to.push(if new.is_first_visit { b"1" } else { b"" });
     for (name, value) in new.fields.iter() {
         to.push(FieldKey::new(name.as_str()).as_bytes());
         to.push(value);
@@ -87,15 +90,9 @@ pub(in crate::store) fn puts(epoch: u32, commit: &Commit, time: Time, to: &mut i
 
 /// For `commit.lua`.
 pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut impl Arguments) {
-    head(epoch, &commit.timeouts, commit.touch, time, to);
+    head(epoch, &commit.timeouts, commit.notes_use(), time, to);
     to.push(commit.id.as_ref().map_or(&[], |id| id.as_bytes()));
-    let mut rotation = Vec::new();
-    if let Some(hash) = &commit.rotate {
-        // Compared for equality only, so that the last one may be followed by the first.
-        rotation.extend_from_slice(&epoch.wrapping_add(1).to_be_bytes());
-        rotation.extend_from_slice(hash.as_bytes());
-    }
-    to.push(&rotation);
+    to.push(&commit.reseal.as_ref().map_or_else(Vec::new, |reseal| resealing(epoch, reseal)));
     to.push(commit.delta.ops().len().to_string().as_bytes());
     let retained = commit.delta.retained();
     to.push(retained.map_or("-1".to_owned(), |names| names.len().to_string()).as_bytes());
@@ -108,6 +105,21 @@ pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut
     for name in retained.into_iter().flatten().chain(&commit.returning) {
         to.push(FieldKey::new(name.as_str()).as_bytes());
     }
+}
+
+/// A new seal: whether the record's life begins anew, the next epoch, the length of the seal that is to be
+/// replaced, that seal, and the new one.
+fn resealing(epoch: u32, reseal: &Reseal) -> Vec<u8> {
+    // Compared for equality only, so that the last one may be followed by the first.
+    let epoch = epoch.wrapping_add(reseal.is_hard.into());
+    let from = reseal.from.as_ref().map_or(&[][..], Seal::as_bytes);
+    let mut bytes = vec![u8::from(reseal.is_login)];
+    bytes.extend_from_slice(&epoch.to_be_bytes());
+    // A seal is far from that long.
+    bytes.extend_from_slice(&u32::try_from(from.len()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend_from_slice(from);
+    bytes.extend_from_slice(reseal.to.as_bytes());
+    bytes
 }
 
 /// For a look whether a commit was applied.

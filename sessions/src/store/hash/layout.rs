@@ -2,7 +2,7 @@
 //!
 //! | field | bytes |
 //! |---|---|
-//! | `@` | epoch (4), created (6), touched (6), hash of the secret (32); integers big-endian, times in milliseconds since the Unix epoch |
+//! | `@` | epoch (4), created (6), touched (6), and the seal, which is the rest; integers big-endian, times in milliseconds since the Unix epoch |
 //! | `@c` | the last 8 commit ids, 8 bytes each, where there are any |
 //! | a session field | its JSON text |
 //!
@@ -12,7 +12,7 @@
 
 use crate::{
     store::{Loaded, Record},
-    value::{Fields, SecretHash, Timestamp},
+    value::{Fields, Seal, Timestamp},
 };
 
 /// The field of the metadata.
@@ -21,7 +21,8 @@ pub(super) const METADATA: &[u8] = b"@";
 /// The field of the commit ids.
 pub(super) const COMMITS: &[u8] = b"@c";
 
-const METADATA_BYTES: usize = 48;
+/// How many bytes of the metadata come before the seal.
+const BEFORE_SEAL: usize = 16;
 
 /// The latest time that six bytes hold, in the year 10889.
 const LATEST: i64 = (1 << 48) - 1;
@@ -56,11 +57,10 @@ pub(super) fn six_bytes(millis: i64) -> [u8; 6] {
 /// Reads the metadata; `None` if they are not ours. A time that is known to be a little late is not
 /// before what it is to be compared with.
 pub(super) fn metadata(bytes: &[u8], now: Timestamp) -> Option<Loaded> {
-    let bytes: &[u8; METADATA_BYTES] = bytes.try_into().ok()?;
-    let hash = SecretHash::from_bytes(*bytes.last_chunk()?);
+    let (bytes, seal) = bytes.split_first_chunk::<BEFORE_SEAL>()?;
     let [created, touched] = [time(&bytes[4..10]), time(&bytes[10..16])];
     let record = Record {
-        hash,
+        seal: Seal::checked(seal)?,
         epoch: u32::from_be_bytes(*bytes.first_chunk()?).into(),
         created,
         touched,

@@ -104,6 +104,7 @@ pub(in crate::store) fn answer(
             _ => return Err(Malformed),
         },
         -3 => return Ok(None),
+        -4 => Answer::Resealed,
         _ => return Err(Malformed),
     };
     Ok(Some(answer))

@@ -26,7 +26,7 @@ use crate::{
     clock::AnyClock,
     error::Error,
     random,
-    value::{FieldName, RecordId, SecretHash, Timeouts, Timestamp},
+    value::{FieldName, RecordId, Seal, Timeouts, Timestamp},
 };
 
 /// How often a commit is sent that seems late each time.
@@ -313,7 +313,7 @@ impl Store for RedisStore {
         match self.client.script(&scripts().create, &key, arguments, deadline).await {
             Ok(reply) => hash::created(&item(reply)).map_err(Error::unknown),
             Err(Failure::Refused(error)) => Err(failure::refused(error)),
-            Err(Failure::Unknown(error)) => match self.look_for_record(id, &new.hash, deadline).await {
+            Err(Failure::Unknown(error)) => match self.look_for_record(id, &new.seal, deadline).await {
                 Some(created) => Ok(Created::At(created)),
                 None => Err(Error::unknown(error)),
             },
@@ -377,11 +377,11 @@ impl RedisStore {
         seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
     }
 
-    /// When the record with this secret was created, if it was.
-    async fn look_for_record(&self, id: RecordId, hash: &SecretHash, deadline: Instant) -> Option<Timestamp> {
+    /// When the record with this seal was created, if it was.
+    async fn look_for_record(&self, id: RecordId, seal: &Seal, deadline: Instant) -> Option<Timestamp> {
         let (now, items) = self.read(id, |fields| hash::load(&[], fields), deadline).await.ok()?;
         let loaded = hash::loaded(&[], now, items).ok()??;
-        (loaded.hash == *hash).then_some(loaded.created)
+        (loaded.seal == *seal).then_some(loaded.created)
     }
 }
 

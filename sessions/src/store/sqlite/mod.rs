@@ -75,7 +75,7 @@ use crate::{
 /// | column | type | |
 /// |---|---|---|
 /// | `id` | `TEXT` | the public id, as [`RecordId`] is written |
-/// | `hash` | `BLOB` | the hash of the present secret |
+/// | `seal` | `BLOB` | who may use it: a hash of the present secret, and what goes with it |
 /// | `epoch` | `INTEGER` | how often the secret was replaced by a rotation |
 /// | `created`, `touched` | `INTEGER` | milliseconds since 1970: of creation, of the last use noted |
 /// | `expires` | `INTEGER` | when it may be cleared up, unless `created` and `touched` still allow its use |
@@ -87,7 +87,7 @@ use crate::{
 /// SELECT id FROM sessions WHERE data ->> 'user_id' = 42;
 /// -- a name with a dot, as fields of a namespace have, stands in double quotes
 /// SELECT id, data -> '$."cart.items"' FROM sessions;
-/// SELECT datetime(touched / 1000, 'unixepoch'), hex(hash) FROM sessions WHERE id = 'AAECAwQFBgcICQoLDA0ODw';
+/// SELECT datetime(touched / 1000, 'unixepoch'), hex(seal) FROM sessions WHERE id = 'AAECAwQFBgcICQoLDA0ODw';
 /// DELETE FROM sessions WHERE data ->> 'user_id' = 42;
 /// ```
 ///

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::{document, recent::Seen};
 use crate::{
     store::{CommitId, Record},
-    value::{FieldName, RecordId, SecretHash, Timestamp},
+    value::{FieldName, RecordId, Seal, Timestamp},
 };
 
-/// A row, taken apart: `id rowid hash epoch created touched expires commits length data`.
+/// A row, taken apart: `id rowid seal epoch created touched expires commits length data`.
 ///
 /// Several of them follow each other in one text. Nothing but `data` can hold a space, and
 /// `length` counts the bytes of `data`.
@@ -18,7 +18,7 @@ pub(super) struct Row<'a> {
     pub(super) id: RecordId,
     /// Its row.
     pub(super) rowid: i64,
-    hash: &'a [u8],
+    seal: &'a [u8],
     epoch: i64,
     created: i64,
     touched: i64,
@@ -32,14 +32,14 @@ impl<'a> Row<'a> {
     pub(super) fn take(text: &mut &'a [u8]) -> Option<Self> {
         let id = RecordId::parse(str::from_utf8(word(text)?).ok()?)?;
         let rowid = integer(word(text)?)?;
-        let hash = word(text)?;
+        let seal = word(text)?;
         let (epoch, created) = (integer(word(text)?)?, integer(word(text)?)?);
         let (touched, expires) = (integer(word(text)?)?, integer(word(text)?)?);
         let commits = word(text)?;
         let length = usize::try_from(integer(word(text)?)?).ok()?;
         let data;
         (data, *text) = text.split_at_checked(length)?;
-        Some(Self { id, rowid, hash, epoch, created, touched, expires, commits, data })
+        Some(Self { id, rowid, seal, epoch, created, touched, expires, commits, data })
     }
 
     /// The record, with the names of its fields taken from `names` where they are there.
@@ -48,7 +48,7 @@ impl<'a> Row<'a> {
     ///
     /// What is wrong with the row: someone else wrote it.
     pub(super) fn record(&self, names: &[FieldName]) -> Result<Seen, String> {
-        let hash = SecretHash::from_bytes(unhex(self.hash).ok_or("its `hash` is not one of 32 bytes")?);
+        let seal = Seal::from_bytes(unhex_all(self.seal).ok_or("its `seal` is no bytes")?);
         let (commits, rest) = self.commits.as_chunks::<16>();
         let commits: Option<Vec<_>> = commits.iter().map(|id| unhex(id).map(CommitId::from_bytes)).collect();
         let commits =
@@ -62,7 +62,7 @@ impl<'a> Row<'a> {
             return Err("it was created or touched before 1970".into());
         }
         let record = Record {
-            hash,
+            seal,
             epoch,
             created: Timestamp::from_millis(self.created),
             touched: Timestamp::from_millis(self.touched),
@@ -87,11 +87,23 @@ fn integer(word: &[u8]) -> Option<i64> {
 
 /// Reads hexadecimal as SQLite's `hex` writes it.
 fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    unhex_into(text, &mut bytes)?;
+    Some(bytes)
+}
+
+/// The same, however long it is.
+fn unhex_all(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len() / 2];
+    unhex_into(text, &mut bytes)?;
+    Some(bytes)
+}
+
+fn unhex_into(text: &[u8], bytes: &mut [u8]) -> Option<()> {
     let (pairs, rest) = text.as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
+    if pairs.len() != bytes.len() || !rest.is_empty() {
         return None;
     }
-    let mut bytes = [0; N];
     let mut seen = 0;
     // No branch on a digit: of random ones, half would be guessed wrong.
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
@@ -99,7 +111,7 @@ fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
         seen |= high | low;
         *byte = high << 4 | low;
     }
-    (seen < 16).then_some(bytes)
+    (seen < 16).then_some(())
 }
 
 /// The value of a hexadecimal digit, and 255 for what is none.
@@ -133,7 +145,7 @@ mod tests {
         assert_eq!((first.id, first.rowid), (ID, 42));
         let record = first.record(&[]).unwrap().record;
         assert_eq!(record.fields.get("a").unwrap().as_ref(), b"\"x 1 2 {}\"");
-        assert_eq!(record.hash, SecretHash::from_bytes([0xab; 32]));
+        assert_eq!(record.seal, Seal::from_bytes(vec![0xab; 32]));
         assert_eq!(record.epoch, 3);
         let times = [record.created, record.touched, record.expires].map(Timestamp::as_millis);
         assert_eq!(times, [10, 20, 30]);
@@ -158,9 +170,9 @@ mod tests {
         let bad_commits = text("0102", "{}");
         let error = Row::take(&mut bad_commits.as_bytes()).unwrap().record(&[]).unwrap_err();
         assert_eq!(error, "its `commits` are not ids of 8 bytes each");
-        let bad_hash = text("", "{}").replace("AB", "A");
-        let error = Row::take(&mut bad_hash.as_bytes()).unwrap().record(&[]).unwrap_err();
-        assert_eq!(error, "its `hash` is not one of 32 bytes");
+        let bad_seal = text("", "{}").replacen("AB", "A", 1);
+        let error = Row::take(&mut bad_seal.as_bytes()).unwrap().record(&[]).unwrap_err();
+        assert_eq!(error, "its `seal` is no bytes");
         for (good, bad, reason) in [
             (" 3 10 20 ", " -1 10 20 ", "its `epoch` is negative"),
             (" 3 10 20 ", " 3 -10 20 ", "it was created or touched before 1970"),

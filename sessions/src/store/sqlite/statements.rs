@@ -67,7 +67,7 @@ impl Statements {
             }),
             purge: safe(format!(
                 "DELETE FROM {table} WHERE rowid IN \
-                 (SELECT rowid FROM {table} WHERE expires <= ? AND (touched <= ? OR created <= ?) LIMIT ?)"
+                 (SELECT rowid FROM {table} WHERE expires <= ? AND (touched <= ? OR created <= ? OR touched < created) LIMIT ?)"
             )),
         }
     }
@@ -104,7 +104,7 @@ impl Statements {
 /// One value for all records found: a row costs sqlx much more than a few hundred bytes do.
 fn select(table: &TableName, size: usize) -> String {
     let mut row = String::from(
-        "id||' '||rowid||' '||hex(hash)||' '||epoch||' '||created||' '||touched||' '||expires||' '\
+        "id||' '||rowid||' '||hex(seal)||' '||epoch||' '||created||' '||touched||' '||expires||' '\
          ||hex(commits)||' '||octet_length(data)||' '||data",
     );
     if size > 0 {
@@ -120,16 +120,16 @@ fn select(table: &TableName, size: usize) -> String {
 
 fn one_change(table: &TableName, change: Change) -> String {
     match change {
-        Change::Update => format!("UPDATE {table} SET hash=?,epoch=?,commits=?,data=? WHERE rowid=?"),
+        Change::Update => format!("UPDATE {table} SET seal=?,epoch=?,commits=?,data=? WHERE rowid=?"),
         Change::Replace => {
             format!(
-                "UPDATE {table} SET hash=?,epoch=?,commits=?,data=?,created=?,touched=?,expires=? \
+                "UPDATE {table} SET seal=?,epoch=?,commits=?,data=?,created=?,touched=?,expires=? \
                  WHERE rowid=?"
             )
         }
         Change::Insert => {
             format!(
-                "INSERT INTO {table}(hash,epoch,commits,data,created,touched,expires,id) \
+                "INSERT INTO {table}(seal,epoch,commits,data,created,touched,expires,id) \
                  SELECT * FROM (SELECT ?,?,?,?,?,?,?,? AS id) WHERE id IS NOT NULL"
             )
         }
@@ -139,7 +139,7 @@ fn one_change(table: &TableName, change: Change) -> String {
 
 fn one_swap(table: &TableName) -> String {
     format!(
-        "UPDATE {table} SET commits=?,data=? WHERE rowid=? AND id=? AND hash=? AND epoch=? AND created=? \
+        "UPDATE {table} SET commits=?,data=? WHERE rowid=? AND id=? AND seal=? AND epoch=? AND created=? \
          AND touched=? AND commits=? AND data=?"
     )
 }

@@ -130,7 +130,7 @@ fn apply(
             Ok(Verdict::Created(Created::At(now)))
         }
         (Write::Create(_, new), State::Present(known)) => {
-            let repeated = known.hash == new.hash && known.is_alive(&new.timeouts, now);
+            let repeated = known.seal == new.seal && known.is_alive(&new.timeouts, now);
             Ok(Verdict::Created(if repeated { Created::At(known.created) } else { Created::Exists }))
         }
         (Write::Commit(..), State::Absent) => Ok(Verdict::Committed(Answer::Gone)),
@@ -146,13 +146,15 @@ fn apply(
 /// Applies one commit, and says what of the row it changed.
 pub(super) fn apply_commit(commit: &Commit, record: &mut Record, now: Timestamp) -> (Answer, Option<Change>) {
     let is_repeated = commit.id.is_some_and(|id| record.commits.contains(&id));
-    let times = (record.touched, record.expires);
+    let times = (record.created, record.touched, record.expires);
     let answer = record.commit(commit, now);
     let change = match answer {
         Answer::Applied(_) if is_repeated => None,
-        Answer::Applied(_) if (record.touched, record.expires) != times => Some(Change::Replace),
+        Answer::Applied(_) if (record.created, record.touched, record.expires) != times => {
+            Some(Change::Replace)
+        }
         Answer::Applied(_) => {
-            let is_any = !commit.delta.is_empty() || commit.rotate.is_some() || commit.id.is_some();
+            let is_any = !commit.delta.is_empty() || commit.reseal.is_some() || commit.id.is_some();
             is_any.then_some(Change::Update)
         }
         _ => None,
@@ -243,7 +245,7 @@ fn bind_rows<'q>(
 /// Binds the columns that a commit may change without touching.
 fn bind_record<'q>(query: Query<'q>, record: &Record, data: String) -> Query<'q> {
     query
-        .bind(record.hash.as_bytes().to_vec())
+        .bind(record.seal.as_bytes().to_vec())
         // What comes after the last epoch that SQLite can hold is the first.
         .bind((record.epoch & i64::MAX.cast_unsigned()).cast_signed())
         .bind(commit_ids(record))

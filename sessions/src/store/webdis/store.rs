@@ -19,7 +19,7 @@ use crate::{
         Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
         hash::{self, Item, Malformed, Prefix, ServerClock, Time, scripts},
     },
-    value::{FieldName, RecordId, SecretHash, Timeouts, Timestamp},
+    value::{FieldName, RecordId, Seal, Timeouts, Timestamp},
 };
 
 /// How often something that may happen twice is tried.
@@ -270,7 +270,7 @@ impl Store for WebdisStore {
         match self.call(Verb::Create, id, arguments, false).await {
             Ok(items) => items.first().ok_or(Malformed).and_then(hash::created).map_err(Error::unknown),
             Err(Failure::Refused(error)) => Err(error),
-            Err(Failure::Unknown(reason)) => match self.look_for_record(id, &new.hash, &reason).await {
+            Err(Failure::Unknown(reason)) => match self.look_for_record(id, &new.seal, &reason).await {
                 Some(created) => Ok(Created::At(created)),
                 None => Err(Error::unknown(reason)),
             },
@@ -337,14 +337,14 @@ impl WebdisStore {
         can_tell && seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
     }
 
-    /// When the record with this secret was created, if it was.
-    async fn look_for_record(&self, id: RecordId, hash: &SecretHash, reason: &Reason) -> Option<Timestamp> {
+    /// When the record with this seal was created, if it was.
+    async fn look_for_record(&self, id: RecordId, seal: &Seal, reason: &Reason) -> Option<Timestamp> {
         if *reason == Reason::TimedOut {
             return None;
         }
         let (now, items) = self.read(id, |words| hash::load(&[], words)).await.ok()?;
         let loaded = hash::loaded(&[], now, items).ok()??;
-        (loaded.hash == *hash).then_some(loaded.created)
+        (loaded.seal == *seal).then_some(loaded.created)
     }
 }
 

@@ -8,8 +8,8 @@ use super::rig::{Rig, at_once};
 use crate::{
     delta::{Add, Delta, Op},
     random,
-    store::{Answer, Commit, CommitId, Created, DynStore, Loaded, NewRecord},
-    value::{FieldName, RecordId, SecretHash, Timeouts},
+    store::{Answer, Commit, CommitId, Created, DynStore, Loaded, NewRecord, Reseal},
+    value::{FieldName, RecordId, Seal, Timeouts},
 };
 
 /// The first of two creates with one id stays; the second changes nothing.
@@ -20,7 +20,7 @@ pub async fn create_with_a_known_id_changes_nothing(rig: Rig) {
     let other = new_record(&[("a", json("2")), ("b", json("3"))]);
     assert_eq!(direct.raw.create(id, other).await.expect("an answer"), Created::Exists);
     let after = direct.load(id, &["a", "b"]).await.expect("the record");
-    assert_eq!((after.hash, after.fields), (before.hash, before.fields));
+    assert_eq!((after.seal, after.fields), (before.seal, before.fields));
 }
 
 /// A repeated create that meets its own record is told so, and does not undo what came since.
@@ -61,7 +61,7 @@ pub async fn a_new_record_is_as_it_was_asked_for(rig: Rig) {
     let created = direct.raw.create(id, new.clone()).await.expect("an answer");
     let loaded = direct.load(id, &["a", "b", "c"]).await.expect("the record");
     assert_eq!(Created::At(loaded.created), created);
-    assert_eq!((loaded.hash, loaded.epoch, loaded.touched), (new.hash, 0, loaded.created));
+    assert_eq!((loaded.seal, loaded.epoch, loaded.touched), (new.seal, 0, loaded.created));
     assert!(loaded.now >= loaded.created);
     assert_eq!(loaded.fields.get("a"), Some(&json("1")));
     assert_eq!(loaded.fields.get("b"), Some(&json("\"x\"")));
@@ -94,7 +94,7 @@ pub async fn an_unknown_id_stays_unknown(rig: Rig) {
     for commit in [
         Commit::new(0, TIMEOUTS),
         Commit::new(0, TIMEOUTS).with_touch(true),
-        Commit::new(0, TIMEOUTS).with_rotation(random_hash()),
+        Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(random_seal())),
         Commit::new(0, TIMEOUTS).with_delta(delta(&[("a", Op::Put(json("1")))])).with_id(random_commit()),
     ] {
         let answer = direct.raw.commit(id, commit).await.expect("an answer");
@@ -121,7 +121,7 @@ pub async fn destroy_is_idempotent_and_final(rig: Rig) {
 pub async fn a_commit_of_another_epoch_writes_nothing(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[("a", json("1"))]).await;
-    let rotated = Commit::new(0, TIMEOUTS).with_rotation(random_hash());
+    let rotated = Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(random_seal()));
     assert!(matches!(direct.raw.commit(id, rotated).await, Ok(Answer::Applied(_))));
     let before = direct.load(id, &["a", "b"]).await.expect("the record");
     assert_eq!(before.epoch, 1);
@@ -130,13 +130,13 @@ pub async fn a_commit_of_another_epoch_writes_nothing(rig: Rig) {
         let commit = Commit::new(epoch, TIMEOUTS)
             .with_delta(delta(&[("a", Op::Put(json("2"))), ("b", Op::Put(json("3")))]))
             .with_touch(true)
-            .with_rotation(random_hash())
+            .with_reseal(Reseal::rotation(random_seal()))
             .with_id(random_commit());
         let answer = direct.raw.commit(id, commit).await.expect("an answer");
         assert!(matches!(answer, Answer::Superseded), "{answer:?}");
     }
     let after = direct.load(id, &["a", "b"]).await.expect("the record");
-    assert_eq!((after.epoch, after.touched, after.hash), (1, before.touched, before.hash));
+    assert_eq!((after.epoch, after.touched, after.seal), (1, before.touched, before.seal));
     assert_eq!(after.fields.get("a"), Some(&json("1")));
     assert!(!after.fields.contains("b"));
 }
@@ -146,11 +146,13 @@ pub async fn a_rotation_changes_secret_and_epoch(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[("a", json("1")), ("b", json("2"))]).await;
     let before = direct.load(id, &["a", "b"]).await.expect("the record");
-    let hash = random_hash();
-    let commit = Commit::new(0, TIMEOUTS).with_rotation(hash).with_delta(delta(&[("a", Op::Put(json("9")))]));
+    let seal = random_seal();
+    let commit = Commit::new(0, TIMEOUTS)
+        .with_reseal(Reseal::rotation(seal.clone()))
+        .with_delta(delta(&[("a", Op::Put(json("9")))]));
     assert!(matches!(direct.raw.commit(id, commit).await, Ok(Answer::Applied(_))));
     let after = direct.load(id, &["a", "b"]).await.expect("the record");
-    assert_eq!((after.hash, after.epoch, after.created), (hash, 1, before.created));
+    assert_eq!((after.seal, after.epoch, after.created), (seal, 1, before.created));
     assert_eq!((after.fields.get("a"), after.fields.get("b")), (Some(&json("9")), Some(&json("2"))));
 }
 
@@ -168,7 +170,7 @@ pub async fn a_commit_with_an_id_applies_once(rig: Rig) {
     }
     let rotation = Commit::new(0, TIMEOUTS)
         .with_delta(delta(&[("n", direct.add(1))]))
-        .with_rotation(random_hash())
+        .with_reseal(Reseal::rotation(random_seal()))
         .with_id(random_commit());
     for _ in 0..3 {
         let answer = direct.raw.commit(id, rotation.clone()).await.expect("an answer");
@@ -360,15 +362,16 @@ pub(super) fn delta(ops: &[(&'static str, Op)]) -> Delta {
 
 pub(super) fn new_record(fields: &[(&'static str, Bytes)]) -> NewRecord {
     let fields = fields.iter().map(|(name, value)| (FieldName::from_static(name), value.clone())).collect();
-    NewRecord::new(random_hash(), TIMEOUTS).with_fields(fields)
+    NewRecord::new(random_seal(), TIMEOUTS).with_fields(fields)
 }
 
 pub(super) fn random_id() -> RecordId {
     RecordId::from_bytes(random::bytes().expect("random bytes"))
 }
 
-pub(super) fn random_hash() -> SecretHash {
-    SecretHash::from_bytes(random::bytes().expect("random bytes"))
+pub(super) fn random_seal() -> Seal {
+    let hash: [u8; 32] = random::bytes().expect("random bytes");
+    Seal::from_bytes(hash.to_vec())
 }
 
 pub(super) fn random_commit() -> CommitId {

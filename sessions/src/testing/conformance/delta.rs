@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     delta::{Add, Op},
-    store::{Answer, Commit},
+    store::{Answer, Commit, Reseal},
     value::FieldName,
 };
 
@@ -178,13 +178,13 @@ pub async fn h11_a_delta_with_one_bad_operation_writes_nothing(rig: Rig) {
         ops.insert(bad, ("text", direct.add(1)));
         let commit_id = super::contract::random_commit();
         let commit = Commit::new(0, TIMEOUTS).with_delta(delta(&ops)).with_touch(true).with_id(commit_id);
-        let rotating = commit.clone().with_rotation(super::contract::random_hash());
+        let rotating = commit.clone().with_reseal(Reseal::rotation(super::contract::random_seal()));
         for commit in [commit, rotating] {
             let answer = direct.raw.commit(id, commit).await.expect("an answer");
             assert!(matches!(&answer, Answer::Invalid(name) if name.as_str() == "text"), "{answer:?}");
         }
         let after = direct.load(id, &["text", "n", "new"]).await.expect("the record");
-        assert_eq!((after.hash, after.epoch, after.touched), (before.hash, 0, before.touched));
+        assert_eq!((after.seal, after.epoch, after.touched), (before.seal, 0, before.touched));
         assert_eq!(after.fields, before.fields);
         let good = Commit::new(0, TIMEOUTS).with_delta(delta(&[("n", direct.add(1))])).with_id(commit_id);
         assert!(matches!(direct.raw.commit(id, good).await, Ok(Answer::Applied(_))));

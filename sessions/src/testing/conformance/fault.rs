@@ -49,7 +49,7 @@ pub async fn h2_a_failed_commit_is_an_error_and_keeps_the_old_data(rig: Rig) {
         app.faults.clear();
     }
     let after = app.load(id, &["name", "count", "hits"]).await.expect("the record");
-    assert_eq!((after.hash, after.epoch, after.fields), (before.hash, before.epoch, before.fields));
+    assert_eq!((after.seal, after.epoch, after.fields), (before.seal, before.epoch, before.fields));
     assert_eq!(browser.cookie(COOKIE), token);
     assert_eq!(browser.get("/name").await.text(), "Ada");
 }

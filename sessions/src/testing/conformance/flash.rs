@@ -34,6 +34,7 @@ pub async fn e3_keep_and_discard(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     browser.get("/flash/saved").await;
+    browser.get("/notice").await;
     app.calls.clear();
     browser.get("/keep-notice").await;
     assert_eq!(app.calls.writes(), 0);

@@ -220,6 +220,7 @@ macro_rules! __conformance {
                     c11_a_request_from_before_a_grant_writes_nothing
                     a11_a_right_that_was_taken_away_stays_away
                     a10_a_late_right_is_refused
+                    a10_a_right_after_a_disconnect_is_refused
                     a11_a_failing_request_grants_nothing_and_takes_away
                     c14_a_right_that_was_taken_away_is_gone
                 }

@@ -60,7 +60,7 @@ pub async fn b11_names_that_look_like_metadata_are_fields(rig: Rig) {
         direct.apply(id, &[(name, direct.add(4))]).await;
         let after = direct.load(id, &NAMES).await.expect("the record");
         assert_eq!(after.fields.get(name), Some(&json("5")), "{name}");
-        assert_eq!(after.hash, before.hash, "{name}");
+        assert_eq!(after.seal, before.seal, "{name}");
         assert_eq!((after.epoch, after.created), (before.epoch, before.created), "{name}");
     }
     for (index, name) in NAMES.iter().enumerate() {

@@ -156,11 +156,13 @@ impl App {
         self.client.stranger()
     }
 
-    /// A browser whose session has this name in it, with what that took forgotten.
+    /// A browser whose session has this name in it, and that has come back with its cookie; with what that
+    /// took forgotten.
     pub(super) async fn visitor(&self, name: &str) -> Client {
         let browser = self.browser();
         let response = browser.get(&format!("/set-name/{name}")).await;
         assert_eq!(response.status(), 200, "{}", response.text());
+        assert_eq!(browser.get("/name").await.text(), name);
         self.calls.clear();
         browser
     }

@@ -23,6 +23,8 @@ struct Person {
     score: f64,
 }
 
+// One arm for each thing a handler can do.
+#[allow(clippy::too_many_lines)]
 async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
     let path = parts.uri.path().to_owned();
     let mut person: TypedSession<Person> = session(&mut parts).await?;
@@ -90,6 +92,22 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
             let mut other: TypedSession<Person> = session(&mut parts).await?;
             other.set_role("viewer");
             return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "/revoke-and-grant-and-fail" => {
+            person.remove_role();
+            person.set_role("viewer");
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "/leave-behind-and-wait" => {
+            let inside = gate.clone();
+            tokio::spawn(async move {
+                inside.pass().await;
+                person.set_role("editor");
+                let refused = person.save().await.map_err(|error| error.kind());
+                assert_eq!(refused, Err(ErrorKind::HeadSent));
+                inside.pass().await;
+            });
+            std::future::pending::<()>().await;
         }
         "/revoke-and-panic" => {
             person.set_name("Eve");
@@ -262,7 +280,7 @@ pub async fn a11_a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
 /// What fails with it, an older name or a later grant do not bring back what was taken away.
 pub async fn a11_a_right_that_was_taken_away_stays_away(rig: Rig) {
     let (app, _) = app(&rig).await;
-    for path in ["/revoke-and-spoil", "/revoke-then-grant-and-fail"] {
+    for path in ["/revoke-and-spoil", "/revoke-then-grant-and-fail", "/revoke-and-grant-and-fail"] {
         let browser = admin(&app).await;
         let stolen = browser.clone_jar();
         let response = browser.get(path).await;
@@ -292,6 +310,22 @@ pub async fn a10_a_late_right_is_refused(rig: Rig) {
     gate.arrived().await;
     gate.release();
     assert_eq!(browser.get("/read").await.text(), "late admin 0");
+}
+
+/// What a request leaves behind grants nothing after the browser has gone away.
+pub async fn a10_a_right_after_a_disconnect_is_refused(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = admin(&app).await;
+    let tab = browser.fork();
+    let request = tokio::spawn(async move { tab.get("/leave-behind-and-wait").await });
+    gate.arrived().await;
+    request.abort();
+    assert!(request.await.is_err());
+    gate.release();
+    gate.arrived().await;
+    gate.release();
+    assert_eq!(app.calls.count(Operation::Commit), 0);
+    assert_eq!(browser.get("/read").await.text(), "Ada admin 0");
 }
 
 /// A right that was taken away is gone, even if the handler panics after it or the browser goes away.

@@ -172,6 +172,7 @@ pub async fn d7_the_cookie_lives_no_longer_than_the_record(rig: Rig) {
     let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     let browser = app.browser();
     assert_eq!(max_age(&browser.get("/set-name/Ada").await.set_cookies()), 36_000);
+    browser.get("/name").await;
     rig.clock.advance(seconds(2000));
     for path in ["/name", "/set-name/Bea", "/hit"] {
         assert!(browser.get(path).await.set_cookies().is_empty(), "{path}");

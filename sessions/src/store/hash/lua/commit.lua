@@ -1,6 +1,6 @@
 -- Any commit. All that can fail is found out before anything is written: scripts do not roll back.
 --
--- args[2]: the commit's id or ''. args[3]: the next epoch and hash (4 + 32 bytes) or ''.
+-- args[2]: the commit's id or ''. args[3]: a new seal or ''.
 -- args[4]: the number of operations. args[5]: the number of retained fields, -1 to retain all.
 -- Then for each operation its kind, field and operand; the retained fields; the fields to return.
 local id, rotation = args[2], args[3]
@@ -22,6 +22,15 @@ for start = 1, #commits, 8 do
   if string.sub(commits, start, start + 7) == id then return applied() end
 end
 if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
+-- A new seal: whether the record's life begins anew (1 byte), the next epoch (4), how long the seal is that
+-- is to be replaced (4), that seal, and the new one.
+local epoch, seal = string.sub(stored, 1, 4), string.sub(stored, 17)
+if rotation ~= '' then
+  local length = struct.unpack('>I4', rotation, 6)
+  if length > 0 and string.sub(rotation, 10, 9 + length) ~= seal then return -4 end
+  epoch, seal = string.sub(rotation, 2, 5), string.sub(rotation, 10 + length)
+  if string.byte(rotation) == 1 then created = math.max(created, now) end
+end
 
 local retained = kept >= 0 and {}
 for index = first_kept, first_returned - 1 do retained[args[index]] = true end
@@ -125,10 +134,8 @@ end
 -- Nothing below can fail but the first write, which the server may refuse as a whole.
 if touches or rotation ~= '' then
   if touches then touched = math.max(touched, now) end
-  local epoch, hash = string.sub(stored, 1, 4), string.sub(stored, 17)
-  if rotation ~= '' then epoch, hash = string.sub(rotation, 1, 4), string.sub(rotation, 5) end
   puts[#puts + 1] = '@'
-  puts[#puts + 1] = struct.pack('>c4I6I6c32', epoch, created, touched, hash)
+  puts[#puts + 1] = epoch .. struct.pack('>I6I6', created, touched) .. seal
 end
 if id ~= '' then
   puts[#puts + 1] = '@c'

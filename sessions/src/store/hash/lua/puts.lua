@@ -19,7 +19,7 @@ if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
 if flags % 2 == 1 then
   touched = math.max(touched, now)
   args[#args + 1] = '@'
-  args[#args + 1] = struct.pack('>c10I6c32', string.sub(stored, 1, 10), touched, string.sub(stored, 17))
+  args[#args + 1] = string.sub(stored, 1, 10) .. struct.pack('>I6', touched) .. string.sub(stored, 17)
 end
 if #args <= 1000 then
   call('HSET', key, unpack(args, 2))

@@ -69,7 +69,7 @@ fn one_batch_may_destroy_create_and_change_one_record() {
         let gone = begin(async move { three.commit(id(1), put("a", "2")).await }).await;
         let created = begin(async move { four.create(id(1), new_record(&[("b", "1")])).await }).await;
         let exists = begin(async move {
-            let other = NewRecord::new(SecretHash::from_bytes([1; 32]), Timeouts::default());
+            let other = NewRecord::new(Seal::from_bytes(vec![1; 32]), Timeouts::default());
             five.create(id(1), other).await
         })
         .await;

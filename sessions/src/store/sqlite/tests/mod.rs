@@ -23,8 +23,8 @@ use super::SqliteStore;
 use crate::{
     clock::Clock,
     delta::{Add, Delta, Op},
-    store::{Answer, Commit, CommitId, NewRecord, Store},
-    value::{Fields, RecordId, SecretHash, Timeouts, Timestamp},
+    store::{Answer, Commit, CommitId, NewRecord, Reseal, Store},
+    value::{Fields, RecordId, Seal, Timeouts, Timestamp},
 };
 
 /// A folder of its own for one test, removed with everything in it.
@@ -121,7 +121,7 @@ fn fields(pairs: &[(&str, &str)]) -> Fields {
 }
 
 fn new_record(pairs: &[(&str, &str)]) -> NewRecord {
-    NewRecord::new(SecretHash::from_bytes([9; 32]), Timeouts::default()).with_fields(fields(pairs))
+    NewRecord::new(Seal::from_bytes(vec![9; 32]), Timeouts::default()).with_fields(fields(pairs))
 }
 
 fn commit(name: &str, op: Op) -> Commit {

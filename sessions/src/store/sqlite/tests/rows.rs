@@ -18,13 +18,13 @@ fn the_queries_of_the_documentation_work() {
                 .await
                 .unwrap();
         assert_eq!((RecordId::parse(&text), count), (Some(id(1)), 7));
-        let (items, hash): (String, String) =
-            sqlx::query_as("SELECT data -> '$.\"cart.items\"', hex(hash) FROM sessions WHERE id = ?")
+        let (items, seal): (String, String) =
+            sqlx::query_as("SELECT data -> '$.\"cart.items\"', hex(seal) FROM sessions WHERE id = ?")
                 .bind(id(1).to_string())
                 .fetch_one(&mut outsider)
                 .await
                 .unwrap();
-        assert_eq!((items.as_str(), hash), ("[1,2]", "09".repeat(32)));
+        assert_eq!((items.as_str(), seal), ("[1,2]", "09".repeat(32)));
         let year: String = sqlx::query_scalar("SELECT datetime(touched / 1000, 'unixepoch') FROM sessions")
             .fetch_one(&mut outsider)
             .await
@@ -50,7 +50,6 @@ fn a_row_that_is_no_session_is_an_error_that_names_it_and_harms_no_other() {
             "data = ''",
             "data = '{\"a\":1'",
             "data = CAST(x'7b2261223a22ff227d' AS TEXT)",
-            "hash = x'00'",
             "epoch = -1",
             "created = -1",
             "touched = -9223372036854775808",
@@ -106,12 +105,13 @@ fn metadata_come_back() {
         clock.0.store(100, Ordering::SeqCst);
         store.create(id(1), new_record(&[])).await.unwrap();
         clock.0.store(200, Ordering::SeqCst);
-        let rotation = increment(1).with_rotation(SecretHash::from_bytes([3; 32])).with_touch(true);
+        let rotation =
+            increment(1).with_reseal(Reseal::rotation(Seal::from_bytes(vec![3; 32]))).with_touch(true);
         assert_applied(&store.commit(id(1), rotation.clone()).await.unwrap());
         assert_applied(&store.commit(id(1), rotation).await.unwrap());
         clock.0.store(300, Ordering::SeqCst);
         let loaded = store.load(id(1), &[]).await.unwrap().unwrap();
-        assert_eq!((loaded.epoch, loaded.hash), (1, SecretHash::from_bytes([3; 32])));
+        assert_eq!((loaded.epoch, loaded.seal), (1, Seal::from_bytes(vec![3; 32])));
         let seconds = |time: Timestamp| time.as_millis() / 1000;
         assert_eq!((seconds(loaded.created), seconds(loaded.touched), seconds(loaded.now)), (100, 200, 300));
         assert_eq!(loaded.fields, fields(&[("n", "1")]), "the repetition applied once");
@@ -127,7 +127,7 @@ fn purge_deletes_the_dead_and_no_other() {
         let times = [0, 1, 2499, 2500, 2501, 7000, 9999, 10_000, 10_001, 12_000];
         for (byte, created) in (0..).zip(times) {
             clock.0.store(created, Ordering::SeqCst);
-            let new = NewRecord::new(SecretHash::from_bytes([9; 32]), timeouts);
+            let new = NewRecord::new(Seal::from_bytes(vec![9; 32]), timeouts);
             store.create(id(byte), new).await.unwrap();
         }
         for now in [0, 2499, 2500, 2501, 9_499, 10_000, 12_499, 12_500, 40_000] {
@@ -162,7 +162,7 @@ fn purge_spares_what_is_alive_for_another_layer() {
         let store = with_clock(&clock).await;
         let short = Timeouts::new(Duration::from_mins(1), Duration::from_mins(2));
         let long = Timeouts::new(Duration::from_hours(1), Duration::from_hours(2));
-        let new = |timeouts| NewRecord::new(SecretHash::from_bytes([9; 32]), timeouts);
+        let new = |timeouts| NewRecord::new(Seal::from_bytes(vec![9; 32]), timeouts);
         store.create(id(1), new(long)).await.unwrap();
         store.create(id(2), new(short)).await.unwrap();
         store.create(id(3), new(short)).await.unwrap();
@@ -196,11 +196,11 @@ fn the_last_epoch_is_followed_by_the_first() {
         let store = SqliteStore::open(&path).await.unwrap();
         store.create(id(1), new_record(&[])).await.unwrap();
         execute(&mut outsider(&path).await, "UPDATE sessions SET epoch = 9223372036854775807").await;
-        let mut rotation = put("a", "1").with_rotation(SecretHash::from_bytes([3; 32]));
+        let mut rotation = put("a", "1").with_reseal(Reseal::rotation(Seal::from_bytes(vec![3; 32])));
         rotation.epoch = store.load(id(1), &[]).await.unwrap().unwrap().epoch;
         assert_applied(&store.commit(id(1), rotation).await.unwrap());
         let loaded = store.load(id(1), &[]).await.unwrap().unwrap();
-        assert_eq!((loaded.epoch, loaded.hash), (0, SecretHash::from_bytes([3; 32])));
+        assert_eq!((loaded.epoch, loaded.seal), (0, Seal::from_bytes(vec![3; 32])));
     });
 }
 

@@ -1,0 +1,368 @@
+//! What the handles of a request did to its session, until it is written.
+
+use super::{
+    rules::{Rule, Rules, Standing},
+    state::Phase,
+};
+use crate::{
+    delta::{Delta, Op},
+    error::Error,
+    value::FieldName,
+};
+
+/// What the handles of a request did, in the order in which they did it.
+///
+/// They hand it over when they are dropped, which says nothing about when they did what; so each
+/// deed has a number of the request's own count. What becomes of the record is put together from
+/// the deeds when it is needed, so that one of them can still be taken back.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    deeds: Vec<Deed>,
+    /// When the fields that this request has written were changed.
+    written: Vec<(FieldName, u64)>,
+    /// When the record was cleared, if this request has written that.
+    cleared: u64,
+}
+
+/// Something that a handle did.
+#[derive(Debug)]
+pub(super) struct Deed {
+    by: u64,
+    at: u64,
+    /// Whether a save was asked to write it.
+    is_to_be_saved: bool,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Change(FieldChange),
+    /// All fields are removed.
+    Clear,
+    /// A change that cannot be stored: the commit fails with it.
+    Failure(Error),
+}
+
+/// What was done to one field.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldChange {
+    pub(crate) name: FieldName,
+    pub(crate) op: Op,
+    /// Older names, which go with every operation: the present one wins.
+    pub(crate) aliases: &'static [&'static str],
+    /// Whether a put is of the value that the field has anyway if nothing is stored.
+    pub(crate) is_default: bool,
+    /// What the field is to whoever uses the session: with a right, a new secret goes with the change.
+    pub(crate) standing: Standing,
+    /// Whether it was removed at some time, whatever came after that.
+    pub(crate) was_removed: bool,
+    /// When it was done, in the request's own count.
+    pub(crate) at: u64,
+}
+
+/// What becomes of a record.
+#[derive(Debug, Default)]
+pub(super) struct Composed {
+    pub(super) delta: Delta,
+    pub(super) rotation: Rotation,
+    /// Whether nothing but fields that belong to the browser changes.
+    pub(super) is_carry_only: bool,
+    /// The first change that cannot be stored; it is not in the delta.
+    pub(super) failure: Option<Error>,
+}
+
+/// Whether a new secret goes with it, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Rotation {
+    #[default]
+    None,
+    /// Somebody asked for it, or a right changes.
+    Hard,
+    /// Somebody proves again who it is.
+    Proof,
+    /// Somebody logs in who was nobody before.
+    Login,
+    /// Somebody logs out, or turns into somebody else.
+    Logout,
+}
+
+impl FieldChange {
+    /// All names under which the field may be stored.
+    fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
+        let aliases = self.aliases.iter().map(|alias| FieldName::from_static(alias));
+        [self.name.clone()].into_iter().chain(aliases)
+    }
+
+    /// What is left of it where nothing may be granted: the removal of a right.
+    pub(super) fn into_removed_right(self) -> Option<Self> {
+        let was_removed = self.standing.is_right() && (self.was_removed || self.op == Op::Remove);
+        was_removed.then(|| Self { op: Op::Remove, is_default: false, was_removed: true, ..self })
+    }
+}
+
+impl Ledger {
+    pub(super) fn is_empty(&self) -> bool {
+        self.deeds.is_empty()
+    }
+
+    /// Enters what a handle hands over.
+    pub(super) fn enter(&mut self, by: u64, changes: Vec<FieldChange>, failure: Option<(u64, Error)>) {
+        for change in changes {
+            self.insert(Deed::new(by, change.at, What::Change(change)));
+        }
+        if let Some((at, error)) = failure {
+            self.insert(Deed::new(by, at, What::Failure(error)));
+        }
+    }
+
+    /// Enters that all fields are removed.
+    pub(super) fn clear(&mut self, by: u64, at: u64) {
+        self.insert(Deed::new(by, at, What::Clear));
+    }
+
+    /// Notes that a save is to write what a handle did.
+    pub(super) fn is_to_be_saved(&mut self, by: u64) {
+        for deed in self.deeds.iter_mut().filter(|deed| deed.by == by) {
+            deed.is_to_be_saved = true;
+        }
+    }
+
+    fn insert(&mut self, deed: Deed) {
+        let index = self.deeds.partition_point(|known| known.at <= deed.at);
+        self.deeds.insert(index, deed);
+    }
+
+    /// Takes out all of it, to be written.
+    pub(super) fn take(&mut self) -> Vec<Deed> {
+        std::mem::take(&mut self.deeds)
+    }
+
+    /// Takes out what was done to the field of a change, to be written by itself.
+    pub(super) fn take_fields(&mut self, change: &FieldChange) -> Vec<Deed> {
+        let names: Vec<_> = change.names().collect();
+        let is_of_field = |deed: &mut Deed| match &deed.what {
+            What::Change(change) => names.contains(&change.name),
+            What::Clear | What::Failure(_) => false,
+        };
+        self.deeds.extract_if(.., is_of_field).collect()
+    }
+
+    /// Takes back what a handle did.
+    pub(super) fn take_back(&mut self, by: u64) {
+        self.deeds.retain(|deed| deed.by != by);
+    }
+
+    /// Takes back what a handle did and no save is to write, and says whether there was anything.
+    pub(super) fn take_back_unsaved(&mut self, by: u64) -> bool {
+        let before = self.deeds.len();
+        self.deeds.retain(|deed| deed.by != by || deed.is_to_be_saved);
+        self.deeds.len() < before
+    }
+
+    /// Puts back what certainly was not written.
+    pub(super) fn put_back(&mut self, deeds: Vec<Deed>) {
+        for deed in deeds {
+            self.insert(deed);
+        }
+    }
+
+    /// Notes that these are written: what other handles did before them comes too late.
+    pub(super) fn note_written(&mut self, deeds: &[Deed]) {
+        for deed in deeds {
+            match &deed.what {
+                What::Change(change) => {
+                    match self.written.iter_mut().find(|(name, _)| *name == change.name) {
+                        Some((_, at)) => *at = deed.at.max(*at),
+                        None => self.written.push((change.name.clone(), deed.at)),
+                    }
+                }
+                What::Clear => self.cleared = self.cleared.max(deed.at),
+                What::Failure(_) => {}
+            }
+        }
+    }
+
+    /// Forgets everything, for another record.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Leaves the removals of rights only: a failing request grants nothing and takes away.
+    pub(super) fn keep_removed_rights(&mut self, record: &Phase, rules: &Rules) {
+        let deeds = std::mem::take(&mut self.deeds);
+        self.deeds = removed_rights(deeds, record, rules);
+    }
+
+    /// Whether everything is removed, before or after other things.
+    pub(super) fn clears(&self) -> bool {
+        self.deeds.iter().any(|deed| matches!(deed.what, What::Clear))
+    }
+
+    /// What becomes of the record.
+    pub(super) fn compose(&self, record: &Phase, rules: &Rules) -> Composed {
+        self.compose_of(&self.deeds, record, rules)
+    }
+
+    /// The same of some deeds, which were taken out.
+    pub(super) fn compose_of(&self, deeds: &[Deed], record: &Phase, rules: &Rules) -> Composed {
+        let mut composed = Composed { is_carry_only: true, ..Composed::default() };
+        for deed in deeds {
+            match &deed.what {
+                What::Clear => composed.clear(record, rules),
+                What::Change(change) if self.comes_too_late(change) => {}
+                What::Change(change) => {
+                    if let Err(error) = composed.push(change, record, rules) {
+                        composed.failure.get_or_insert(error);
+                    }
+                }
+                What::Failure(error) => {
+                    composed.failure.get_or_insert_with(|| error.duplicate());
+                }
+            }
+        }
+        composed
+    }
+
+    /// Whether a later change of this request has been written already.
+    fn comes_too_late(&self, change: &FieldChange) -> bool {
+        let written = self.written.iter().find(|(name, _)| *name == change.name);
+        let is_overwritten = written.is_some_and(|(_, at)| change.at < *at) && !change.op.is_relative();
+        change.at < self.cleared || is_overwritten
+    }
+}
+
+impl Deed {
+    const fn new(by: u64, at: u64, what: What) -> Self {
+        Self { by, at, is_to_be_saved: false, what }
+    }
+}
+
+/// The removals of rights among these.
+pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) -> Vec<Deed> {
+    let mut removed = Vec::new();
+    for Deed { by, at, is_to_be_saved, what } in deeds {
+        let mut keep = |change| {
+            removed.push(Deed { by, at, is_to_be_saved, what: What::Change(change) });
+        };
+        match what {
+            What::Change(change) => change.into_removed_right().into_iter().for_each(keep),
+            What::Clear => record.rights(rules).into_iter().for_each(|name| {
+                let standing = rules.of(&name).max_right();
+                let (op, aliases) = (Op::Remove, &[][..]);
+                keep(FieldChange { name, op, aliases, is_default: false, standing, was_removed: true, at });
+            }),
+            What::Failure(_) => {}
+        }
+    }
+    removed
+}
+
+impl Composed {
+    fn clear(&mut self, record: &Phase, rules: &Rules) {
+        self.delta = Delta::new();
+        if record.live().is_none() {
+            return;
+        }
+        self.is_carry_only = false;
+        self.delta.retain(Vec::new());
+        let rights = record.rights(rules);
+        if rights.iter().any(|name| rules.of(name) == Standing::Identity) {
+            self.rotation = Rotation::Logout;
+        } else if !rights.is_empty() {
+            self.rotation.at_least_hard();
+        }
+    }
+
+    /// Adds a change to what was done before it.
+    pub(super) fn push(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) -> Result<(), Error> {
+        if change.standing == Standing::Identity {
+            self.note_identity(change, record, rules);
+        } else if change.standing.is_right() {
+            self.rotation.at_least_hard();
+        }
+        if is_none(&self.delta, change, record) {
+            return Ok(());
+        }
+        self.is_carry_only &= change.standing == Standing::Carry;
+        let name = &change.name;
+        let pushed = self.delta.push(name.clone(), change.op.clone(), record.loaded(name));
+        pushed.map_err(|_| Error::not_an_integer(name))?;
+        for alias in change.names().skip(1) {
+            // A removal needs nothing of what was there.
+            let _ = self.delta.push(alias.clone(), Op::Remove, record.loaded(&alias));
+        }
+        Ok(())
+    }
+
+    /// What goes with a change of who is logged in.
+    fn note_identity(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) {
+        let before = change.names().find_map(|name| self.value(&name, record));
+        let after = change.op.apply(before.as_ref()).ok().flatten();
+        match (before, after) {
+            (None, None) => self.rotation.at_least_hard(),
+            (None, Some(_)) => {
+                // In the place of somebody else whom this request has logged out, it is no beginning.
+                if self.rotation != Rotation::Logout {
+                    self.rotation = Rotation::Login;
+                }
+                for rule in rules.all(|standing| standing == Standing::DropOnLogin) {
+                    for name in rule.names() {
+                        self.delta.take(name.as_str());
+                        if record.may_have(&name) {
+                            self.delta.force(name, Op::Remove);
+                        }
+                    }
+                }
+            }
+            (Some(before), Some(after)) if before == after && !change.was_removed => {
+                if !matches!(self.rotation, Rotation::Login | Rotation::Logout) {
+                    self.rotation = Rotation::Proof;
+                }
+            }
+            (Some(_), _) => {
+                self.rotation = Rotation::Logout;
+                let carried = rules.all(|standing| standing == Standing::Carry);
+                self.delta.retain(carried.iter().flat_map(Rule::names).collect());
+            }
+        }
+    }
+
+    /// A field as this request sees it so far.
+    fn value(&self, name: &FieldName, record: &Phase) -> Option<bytes::Bytes> {
+        let loaded = record.loaded(name).filter(|_| !self.delta.drops(name));
+        match self.delta.ops().iter().find(|(known, _)| known == name) {
+            Some((_, op)) => op.apply(loaded).ok().flatten(),
+            None => loaded.cloned(),
+        }
+    }
+}
+
+impl Rotation {
+    pub(super) fn at_least_hard(&mut self) {
+        if *self == Self::None {
+            *self = Self::Hard;
+        }
+    }
+}
+
+impl Standing {
+    /// What the record says is a right is one, whatever the views say.
+    fn max_right(self) -> Self {
+        if self.is_right() { self } else { Self::Privilege }
+    }
+}
+
+/// Whether a field is as the change would leave it, and nothing else is to be done to it.
+fn is_none(delta: &Delta, change: &FieldChange, record: &Phase) -> bool {
+    let FieldChange { name, op, is_default, .. } = change;
+    if change.names().any(|name| delta.has(name.as_str())) {
+        return false;
+    }
+    let stored = |name: &FieldName| record.loaded(name).filter(|_| !delta.drops(name));
+    let is_absent = || change.names().all(|name| stored(&name).is_none());
+    match op {
+        Op::Put(value) => stored(name) == Some(value) || (*is_default && is_absent()),
+        Op::Remove => is_absent(),
+        _ => false,
+    }
+}

@@ -1,0 +1,115 @@
+//! What the views of a layer say of fields: which are rights, and which outlive what.
+
+use std::sync::{
+    PoisonError, RwLock,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use crate::value::FieldName;
+
+/// What is known of fields by their stored names, from every view that the layer has met.
+///
+/// Several views may show one field, and not all say what it is. So one says it for all: a view that does not
+/// know a right for one cannot change it by accident without a new secret.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    number: usize,
+    has_any: AtomicBool,
+    known: RwLock<Vec<Rule>>,
+}
+
+/// What a view says of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    pub(crate) aliases: &'static [&'static str],
+    pub(crate) standing: Standing,
+}
+
+/// What a field is to whoever uses the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It ends with a login's end.
+    #[default]
+    Plain,
+    /// A right: a new secret goes with every change.
+    Privilege,
+    /// The right to be somebody: who is logged in.
+    Identity,
+    /// It belongs to the browser, and outlives a logout.
+    Carry,
+    /// It is the visitor's, and does not outlive a login.
+    DropOnLogin,
+}
+
+impl Standing {
+    pub(crate) const fn is_right(self) -> bool {
+        matches!(self, Self::Privilege | Self::Identity)
+    }
+}
+
+impl Rule {
+    /// All names under which the field may be stored.
+    pub(super) fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
+        let Self { name, aliases, .. } = *self;
+        [name].into_iter().chain(aliases.iter().copied()).map(FieldName::from_static)
+    }
+
+    fn is_about(&self, name: &FieldName) -> bool {
+        self.name == name.as_str() || self.aliases.contains(&name.as_str())
+    }
+}
+
+impl Rules {
+    /// Which rules these are: no others of the process have the same number.
+    pub(crate) const fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Adds what a view says.
+    pub(crate) fn add(&self, rules: impl Iterator<Item = Rule>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for rule in rules.filter(|rule| rule.standing != Standing::Plain) {
+            if !known.contains(&rule) {
+                known.push(rule);
+            }
+        }
+        self.has_any.store(!known.is_empty(), Ordering::Release);
+    }
+
+    /// What is said of a field. Who says that it is a right has the last word.
+    pub(super) fn of(&self, name: &FieldName) -> Standing {
+        let mut standing = Standing::Plain;
+        self.each(|rule| {
+            if rule.is_about(name) && (standing == Standing::Plain || rule.standing.is_right()) {
+                standing = rule.standing;
+            }
+        });
+        standing
+    }
+
+    /// The rules of this standing.
+    pub(super) fn all(&self, is_wanted: impl Fn(Standing) -> bool) -> Vec<Rule> {
+        let mut all = Vec::new();
+        self.each(|rule| {
+            if is_wanted(rule.standing) {
+                all.push(*rule);
+            }
+        });
+        all
+    }
+
+    fn each(&self, mut visit: impl FnMut(&Rule)) {
+        if self.has_any.load(Ordering::Acquire) {
+            self.known.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(&mut visit);
+        }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { number, has_any: AtomicBool::new(false), known: RwLock::default() }
+    }
+}

@@ -1,0 +1,311 @@
+//! Who may use a record: what a store keeps of it, and what it means.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+
+use super::{FieldName, SecretHash, Timestamp, hash::HASH_BYTES};
+
+/// For how long a secret that was replaced is told from one that never was.
+const RECOGNISED_FOR: Duration = Duration::from_mins(1);
+
+/// How many replaced secrets a record remembers.
+const REMEMBERED: usize = 8;
+
+/// How much of a replaced secret's hash it remembers.
+const PREFIX: usize = 16;
+
+/// The bit of the byte after the hash that says that the record holds a right.
+const HOLDS_RIGHTS: u8 = 0x80;
+
+/// Who may use a record, as bytes that a store keeps, compares and returns, and does not read.
+///
+/// It holds the hash of the record's secret and what the library needs beside it; a new one takes its
+/// place with each rotation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Seal(Bytes);
+
+impl Seal {
+    /// A seal as a store kept it.
+    #[must_use]
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// A seal from where other things may be kept too; `None` if this is plainly none.
+    #[cfg(any(feature = "redis", feature = "webdis"))]
+    pub(crate) fn checked(bytes: &[u8]) -> Option<Self> {
+        let (_, rest) = bytes.split_first_chunk::<HASH_BYTES>()?;
+        let is_one = rest.first().is_none_or(|first| first & !HOLDS_RIGHTS == 0);
+        is_one.then(|| Self(Bytes::copy_from_slice(bytes)))
+    }
+
+    /// What to store: at least 32 bytes, mostly not many more.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether the record holds a right, such as who is logged in: a store that has no room left evicts
+    /// none of these for a newcomer. It is the highest bit of the byte after the first 32.
+    #[must_use]
+    pub fn holds_rights(&self) -> bool {
+        self.0.get(HASH_BYTES).is_some_and(|flags| flags & HOLDS_RIGHTS != 0)
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seal").field("holds_rights", &self.holds_rights()).finish_non_exhaustive()
+    }
+}
+
+/// What a seal says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Authority {
+    /// The hash of the present secret.
+    pub(crate) hash: SecretHash,
+    /// The stored names of the rights that are set.
+    pub(crate) rights: Vec<FieldName>,
+    /// Secrets that were replaced, the latest first.
+    replaced: Vec<Replaced>,
+    /// When its user proved who it is.
+    pub(crate) proof: Proof,
+    /// Whether the browser keeps the cookie when it is closed.
+    pub(crate) is_remembered: Option<bool>,
+}
+
+/// When the user of a record proved who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// It is nobody.
+    #[default]
+    None,
+    /// When the record's life began.
+    AtCreation,
+    /// Later.
+    At(Timestamp),
+}
+
+/// A secret that was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Replaced {
+    hash: [u8; PREFIX],
+    at: Timestamp,
+}
+
+/// What a presented secret is to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Match {
+    Present,
+    /// It was, a moment ago: whoever sends it may have the new one already.
+    Superseded,
+    /// It was, long ago.
+    Stale,
+    /// It never was, as far as the record remembers.
+    Forged,
+}
+
+/// The kinds of entries after a seal's hash; each is followed by its length in two bytes.
+mod entry {
+    pub(super) const RIGHT: u8 = 1;
+    pub(super) const REPLACED: u8 = 2;
+    pub(super) const PROOF: u8 = 3;
+    pub(super) const REMEMBERED: u8 = 4;
+}
+
+impl Authority {
+    /// Of a new record.
+    pub(crate) const fn new(hash: SecretHash) -> Self {
+        Self { hash, rights: Vec::new(), replaced: Vec::new(), proof: Proof::None, is_remembered: None }
+    }
+
+    /// Reads a seal; `None` if it is none of this version.
+    pub(crate) fn read(seal: &Seal) -> Option<Self> {
+        let (hash, rest) = seal.0.split_first_chunk::<HASH_BYTES>()?;
+        let mut read = Self::new(SecretHash::from_bytes(*hash));
+        let Some((flags, mut rest)) = rest.split_first() else { return Some(read) };
+        while let Some(([kind, high, low], after)) = rest.split_first_chunk() {
+            let (entry, after) = after.split_at_checked(u16::from_be_bytes([*high, *low]).into())?;
+            read.read_entry(*kind, entry)?;
+            rest = after;
+        }
+        let is_sound = flags & !HOLDS_RIGHTS == 0 && (*flags != 0) != read.rights.is_empty();
+        (rest.is_empty() && is_sound).then_some(read)
+    }
+
+    fn read_entry(&mut self, kind: u8, entry: &[u8]) -> Option<()> {
+        match (kind, entry) {
+            (entry::RIGHT, name) => self.rights.push(str::from_utf8(name).ok()?.into()),
+            (entry::REPLACED, _) => {
+                let (hash, at) = entry.split_first_chunk()?;
+                self.replaced.push(Replaced { hash: *hash, at: time(at)? });
+            }
+            (entry::PROOF, []) => self.proof = Proof::AtCreation,
+            (entry::PROOF, at) => self.proof = Proof::At(time(at)?),
+            (entry::REMEMBERED, [is_remembered @ 0..=1]) => self.is_remembered = Some(*is_remembered == 1),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    pub(crate) fn seal(&self) -> Seal {
+        let mut bytes = self.hash.as_bytes().to_vec();
+        bytes.push(if self.rights.is_empty() { 0 } else { HOLDS_RIGHTS });
+        let mut add = |kind: u8, parts: &[&[u8]]| {
+            let length: usize = parts.iter().map(|part| part.len()).sum();
+            // What is longer than 64 KiB, a field's name, is cut: nobody has one, and it is read as none.
+            let length = u16::try_from(length).unwrap_or(0);
+            bytes.push(kind);
+            bytes.extend_from_slice(&length.to_be_bytes());
+            let parts = parts.iter().flat_map(|part| part.iter()).take(length.into());
+            bytes.extend(parts);
+        };
+        for name in &self.rights {
+            add(entry::RIGHT, &[name.as_str().as_bytes()]);
+        }
+        for Replaced { hash, at } in &self.replaced {
+            add(entry::REPLACED, &[hash, &at.as_millis().to_be_bytes()]);
+        }
+        match self.proof {
+            Proof::None => {}
+            Proof::AtCreation => add(entry::PROOF, &[]),
+            Proof::At(at) => add(entry::PROOF, &[&at.as_millis().to_be_bytes()]),
+        }
+        if let Some(is_remembered) = self.is_remembered {
+            add(entry::REMEMBERED, &[&[is_remembered.into()]]);
+        }
+        if bytes.len() == HASH_BYTES + 1 {
+            // Most sessions need no more than the hash.
+            bytes.pop();
+        }
+        Seal(bytes.into())
+    }
+
+    /// What a presented secret is to the record. Every comparison takes the same time wherever the
+    /// difference is.
+    pub(crate) fn compare(&self, presented: &SecretHash, now: Timestamp) -> Match {
+        if self.hash == *presented {
+            return Match::Present;
+        }
+        let prefix = prefix(presented);
+        let known = self.replaced.iter().find(|replaced| super::hash::is_same(&replaced.hash, &prefix));
+        match known {
+            Some(replaced) if now.saturating_since(replaced.at) < RECOGNISED_FOR => Match::Superseded,
+            Some(_) => Match::Stale,
+            None => Match::Forged,
+        }
+    }
+
+    /// Puts a new secret in the place of the present one.
+    pub(crate) fn replace(&mut self, hash: SecretHash, now: Timestamp) {
+        let replaced = Replaced { hash: prefix(&self.hash), at: now };
+        self.replaced.insert(0, replaced);
+        self.replaced.truncate(REMEMBERED);
+        self.hash = hash;
+    }
+
+    /// Notes that a right is set, or that it is not any more.
+    pub(crate) fn note_right(&mut self, name: &FieldName, is_set: bool) {
+        self.rights.retain(|known| known != name);
+        if is_set {
+            self.rights.push(name.clone());
+        }
+    }
+}
+
+fn prefix(hash: &SecretHash) -> [u8; PREFIX] {
+    let mut prefix = [0; PREFIX];
+    prefix.copy_from_slice(&hash.as_bytes()[..PREFIX]);
+    prefix
+}
+
+fn time(bytes: &[u8]) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(i64::from_be_bytes(bytes.try_into().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(byte: u8) -> SecretHash {
+        SecretHash::from_bytes([byte; HASH_BYTES])
+    }
+
+    const fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn full() -> Authority {
+        let mut authority = Authority::new(hash(1));
+        authority.note_right(&"role".into(), true);
+        authority.note_right(&"mfa.level".into(), true);
+        authority.replace(hash(2), at(10));
+        authority.replace(hash(3), at(20));
+        authority.proof = Proof::At(at(20));
+        authority.is_remembered = Some(true);
+        authority
+    }
+
+    #[test]
+    fn a_seal_reads_back() {
+        let plain = Authority::new(hash(1));
+        assert_eq!(plain.seal().as_bytes().len(), 32);
+        for authority in [plain, full()] {
+            let seal = authority.seal();
+            assert_eq!(Authority::read(&seal), Some(authority));
+        }
+    }
+
+    #[test]
+    fn a_seal_tells_of_rights() {
+        let mut authority = Authority::new(hash(1));
+        assert!(!authority.seal().holds_rights());
+        authority.note_right(&"role".into(), true);
+        assert!(authority.seal().holds_rights());
+        authority.note_right(&"role".into(), false);
+        assert!(!authority.seal().holds_rights());
+    }
+
+    #[test]
+    fn what_is_cut_or_changed_is_no_seal_or_another() {
+        let whole = full().seal();
+        let bytes = whole.as_bytes();
+        for end in 0..bytes.len() {
+            let cut = Authority::read(&Seal::from_bytes(bytes[..end].to_vec()));
+            assert!(cut.is_none_or(|cut| cut != full()), "{end}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(Authority::read(&Seal::from_bytes(flipped)), Some(full()), "{bit}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_secret_is_recognised_for_a_minute_and_remembered_for_longer() {
+        let authority = full();
+        assert_eq!(authority.compare(&hash(3), at(21)), Match::Present);
+        assert_eq!(authority.compare(&hash(2), at(79)), Match::Superseded);
+        assert_eq!(authority.compare(&hash(2), at(80)), Match::Stale);
+        assert_eq!(authority.compare(&hash(1), at(21)), Match::Superseded);
+        assert_eq!(authority.compare(&hash(9), at(21)), Match::Forged);
+    }
+
+    #[test]
+    fn eight_are_remembered() {
+        let mut authority = Authority::new(hash(0));
+        for number in 1..=9 {
+            authority.replace(hash(number), at(0));
+        }
+        assert_eq!(authority.compare(&hash(1), at(0)), Match::Superseded);
+        assert_eq!(authority.compare(&hash(0), at(0)), Match::Forged);
+        assert!(authority.seal().as_bytes().len() < 300);
+    }
+
+    #[test]
+    fn debug_shows_no_hash() {
+        let shown = format!("{:?} {:?}", full().seal(), hash(1));
+        assert!(!shown.contains("1, 1"), "{shown}");
+    }
+}
