@@ -7,7 +7,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sessions::{
     FieldName, Timeouts,
-    store::{Add, Answer, Commit, Delta, Fields, NewRecord, Op, Record, SecretHash},
+    store::{Add, Answer, Commit, Delta, Fields, NewRecord, Op, Record, Seal},
 };
 use sessions_fuzz::NOW;
 
@@ -165,8 +165,8 @@ fuzz_target!(|input: Input<'_>| {
     }
 
     // The same as a commit.
-    let (hash, timeouts) = (SecretHash::from_bytes([1; 32]), Timeouts::default());
-    let mut record = Record::new(NewRecord::new(hash, timeouts).with_fields(loaded.clone()), NOW);
+    let (seal, timeouts) = (Seal::from_bytes(vec![1; 32]), Timeouts::default());
+    let mut record = Record::new(NewRecord::new(seal, timeouts).with_fields(loaded.clone()), NOW);
     let before = record.clone();
     let commit = Commit::new(0, timeouts).with_delta(delta).returning(names.to_vec());
     match record.commit(&commit, NOW) {

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use sessions::{
     FieldName, Timeouts, Timestamp,
     fuzzing::hash::{self, Reply},
-    store::{Add, Answer, Commit, CommitId, Delta, Fields, NewRecord, Op, SecretHash},
+    store::{Add, Answer, Commit, CommitId, Delta, Fields, NewRecord, Op, Reseal, Seal},
 };
 
 #[derive(Arbitrary, Debug)]
@@ -99,7 +99,7 @@ fn check_loaded(input: &Input<'_>) {
     };
     reply.insert(0, Reply::Bytes(Bytes::copy_from_slice(&bytes)));
     let loaded = hash::loaded(&names, now, reply.clone()).expect("metadata").expect("a record");
-    assert_eq!(loaded.hash.as_bytes(), &bytes[16..]);
+    assert_eq!(loaded.seal.as_bytes(), &bytes[16..]);
     assert_eq!(loaded.epoch.to_be_bytes()[4..], bytes[..4]);
     for (time, bytes) in [(loaded.created, &bytes[4..10]), (loaded.touched, &bytes[10..16])] {
         assert_eq!(time.as_millis().to_be_bytes()[2..], *bytes);
@@ -121,7 +121,7 @@ fn check_answer(commit: &Commit, reply: Vec<Reply>) {
             assert_eq!((values.len(), reply.len()), (commit.returning.len(), commit.returning.len() + 1));
         }
         Ok(Some(Answer::Invalid(_))) => assert!(reply.len() > 1),
-        Ok(Some(Answer::Gone | Answer::Superseded) | None) | Err(()) => {}
+        Ok(Some(Answer::Gone | Answer::Superseded | Answer::Resealed) | None) | Err(()) => {}
         Ok(Some(other)) => panic!("{other:?} is none of the script's"),
     }
 }
@@ -137,7 +137,7 @@ fn check_arguments(input: &Input<'_>, commit: &Commit) {
     assert_eq!(words[0][..4], input.epoch.to_be_bytes());
     assert_eq!(words[0][16], u8::from(input.touch));
     assert_eq!(words[1], input.id.as_ref().map_or(&[][..], |id| id));
-    assert_eq!(words[2].len(), if input.rotate.is_some() { 36 } else { 0 });
+    assert_eq!(words[2].len(), if input.rotate.is_some() { 9 + 32 } else { 0 });
     assert_eq!(words[3], commit.delta.ops().len().to_string().as_bytes());
     assert_eq!(words[4], retained.map_or("-1".to_owned(), |kept| kept.len().to_string()).as_bytes());
     for ((name, op), words) in commit.delta.ops().iter().zip(words[5..].chunks(3)) {
@@ -162,11 +162,11 @@ fn check_arguments(input: &Input<'_>, commit: &Commit) {
             _ => None,
         })
         .collect();
-    let hash = SecretHash::from_bytes(input.rotate.unwrap_or_default());
-    let new = NewRecord::new(hash, commit.timeouts).with_fields(fields.clone());
+    let seal = Seal::from_bytes(input.rotate.unwrap_or_default().to_vec());
+    let new = NewRecord::new(seal.clone(), commit.timeouts).with_fields(fields.clone());
     let words = hash::create_arguments(&new, latest);
-    assert_eq!(words.len(), 2 + 2 * fields.len());
-    assert_eq!((words[0].len(), &words[1][..]), (head, &hash.as_bytes()[..]));
+    assert_eq!(words.len(), 3 + 2 * fields.len());
+    assert_eq!((words[0].len(), &words[1][..]), (head, seal.as_bytes()));
 }
 
 fuzz_target!(|input: Input<'_>| {
@@ -189,7 +189,7 @@ fuzz_target!(|input: Input<'_>| {
         .with_touch(input.touch)
         .returning(names(&input.returning));
     if let Some(hash) = input.rotate {
-        commit = commit.with_rotation(SecretHash::from_bytes(hash));
+        commit = commit.with_reseal(Reseal::rotation(Seal::from_bytes(hash.to_vec())));
     }
     if let Some(id) = input.id {
         commit = commit.with_id(CommitId::from_bytes(id));
