@@ -71,6 +71,9 @@ mod clock;
 mod delta;
 mod error;
 mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod in_place;
 #[cfg(feature = "keys")]

@@ -27,10 +27,16 @@ use std::{future::Future, time::Duration};
 use bytes::Bytes;
 
 pub(crate) use self::erased::{Boxed, DynStore};
+#[cfg(all(fuzzing, any(feature = "redis", feature = "webdis")))]
+#[doc(hidden)]
+pub use self::hash::fuzzing as fuzzing_hash;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
+#[cfg(all(fuzzing, feature = "webdis"))]
+#[doc(hidden)]
+pub use self::webdis::fuzzing as fuzzing_webdis;
 #[cfg(feature = "webdis")]
 pub use self::webdis::{WebdisStore, WebdisStoreBuilder};
 pub use self::{

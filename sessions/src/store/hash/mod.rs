@@ -3,6 +3,8 @@
 
 mod arguments;
 mod clock;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod layout;
 mod prefix;
 mod probe;

@@ -16,6 +16,8 @@ mod channels;
 mod drain;
 mod endpoint;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod items;
 mod nonce;
 mod percent;

@@ -1,0 +1,181 @@
+//! Any operations on a record: putting them together and applying them once is applying them one by one, and what
+//! fails changes nothing.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use sessions::{
+    FieldName, Timeouts,
+    store::{Add, Answer, Commit, Delta, Fields, NewRecord, Op, Record, Seal},
+};
+use sessions_fuzz::NOW;
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    loaded: [Option<Value<'a>>; FIELDS],
+    steps: Vec<Step<'a>>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Step<'a> {
+    Do(u8, Operation<'a>),
+    Retain([bool; FIELDS]),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Value<'a> {
+    Small(i8),
+    Large(i64),
+    Bytes(&'a [u8]),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Operation<'a> {
+    Put(Value<'a>),
+    PutIfAbsent(Value<'a>),
+    Remove,
+    RemoveIf(Value<'a>),
+    Add(i64),
+    AddLittle(i8),
+    Max(i64),
+    Min(i64),
+}
+
+const FIELDS: usize = 4;
+
+/// A field counts within the bounds of its type, and from its default.
+const KINDS: [(&str, i64, i64, i64); FIELDS] = [
+    ("byte", 3, 0, 255),
+    ("signed", -1, -128, 127),
+    ("unsigned", 0, 0, i64::MAX),
+    ("wide", 0, i64::MIN, i64::MAX),
+];
+
+impl Value<'_> {
+    fn bytes(&self) -> Bytes {
+        match self {
+            Self::Small(number) => number.to_string().into(),
+            Self::Large(number) => number.to_string().into(),
+            Self::Bytes(bytes) => Bytes::copy_from_slice(bytes),
+        }
+    }
+}
+
+impl Operation<'_> {
+    fn op(&self, field: usize) -> Op {
+        let (_, start, min, max) = KINDS[field];
+        let add = |by| Op::Add(Add { by, start, min, max });
+        match self {
+            Self::Put(value) => Op::Put(value.bytes()),
+            Self::PutIfAbsent(value) => Op::PutIfAbsent(value.bytes()),
+            Self::Remove => Op::Remove,
+            Self::RemoveIf(value) => Op::RemoveIf(value.bytes()),
+            Self::Add(by) => add(*by),
+            Self::AddLittle(by) => add(i64::from(*by)),
+            Self::Max(bound) => Op::Max(*bound),
+            Self::Min(bound) => Op::Min(*bound),
+        }
+    }
+}
+
+/// The operations one by one.
+struct Sequence {
+    fields: Fields,
+    /// Fields that were added to: from what, and how much in all. Sums are exact as long as nothing stops at a
+    /// bound on the way; from there on, two additions are one of their sum, which may stop elsewhere.
+    sums: [Option<(i128, i128)>; FIELDS],
+    inexact: [bool; FIELDS],
+    failed: bool,
+}
+
+impl Sequence {
+    fn apply(&mut self, field: usize, name: &FieldName, op: &Op) {
+        let before = self.fields.get(name.as_str()).cloned();
+        let Ok(after) = op.apply(before.as_ref()) else {
+            self.failed = true;
+            return;
+        };
+        match op {
+            Op::Add(add) => {
+                let from = before.map_or(add.start.into(), |text| number(&text));
+                let (first, by) = self.sums[field].unwrap_or((from, 0));
+                let by = by + i128::from(add.by);
+                self.sums[field] = Some((first, by));
+                let exact = after.as_ref().map(number) == Some(first + by);
+                self.inexact[field] |= !exact || i64::try_from(by).is_err();
+            }
+            Op::Put(_) | Op::Remove => (self.sums[field], self.inexact[field]) = (None, false),
+            _ => self.sums[field] = None,
+        }
+        match after {
+            Some(value) => self.fields.insert(name.clone(), value),
+            None => self.fields.remove(name.as_str()),
+        }
+    }
+}
+
+fn number(text: &Bytes) -> i128 {
+    std::str::from_utf8(text).expect("an integer").parse().expect("an integer")
+}
+
+fuzz_target!(|input: Input<'_>| {
+    let names = KINDS.map(|(name, ..)| FieldName::from_static(name));
+    let values = input.loaded.iter().zip(&names);
+    let loaded: Fields =
+        values.filter_map(|(value, name)| Some((name.clone(), value.as_ref()?.bytes()))).collect();
+    let mut sequence =
+        Sequence { fields: loaded.clone(), sums: [None; FIELDS], inexact: [false; FIELDS], failed: false };
+    let mut delta = Delta::new();
+    for step in &input.steps {
+        match step {
+            Step::Do(field, operation) => {
+                let field = usize::from(*field) % FIELDS;
+                let (name, op) = (&names[field], operation.op(field));
+                sequence.apply(field, name, &op);
+                let before = delta.clone();
+                if delta.push(name.clone(), op, loaded.get(name.as_str())).is_err() {
+                    assert!(sequence.failed, "only the composition failed");
+                    assert_eq!(delta, before, "what failed left a trace");
+                }
+            }
+            Step::Retain(kept) => {
+                let kept: Vec<_> =
+                    names.iter().zip(kept).filter(|(_, kept)| **kept).map(|(name, _)| name.clone()).collect();
+                for (field, name) in names.iter().enumerate().filter(|(_, name)| !kept.contains(name)) {
+                    sequence.apply(field, name, &Op::Remove);
+                }
+                delta.retain(kept);
+            }
+        }
+        for (index, (name, _)) in delta.ops().iter().enumerate() {
+            assert!(delta.ops()[..index].iter().all(|(other, _)| other != name), "two operations on {name}");
+        }
+    }
+    let mut together = loaded.clone();
+    let applied = delta.apply(&mut together);
+    if applied.is_err() {
+        assert!(sequence.failed, "only the delta failed");
+        assert_eq!(together, loaded, "what failed changed something");
+    } else if !sequence.failed {
+        for (field, name) in names.iter().enumerate().filter(|(field, _)| !sequence.inexact[*field]) {
+            let (together, expected) = (together.get(name.as_str()), sequence.fields.get(name.as_str()));
+            assert_eq!(together, expected, "{} {name}: {delta:?}", KINDS[field].0);
+        }
+    }
+
+    // The same as a commit.
+    let (seal, timeouts) = (Seal::from_bytes(vec![1; 32]), Timeouts::default());
+    let mut record = Record::new(NewRecord::new(seal, timeouts).with_fields(loaded.clone()), NOW);
+    let before = record.clone();
+    let commit = Commit::new(0, timeouts).with_delta(delta).returning(names.to_vec());
+    match record.commit(&commit, NOW) {
+        Answer::Applied(values) => {
+            assert!(applied.is_ok() && record.fields == together);
+            let there = names.iter().map(|name| together.get(name.as_str()).cloned());
+            assert_eq!(values, there.collect::<Vec<_>>());
+        }
+        Answer::Invalid(name) => assert!(applied == Err(name) && record == before),
+        other => panic!("{other:?}"),
+    }
+});
