@@ -72,12 +72,53 @@ impl Handle {
         self.slot.facts().map(|facts| system_time(facts.deadline))
     }
 
+    /// When the user last proved who it is, on the store's clock: by a login, or by setting the field marked
+    /// `identity` again. `None` if nobody is logged in.
+    ///
+    /// For what needs a recent proof (OWASP ASVS 5.0, 7.5), see
+    /// [`was_authenticated_within`](Self::was_authenticated_within).
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<SystemTime> {
+        self.slot.authenticated_at().map(|(at, _)| system_time(at))
+    }
+
+    /// Whether the user proved who it is no longer ago than this.
+    #[must_use]
+    pub fn was_authenticated_within(&self, age: Duration) -> bool {
+        self.slot.authenticated_at().is_some_and(|(at, now)| now.saturating_since(at) <= age)
+    }
+
     /// Gives the session a new secret at commit; the old cookie is worth nothing from then on.
     ///
     /// For every change of what the user may do (OWASP ASVS 5.0, 7.2.4). It happens even if the
     /// response is a server error.
     pub fn rotate(&self) {
         self.slot.rotate();
+    }
+
+    /// Gives a session that holds a right a new secret with the same powers, at commit; sooner than a minute
+    /// after the last one, or on a session without rights, it does nothing.
+    ///
+    /// So that a secret that leaks does not serve for long. The old one stays as good until the new one is
+    /// first seen, and ten seconds more for requests on their way; lost answers and requests at once do no
+    /// harm, since all come to the same new secret. For a change of rights it is the wrong one: that is
+    /// [`rotate`](Self::rotate), and happens by itself.
+    pub fn renew(&self) {
+        self.slot.renew();
+    }
+
+    /// Says that this request is no use of the session, so that it does not keep it alive: for what a page
+    /// asks by itself while nobody is there, such as whether there is news. Its changes are kept all the
+    /// same.
+    pub fn passive(&self) {
+        self.slot.passive();
+    }
+
+    /// Says whether the browser keeps the cookie when it is closed, which it does by default. It counts for
+    /// the cookie of this request's login, rotation or new session, and for all that follow: a cookie
+    /// that is there already stays as it is.
+    pub fn remember(&self, is_remembered: bool) {
+        self.slot.remember(is_remembered);
     }
 
     /// Ends the session at commit, with all that was changed in it, and removes the cookie.

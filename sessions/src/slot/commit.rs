@@ -23,21 +23,17 @@ use crate::{
     event::Event,
     random,
     store::{Answer, Commit, CommitId, Created, NewRecord, Reseal},
-    value::{
-        Authority, FieldName, Fields, Match, Proof, RecordId, Seal, Secret, SecretHash, Timestamp, Token,
-    },
+    value::{Authority, FieldName, Fields, Match, Proof, RecordId, Seal, Secret, Timestamp, Token},
 };
-
-/// The longest a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
-const LONGEST_COOKIE: Duration = Duration::from_hours(400 * 24);
 
 /// How often a layer has its store purged, on the store's clock, and how much at a time.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
 const PURGED_AT_ONCE: usize = 1000;
 
-/// What a commit puts in the place of a record's secret.
+/// What a commit puts in the place of a record's seal.
 struct Resealed {
-    token: Token,
+    /// The secret that the browser is to have, if that is another one.
+    secret: Option<Secret>,
     authority: Authority,
     reseal: Reseal,
     /// The store's time.
@@ -143,18 +139,12 @@ impl Slot {
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
         for _ in 0..RESEALINGS {
-            let secret = Secret::from_bytes(random::bytes()?);
-            let resealed = {
-                let hash = self.shared.hasher.hash(&id, &secret);
-                let state = self.lock();
-                let live = state.live().filter(|live| live.id == id).ok_or_else(Error::session_ended)?;
-                let authority = live.resealed(hash, rotation, &delta, &self.shared.rules);
-                let reseal = rotation.reseal(authority.seal()).in_place_of(live.seal.clone());
-                Resealed { token: Token::new(id, secret), authority, reseal, now: live.now() }
-            };
-            let commit = self.commit(target, delta.clone(), returning)?;
-            let commit =
-                commit.with_id(CommitId::from_bytes(random::bytes()?)).with_reseal(resealed.reseal.clone());
+            let resealed = self.resealed(id, rotation, &delta)?;
+            let mut commit = self.commit(target, delta.clone(), returning)?;
+            if let Some(resealed) = &resealed {
+                let id = CommitId::from_bytes(random::bytes()?);
+                commit = commit.with_id(id).with_reseal(resealed.reseal.clone());
+            }
             match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await? {
                 // Another request renewed the secret: as long as the powers are the same, so is this.
                 Answer::Resealed => self.reload_seal(id, epoch).await?,
@@ -165,12 +155,56 @@ impl Slot {
                 }
                 answer => {
                     let values = applied(answer)?;
-                    self.settle(id, kept, Some(resealed), returning, &values);
+                    self.settle(id, kept, resealed, returning, &values);
                     return Ok(());
                 }
             }
         }
         Err(Error::superseded())
+    }
+
+    /// What is to take the place of the record's seal; `None` if another request has done it already.
+    fn resealed(&self, id: RecordId, rotation: Rotation, delta: &Delta) -> Result<Option<Resealed>, Error> {
+        let (secret, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
+        let mut state = self.lock();
+        let is_remembered = state.is_remembered;
+        let State { record: Phase::Live(live), cookie, .. } = &mut *state else {
+            return Err(Error::session_ended());
+        };
+        if live.id != id {
+            return Err(Error::session_ended());
+        }
+        let (mut authority, now) = (live.authority.clone(), live.now());
+        let mut secret = Some(secret);
+        if rotation > Rotation::Renewal {
+            let hash = secret.as_ref().map(|secret| self.shared.hasher.hash(&id, secret));
+            hash.into_iter().for_each(|hash| authority.replace(hash, now));
+            live.note_rights(&mut authority, rotation, delta, &self.shared.rules, now);
+            authority.is_remembered = is_remembered.or(authority.is_remembered);
+        } else {
+            let presented = self.shared.hasher.hash(&id, &live.secret);
+            match authority.compare(&presented, now) {
+                Match::Renewed => {
+                    authority.end_renewal(now);
+                    secret = None;
+                }
+                Match::Present if !live.ends_renewal => {
+                    let next = live.secret.renewed(&id, &salt);
+                    authority.begin_renewal(salt, self.shared.hasher.hash(&id, &next));
+                    secret = Some(next);
+                }
+                found => {
+                    live.ends_renewal = false;
+                    if let Match::Renewing(salt) = found {
+                        let token = Token::new(id, live.secret.renewed(&id, &salt));
+                        *cookie = CookieChange::Set { token, max_age: live.max_age(&self.shared.timeouts) };
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+        let reseal = rotation.reseal(authority.seal()).in_place_of(live.seal.clone());
+        Ok(Some(Resealed { secret, authority, reseal, now }))
     }
 
     /// What belongs to the browser is written all the same if the secret was replaced a moment ago.
@@ -257,6 +291,7 @@ impl Slot {
                 }
             }
         }
+        authority.is_remembered = self.lock().is_remembered;
         let seal = authority.seal();
         let is_first_visit = authority.rights.is_empty();
         let new = NewRecord::new(seal.clone(), timeouts)
@@ -267,12 +302,13 @@ impl Slot {
             Created::At(created) => created,
             Created::Exists => return Err(Error::unavailable("a new record's id was taken")),
         };
-        let max_age = Some(timeouts.absolute().min(LONGEST_COOKIE));
-        let record = Box::new(Live {
+        let live = Box::new(Live {
             id,
             epoch: 0,
             seal,
             authority,
+            secret: secret.clone(),
+            ends_renewal: false,
             created,
             // This request is its first use.
             touched: created,
@@ -288,8 +324,9 @@ impl Slot {
                 state.destroy.push(id);
                 return Err(Error::session_ended());
             }
+            let max_age = live.max_age(&timeouts);
             state.cookie = CookieChange::Set { token: Token::new(id, secret), max_age };
-            state.record = Phase::Live(record);
+            state.record = Phase::Live(live);
         }
         self.purge_now_and_then(created);
         Ok(())
@@ -321,15 +358,20 @@ impl Slot {
             }
         }
         live.touched = live.touched.max(live.loaded_at);
-        let Some(Resealed { token, authority, reseal, now }) = resealed else { return };
+        let Some(Resealed { secret, authority, reseal, now }) = resealed else { return };
         (live.seal, live.authority) = (reseal.to, authority);
         live.epoch = live.epoch.wrapping_add(reseal.is_hard.into());
+        live.ends_renewal = false;
         if reseal.is_login {
             live.created = now;
         }
-        let age = now.saturating_since(live.created);
-        let max_age = Some(self.shared.timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE));
-        *cookie = CookieChange::Set { token, max_age };
+        if let Some(secret) = secret {
+            if reseal.is_hard {
+                live.secret = secret.clone();
+            }
+            let token = Token::new(id, secret);
+            *cookie = CookieChange::Set { token, max_age: live.max_age(&self.shared.timeouts) };
+        }
     }
 
     /// Has the store clean up, once a minute, after a create: what fills a store also empties it.
@@ -360,10 +402,15 @@ impl Slot {
 }
 
 impl Live {
-    /// What the seal is to say after a commit.
-    fn resealed(&self, hash: SecretHash, rotation: Rotation, delta: &Delta, rules: &Rules) -> Authority {
-        let (mut authority, now) = (self.authority.clone(), self.now());
-        authority.replace(hash, now);
+    /// Notes which rights there are after a commit, and whether somebody has proved who it is.
+    fn note_rights(
+        &self,
+        authority: &mut Authority,
+        rotation: Rotation,
+        delta: &Delta,
+        rules: &Rules,
+        now: Timestamp,
+    ) {
         let known = rules.all(Standing::is_right);
         let mut rights: Vec<_> = known.iter().flat_map(Rule::names).collect();
         rights.extend(self.authority.rights.iter().cloned());
@@ -377,18 +424,21 @@ impl Live {
         }
         let is_somebody = authority.rights.iter().any(|name| rules.of(name) == Standing::Identity);
         authority.proof = match rotation {
-            Rotation::None | Rotation::Hard => authority.proof,
+            Rotation::None | Rotation::Renewal | Rotation::Hard => authority.proof,
             Rotation::Login => Proof::AtCreation,
             Rotation::Proof | Rotation::Logout if is_somebody => Proof::At(now),
             Rotation::Proof | Rotation::Logout => Proof::None,
         };
-        authority
     }
 }
 
 impl Rotation {
     fn reseal(self, seal: Seal) -> Reseal {
-        if self == Self::Login { Reseal::login(seal) } else { Reseal::rotation(seal) }
+        match self {
+            Self::Login => Reseal::login(seal),
+            Self::Renewal => Reseal::renewal(seal),
+            _ => Reseal::rotation(seal),
+        }
     }
 }
 

@@ -72,10 +72,12 @@ pub(super) struct Composed {
 }
 
 /// Whether a new secret goes with it, and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rotation {
     #[default]
     None,
+    /// The same powers, by time or because somebody asked for it.
+    Renewal,
     /// Somebody asked for it, or a right changes.
     Hard,
     /// Somebody proves again who it is.
@@ -339,7 +341,7 @@ impl Composed {
 
 impl Rotation {
     pub(super) fn at_least_hard(&mut self) {
-        if *self == Self::None {
+        if *self < Self::Hard {
             *self = Self::Hard;
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Presented, Slot,
-    state::{Live, Phase},
+    state::{CookieChange, Live, Phase},
 };
 use crate::{
     error::Error,
@@ -43,6 +43,7 @@ impl Slot {
             (Found::Live(first), Found::Live(second)) => {
                 let records = [first.id, second.id];
                 self.shared.events.report(&Event::TwoLiveTokens { records });
+                self.lock().cookie = CookieChange::None;
                 Found::Nothing
             }
             (live @ Found::Live(_), _) | (_, live @ Found::Live(_)) => live,
@@ -61,10 +62,19 @@ impl Slot {
         let authority = read(&loaded)?;
         let (record, events) = (token.id(), &self.shared.events);
         match authority.compare(&hash, loaded.now) {
-            Match::Present if self.is_alive(&loaded) => {
-                Ok(Found::Live(Box::new(Live::new(record, loaded, authority, names))))
+            found @ (Match::Present | Match::Renewing(_) | Match::Renewed) if self.is_alive(&loaded) => {
+                let is_renewed = found == Match::Renewed;
+                let mut live = Box::new(Live::new(&token, loaded, authority, names));
+                live.ends_renewal = is_renewed;
+                if let Match::Renewing(salt) = found {
+                    // The same for every request on the old secret, and for none of the others.
+                    let token = Token::new(record, token.secret().renewed(&record, &salt));
+                    self.lock().cookie =
+                        CookieChange::Set { token, max_age: live.max_age(&self.shared.timeouts) };
+                }
+                Ok(Found::Live(live))
             }
-            Match::Present => {
+            Match::Present | Match::Renewing(_) | Match::Renewed => {
                 events.report(&Event::Expired { record });
                 Ok(Found::Nothing)
             }
@@ -126,12 +136,14 @@ impl Slot {
 }
 
 impl Live {
-    fn new(id: RecordId, loaded: Loaded, authority: Authority, names: &[FieldName]) -> Self {
+    fn new(token: &Token, loaded: Loaded, authority: Authority, names: &[FieldName]) -> Self {
         Self {
-            id,
+            id: token.id(),
             epoch: loaded.epoch,
             seal: loaded.seal,
             authority,
+            secret: token.secret().clone(),
+            ends_renewal: false,
             created: loaded.created,
             touched: loaded.touched,
             loaded_at: loaded.now,

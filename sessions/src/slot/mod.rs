@@ -37,7 +37,7 @@ use crate::{
     error::Error,
     event::{Event, Events, Throttle},
     store::{Boxed, DynStore},
-    value::{FieldName, Fields, RecordId, Timeouts, Timestamp, Token, TokenHasher},
+    value::{FieldName, Fields, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher},
 };
 
 /// What all requests of a layer share.
@@ -200,6 +200,18 @@ impl Slot {
         Some(Facts { id: live.id, created: live.created, deadline })
     }
 
+    /// When the user last proved who it is, and the time now, on the store's clock.
+    pub(crate) fn authenticated_at(&self) -> Option<(Timestamp, Timestamp)> {
+        let state = self.lock();
+        let live = state.live()?;
+        let at = match live.authority.proof {
+            Proof::None => return None,
+            Proof::AtCreation => live.created,
+            Proof::At(at) => at,
+        };
+        Some((at, live.now()))
+    }
+
     /// Takes a dropped handle's changes.
     pub(crate) fn hand_over(self: &Arc<Self>, by: u64, life: u32, handed: Handed) {
         let mut state = self.lock();
@@ -302,6 +314,18 @@ impl Slot {
         self.shared.events.report(&Event::CommitFailed { record, error: &Error::head_sent() });
     }
 
+    pub(crate) fn renew(&self) {
+        self.lock().renewal_wanted = true;
+    }
+
+    pub(crate) fn passive(&self) {
+        self.lock().is_passive = true;
+    }
+
+    pub(crate) fn remember(&self, is_remembered: bool) {
+        self.lock().is_remembered = Some(is_remembered);
+    }
+
     /// Writes now what was handed over for the save of this number.
     pub(crate) fn save(self: &Arc<Self>, number: u64) -> Detached<()> {
         let slot = Arc::clone(self);
@@ -369,7 +393,7 @@ impl Slot {
         if verdict == Verdict::Discard && !is_busy {
             state.discard(&self.shared.rules);
         }
-        let idle = state.is_done() && state.unheard.is_none() && !state.needs_touch(&self.shared.timeouts);
+        let idle = state.is_done() && state.unheard.is_none() && !state.needs_upkeep(&self.shared.timeouts);
         if idle && !is_busy {
             state.head_sent = true;
             return Closing::Done(Outcome { cookie: std::mem::take(&mut state.cookie), error: None });

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     delta::Delta,
     error::Error,
-    value::{Authority, FieldName, Fields, RecordId, Seal, Timeouts, Timestamp, Token},
+    value::{Authority, FieldName, Fields, RecordId, Seal, Secret, Timeouts, Timestamp, Token},
 };
 
 /// The session of one request.
@@ -23,6 +23,10 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     /// Somebody asked for a new secret.
     pub(super) rotation_wanted: bool,
+    /// Somebody asked for one with the same powers.
+    pub(super) renewal_wanted: bool,
+    /// Whether the browser is to keep the next cookie when it is closed, if somebody said so.
+    pub(super) is_remembered: Option<bool>,
     pub(super) destroy: Vec<RecordId>,
     /// What `now_…` set: for this request only.
     pub(super) request_only: Fields,
@@ -31,9 +35,17 @@ pub(super) struct State {
     pub(super) unheard: Option<Error>,
     saves: Saves,
     pub(super) head_sent: bool,
+    /// The request is no use of the session.
+    pub(super) is_passive: bool,
     /// The request ended without a response.
     pub(super) abandoned: bool,
 }
+
+/// The longest a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
+const LONGEST_COOKIE: Duration = Duration::from_hours(400 * 24);
+
+/// The least time between two renewals.
+const SHORTEST: Duration = Duration::from_mins(1);
 
 /// What became of the changes that were handed over to be saved: another save may have taken them along.
 #[derive(Debug, Default)]
@@ -68,6 +80,10 @@ pub(super) struct Live {
     pub(super) seal: Seal,
     /// What the seal says.
     pub(super) authority: Authority,
+    /// The secret that the request came with, or got since.
+    pub(super) secret: Secret,
+    /// The request came with the secret that a renewal has led to, for the first time.
+    pub(super) ends_renewal: bool,
     pub(super) created: Timestamp,
     pub(super) touched: Timestamp,
     pub(super) loaded_at: Timestamp,
@@ -139,7 +155,7 @@ pub(crate) struct Handed {
 impl Write {
     /// Whether nothing changes but the time of the last use.
     pub(super) fn is_only_touch(&self) -> bool {
-        self.delta.is_empty() && self.rotation == Rotation::None
+        self.delta.is_empty() && self.rotation <= Rotation::Renewal
     }
 }
 
@@ -262,7 +278,7 @@ impl State {
         }
         self.life += 1;
         self.lose_waiting(Error::session_ended);
-        self.rotation_wanted = false;
+        (self.rotation_wanted, self.renewal_wanted, self.is_remembered) = (false, false, None);
         self.request_only = Fields::new();
         self.ledger.begin_anew();
     }
@@ -294,7 +310,7 @@ impl State {
     /// Where a write of this request goes now.
     pub(super) fn target(&self, timeouts: &Timeouts, rotation: Rotation) -> Result<Target, Error> {
         // A late write comes at an unknown time after the load, so it always counts as a use.
-        let touch = self.head_sent || self.needs_touch(timeouts);
+        let touch = (self.head_sent && !self.is_passive) || self.needs_touch(timeouts);
         match self.live() {
             Some(live) => Ok(Target::Record { id: live.id, epoch: live.epoch, touch }),
             None if self.head_sent => Err(Error::head_sent()),
@@ -306,9 +322,23 @@ impl State {
         }
     }
 
+    /// Whether the secret is to be renewed, or its renewal to be ended.
+    fn needs_renewal(&self, timeouts: &Timeouts) -> bool {
+        let Some(live) = self.live() else { return false };
+        let wanted = self.renewal_wanted.then_some(SHORTEST);
+        let age = wanted.or_else(|| timeouts.renewal().map(|age| age.max(SHORTEST)));
+        live.ends_renewal || (!self.head_sent && age.is_some_and(|age| live.may_be_renewed(age)))
+    }
+
+    /// Whether something is to be written even if nothing changed.
+    pub(super) fn needs_upkeep(&self, timeouts: &Timeouts) -> bool {
+        self.needs_touch(timeouts) || self.needs_renewal(timeouts)
+    }
+
     /// Whether this use must be recorded even if nothing else is written.
     pub(super) fn needs_touch(&self, timeouts: &Timeouts) -> bool {
-        self.live().is_some_and(|live| timeouts.needs_touch(live.created, live.touched, live.loaded_at))
+        let is_due = |live: &Live| timeouts.needs_touch(live.created, live.touched, live.loaded_at);
+        !self.is_passive && self.live().is_some_and(is_due)
     }
 
     /// Takes out what is to be written now.
@@ -327,13 +357,13 @@ impl State {
         rules: &Rules,
         saves: (u64, u64),
     ) -> Result<Option<Plan>, Error> {
-        let mut composed = self.compose(rules);
+        let mut composed = self.compose(timeouts, rules);
         let mut failure = composed.failure.take();
         if let Some(error) = failure {
             // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
             self.ledger.keep_removed_rights(&self.record, rules);
-            composed = self.compose(rules);
-            if composed.rotation == Rotation::None || self.live().is_none() {
+            composed = self.compose(timeouts, rules);
+            if composed.rotation <= Rotation::Renewal || self.live().is_none() {
                 self.ledger.take();
                 return Err(error);
             }
@@ -342,12 +372,13 @@ impl State {
         let deeds = self.ledger.take();
         let rotation_wanted = std::mem::take(&mut self.rotation_wanted);
         let Composed { delta, rotation, is_carry_only, .. } = composed;
+        self.renewal_wanted = false;
         let is_nothing = delta.is_empty() && rotation == Rotation::None && !self.needs_touch(timeouts);
         if is_nothing || (self.live().is_none() && !creates(&delta)?) {
             return Ok(None);
         }
         // Nobody is left to be given the new secret; but a right that was taken away is gone.
-        if rotation != Rotation::None && self.head_sent && !self.abandoned {
+        if rotation > Rotation::Renewal && self.head_sent && !self.abandoned {
             return Err(failure.unwrap_or_else(Error::head_sent));
         }
         let target = self.target(timeouts, rotation)?;
@@ -356,10 +387,13 @@ impl State {
         Ok(Some(Plan { write, taken, failure }))
     }
 
-    fn compose(&self, rules: &Rules) -> Composed {
+    fn compose(&self, timeouts: &Timeouts, rules: &Rules) -> Composed {
         let mut composed = self.ledger.compose(&self.record, rules);
         if self.rotation_wanted {
             composed.rotation.at_least_hard();
+        }
+        if composed.rotation == Rotation::None && self.needs_renewal(timeouts) {
+            composed.rotation = Rotation::Renewal;
         }
         composed
     }
@@ -381,7 +415,7 @@ impl State {
             composed.rotation.at_least_hard();
         }
         let Composed { delta, rotation, is_carry_only, .. } = composed;
-        (rotation != Rotation::None).then_some(Write { target, delta, rotation, is_carry_only })
+        (rotation > Rotation::Renewal).then_some(Write { target, delta, rotation, is_carry_only })
     }
 
     /// Puts back what certainly was not written.
@@ -430,6 +464,21 @@ impl Live {
     /// The store's time now, or somewhat before it.
     pub(super) fn now(&self) -> Timestamp {
         self.loaded_at.saturating_add(self.since.elapsed())
+    }
+
+    /// Whether the secret may be renewed, if it is at least this old: only a record that holds a right is
+    /// worth it, and two renewals at once are one too many.
+    pub(super) fn may_be_renewed(&self, age: Duration) -> bool {
+        let since = self.authority.secret_since().unwrap_or(self.created);
+        let is_worth_it = !self.authority.rights.is_empty() && !self.authority.is_renewing();
+        is_worth_it && self.now().saturating_since(since) >= age
+    }
+
+    /// How long the browser keeps a cookie; `None` until it is closed.
+    pub(super) fn max_age(&self, timeouts: &Timeouts) -> Option<Duration> {
+        let age = self.now().saturating_since(self.created);
+        let max_age = timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE);
+        (self.authority.is_remembered != Some(false)).then_some(max_age)
     }
 
     /// These names, and those of all fields that are here.

@@ -4,10 +4,17 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use super::{FieldName, SecretHash, Timestamp, hash::HASH_BYTES};
+use super::{
+    FieldName, SecretHash, Timestamp,
+    hash::{HASH_BYTES, SALT_BYTES, is_same},
+};
 
 /// For how long a secret that was replaced is told from one that never was.
 const RECOGNISED_FOR: Duration = Duration::from_mins(1);
+
+/// For how long a renewed secret is as good as the new one, once that has been seen: for requests that were
+/// on their way.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// How many replaced secrets a record remembers.
 const REMEMBERED: usize = 8;
@@ -69,10 +76,28 @@ pub(crate) struct Authority {
     pub(crate) rights: Vec<FieldName>,
     /// Secrets that were replaced, the latest first.
     replaced: Vec<Replaced>,
+    /// The renewal of the present secret that has begun, or the last one that has ended.
+    renewal: Option<Renewal>,
     /// When its user proved who it is.
     pub(crate) proof: Proof,
     /// Whether the browser keeps the cookie when it is closed.
     pub(crate) is_remembered: Option<bool>,
+}
+
+/// A new secret with the powers of the old one, which is derived from it: requests at once and lost answers all
+/// come to the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Renewal {
+    salt: [u8; SALT_BYTES],
+    state: RenewalState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RenewalState {
+    /// The new secret has this hash, and nobody has sent it yet. The old one is as good.
+    Begun(SecretHash),
+    /// The new secret is the present one, since it was first seen. The old one is the first of those replaced.
+    Ended,
 }
 
 /// When the user of a record proved who it is.
@@ -98,6 +123,10 @@ struct Replaced {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Match {
     Present,
+    /// It is present, and the one of this salt is to take its place, or has just done so.
+    Renewing([u8; SALT_BYTES]),
+    /// It is the one that is to take the present one's place, seen for the first time.
+    Renewed,
     /// It was, a moment ago: whoever sends it may have the new one already.
     Superseded,
     /// It was, long ago.
@@ -112,12 +141,21 @@ mod entry {
     pub(super) const REPLACED: u8 = 2;
     pub(super) const PROOF: u8 = 3;
     pub(super) const REMEMBERED: u8 = 4;
+    pub(super) const RENEWAL_BEGUN: u8 = 5;
+    pub(super) const RENEWAL_ENDED: u8 = 6;
 }
 
 impl Authority {
     /// Of a new record.
     pub(crate) const fn new(hash: SecretHash) -> Self {
-        Self { hash, rights: Vec::new(), replaced: Vec::new(), proof: Proof::None, is_remembered: None }
+        Self {
+            hash,
+            rights: Vec::new(),
+            replaced: Vec::new(),
+            renewal: None,
+            proof: Proof::None,
+            is_remembered: None,
+        }
     }
 
     /// Reads a seal; `None` if it is none of this version.
@@ -143,6 +181,14 @@ impl Authority {
             }
             (entry::PROOF, []) => self.proof = Proof::AtCreation,
             (entry::PROOF, at) => self.proof = Proof::At(time(at)?),
+            (entry::RENEWAL_BEGUN, _) => {
+                let (salt, next) = entry.split_first_chunk()?;
+                let state = RenewalState::Begun(SecretHash::from_bytes(next.try_into().ok()?));
+                self.renewal = Some(Renewal { salt: *salt, state });
+            }
+            (entry::RENEWAL_ENDED, salt) => {
+                self.renewal = Some(Renewal { salt: salt.try_into().ok()?, state: RenewalState::Ended });
+            }
             (entry::REMEMBERED, [is_remembered @ 0..=1]) => self.is_remembered = Some(*is_remembered == 1),
             _ => return None,
         }
@@ -167,6 +213,13 @@ impl Authority {
         for Replaced { hash, at } in &self.replaced {
             add(entry::REPLACED, &[hash, &at.as_millis().to_be_bytes()]);
         }
+        match &self.renewal {
+            None => {}
+            Some(Renewal { salt, state: RenewalState::Begun(next) }) => {
+                add(entry::RENEWAL_BEGUN, &[salt, next.as_bytes()]);
+            }
+            Some(Renewal { salt, state: RenewalState::Ended }) => add(entry::RENEWAL_ENDED, &[salt]),
+        }
         match self.proof {
             Proof::None => {}
             Proof::AtCreation => add(entry::PROOF, &[]),
@@ -186,23 +239,67 @@ impl Authority {
     /// difference is.
     pub(crate) fn compare(&self, presented: &SecretHash, now: Timestamp) -> Match {
         if self.hash == *presented {
-            return Match::Present;
+            return match self.renewal {
+                Some(Renewal { salt, state: RenewalState::Begun(_) }) => Match::Renewing(salt),
+                _ => Match::Present,
+            };
+        }
+        if let Some(Renewal { state: RenewalState::Begun(next), .. }) = &self.renewal
+            && next == presented
+        {
+            return Match::Renewed;
         }
         let prefix = prefix(presented);
-        let known = self.replaced.iter().find(|replaced| super::hash::is_same(&replaced.hash, &prefix));
-        match known {
+        let known = self.replaced.iter().position(|replaced| is_same(&replaced.hash, &prefix));
+        let age = |index: usize| now.saturating_since(self.replaced[index].at);
+        if let (Some(0), Some(Renewal { salt, state: RenewalState::Ended })) = (known, self.renewal)
+            && age(0) < GRACE
+        {
+            return Match::Renewing(salt);
+        }
+        match known.map(|index| &self.replaced[index]) {
             Some(replaced) if now.saturating_since(replaced.at) < RECOGNISED_FOR => Match::Superseded,
             Some(_) => Match::Stale,
             None => Match::Forged,
         }
     }
 
-    /// Puts a new secret in the place of the present one.
+    /// Puts a new secret in the place of the present one, and of the one that was to take its place.
     pub(crate) fn replace(&mut self, hash: SecretHash, now: Timestamp) {
-        let replaced = Replaced { hash: prefix(&self.hash), at: now };
-        self.replaced.insert(0, replaced);
+        let renewal = self.renewal.take();
+        if let Some(Renewal { state: RenewalState::Begun(next), .. }) = renewal {
+            self.note_replaced(&next, now);
+        }
+        let old = std::mem::replace(&mut self.hash, hash);
+        self.note_replaced(&old, now);
+    }
+
+    /// Begins a renewal: the present secret stays until the next one is seen.
+    pub(crate) fn begin_renewal(&mut self, salt: [u8; SALT_BYTES], next: SecretHash) {
+        self.renewal = Some(Renewal { salt, state: RenewalState::Begun(next) });
+    }
+
+    /// Ends the renewal that has begun, since its secret was seen.
+    pub(crate) fn end_renewal(&mut self, now: Timestamp) {
+        let Some(Renewal { salt, state: RenewalState::Begun(next) }) = self.renewal else { return };
+        let old = std::mem::replace(&mut self.hash, next);
+        self.note_replaced(&old, now);
+        self.renewal = Some(Renewal { salt, state: RenewalState::Ended });
+    }
+
+    /// Whether a renewal has begun, and its secret was not seen yet.
+    pub(crate) fn is_renewing(&self) -> bool {
+        matches!(self.renewal, Some(Renewal { state: RenewalState::Begun(_), .. }))
+    }
+
+    /// Since when the secret is the present one, if it was not from the beginning.
+    pub(crate) fn secret_since(&self) -> Option<Timestamp> {
+        self.replaced.first().map(|replaced| replaced.at)
+    }
+
+    fn note_replaced(&mut self, hash: &SecretHash, at: Timestamp) {
+        self.replaced.insert(0, Replaced { hash: prefix(hash), at });
         self.replaced.truncate(REMEMBERED);
-        self.hash = hash;
     }
 
     /// Notes that a right is set, or that it is not any more.
@@ -244,6 +341,7 @@ mod tests {
         authority.replace(hash(3), at(20));
         authority.proof = Proof::At(at(20));
         authority.is_remembered = Some(true);
+        authority.begin_renewal([7; SALT_BYTES], hash(4));
         authority
     }
 
@@ -285,11 +383,43 @@ mod tests {
     #[test]
     fn a_replaced_secret_is_recognised_for_a_minute_and_remembered_for_longer() {
         let authority = full();
-        assert_eq!(authority.compare(&hash(3), at(21)), Match::Present);
+        assert_eq!(authority.compare(&hash(3), at(21)), Match::Renewing([7; SALT_BYTES]));
         assert_eq!(authority.compare(&hash(2), at(79)), Match::Superseded);
         assert_eq!(authority.compare(&hash(2), at(80)), Match::Stale);
         assert_eq!(authority.compare(&hash(1), at(21)), Match::Superseded);
         assert_eq!(authority.compare(&hash(9), at(21)), Match::Forged);
+    }
+
+    #[test]
+    fn a_renewed_secret_is_good_until_the_next_is_seen_and_ten_seconds_more() {
+        let mut authority = Authority::new(hash(1));
+        authority.begin_renewal([7; SALT_BYTES], hash(2));
+        authority = Authority::read(&authority.seal()).unwrap();
+        let renewing = Match::Renewing([7; SALT_BYTES]);
+        assert_eq!(authority.compare(&hash(1), at(100_000)), renewing, "however long that takes");
+        assert_eq!(authority.compare(&hash(2), at(0)), Match::Renewed);
+        authority.end_renewal(at(100));
+        authority.end_renewal(at(200));
+        authority = Authority::read(&authority.seal()).unwrap();
+        assert_eq!(authority.compare(&hash(2), at(101)), Match::Present);
+        assert_eq!(authority.compare(&hash(1), at(109)), renewing);
+        assert_eq!(authority.compare(&hash(1), at(110)), Match::Superseded);
+        assert_eq!(authority.compare(&hash(1), at(160)), Match::Stale);
+    }
+
+    #[test]
+    fn a_hard_rotation_ends_a_renewal_and_its_grace() {
+        let mut begun = Authority::new(hash(1));
+        begun.begin_renewal([7; SALT_BYTES], hash(2));
+        let mut ended = begun.clone();
+        ended.end_renewal(at(0));
+        for mut authority in [begun, ended] {
+            authority.replace(hash(3), at(1));
+            for old in [1, 2] {
+                assert_eq!(authority.compare(&hash(old), at(2)), Match::Superseded, "{old}");
+            }
+            assert_eq!(authority.compare(&hash(3), at(2)), Match::Present);
+        }
     }
 
     #[test]

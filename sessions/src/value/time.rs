@@ -44,7 +44,14 @@ pub struct Timeouts {
     idle: Duration,
     absolute: Duration,
     first_visit: Duration,
+    renewal: Option<Duration>,
 }
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// The bounds of the touch window.
+const LEAST_WINDOW: Duration = Duration::from_secs(1);
+const MOST_WINDOW: Duration = Duration::from_hours(1);
 
 /// How long a visitor has to come back.
 const FIRST_VISIT: Duration = Duration::from_mins(15);
@@ -53,7 +60,53 @@ impl Timeouts {
     /// Ends a session after `idle` without use and, whatever happens, after `absolute`.
     #[must_use]
     pub const fn new(idle: Duration, absolute: Duration) -> Self {
-        Self { idle, absolute, first_visit: FIRST_VISIT }
+        Self { idle, absolute, first_visit: FIRST_VISIT, renewal: None }
+    }
+
+    /// For authentication assurance level 1 of NIST SP 800-63B-4 (section 2.1.3): 30 days in all.
+    #[must_use]
+    pub const fn aal1() -> Self {
+        Self::new(DAY.saturating_mul(30), DAY.saturating_mul(30))
+    }
+
+    /// For level 2 (section 2.2.3): at most an hour without use, and a day in all.
+    #[must_use]
+    pub const fn aal2() -> Self {
+        Self::new(Duration::ZERO, DAY).idle_at_most(Duration::from_hours(1))
+    }
+
+    /// For level 3 (section 2.3.3): at most a quarter of an hour without use, and twelve hours in all.
+    #[must_use]
+    pub const fn aal3() -> Self {
+        Self::new(Duration::ZERO, Duration::from_hours(12)).idle_at_most(Duration::from_mins(15))
+    }
+
+    /// Ends a session at most so long after its last use. Since that is noted once per touch window, it may
+    /// end by one window sooner: [`idle`](Self::idle) is that much shorter.
+    #[must_use]
+    pub const fn idle_at_most(mut self, most: Duration) -> Self {
+        // The window is a twenty-fourth of what is left, or its least or most.
+        let idle = most.saturating_sub(Duration::from_nanos((most.as_nanos() / 25) as u64 + 1));
+        self.idle = match idle.as_secs() / 24 {
+            0 => most.saturating_sub(LEAST_WINDOW),
+            seconds if seconds >= MOST_WINDOW.as_secs() => most.saturating_sub(MOST_WINDOW),
+            _ => idle,
+        };
+        self
+    }
+
+    /// Renews the secret of a session that holds a right when it is this old, and at least a minute: see
+    /// [`Handle::renew`](crate::Handle::renew). By default it is not renewed.
+    #[must_use]
+    pub const fn with_renewal(mut self, age: Duration) -> Self {
+        self.renewal = Some(age);
+        self
+    }
+
+    /// How old a secret gets before it is renewed.
+    #[must_use]
+    pub const fn renewal(&self) -> Option<Duration> {
+        self.renewal
     }
 
     /// The longest time without use.
@@ -85,7 +138,7 @@ impl Timeouts {
     /// How much use goes unrecorded: a twenty-fourth of `idle`, from one second to one hour.
     #[must_use]
     pub fn touch_window(&self) -> Duration {
-        (self.idle / 24).clamp(Duration::from_secs(1), Duration::from_hours(1))
+        (self.idle / 24).clamp(LEAST_WINDOW, MOST_WINDOW)
     }
 
     /// When a record ends if it is not used again: the earlier of the two deadlines.
@@ -114,7 +167,6 @@ impl Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        const DAY: Duration = Duration::from_hours(24);
         Self::new(DAY, DAY.saturating_mul(30))
     }
 }
@@ -157,6 +209,20 @@ mod tests {
         assert!(timeouts.is_alive(created, created, at(80_000)));
         assert!(timeouts.needs_touch(created, before, created));
         assert!(!timeouts.needs_touch(created, created, created));
+    }
+
+    #[test]
+    fn at_most_is_at_most_and_nearly_that() {
+        for most in [2, 10, 24, 25, 26, 60, 900, 3600, 86_400, 90_000, 100_000, 10_000_000] {
+            let timeouts = Timeouts::new(Duration::ZERO, Duration::MAX).idle_at_most(seconds(most));
+            let longest = timeouts.idle() + timeouts.touch_window();
+            assert!(longest <= seconds(most), "{most}: {longest:?}");
+            assert!(longest + seconds(1) >= seconds(most), "{most}: {longest:?}");
+        }
+        let longest = |timeouts: Timeouts| (timeouts.deadline(at(0), at(0)), timeouts.absolute());
+        assert_eq!(longest(Timeouts::aal1()), (at(30 * 86_400), DAY * 30));
+        assert!(longest(Timeouts::aal2()).0 <= at(3600) && longest(Timeouts::aal2()).1 == DAY);
+        assert!(longest(Timeouts::aal3()).0 <= at(900) && longest(Timeouts::aal3()).1 == DAY / 2);
     }
 
     #[test]

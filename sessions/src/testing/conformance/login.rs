@@ -1,12 +1,13 @@
 //! Who is logged in: what a login keeps, what a logout leaves, and two of them at once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{StatusCode, request::Parts};
+use tokio::sync::Barrier;
 
 use super::{
     super::{Client, Gate, Operation},
-    rig::{App, COOKIE, Rig, record_of, session},
+    rig::{App, COOKIE, Rig, at_once, record_of, session},
     service::{Failure, Reply, status, text},
 };
 use crate::{Session, Timeouts, TypedSession};
@@ -33,7 +34,7 @@ struct Guest {
     note: Option<String>,
 }
 
-async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
+async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<Reply, Failure> {
     let path = parts.uri.path().to_owned();
     if let Some(path) = path.strip_prefix("/guest") {
         let mut guest: TypedSession<Guest> = session(&mut parts).await?;
@@ -45,12 +46,16 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
         return text("done");
     }
     let mut shopper: TypedSession<Shopper> = session(&mut parts).await?;
-    let path = match path.strip_prefix("/wait") {
-        Some(path) => {
+    let path = match (path.strip_prefix("/wait"), path.strip_prefix("/meet")) {
+        (Some(path), _) => {
             gate.pass().await;
             path
         }
-        None => &path,
+        (_, Some(path)) => {
+            barrier.wait().await;
+            path
+        }
+        _ => &path,
     };
     let (command, argument) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
     match command {
@@ -109,10 +114,13 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
     text("done")
 }
 
+/// How many requests meet.
+const TABS: usize = 16;
+
 async fn app(rig: &Rig) -> (App, Gate) {
-    let gate = Gate::new();
+    let (gate, barrier) = (Gate::new(), Arc::new(Barrier::new(TABS)));
     let inside = gate.clone();
-    (rig.app(move |parts| answer(parts, inside.clone())).await, gate)
+    (rig.app(move |parts| answer(parts, inside.clone(), Arc::clone(&barrier))).await, gate)
 }
 
 /// A visitor who has come back.
@@ -236,6 +244,47 @@ pub async fn c13_two_logins_at_once_both_log_in(rig: Rig) {
     }
 }
 
+/// Sixteen requests at once, one of them a login, their answers in any order: the user ends up logged in with
+/// one usable secret, nothing that was acknowledged is lost, and the old secret has no rights.
+pub async fn c15_requests_around_a_login_in_any_order(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for round in 0..100 {
+        let browser = visitor(&app).await;
+        let (id, old) = (record_of(&browser), browser.clone_jar());
+        let tabs = (0..TABS).map(|index| {
+            let tab = browser.clone_jar();
+            async move {
+                let path = match index {
+                    0 => "/meet/login/ada".to_owned(),
+                    _ if index % 3 == 0 => "/meet/note/x".to_owned(),
+                    _ if index % 3 == 1 => "/meet/read".to_owned(),
+                    _ => format!("/meet/buy/{index}"),
+                };
+                let response = tab.get(&path).await;
+                (response.status().as_u16(), response.set_cookies().len(), path, tab)
+            }
+        });
+        let mut answers = at_once(tabs).await;
+        answers.rotate_left(round % TABS);
+        for (status, cookies, path, tab) in answers {
+            let is_login = path.contains("login");
+            assert!(status == 200 || (status == 409 && path.contains("note")), "{path}: {status}");
+            assert_eq!(cookies, usize::from(is_login), "{path}");
+            if is_login {
+                let cookie = tab.cookie(COOKIE).expect("a cookie");
+                browser.set_cookie_raw(COOKIE, &cookie);
+            }
+        }
+        let seen = browser.get("/read").await;
+        assert!(seen.text().starts_with("ada - "), "round {round}: {}", seen.text());
+        assert_eq!(record_of(&browser), id, "round {round}");
+        for path in ["/read", "/note/y", "/rotate"] {
+            let response = old.get(path).await;
+            assert!(response.set_cookies().is_empty() && !response.text().contains("ada"), "{path}");
+        }
+    }
+}
+
 /// A login whose answer was lost is repeated with the old cookie.
 pub async fn c13_a_login_whose_answer_was_lost_is_repeated(rig: Rig) {
     let (app, _) = app(&rig).await;
@@ -264,7 +313,7 @@ pub async fn c13_a_login_after_the_end_begins_anew(rig: Rig) {
 }
 
 /// What belongs to the browser may still be written by a request from before a login or logout; anything
-/// beside it may not, and neither may it half a minute later than a minute.
+/// beside it may not, nor may it across two of them or a minute later.
 pub async fn c17_what_is_carried_crosses_a_login(rig: Rig) {
     let (app, gate) = app(&rig).await;
     for (path, change, carried) in [
@@ -294,6 +343,16 @@ pub async fn c17_what_is_carried_crosses_a_login(rig: Rig) {
     browser.get("/rotate").await;
     gate.release();
     assert_eq!(slow.await.expect("an answer").status(), 409);
+    if rig.can_move_time() {
+        let browser = visitor(&app).await;
+        let tab = browser.clone_jar();
+        let slow = tokio::spawn(async move { tab.get("/wait/buy/ink").await });
+        gate.arrived().await;
+        browser.get("/login/ada").await;
+        rig.clock.advance(Duration::from_mins(1));
+        gate.release();
+        assert_eq!(slow.await.expect("an answer").status(), 409);
+    }
 }
 
 /// A right is one for all views, whether they know or not.
@@ -343,10 +402,14 @@ pub async fn d2_a_login_restarts_the_absolute_clock(rig: Rig) {
         return;
     }
     let hour = Duration::from_hours(1);
-    let gate = Gate::new();
+    let (gate, barrier) = (Gate::new(), Arc::new(Barrier::new(TABS)));
     let timeouts = Timeouts::new(2 * hour, 3 * hour);
-    let app =
-        rig.app_with(|layer| layer.with_timeouts(timeouts), move |parts| answer(parts, gate.clone())).await;
+    let app = rig
+        .app_with(
+            |layer| layer.with_timeouts(timeouts),
+            move |parts| answer(parts, gate.clone(), Arc::clone(&barrier)),
+        )
+        .await;
     let browser = visitor(&app).await;
     rig.clock.advance(2 * hour);
     browser.get("/rotate").await;

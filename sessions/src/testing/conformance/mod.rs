@@ -39,6 +39,7 @@ pub mod login;
 pub mod merge;
 pub mod names;
 pub mod overlap;
+pub mod renewal;
 mod rig;
 pub mod rights;
 pub mod rotation;
@@ -235,12 +236,20 @@ macro_rules! __conformance {
                     a11_a_failing_login_is_none_and_a_failing_logout_is_one
                     c13_two_logins_at_once_both_log_in
                     c13_a_login_whose_answer_was_lost_is_repeated
+                    c15_requests_around_a_login_in_any_order
                     c13_a_login_after_the_end_begins_anew
                     c17_what_is_carried_crosses_a_login
                     c9_a_view_that_knows_no_rights_changes_none_by_accident
                     c18_a_superseded_secret_begins_nothing
                     d2_a_login_restarts_the_absolute_clock
                     d12_a_visitor_who_never_comes_back_is_forgotten
+                }
+                renewal {
+                    c5_a_renewed_secret_serves_requests_on_their_way
+                    c5_requests_around_a_renewal_all_come_to_the_same
+                    c5_a_secret_is_renewed_when_it_is_due
+                    c6_a_rotation_leaves_nothing_of_a_renewal
+                    h2_a_failed_renewal_is_only_an_event
                 }
                 time {
                     d1_idle_time_ends_a_session_and_use_extends_it
