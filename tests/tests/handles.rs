@@ -482,6 +482,23 @@ async fn a_clear_is_not_undone_by_what_was_changed_before_it() {
     assert_eq!(browser.get("/read").await.text(), "- guest false 0 []");
 }
 
+/// The same if the clear was saved before it was handed over.
+#[tokio::test]
+async fn a_saved_clear_is_not_undone_by_what_was_changed_before_it() {
+    let handler = async |mut earlier: Visit, clearing: Visit| {
+        earlier.set_name("Bob");
+        earlier.add_visits(1);
+        clearing.clear();
+        clearing.save().await?;
+        earlier.set_role("guest");
+        drop(earlier);
+        Ok::<_, Error>(())
+    };
+    let browser = signed_in(routes().route("/", get(handler))).await;
+    assert_eq!(browser.get("/").await.status(), 200);
+    assert_eq!(browser.get("/read").await.text(), "- guest false 0 []");
+}
+
 /// A view that reads its own fields again leaves those of others as known as they were.
 #[tokio::test]
 async fn a_reload_forgets_nothing_of_other_views() {

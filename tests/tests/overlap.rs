@@ -438,6 +438,45 @@ async fn a_full_store_keeps_the_sessions_in_use() {
     assert_eq!(browser.get("/read").await.text(), SIGNED_IN);
 }
 
+/// Nobody is logged out for a newcomer: a store that is full of users takes no more until one of them is gone.
+#[tokio::test]
+async fn a_store_that_is_full_of_users_takes_no_newcomer() {
+    #[derive(Session)]
+    struct User {
+        #[session(identity)]
+        name: Option<String>,
+    }
+    let enter = async |mut user: TypedSession<User>| user.set_name("Ada");
+    let who = async |user: TypedSession<User>| user.name().unwrap_or("-").to_owned();
+    let leave = async |user: TypedSession<User>| user.destroy();
+    let routes = routes().route("/enter", get(enter)).route("/who", get(who)).route("/leave", get(leave));
+    let clock = ManualClock::new();
+    let store = MemoryStore::new().with_capacity(3).with_clock(clock.clone());
+    let visitor = Client::new(routes.layer(SessionLayer::new(store))).with_clock(clock.clone());
+    let users: Vec<_> = (0..3).map(|_| visitor.stranger()).collect();
+    visitor.get("/in").await;
+    visitor.get("/read").await;
+    for user in &users {
+        assert_eq!(user.get("/enter").await.status(), 200, "a user may take a visitor's place");
+    }
+    assert_eq!(visitor.get("/read").await.text(), NOBODY);
+    let newcomer = visitor.stranger();
+    for path in ["/in", "/enter"] {
+        let response = newcomer.get(path).await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (503, 0), "{path}");
+    }
+    for user in &users {
+        assert_eq!(user.get("/who").await.text(), "Ada");
+    }
+    users[0].get("/leave").await;
+    assert_eq!(newcomer.get("/in").await.status(), 200);
+    // The others are over, whether anybody cleared them out or not.
+    clock.advance(Duration::from_hours(24 * 60));
+    for _ in 0..3 {
+        assert_eq!(visitor.stranger().get("/enter").await.status(), 200);
+    }
+}
+
 /// However many sessions died, one create has all of them cleared out, not only a first batch.
 #[tokio::test]
 async fn a_purge_goes_on_until_nothing_is_left() {

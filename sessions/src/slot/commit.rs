@@ -165,9 +165,9 @@ impl Slot {
 
     /// What is to take the place of the record's seal; `None` if another request has done it already.
     fn resealed(&self, id: RecordId, rotation: Rotation, delta: &Delta) -> Result<Option<Resealed>, Error> {
-        let (secret, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
+        let (fresh, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
         let mut state = self.lock();
-        let is_remembered = state.is_remembered;
+        let is_remembered = state.wishes.is_remembered;
         let State { record: Phase::Live(live), cookie, .. } = &mut *state else {
             return Err(Error::session_ended());
         };
@@ -175,10 +175,10 @@ impl Slot {
             return Err(Error::session_ended());
         }
         let (mut authority, now) = (live.authority.clone(), live.now());
-        let mut secret = Some(secret);
+        let secret;
         if rotation > Rotation::Renewal {
-            let hash = secret.as_ref().map(|secret| self.shared.hasher.hash(&id, secret));
-            hash.into_iter().for_each(|hash| authority.replace(hash, now));
+            authority.replace(self.shared.hasher.hash(&id, &fresh), now);
+            secret = Some(fresh);
             live.note_rights(&mut authority, rotation, delta, &self.shared.rules, now);
             authority.is_remembered = is_remembered.or(authority.is_remembered);
         } else {
@@ -291,7 +291,7 @@ impl Slot {
                 }
             }
         }
-        authority.is_remembered = self.lock().is_remembered;
+        authority.is_remembered = self.lock().wishes.is_remembered;
         let seal = authority.seal();
         let is_first_visit = authority.rights.is_empty();
         let new = NewRecord::new(seal.clone(), timeouts)
@@ -302,7 +302,7 @@ impl Slot {
             Created::At(created) => created,
             Created::Exists => return Err(Error::unavailable("a new record's id was taken")),
         };
-        let live = Box::new(Live {
+        let record = Box::new(Live {
             id,
             epoch: 0,
             seal,
@@ -324,9 +324,9 @@ impl Slot {
                 state.destroy.push(id);
                 return Err(Error::session_ended());
             }
-            let max_age = live.max_age(&timeouts);
+            let max_age = record.max_age(&timeouts);
             state.cookie = CookieChange::Set { token: Token::new(id, secret), max_age };
-            state.record = Phase::Live(live);
+            state.record = Phase::Live(record);
         }
         self.purge_now_and_then(created);
         Ok(())

@@ -306,7 +306,7 @@ impl Slot {
     pub(crate) fn rotate(&self) {
         let mut state = self.lock();
         if !state.head_sent {
-            state.rotation_wanted = true;
+            state.wishes.rotation = true;
             return;
         }
         let record = state.live().map(|live| live.id);
@@ -315,15 +315,15 @@ impl Slot {
     }
 
     pub(crate) fn renew(&self) {
-        self.lock().renewal_wanted = true;
+        self.lock().wishes.renewal = true;
     }
 
     pub(crate) fn passive(&self) {
-        self.lock().is_passive = true;
+        self.lock().wishes.is_passive = true;
     }
 
     pub(crate) fn remember(&self, is_remembered: bool) {
-        self.lock().is_remembered = Some(is_remembered);
+        self.lock().wishes.is_remembered = Some(is_remembered);
     }
 
     /// Writes now what was handed over for the save of this number.
@@ -453,7 +453,7 @@ impl Slot {
         let must_flush = {
             let mut state = self.lock();
             state.discard(&self.shared.rules);
-            state.rotation_wanted = false;
+            state.wishes.rotation = false;
             state.head_sent = true;
             state.abandoned = true;
             !state.is_done()

@@ -21,12 +21,7 @@ pub(super) struct State {
     /// Counts the records that this request has ended; a handle of an earlier one has no say.
     pub(super) life: u32,
     pub(super) ledger: Ledger,
-    /// Somebody asked for a new secret.
-    pub(super) rotation_wanted: bool,
-    /// Somebody asked for one with the same powers.
-    pub(super) renewal_wanted: bool,
-    /// Whether the browser is to keep the next cookie when it is closed, if somebody said so.
-    pub(super) is_remembered: Option<bool>,
+    pub(super) wishes: Wishes,
     pub(super) destroy: Vec<RecordId>,
     /// What `now_…` set: for this request only.
     pub(super) request_only: Fields,
@@ -35,8 +30,6 @@ pub(super) struct State {
     pub(super) unheard: Option<Error>,
     saves: Saves,
     pub(super) head_sent: bool,
-    /// The request is no use of the session.
-    pub(super) is_passive: bool,
     /// The request ended without a response.
     pub(super) abandoned: bool,
 }
@@ -46,6 +39,19 @@ const LONGEST_COOKIE: Duration = Duration::from_hours(400 * 24);
 
 /// The least time between two renewals.
 const SHORTEST: Duration = Duration::from_mins(1);
+
+/// What handlers asked for, besides changes of fields.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    /// A new secret.
+    pub(super) rotation: bool,
+    /// One with the same powers.
+    pub(super) renewal: bool,
+    /// Whether the browser is to keep the next cookie when it is closed.
+    pub(super) is_remembered: Option<bool>,
+    /// That the request be no use of the session.
+    pub(super) is_passive: bool,
+}
 
 /// What became of the changes that were handed over to be saved: another save may have taken them along.
 #[derive(Debug, Default)]
@@ -278,7 +284,7 @@ impl State {
         }
         self.life += 1;
         self.lose_waiting(Error::session_ended);
-        (self.rotation_wanted, self.renewal_wanted, self.is_remembered) = (false, false, None);
+        self.wishes = Wishes::default();
         self.request_only = Fields::new();
         self.ledger.begin_anew();
     }
@@ -298,7 +304,7 @@ impl State {
 
     /// Whether there is anything to write but a touch.
     pub(super) fn is_done(&self) -> bool {
-        self.ledger.is_empty() && self.destroy.is_empty() && !self.rotation_wanted
+        self.ledger.is_empty() && self.destroy.is_empty() && !self.wishes.rotation
     }
 
     pub(super) fn forget_fields(&mut self) {
@@ -310,7 +316,7 @@ impl State {
     /// Where a write of this request goes now.
     pub(super) fn target(&self, timeouts: &Timeouts, rotation: Rotation) -> Result<Target, Error> {
         // A late write comes at an unknown time after the load, so it always counts as a use.
-        let touch = (self.head_sent && !self.is_passive) || self.needs_touch(timeouts);
+        let touch = (self.head_sent && !self.wishes.is_passive) || self.needs_touch(timeouts);
         match self.live() {
             Some(live) => Ok(Target::Record { id: live.id, epoch: live.epoch, touch }),
             None if self.head_sent => Err(Error::head_sent()),
@@ -325,7 +331,7 @@ impl State {
     /// Whether the secret is to be renewed, or its renewal to be ended.
     fn needs_renewal(&self, timeouts: &Timeouts) -> bool {
         let Some(live) = self.live() else { return false };
-        let wanted = self.renewal_wanted.then_some(SHORTEST);
+        let wanted = self.wishes.renewal.then_some(SHORTEST);
         let age = wanted.or_else(|| timeouts.renewal().map(|age| age.max(SHORTEST)));
         live.ends_renewal || (!self.head_sent && age.is_some_and(|age| live.may_be_renewed(age)))
     }
@@ -338,7 +344,7 @@ impl State {
     /// Whether this use must be recorded even if nothing else is written.
     pub(super) fn needs_touch(&self, timeouts: &Timeouts) -> bool {
         let is_due = |live: &Live| timeouts.needs_touch(live.created, live.touched, live.loaded_at);
-        !self.is_passive && self.live().is_some_and(is_due)
+        !self.wishes.is_passive && self.live().is_some_and(is_due)
     }
 
     /// Takes out what is to be written now.
@@ -370,9 +376,9 @@ impl State {
             failure = Some(error);
         }
         let deeds = self.ledger.take();
-        let rotation_wanted = std::mem::take(&mut self.rotation_wanted);
+        let rotation_wanted = std::mem::take(&mut self.wishes.rotation);
         let Composed { delta, rotation, is_carry_only, .. } = composed;
-        self.renewal_wanted = false;
+        self.wishes.renewal = false;
         let is_nothing = delta.is_empty() && rotation == Rotation::None && !self.needs_touch(timeouts);
         if is_nothing || (self.live().is_none() && !creates(&delta)?) {
             return Ok(None);
@@ -389,7 +395,7 @@ impl State {
 
     fn compose(&self, timeouts: &Timeouts, rules: &Rules) -> Composed {
         let mut composed = self.ledger.compose(&self.record, rules);
-        if self.rotation_wanted {
+        if self.wishes.rotation {
             composed.rotation.at_least_hard();
         }
         if composed.rotation == Rotation::None && self.needs_renewal(timeouts) {
@@ -421,7 +427,7 @@ impl State {
     /// Puts back what certainly was not written.
     pub(super) fn put_back(&mut self, taken: Taken) {
         self.ledger.put_back(taken.deeds);
-        self.rotation_wanted |= taken.rotation_wanted;
+        self.wishes.rotation |= taken.rotation_wanted;
         // They are to be taken along once more.
         self.saves.taken = self.saves.taken.min(taken.saves.0);
     }
@@ -476,7 +482,7 @@ impl Live {
 
     /// How long the browser keeps a cookie; `None` until it is closed.
     pub(super) fn max_age(&self, timeouts: &Timeouts) -> Option<Duration> {
-        let age = self.now().saturating_since(self.created);
+        let age = self.loaded_at.saturating_since(self.created);
         let max_age = timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE);
         (self.authority.is_remembered != Some(false)).then_some(max_age)
     }

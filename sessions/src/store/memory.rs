@@ -30,7 +30,8 @@ const SWEPT_PER_CREATE: usize = 2;
 ///
 /// It holds a bounded number of records ([`with_capacity`](Self::with_capacity)). Each create
 /// clears out a few dead ones. When there is no room all the same, those go first whose visitors
-/// never came back, then those that were unused for longest.
+/// never came back, then those that were unused for longest; but none that holds a right, such as who is
+/// logged in: a store that is full of these takes no new session, and the request is answered with 503.
 ///
 /// ```
 /// use sessions::{SessionLayer, store::MemoryStore};
@@ -59,9 +60,18 @@ struct Shard {
     order: BTreeSet<Turn>,
 }
 
-/// When a record goes: those whose token never came back first, so that visitors who take no
-/// cookie push out nobody else; then the least recently used.
-type Turn = (bool, Timestamp, RecordId);
+/// When a record goes: by its standing, then the least recently used first.
+type Turn = (Standing, Timestamp, RecordId);
+
+/// Whom others push out when there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// The token never came back: visitors who take no cookie push out nobody else.
+    Unclaimed,
+    Claimed,
+    /// Somebody is logged in, or has another right: nobody pushes these out.
+    Privileged,
+}
 
 struct Kept {
     record: Record,
@@ -70,8 +80,13 @@ struct Kept {
 }
 
 impl Kept {
-    const fn turn(&self, id: RecordId) -> Turn {
-        (self.came_back, self.record.touched, id)
+    fn turn(&self, id: RecordId) -> Turn {
+        let standing = match (self.record.seal.holds_rights(), self.came_back) {
+            (true, _) => Standing::Privileged,
+            (false, true) => Standing::Claimed,
+            (false, false) => Standing::Unclaimed,
+        };
+        (standing, self.record.touched, id)
     }
 }
 
@@ -149,7 +164,11 @@ impl Store for MemoryStore {
             return Ok(if repeated { Created::At(known.created) } else { Created::Exists });
         }
         while shard.records.len() >= capacity {
-            shard.remove_first();
+            if !shard.evict(&new.timeouts, now) {
+                return Err(Error::unavailable(
+                    "the session store is full of sessions that hold rights; give it more capacity",
+                ));
+            }
         }
         let kept = Kept { record: Record::new(new, now), came_back: false };
         shard.order.insert(kept.turn(id));
@@ -203,6 +222,16 @@ impl Shard {
         if let Some(kept) = self.records.remove(&id) {
             self.order.remove(&kept.turn(id));
         }
+    }
+
+    /// Makes room for one record, if anybody may be pushed out.
+    fn evict(&mut self, timeouts: &Timeouts, now: Timestamp) -> bool {
+        if self.order.first().is_some_and(|(standing, ..)| *standing == Standing::Privileged) {
+            // Those that are dead anyway.
+            return self.purge(timeouts, now, usize::MAX) > 0;
+        }
+        self.remove_first();
+        true
     }
 
     fn remove_first(&mut self) {

@@ -86,7 +86,11 @@ impl Timeouts {
     #[must_use]
     pub const fn idle_at_most(mut self, most: Duration) -> Self {
         // The window is a twenty-fourth of what is left, or its least or most.
-        let idle = most.saturating_sub(Duration::from_nanos((most.as_nanos() / 25) as u64 + 1));
+        let window = match most.checked_div(25) {
+            Some(window) => window.saturating_add(Duration::from_nanos(1)),
+            None => Duration::ZERO,
+        };
+        let idle = most.saturating_sub(window);
         self.idle = match idle.as_secs() / 24 {
             0 => most.saturating_sub(LEAST_WINDOW),
             seconds if seconds >= MOST_WINDOW.as_secs() => most.saturating_sub(MOST_WINDOW),
