@@ -196,10 +196,10 @@ fn accessors(field: &Field) -> TokenStream {
         }
         Shape::Option | Shape::SkipOption => {
             let [has, setter, editor, take, remove] = [name(), name(), name(), name(), name()];
-            quote! {
-                has #has set #setter #set [#takes]
-                edit #editor __field_edit_option [::core::option::Option<&mut #ty>] take #take remove #remove
-            }
+            // another user is another session's worth of consequences, which begin with the call
+            let edit = (!field.is_identity())
+                .then(|| quote!(edit #editor __field_edit_option [::core::option::Option<&mut #ty>]));
+            quote!(has #has set #setter #set [#takes] #edit take #take remove #remove)
         }
         Shape::Flash => {
             let [has, for_next, for_now] = [name(), name(), name()];

@@ -169,6 +169,10 @@ impl Field {
         self.merge.as_ref().map_or(Merge::Last, |merge| merge.value)
     }
 
+    pub(crate) fn is_identity(&self) -> bool {
+        self.standing.as_ref().is_some_and(|standing| standing.value == Standing::Identity)
+    }
+
     pub(crate) fn is_right(&self) -> bool {
         self.standing.as_ref().is_some_and(|standing| standing.value.is_right())
     }
@@ -185,6 +189,7 @@ impl Field {
         match self.shape() {
             Shape::SkipPlain => methods.truncate(4),
             Shape::Plain if self.merge() != Merge::Add => methods.truncate(4),
+            Shape::Option if self.is_identity() => drop(methods.remove(3)),
             _ => {}
         }
         methods

@@ -329,7 +329,8 @@ async fn a_handle_keeps_its_fields_when_the_client_goes_away() {
     assert_eq!(browser.get("/read").await.text(), "Bob later 10 pen,ink");
 }
 
-/// What was added before a `fetch_add_…` that nobody waited for, and that failed, is not lost.
+/// What was added before a `fetch_add_…` that nobody waited for, and that failed, is not lost; and the answer does
+/// not hide that it failed.
 #[tokio::test]
 async fn an_addition_before_a_failed_fetch_add_is_kept() {
     let handler = async |mut session: Visit| {
@@ -341,7 +342,7 @@ async fn an_addition_before_a_failed_fetch_add_is_kept() {
     browser.get("/in").await;
     faults.fail(Operation::Commit, 1);
     let response = held(browser.get("/"), &holds.hold(Operation::Commit), || {}).await;
-    assert_eq!(response.status(), 200);
+    assert_eq!(response.status(), 503);
     assert_eq!(browser.get("/read").await.text(), "Bob - 15 pen");
 }
 

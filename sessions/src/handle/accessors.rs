@@ -113,6 +113,7 @@ impl Handle {
     pub fn __field_remove(&mut self, index: usize) {
         let (cell, field) = self.__cell(index);
         cell.remove(field);
+        self.hand_over_identity(field);
     }
 
     pub fn __field_add(&mut self, index: usize, by: i64) {
@@ -208,6 +209,7 @@ impl Handle {
                 cell.merge(field, value);
             }
         }
+        self.hand_over_identity(&self.table.fields[index]);
     }
 
     fn __edit_erased(&mut self, index: usize) -> Option<&mut (dyn Any + Send + Sync)> {
@@ -217,7 +219,9 @@ impl Handle {
 
     fn __take_erased(&mut self, index: usize) -> Option<Value> {
         let (cell, field) = self.__cell(index);
-        cell.take(field)
+        let taken = cell.take(field);
+        self.hand_over_identity(field);
+        taken
     }
 
     fn __flash_erased(&mut self, index: usize, value: &mut dyn Any) {
@@ -248,7 +252,7 @@ impl Handle {
         let handed = Handed { changes: earlier.into_iter().collect(), ..Handed::default() };
         self.slot.hand_over_for_save(self.number, life, handed)?;
         let Some(add) = counting(field, &fields, by, at) else { mismatch() };
-        let committed = self.slot.commit_field(life, add).await;
+        let committed = self.slot.commit_field(self.number, life, add).await;
         if committed.is_err() {
             self.slot.failure_heard();
         }

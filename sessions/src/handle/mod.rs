@@ -21,7 +21,7 @@ use self::{
 use crate::{
     error::Error,
     event::Event,
-    slot::{Presented, Slot},
+    slot::{Presented, Slot, Standing},
     value::{RecordId, Timestamp},
 };
 
@@ -127,15 +127,17 @@ impl Handle {
     /// away. Every field reads as absent from here on; what is set after it begins a new session.
     /// Handles that other code of the request took before it have no say any more.
     pub fn destroy(&self) {
-        self.first.tip().spend();
-        self.slot.destroy();
+        let tip = self.first.tip();
+        tip.spend();
+        self.slot.destroy(tip.life);
         self.begin_generation();
     }
 
     /// Removes every field of the record at commit, those of other views too. The session goes on.
     pub fn clear(&self) {
-        self.first.tip().spend();
-        self.slot.clear(self.number);
+        let tip = self.first.tip();
+        tip.spend();
+        self.slot.clear(self.number, tip.life);
         self.begin_generation();
     }
 
@@ -166,11 +168,22 @@ impl Handle {
         if is_changed {
             self.begin_generation();
         }
-        let saved = self.slot.save(taken?).await;
+        let saved = self.slot.save(self.number, taken?).await;
         if saved.is_err() {
             self.slot.failure_heard();
         }
         saved
+    }
+
+    /// What comes after a change of who is logged in starts from what that leaves.
+    fn hand_over_identity(&self, field: &Field) {
+        if field.standing != Standing::Identity {
+            return;
+        }
+        let tip = self.first.tip();
+        if self.slot.hand_over_early(self.number, tip.life, || tip.hand_over(self.table)) {
+            self.begin_generation();
+        }
     }
 
     fn begin_generation(&self) {

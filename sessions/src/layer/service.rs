@@ -201,7 +201,7 @@ fn conclude<B: ReplaceableBody>(response: &mut Response<B>, outcome: Outcome, co
     }
     let set = match &outcome.cookie {
         CookieChange::None => None,
-        CookieChange::Set { token, max_age } => cookie.set(token, *max_age),
+        CookieChange::Set { token, max_age, .. } => cookie.set(token, *max_age),
         CookieChange::Remove => cookie.remove(),
     };
     if !headers.contains_key(CACHE_CONTROL) {

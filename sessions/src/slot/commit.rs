@@ -15,7 +15,7 @@ use super::{
     ledger::Rotation,
     load,
     rules::{Rule, Rules, Standing},
-    state::{CookieChange, Live, Phase, Plan, State, Taken, Target, Write},
+    state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Write},
 };
 use crate::{
     delta::{Delta, Op},
@@ -44,56 +44,79 @@ struct Resealed {
 const RESEALINGS: usize = 3;
 
 impl Slot {
-    /// Does what there is to do. Called behind the gate only.
-    pub(super) async fn flush(&self, after: Afterwards) -> Result<(), Error> {
+    /// Does what there is to do, for a handle that saves or for all. Called behind the gate only.
+    pub(super) async fn flush(&self, after: Afterwards, by: Option<u64>) -> Result<(), Error> {
         if !self.lock().destroy.is_empty() {
             Box::pin(self.destroy_ended()).await?;
         }
-        let (timeouts, rules) = (&self.shared.timeouts, &self.shared.rules);
-        let (life, plan) = {
+        loop {
+            let at = self.next_change();
+            let planned = {
+                let mut state = self.lock();
+                let planned = state.plan(&self.shared.timeouts, &self.shared.rules, at);
+                if after == Afterwards::Nobody {
+                    // Held here, they would make the store copy the record before it changes it.
+                    state.forget_fields();
+                }
+                planned
+            };
+            let failure = match planned {
+                Ok(None) => return Ok(()),
+                Ok(Some(plan)) => self.carry_out(plan, after).await?,
+                Err(failure) => Some(failure),
+            };
+            let Some(Failure { of, error }) = failure else { return Ok(()) };
+            if by.is_none() || of.is_none() || of == by {
+                return Err(error);
+            }
+            // Another handle's, whose save hears of it, or else the response.
             let mut state = self.lock();
-            let plan = state.plan(timeouts, rules)?;
-            if after == Afterwards::Nobody {
-                // Held here, they would make the store copy the record before it changes it.
-                state.forget_fields();
-            }
-            (state.life, plan)
-        };
-        let Some(Plan { write, mut taken, failure }) = plan else { return Ok(()) };
-        let (target, only_touch) = (write.target, write.is_only_touch());
-        let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
-        let written = {
-            let mut writing = pin!(self.write(write, &[], kept.as_ref()));
-            // A store that panics is one that fails.
-            poll_fn(|context| caught(|| writing.as_mut().poll(context))).await
-        };
-        let Err(error) = written else {
-            if after == Afterwards::Handles {
-                self.lock().ledger.note_written(&taken.deeds);
-            }
-            return failure.map_or(Ok(()), Err);
-        };
-        let is_invalid = error.kind() == ErrorKind::InvalidField;
-        let rescued = if is_invalid { self.lock().rescued(&mut taken, target, rules) } else { None };
-        if let Some(write) = rescued {
-            // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
-            Box::pin(self.write(write, &[], None)).await?;
+            state.unheard = Some(error.duplicate());
+            state.failures.extend(of.map(|of| (of, error)));
         }
+    }
+
+    /// Writes a plan, and returns what fails of it all the same.
+    async fn carry_out(&self, plan: Plan, after: Afterwards) -> Result<Option<Failure>, Error> {
+        let Plan { write, mut taken, rescue, failure } = plan;
+        let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
+        let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
+        let Err(error) = self.write_caught(write, &[], kept.as_ref()).await else {
+            if after == Afterwards::Handles {
+                self.lock().ledger.note_written(&taken.deeds, &taken.ends);
+            }
+            return Ok(failure);
+        };
         if only_touch {
             // It fails nobody's request, and the next one tries again.
             self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
-            return Ok(());
+            return Ok(None);
+        }
+        if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), rescue) {
+            // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
+            let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
+            let rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
+            let mut state = self.lock();
+            taken.keep_removed_rights(&state.record, &self.shared.rules);
+            match rescued {
+                Ok(()) => state.ledger.note_written(&taken.deeds, &taken.ends),
+                Err(second) => {
+                    drop(state);
+                    self.failed(target, &second, life, taken);
+                    return Err(error);
+                }
+            }
         }
         self.failed(target, &error, life, taken);
         Err(error)
     }
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.
-    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, taken: Taken) {
+    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, mut taken: Taken) {
         self.shared.events.report(&Event::CommitFailed { record: target.id(), error });
         let mut state = self.lock();
-        if state.life == life && error.kind() == ErrorKind::Unavailable {
-            state.put_back(taken);
+        let is_to_be_tried = state.life == life && error.kind() == ErrorKind::Unavailable;
+        if is_to_be_tried && state.put_back(&mut taken, &self.shared.rules) {
             return;
         }
         state.lose(&taken, error);
@@ -102,45 +125,66 @@ impl Slot {
         }
     }
 
-    /// One atomic operation of the store. `kept` are the changes, for what is known after it.
-    pub(super) async fn write(
+    /// A store that panics is one that fails.
+    pub(super) async fn write_caught(
         &self,
         write: Write,
         returning: &[FieldName],
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
-        let Write { target, delta, rotation, is_carry_only } = write;
-        let Target::Record { id, epoch, touch } = target else {
-            return Box::pin(self.create(delta)).await;
+        let mut writing = pin!(self.write(write, returning, kept));
+        poll_fn(|context| caught(|| writing.as_mut().poll(context))).await
+    }
+
+    /// One atomic operation of the store. `kept` are the changes, for what is known after it.
+    async fn write(&self, write: Write, returning: &[FieldName], kept: Option<&Delta>) -> Result<(), Error> {
+        let Target::Record { id, epoch, touch } = write.target else {
+            return Box::pin(self.create(write.delta, write.life)).await;
         };
-        if rotation != Rotation::None {
-            return Box::pin(self.rotate_record((id, epoch, touch), delta, rotation, returning, kept)).await;
+        if write.rotation != Rotation::None {
+            return Box::pin(self.rotate_record((id, epoch, touch), write, returning, kept)).await;
         }
-        let carried = is_carry_only.then(|| delta.clone());
+        let Write { delta, is_carry_only, .. } = write;
+        let carried = (is_carry_only && !delta.is_empty()).then(|| delta.clone());
         let commit = self.commit((id, epoch, touch), delta, returning)?;
         let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
         if let (Answer::Superseded, Some(delta)) = (&answer, carried) {
             return Box::pin(self.carry_over((id, epoch, touch), delta, returning, kept)).await;
         }
-        let values = applied(answer)?;
+        let values = self.applied(answer)?;
         if kept.is_some() {
             self.settle(id, kept, None, returning, &values);
         }
         Ok(())
     }
 
+    /// The values that were asked for, or why nothing was written.
+    fn applied(&self, answer: Answer) -> Result<Vec<Option<Bytes>>, Error> {
+        if matches!(answer, Answer::Gone | Answer::Superseded) {
+            self.lock().forget_renewal();
+        }
+        match answer {
+            Answer::Applied(values) => Ok(values),
+            Answer::Gone => Err(Error::ended_meanwhile()),
+            Answer::Superseded | Answer::Resealed => Err(Error::superseded()),
+            Answer::Conflict => Err(Error::refused("a session field was changed meanwhile")),
+            Answer::Invalid(name) => Err(Error::not_an_integer(&name)),
+            Answer::Unknown(error) => Err(error),
+        }
+    }
+
     /// A commit with a new secret.
     async fn rotate_record(
         &self,
         target @ (id, epoch, _): (RecordId, u64, bool),
-        delta: Delta,
-        rotation: Rotation,
+        write: Write,
         returning: &[FieldName],
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
+        let Write { rotation, is_carry_only, life, .. } = write;
         for _ in 0..RESEALINGS {
-            let resealed = self.resealed(id, rotation, &delta)?;
-            let mut commit = self.commit(target, delta.clone(), returning)?;
+            let resealed = self.resealed(id, &write)?;
+            let mut commit = self.commit(target, write.delta.clone(), returning)?;
             if let Some(resealed) = &resealed {
                 let id = CommitId::from_bytes(random::bytes()?);
                 commit = commit.with_id(id).with_reseal(resealed.reseal.clone());
@@ -151,10 +195,15 @@ impl Slot {
                 Answer::Gone | Answer::Superseded if rotation == Rotation::Login => {
                     // Two logins at once, or a logout before this one: whoever has proved who it is needs
                     // nothing of what the old secret stood for.
-                    return Box::pin(self.create(delta)).await;
+                    return Box::pin(self.create(write.delta, life)).await;
+                }
+                Answer::Superseded
+                    if rotation == Rotation::Renewal && is_carry_only && !write.delta.is_empty() =>
+                {
+                    return Box::pin(self.carry_over(target, write.delta, returning, kept)).await;
                 }
                 answer => {
-                    let values = applied(answer)?;
+                    let values = self.applied(answer)?;
                     self.settle(id, kept, resealed, returning, &values);
                     return Ok(());
                 }
@@ -164,7 +213,8 @@ impl Slot {
     }
 
     /// What is to take the place of the record's seal; `None` if another request has done it already.
-    fn resealed(&self, id: RecordId, rotation: Rotation, delta: &Delta) -> Result<Option<Resealed>, Error> {
+    fn resealed(&self, id: RecordId, write: &Write) -> Result<Option<Resealed>, Error> {
+        let rotation = write.rotation;
         let (fresh, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
         let mut state = self.lock();
         let is_remembered = state.wishes.is_remembered;
@@ -179,7 +229,7 @@ impl Slot {
         if rotation > Rotation::Renewal {
             authority.replace(self.shared.hasher.hash(&id, &fresh), now);
             secret = Some(fresh);
-            live.note_rights(&mut authority, rotation, delta, &self.shared.rules, now);
+            note_rights(&mut authority, write, &self.shared.rules, now);
             authority.is_remembered = is_remembered.or(authority.is_remembered);
         } else {
             let presented = self.shared.hasher.hash(&id, &live.secret);
@@ -197,7 +247,8 @@ impl Slot {
                     live.ends_renewal = false;
                     if let Match::Renewing(salt) = found {
                         let token = Token::new(id, live.secret.renewed(&id, &salt));
-                        *cookie = CookieChange::Set { token, max_age: live.max_age(&self.shared.timeouts) };
+                        let max_age = live.max_age(&self.shared.timeouts);
+                        *cookie = CookieChange::Set { token, max_age, is_renewal: true };
                     }
                     return Ok(None);
                 }
@@ -215,6 +266,7 @@ impl Slot {
         returning: &[FieldName],
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
+        self.lock().forget_renewal();
         let loaded = self.bounded(self.shared.store.load(id, &[]), Error::unavailable).await?;
         let Some(loaded) = loaded else { return Err(Error::ended_meanwhile()) };
         let was = self.lock().live().map(|live| live.authority.hash);
@@ -227,7 +279,8 @@ impl Slot {
         }
         let commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
         let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
-        self.settle(id, kept, None, returning, &applied(answer)?);
+        let values = self.applied(answer)?;
+        self.settle(id, kept, None, returning, &values);
         Ok(())
     }
 
@@ -275,10 +328,15 @@ impl Slot {
         }
     }
 
-    async fn create(&self, delta: Delta) -> Result<(), Error> {
+    async fn create(&self, delta: Delta, life: u32) -> Result<(), Error> {
         let mut fields = Fields::new();
         delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
-        let life = self.lock().life;
+        if fields.is_empty() {
+            return Ok(());
+        }
+        if self.lock().life != life {
+            return Err(Error::session_ended());
+        }
         let id = RecordId::from_bytes(random::bytes()?);
         let secret = Secret::from_bytes(random::bytes()?);
         let timeouts = self.shared.timeouts;
@@ -287,7 +345,7 @@ impl Slot {
             for name in rule.names().filter(|name| fields.contains(name.as_str())) {
                 authority.note_right(&name, true);
                 if rule.standing == Standing::Identity {
-                    authority.proof = Proof::AtCreation;
+                    (authority.identity, authority.proof) = (Some(name), Proof::AtCreation);
                 }
             }
         }
@@ -325,7 +383,8 @@ impl Slot {
                 return Err(Error::session_ended());
             }
             let max_age = record.max_age(&timeouts);
-            state.cookie = CookieChange::Set { token: Token::new(id, secret), max_age };
+            let token = Token::new(id, secret);
+            state.cookie = CookieChange::Set { token, max_age, is_renewal: false };
             state.record = Phase::Live(record);
         }
         self.purge_now_and_then(created);
@@ -370,7 +429,8 @@ impl Slot {
                 live.secret = secret.clone();
             }
             let token = Token::new(id, secret);
-            *cookie = CookieChange::Set { token, max_age: live.max_age(&self.shared.timeouts) };
+            let max_age = live.max_age(&self.shared.timeouts);
+            *cookie = CookieChange::Set { token, max_age, is_renewal: !reseal.is_hard };
         }
     }
 
@@ -401,35 +461,31 @@ impl Slot {
     }
 }
 
-impl Live {
-    /// Notes which rights there are after a commit, and whether somebody has proved who it is.
-    fn note_rights(
-        &self,
-        authority: &mut Authority,
-        rotation: Rotation,
-        delta: &Delta,
-        rules: &Rules,
-        now: Timestamp,
-    ) {
-        let known = rules.all(Standing::is_right);
-        let mut rights: Vec<_> = known.iter().flat_map(Rule::names).collect();
-        rights.extend(self.authority.rights.iter().cloned());
-        for name in &rights {
-            let is_set = match delta.ops().iter().find(|(known, _)| known == name) {
-                Some((_, op)) => *op != Op::Remove,
-                None if delta.drops(name) => false,
-                None => self.authority.rights.contains(name) || self.fields.contains(name.as_str()),
-            };
-            authority.note_right(name, is_set);
-        }
-        let is_somebody = authority.rights.iter().any(|name| rules.of(name) == Standing::Identity);
-        authority.proof = match rotation {
-            Rotation::None | Rotation::Renewal | Rotation::Hard => authority.proof,
-            Rotation::Login => Proof::AtCreation,
-            Rotation::Proof | Rotation::Logout if is_somebody => Proof::At(now),
-            Rotation::Proof | Rotation::Logout => Proof::None,
+/// Notes which rights there are after a write, and whether somebody has proved who it is.
+fn note_rights(authority: &mut Authority, write: &Write, rules: &Rules, now: Timestamp) {
+    let Write { delta, rotation, .. } = write;
+    let before = std::mem::take(&mut authority.rights);
+    let known = rules.all(Standing::is_right);
+    let mut names: Vec<_> = known.iter().flat_map(Rule::names).collect();
+    names.extend(before.iter().chain(&write.rights).cloned());
+    names.sort_unstable();
+    names.dedup();
+    for name in &names {
+        let is_set = match delta.ops().iter().find(|(known, _)| known == name) {
+            Some((_, op)) => *op != Op::Remove,
+            None => !delta.drops(name) && (before.contains(name) || write.rights.contains(name)),
         };
+        authority.note_right(name, is_set);
+        if is_set && rules.of(name) == Standing::Identity {
+            authority.identity = Some(name.clone());
+        }
     }
+    authority.proof = match rotation {
+        Rotation::None | Rotation::Renewal | Rotation::Hard => authority.proof,
+        Rotation::Login => Proof::AtCreation,
+        Rotation::Proof | Rotation::Logout if authority.identity.is_some() => Proof::At(now),
+        Rotation::Proof | Rotation::Logout => Proof::None,
+    };
 }
 
 impl Rotation {
@@ -439,17 +495,5 @@ impl Rotation {
             Self::Renewal => Reseal::renewal(seal),
             _ => Reseal::rotation(seal),
         }
-    }
-}
-
-/// The values that were asked for, or why nothing was written.
-fn applied(answer: Answer) -> Result<Vec<Option<Bytes>>, Error> {
-    match answer {
-        Answer::Applied(values) => Ok(values),
-        Answer::Gone => Err(Error::ended_meanwhile()),
-        Answer::Superseded | Answer::Resealed => Err(Error::superseded()),
-        Answer::Conflict => Err(Error::refused("a session field was changed meanwhile")),
-        Answer::Invalid(name) => Err(Error::not_an_integer(&name)),
-        Answer::Unknown(error) => Err(error),
     }
 }

@@ -1,7 +1,7 @@
 //! What the handles of a request did to its session, until it is written.
 
 use super::{
-    rules::{Rule, Rules, Standing},
+    rules::{Rules, Standing},
     state::Phase,
 };
 use crate::{
@@ -18,10 +18,32 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     deeds: Vec<Deed>,
-    /// When the fields that this request has written were changed.
-    written: Vec<(FieldName, u64)>,
-    /// When the record was cleared, if this request has written that.
-    cleared: u64,
+    /// What this request has written already: earlier changes of other handles come too late.
+    written: Vec<Written>,
+    ends: Vec<End>,
+}
+
+/// When a field that was written was changed.
+#[derive(Debug)]
+struct Written {
+    name: FieldName,
+    at: u64,
+    /// The last time that it was set or removed, whatever was there.
+    absolutely_at: u64,
+}
+
+/// Something that ended fields, whatever was in them.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    at: u64,
+    of: Ended,
+}
+
+#[derive(Clone, Debug)]
+enum Ended {
+    /// All but these.
+    AllBut(Vec<FieldName>),
+    These(Vec<FieldName>),
 }
 
 /// Something that a handle did.
@@ -67,8 +89,10 @@ pub(super) struct Composed {
     pub(super) rotation: Rotation,
     /// Whether nothing but fields that belong to the browser changes.
     pub(super) is_carry_only: bool,
-    /// The first change that cannot be stored; it is not in the delta.
-    pub(super) failure: Option<Error>,
+    /// What ended fields.
+    pub(super) ends: Vec<End>,
+    /// The first change that cannot be stored, which is not in the delta, and whose it is.
+    pub(super) failure: Option<(u64, Error)>,
 }
 
 /// Whether a new secret goes with it, and why.
@@ -90,7 +114,7 @@ pub(super) enum Rotation {
 
 impl FieldChange {
     /// All names under which the field may be stored.
-    fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
+    pub(super) fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
         let aliases = self.aliases.iter().map(|alias| FieldName::from_static(alias));
         [self.name.clone()].into_iter().chain(aliases)
     }
@@ -169,18 +193,24 @@ impl Ledger {
     }
 
     /// Notes that these are written: what other handles did before them comes too late.
-    pub(super) fn note_written(&mut self, deeds: &[Deed]) {
+    pub(super) fn note_written(&mut self, deeds: &[Deed], ends: &[End]) {
         for deed in deeds {
-            match &deed.what {
-                What::Change(change) => {
-                    match self.written.iter_mut().find(|(name, _)| *name == change.name) {
-                        Some((_, at)) => *at = deed.at.max(*at),
-                        None => self.written.push((change.name.clone(), deed.at)),
-                    }
-                }
-                What::Clear => self.cleared = self.cleared.max(deed.at),
-                What::Failure(_) => {}
+            if let What::Change(change) = &deed.what {
+                self.note_change(change);
             }
+        }
+        self.ends.extend_from_slice(ends);
+    }
+
+    /// The same of one change.
+    pub(super) fn note_change(&mut self, change: &FieldChange) {
+        let absolutely_at = if change.op.is_relative() { 0 } else { change.at };
+        if let Some(written) = self.written.iter_mut().find(|written| written.name == change.name) {
+            written.at = change.at.max(written.at);
+            written.absolutely_at = absolutely_at.max(written.absolutely_at);
+        } else {
+            let (name, at) = (change.name.clone(), change.at);
+            self.written.push(Written { name, at, absolutely_at });
         }
     }
 
@@ -195,9 +225,25 @@ impl Ledger {
         self.deeds = removed_rights(deeds, record, rules);
     }
 
-    /// Whether everything is removed, before or after other things.
-    pub(super) fn clears(&self) -> bool {
-        self.deeds.iter().any(|deed| matches!(deed.what, What::Clear))
+    /// Whether other fields end with something in it: what comes after that starts from what is left.
+    pub(super) fn ends_fields(&self) -> bool {
+        let is_identity = |change: &FieldChange| change.standing == Standing::Identity;
+        self.deeds.iter().any(|deed| match &deed.what {
+            What::Change(change) => is_identity(change),
+            What::Clear => true,
+            What::Failure(_) => false,
+        })
+    }
+
+    /// Leaves of what a handle did the removals of rights only.
+    pub(super) fn keep_removed_rights_of(&mut self, by: u64, record: &Phase, rules: &Rules) {
+        let deeds = self.deeds.extract_if(.., |deed| deed.by == by && !deed.is_to_be_saved).collect();
+        self.put_back(removed_rights(deeds, record, rules));
+    }
+
+    /// Takes out what a handle did.
+    pub(super) fn take_of(&mut self, by: u64) -> Vec<Deed> {
+        self.deeds.extract_if(.., |deed| deed.by == by).collect()
     }
 
     /// What becomes of the record.
@@ -210,30 +256,57 @@ impl Ledger {
         let mut composed = Composed { is_carry_only: true, ..Composed::default() };
         for deed in deeds {
             match &deed.what {
-                What::Clear => composed.clear(record, rules),
+                What::Clear => composed.clear(deed.at, record, rules),
                 What::Change(change) if self.comes_too_late(change) => {}
                 What::Change(change) => {
                     if let Err(error) = composed.push(change, record, rules) {
-                        composed.failure.get_or_insert(error);
+                        composed.failure.get_or_insert((deed.by, error));
                     }
                 }
                 What::Failure(error) => {
-                    composed.failure.get_or_insert_with(|| error.duplicate());
+                    composed.failure.get_or_insert_with(|| (deed.by, error.duplicate()));
                 }
             }
         }
         composed
     }
 
-    /// Whether a later change of this request has been written already.
+    /// Whether something later of this request has been written already.
     fn comes_too_late(&self, change: &FieldChange) -> bool {
-        let written = self.written.iter().find(|(name, _)| *name == change.name);
-        let is_overwritten = written.is_some_and(|(_, at)| change.at < *at) && !change.op.is_relative();
-        change.at < self.cleared || is_overwritten
+        let is_ended = self.ends.iter().any(|end| change.at < end.at && end.of.has(&change.name));
+        let written = self.written.iter().find(|written| written.name == change.name);
+        let is_overwritten = written.is_some_and(|written| {
+            let at = if change.op.is_relative() { written.absolutely_at } else { written.at };
+            change.at < at
+        });
+        is_ended || is_overwritten
+    }
+}
+
+impl Ended {
+    fn has(&self, name: &FieldName) -> bool {
+        match self {
+            Self::AllBut(names) => !names.contains(name),
+            Self::These(names) => names.contains(name),
+        }
     }
 }
 
 impl Deed {
+    /// The same once more, for another account of it.
+    pub(super) fn again(&self) -> Self {
+        let what = match &self.what {
+            What::Change(change) => What::Change(change.clone()),
+            What::Clear => What::Clear,
+            What::Failure(error) => What::Failure(error.duplicate()),
+        };
+        Self { what, ..*self }
+    }
+
+    pub(super) const fn is_of(&self, by: u64) -> bool {
+        self.by == by
+    }
+
     const fn new(by: u64, at: u64, what: What) -> Self {
         Self { by, at, is_to_be_saved: false, what }
     }
@@ -249,7 +322,7 @@ pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) ->
         match what {
             What::Change(change) => change.into_removed_right().into_iter().for_each(keep),
             What::Clear => record.rights(rules).into_iter().for_each(|name| {
-                let standing = rules.of(&name).max_right();
+                let standing = record.standing(&name, rules);
                 let (op, aliases) = (Op::Remove, &[][..]);
                 keep(FieldChange { name, op, aliases, is_default: false, standing, was_removed: true, at });
             }),
@@ -260,15 +333,20 @@ pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) ->
 }
 
 impl Composed {
-    fn clear(&mut self, record: &Phase, rules: &Rules) {
+    fn clear(&mut self, at: u64, record: &Phase, rules: &Rules) {
         self.delta = Delta::new();
+        self.ends.push(End { at, of: Ended::AllBut(Vec::new()) });
+        if self.rotation == Rotation::Login {
+            // Whoever it was is nobody again.
+            self.rotation = Rotation::None;
+        }
         if record.live().is_none() {
             return;
         }
         self.is_carry_only = false;
         self.delta.retain(Vec::new());
         let rights = record.rights(rules);
-        if rights.iter().any(|name| rules.of(name) == Standing::Identity) {
+        if rights.iter().any(|name| record.standing(name, rules) == Standing::Identity) {
             self.rotation = Rotation::Logout;
         } else if !rights.is_empty() {
             self.rotation.at_least_hard();
@@ -300,31 +378,37 @@ impl Composed {
     fn note_identity(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) {
         let before = change.names().find_map(|name| self.value(&name, record));
         let after = change.op.apply(before.as_ref()).ok().flatten();
+        let at = change.at;
+        // Somebody whom another view knows by another name.
+        let other = record.live().and_then(|live| live.authority.identity.as_ref());
+        let is_other =
+            other.is_some_and(|other| !self.delta.drops(other) && change.names().all(|name| name != *other));
         match (before, after) {
-            (None, None) => self.rotation.at_least_hard(),
-            (None, Some(_)) => {
+            (None, None) if !is_other => self.rotation.at_least_hard(),
+            (None, Some(_)) if !is_other => {
                 // In the place of somebody else whom this request has logged out, it is no beginning.
                 if self.rotation != Rotation::Logout {
                     self.rotation = Rotation::Login;
                 }
-                for rule in rules.all(|standing| standing == Standing::DropOnLogin) {
-                    for name in rule.names() {
-                        self.delta.take(name.as_str());
-                        if record.may_have(&name) {
-                            self.delta.force(name, Op::Remove);
-                        }
+                let dropped = rules.names(Standing::DropOnLogin);
+                for name in &dropped {
+                    self.delta.take(name.as_str());
+                    if record.may_have(name) {
+                        self.delta.force(name.clone(), Op::Remove);
                     }
                 }
+                self.ends.push(End { at, of: Ended::These(dropped) });
             }
             (Some(before), Some(after)) if before == after && !change.was_removed => {
                 if !matches!(self.rotation, Rotation::Login | Rotation::Logout) {
                     self.rotation = Rotation::Proof;
                 }
             }
-            (Some(_), _) => {
+            _ => {
                 self.rotation = Rotation::Logout;
-                let carried = rules.all(|standing| standing == Standing::Carry);
-                self.delta.retain(carried.iter().flat_map(Rule::names).collect());
+                let carried = rules.names(Standing::Carry);
+                self.delta.retain(carried.clone());
+                self.ends.push(End { at, of: Ended::AllBut(carried) });
             }
         }
     }
@@ -344,13 +428,6 @@ impl Rotation {
         if *self < Self::Hard {
             *self = Self::Hard;
         }
-    }
-}
-
-impl Standing {
-    /// What the record says is a right is one, whatever the views say.
-    fn max_right(self) -> Self {
-        if self.is_right() { self } else { Self::Privilege }
     }
 }
 

@@ -69,8 +69,8 @@ impl Slot {
                 if let Match::Renewing(salt) = found {
                     // The same for every request on the old secret, and for none of the others.
                     let token = Token::new(record, token.secret().renewed(&record, &salt));
-                    self.lock().cookie =
-                        CookieChange::Set { token, max_age: live.max_age(&self.shared.timeouts) };
+                    let max_age = live.max_age(&self.shared.timeouts);
+                    self.lock().cookie = CookieChange::Set { token, max_age, is_renewal: true };
                 }
                 Ok(Found::Live(live))
             }

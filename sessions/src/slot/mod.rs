@@ -222,13 +222,13 @@ impl Slot {
             state.accept(by, handed, &self.shared.rules);
             return;
         }
-        let had_unsaved = state.ledger.take_back_unsaved(by);
         if state.abandoned {
             drop(state);
             // Nobody waits for what it did, and nobody was told that it happened; but rights are gone.
             self.hand_over_removed_rights(by, life, handed.changes);
             return;
         }
+        let had_unsaved = state.ledger.take_back_unsaved(by);
         let is_silent = handed.is_empty() && !had_unsaved;
         let record = state.live().map(|live| live.id);
         drop(state);
@@ -250,6 +250,7 @@ impl Slot {
         if life != state.life {
             return;
         }
+        state.keep_removed_rights_of(by, &self.shared.rules);
         for change in &mut changes {
             change.standing = state.standing(change, &self.shared.rules);
         }
@@ -260,6 +261,19 @@ impl Slot {
         if must_flush {
             self.flush_in_background();
         }
+    }
+
+    /// Takes the changes of a handle that goes on, unless it is late: then they wait for a save.
+    pub(crate) fn hand_over_early(&self, by: u64, life: u32, hand_over: impl FnOnce() -> Handed) -> bool {
+        let mut state = self.lock();
+        if state.head_sent {
+            return false;
+        }
+        if life == state.life {
+            let handed = hand_over();
+            state.accept(by, handed, &self.shared.rules);
+        }
+        true
     }
 
     /// Takes the changes of a handle that goes on, to be written by a save, which gets a number.
@@ -284,12 +298,16 @@ impl Slot {
 
     /// Takes back what a handle handed over and what is not written yet.
     pub(crate) fn take_back(&self, by: u64) {
-        self.lock().ledger.take_back(by);
+        let at = self.next_change();
+        self.lock().take_back(by, at);
     }
 
-    pub(crate) fn destroy(self: &Arc<Self>) {
+    pub(crate) fn destroy(self: &Arc<Self>, life: u32) {
         let is_late = {
             let mut state = self.lock();
+            if state.life != life {
+                return;
+            }
             state.end();
             state.head_sent
         };
@@ -298,9 +316,12 @@ impl Slot {
         }
     }
 
-    pub(crate) fn clear(&self, by: u64) {
+    pub(crate) fn clear(&self, by: u64, life: u32) {
         let at = self.next_change();
-        self.lock().clear(by, at);
+        let mut state = self.lock();
+        if state.life == life {
+            state.clear(by, at);
+        }
     }
 
     pub(crate) fn rotate(&self) {
@@ -327,27 +348,32 @@ impl Slot {
     }
 
     /// Writes now what was handed over for the save of this number.
-    pub(crate) fn save(self: &Arc<Self>, number: u64) -> Detached<()> {
+    pub(crate) fn save(self: &Arc<Self>, by: u64, number: u64) -> Detached<()> {
         let slot = Arc::clone(self);
         Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
             // What waited here with it may have been taken along, and lost.
-            let lost = slot.lock().loss_of(number);
+            let lost = slot.lock().loss_of(by, number);
             lost.map_or(Ok(()), Err)?;
-            slot.flush(Afterwards::Handles).await
+            slot.flush(Afterwards::Handles, Some(by)).await
         })
     }
 
     /// Writes now what there is to do to one field, and nothing else.
-    pub(crate) fn commit_field(self: &Arc<Self>, life: u32, mut change: FieldChange) -> Detached<()> {
+    pub(crate) fn commit_field(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        mut change: FieldChange,
+    ) -> Detached<()> {
         let slot = Arc::clone(self);
         Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
-            if slot.lock().ledger.clears() {
-                // What was cleared must be gone before it is counted from.
-                slot.flush(Afterwards::Handles).await?;
+            if slot.lock().ledger.ends_fields() {
+                // What was ended must be gone before it is counted from.
+                slot.flush(Afterwards::Handles, Some(by)).await?;
             }
-            let (target, composed, taken) = {
+            let (target, write, taken) = {
                 let (mut state, rules) = (slot.lock(), &slot.shared.rules);
                 if state.life != life {
                     return Err(Error::session_ended());
@@ -360,21 +386,25 @@ impl Slot {
                 let taken = state.take_fields(&change);
                 let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
                 let pushed = composed.push(&change, &state.record, rules);
-                if let Err(error) = composed.failure.take().map_or(pushed, Err) {
-                    state.put_back(taken);
+                let failure = composed.failure.take().map(|(_, error)| error);
+                if let Err(error) = failure.map_or(pushed, Err) {
+                    state.put_back(&mut { taken }, rules);
                     return Err(error);
                 }
-                (target, composed, taken)
+                let rights = state.record.rights(rules);
+                let Composed { delta, rotation, is_carry_only, .. } = composed;
+                (target, Write { target, delta, rotation, is_carry_only, life, rights }, taken)
             };
-            let Composed { delta, rotation, is_carry_only, .. } = composed;
-            let (names, kept) = (std::slice::from_ref(&change.name), delta.clone());
-            match slot.write(Write { target, delta, rotation, is_carry_only }, names, Some(&kept)).await {
-                Ok(()) => slot.lock().ledger.note_written(&taken.deeds),
-                Err(error) => {
-                    slot.failed(target, &error, life, taken);
-                    return Err(error);
-                }
+            let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
+            if let Err(error) = slot.write_caught(write, names, Some(&kept)).await {
+                slot.failed(target, &error, life, taken);
+                // The change itself is not put back: whoever waited for it knows.
+                slot.lock().unheard = Some(error.duplicate());
+                return Err(error);
             }
+            let mut state = slot.lock();
+            state.ledger.note_written(&taken.deeds, &[]);
+            state.ledger.note_change(&change);
             Ok(())
         })
     }
@@ -411,8 +441,8 @@ impl Slot {
                     // Also what a save that was under way has put back.
                     slot.lock().discard(&slot.shared.rules);
                 }
-                let to_be_ended = slot.lock().destroy.len();
-                let error = slot.flush(slot.afterwards()).await.err();
+                let to_be_ended = slot.lock().destroy.clone();
+                let error = slot.flush(slot.afterwards(), None).await.err();
                 let mut state = slot.lock();
                 // Handles may have been dropped meanwhile, or the session ended: then once more.
                 if error.is_none() && !state.is_done() {
@@ -420,8 +450,11 @@ impl Slot {
                 }
                 state.head_sent = true;
                 let error = error.or(state.unheard.take());
+                if let Some(error) = &error {
+                    state.drop_rest(error);
+                }
                 // What was ended while something else failed.
-                let is_ended = state.destroy.len() > to_be_ended;
+                let is_ended = state.destroy.iter().any(|id| !to_be_ended.contains(id));
                 let cookie = std::mem::take(&mut state.cookie);
                 drop(state);
                 if is_ended {
@@ -469,7 +502,7 @@ impl Slot {
             runtime.spawn(async move {
                 let _gate = slot.gate.lock().await;
                 // Reported where it fails; there is nobody left to tell.
-                let _ = slot.flush(Afterwards::Handles).await;
+                let _ = slot.flush(Afterwards::Handles, None).await;
             });
         }
     }

@@ -43,6 +43,17 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
+    /// The one that counts where several views, or the record, say different things.
+    pub(super) fn strongest(self, other: Self) -> Self {
+        let strength = |standing: Self| match standing {
+            Self::Identity => 3,
+            Self::Privilege => 2,
+            Self::Carry | Self::DropOnLogin => 1,
+            Self::Plain => 0,
+        };
+        if strength(other) > strength(self) { other } else { self }
+    }
+
     pub(crate) const fn is_right(self) -> bool {
         matches!(self, Self::Privilege | Self::Identity)
     }
@@ -81,11 +92,17 @@ impl Rules {
     pub(super) fn of(&self, name: &FieldName) -> Standing {
         let mut standing = Standing::Plain;
         self.each(|rule| {
-            if rule.is_about(name) && (standing == Standing::Plain || rule.standing.is_right()) {
-                standing = rule.standing;
+            if rule.is_about(name) {
+                standing = standing.strongest(rule.standing);
             }
         });
         standing
+    }
+
+    /// All names of the fields of this standing, of which no view says otherwise.
+    pub(super) fn names(&self, standing: Standing) -> Vec<FieldName> {
+        let rules = self.all(|known| known == standing);
+        rules.iter().flat_map(Rule::names).filter(|name| self.of(name) == standing).collect()
     }
 
     /// The rules of this standing.

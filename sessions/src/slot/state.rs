@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{
-    ledger::{Composed, Deed, FieldChange, Ledger, Rotation, removed_rights},
+    ledger::{Composed, Deed, End, FieldChange, Ledger, Rotation, removed_rights},
     rules::{Rule, Rules, Standing},
 };
 use crate::{
@@ -28,7 +28,11 @@ pub(super) struct State {
     pub(super) cookie: CookieChange,
     /// A save failed, and whoever asked for it may not have waited to hear so.
     pub(super) unheard: Option<Error>,
+    /// What failed of handles whose saves wait.
+    pub(super) failures: Vec<(u64, Error)>,
     saves: Saves,
+    /// Handles that have taken back what they did, and when.
+    taken_back: Vec<(u64, u64)>,
     pub(super) head_sent: bool,
     /// The request ended without a response.
     pub(super) abandoned: bool,
@@ -109,6 +113,8 @@ pub(crate) enum CookieChange {
         token: Token,
         /// How long the browser keeps it; `None` until it is closed.
         max_age: Option<Duration>,
+        /// Whether it has the powers of the one before.
+        is_renewal: bool,
     },
     Remove,
 }
@@ -118,8 +124,19 @@ pub(crate) enum CookieChange {
 pub(super) struct Plan {
     pub(super) write: Write,
     pub(super) taken: Taken,
+    /// What is left of it if something in it cannot be stored: neither the old secret stays alive, nor a right
+    /// that was taken away.
+    pub(super) rescue: Option<Write>,
     /// What fails all the same, once the rotation is done.
-    pub(super) failure: Option<Error>,
+    pub(super) failure: Option<Failure>,
+}
+
+/// Something that cannot be written.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// The handle that did it, if it is one's.
+    pub(super) of: Option<u64>,
+    pub(super) error: Error,
 }
 
 /// One atomic operation.
@@ -130,13 +147,20 @@ pub(super) struct Write {
     pub(super) rotation: Rotation,
     /// Whether nothing but fields that belong to the browser changes.
     pub(super) is_carry_only: bool,
+    /// Which of the request's records it is for.
+    pub(super) life: u32,
+    /// The rights that the record held before, where a rotation has to tell.
+    pub(super) rights: Vec<FieldName>,
 }
 
 /// What a plan is made of, for when it fails.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) deeds: Vec<Deed>,
-    pub(super) rotation_wanted: bool,
+    pub(super) ends: Vec<End>,
+    rotation_wanted: bool,
+    /// When it was taken, in the request's own count.
+    at: u64,
     /// The saves that it takes along: after the first number and up to the second.
     saves: (u64, u64),
 }
@@ -156,6 +180,19 @@ pub(crate) struct Handed {
     pub(crate) request_only: Vec<(FieldName, Option<Bytes>)>,
     /// A change that cannot be stored, and when it was made.
     pub(crate) failure: Option<(u64, Error)>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { of: None, error }
+    }
+}
+
+impl Taken {
+    /// Leaves of it the removals of rights only.
+    pub(super) fn keep_removed_rights(&mut self, record: &Phase, rules: &Rules) {
+        self.deeds = removed_rights(std::mem::take(&mut self.deeds), record, rules);
+    }
 }
 
 impl Write {
@@ -197,6 +234,16 @@ impl Phase {
     pub(super) fn may_have(&self, name: &FieldName) -> bool {
         let is_unknown = |live: &Live| live.names.as_ref().is_some_and(|names| !names.contains(name));
         self.live().is_some_and(|live| live.fields.contains(name.as_str()) || is_unknown(live))
+    }
+
+    /// What a field is, by what the views say and what the record says of its rights.
+    pub(super) fn standing(&self, name: &FieldName, rules: &Rules) -> Standing {
+        let noted = match self.live().map(|live| &live.authority) {
+            Some(authority) if authority.identity.as_ref() == Some(name) => Standing::Identity,
+            Some(authority) if authority.rights.contains(name) => Standing::Privilege,
+            _ => Standing::Plain,
+        };
+        noted.strongest(rules.of(name))
     }
 
     /// The names of the rights that the record holds.
@@ -251,15 +298,8 @@ impl State {
 
     /// What a change's field is to whoever uses the session: its own view need not know.
     pub(super) fn standing(&self, change: &FieldChange, rules: &Rules) -> Standing {
-        let said = rules.of(&change.name);
-        let is_right = self.live().is_some_and(|live| live.authority.rights.contains(&change.name));
-        match change.standing {
-            Standing::Identity => Standing::Identity,
-            _ if said.is_right() => said,
-            _ if is_right => Standing::Privilege,
-            Standing::Plain => said,
-            own => own,
-        }
+        let known = change.names().map(|name| self.record.standing(&name, rules));
+        known.fold(change.standing, Standing::strongest)
     }
 
     /// Takes what a save is to write, and gives the save a number.
@@ -271,7 +311,10 @@ impl State {
     }
 
     /// Why what this save handed over was lost, if it was.
-    pub(super) fn loss_of(&self, save: u64) -> Option<Error> {
+    pub(super) fn loss_of(&mut self, by: u64, save: u64) -> Option<Error> {
+        if let Some(index) = self.failures.iter().position(|(of, _)| *of == by) {
+            return Some(self.failures.swap_remove(index).1);
+        }
         let lost = self.saves.lost.iter().find(|(after, upto, _)| *after < save && save <= *upto);
         lost.map(|(.., error)| error.duplicate())
     }
@@ -283,6 +326,7 @@ impl State {
             self.record = Phase::Absent;
         }
         self.life += 1;
+        self.failures.clear();
         self.lose_waiting(Error::session_ended);
         self.wishes = Wishes::default();
         self.request_only = Fields::new();
@@ -347,11 +391,16 @@ impl State {
         !self.wishes.is_passive && self.live().is_some_and(is_due)
     }
 
-    /// Takes out what is to be written now.
-    pub(super) fn plan(&mut self, timeouts: &Timeouts, rules: &Rules) -> Result<Option<Plan>, Error> {
+    /// Takes out what is to be written now, `at` this moment of the request's own count.
+    pub(super) fn plan(
+        &mut self,
+        timeouts: &Timeouts,
+        rules: &Rules,
+        at: u64,
+    ) -> Result<Option<Plan>, Failure> {
         let saves = self.saves.take();
-        let planned = self.plan_of(timeouts, rules, saves);
-        if let Err(error) = &planned {
+        let planned = self.plan_of(timeouts, rules, at, saves);
+        if let Err(Failure { of: None, error }) = &planned {
             self.saves.lose(saves, error);
         }
         planned
@@ -361,23 +410,29 @@ impl State {
         &mut self,
         timeouts: &Timeouts,
         rules: &Rules,
+        at: u64,
         saves: (u64, u64),
-    ) -> Result<Option<Plan>, Error> {
+    ) -> Result<Option<Plan>, Failure> {
         let mut composed = self.compose(timeouts, rules);
-        let mut failure = composed.failure.take();
-        if let Some(error) = failure {
-            // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
-            self.ledger.keep_removed_rights(&self.record, rules);
+        let (mut failure, mut others) = (None, Vec::new());
+        if let Some((by, error)) = composed.failure.take() {
+            // It fails with what its own handle did; the rest is none of its business. And what cannot be
+            // stored keeps neither the old secret alive nor a right that was taken away.
+            let own = removed_rights(self.ledger.take_of(by), &self.record, rules);
+            others = self.ledger.take();
+            self.ledger.put_back(own);
             composed = self.compose(timeouts, rules);
             if composed.rotation <= Rotation::Renewal || self.live().is_none() {
                 self.ledger.take();
-                return Err(error);
+                self.ledger.put_back(others);
+                return Err(Failure { of: Some(by), error });
             }
-            failure = Some(error);
+            failure = Some(Failure { of: Some(by), error });
         }
         let deeds = self.ledger.take();
+        self.ledger.put_back(others);
         let rotation_wanted = std::mem::take(&mut self.wishes.rotation);
-        let Composed { delta, rotation, is_carry_only, .. } = composed;
+        let Composed { delta, rotation, is_carry_only, ends, .. } = composed;
         self.wishes.renewal = false;
         let is_nothing = delta.is_empty() && rotation == Rotation::None && !self.needs_touch(timeouts);
         if is_nothing || (self.live().is_none() && !creates(&delta)?) {
@@ -385,12 +440,15 @@ impl State {
         }
         // Nobody is left to be given the new secret; but a right that was taken away is gone.
         if rotation > Rotation::Renewal && self.head_sent && !self.abandoned {
-            return Err(failure.unwrap_or_else(Error::head_sent));
+            return Err(failure.unwrap_or_else(|| Error::head_sent().into()));
         }
         let target = self.target(timeouts, rotation)?;
-        let taken = Taken { deeds, rotation_wanted, saves };
-        let write = Write { target, delta, rotation, is_carry_only };
-        Ok(Some(Plan { write, taken, failure }))
+        let (life, is_hard) = (self.life, rotation > Rotation::Renewal);
+        let rights = if is_hard { self.record.rights(rules) } else { Vec::new() };
+        let rescue = if is_hard { self.rescue(&deeds, rotation_wanted, target, rules) } else { None };
+        let taken = Taken { deeds, ends, rotation_wanted, at, saves };
+        let write = Write { target, delta, rotation, is_carry_only, life, rights };
+        Ok(Some(Plan { write, taken, rescue, failure }))
     }
 
     fn compose(&self, timeouts: &Timeouts, rules: &Rules) -> Composed {
@@ -404,32 +462,72 @@ impl State {
         composed
     }
 
+    /// What is left of these if something in them cannot be stored.
+    fn rescue(&self, deeds: &[Deed], rotation_wanted: bool, target: Target, rules: &Rules) -> Option<Write> {
+        let deeds = removed_rights(deeds.iter().map(Deed::again).collect(), &self.record, rules);
+        let mut composed = self.ledger.compose_of(&deeds, &self.record, rules);
+        if rotation_wanted {
+            composed.rotation.at_least_hard();
+        }
+        let Composed { delta, rotation, is_carry_only, .. } = composed;
+        let (life, rights) = (self.life, self.record.rights(rules));
+        let write = Write { target, delta, rotation, is_carry_only, life, rights };
+        (rotation > Rotation::Renewal).then_some(write)
+    }
+
     /// Takes out what is to be done to one field, to be written by itself.
     pub(super) fn take_fields(&mut self, change: &FieldChange) -> Taken {
         let deeds = self.ledger.take_fields(change);
         let Saves { taken, handed, .. } = self.saves;
         // If it is lost, nobody can say whose it was.
         let saves = if deeds.is_empty() { (handed, handed) } else { (taken, handed) };
-        Taken { deeds, rotation_wanted: false, saves }
+        Taken { deeds, ends: Vec::new(), rotation_wanted: false, at: change.at, saves }
     }
 
-    /// What is left of a plan that failed because of something in it that cannot be stored.
-    pub(super) fn rescued(&self, taken: &mut Taken, target: Target, rules: &Rules) -> Option<Write> {
-        taken.deeds = removed_rights(std::mem::take(&mut taken.deeds), &self.record, rules);
-        let mut composed = self.ledger.compose_of(&taken.deeds, &self.record, rules);
-        if taken.rotation_wanted {
-            composed.rotation.at_least_hard();
+    /// Puts back what certainly was not written, as far as it is still wanted; says whether that is all.
+    pub(super) fn put_back(&mut self, taken: &mut Taken, rules: &Rules) -> bool {
+        let mut deeds = std::mem::take(&mut taken.deeds);
+        // A handle may have taken back meanwhile what it did until then.
+        deeds.retain(|deed| !self.taken_back.iter().any(|(by, at)| deed.is_of(*by) && taken.at < *at));
+        let before = deeds.len();
+        if self.head_sent || self.abandoned {
+            // It was answered with an error, or nobody waits for it.
+            deeds = removed_rights(deeds, &self.record, rules);
         }
-        let Composed { delta, rotation, is_carry_only, .. } = composed;
-        (rotation > Rotation::Renewal).then_some(Write { target, delta, rotation, is_carry_only })
+        let is_all = deeds.len() == before;
+        self.ledger.put_back(deeds);
+        self.wishes.rotation |= taken.rotation_wanted && !self.head_sent;
+        if is_all {
+            // They are to be taken along once more.
+            self.saves.taken = self.saves.taken.min(taken.saves.0);
+        }
+        is_all
     }
 
-    /// Puts back what certainly was not written.
-    pub(super) fn put_back(&mut self, taken: Taken) {
-        self.ledger.put_back(taken.deeds);
-        self.wishes.rotation |= taken.rotation_wanted;
-        // They are to be taken along once more.
-        self.saves.taken = self.saves.taken.min(taken.saves.0);
+    /// Leaves of what a handle did, and no save is to write, the removals of rights only: its handler panics,
+    /// or nobody waits for it.
+    pub(super) fn keep_removed_rights_of(&mut self, by: u64, rules: &Rules) {
+        self.ledger.keep_removed_rights_of(by, &self.record, rules);
+    }
+
+    /// Drops what is left after the response has failed.
+    pub(super) fn drop_rest(&mut self, error: &Error) {
+        self.ledger.take();
+        self.lose_waiting(|| error.duplicate());
+    }
+
+    /// Takes back what a handle did, at this moment of the request's own count.
+    pub(super) fn take_back(&mut self, by: u64, at: u64) {
+        self.ledger.take_back(by);
+        self.taken_back.push((by, at));
+    }
+
+    /// The request has found that its secret was replaced, or that the record has ended: a cookie that a
+    /// renewal led to is worth nothing any more.
+    pub(super) fn forget_renewal(&mut self) {
+        if matches!(self.cookie, CookieChange::Set { is_renewal: true, .. }) {
+            self.cookie = CookieChange::None;
+        }
     }
 
     /// Notes that what was taken is not done, or nobody knows.

@@ -297,10 +297,11 @@ impl Commit {
         self
     }
 
-    /// Whether this moment is noted as the last use: with a touch or a login.
+    /// Whether this moment is noted as the last use: with a touch, or if the record holds a right from now on.
     #[must_use]
     pub fn notes_use(&self) -> bool {
-        self.touch || self.reseal.as_ref().is_some_and(|reseal| reseal.is_login)
+        let holds_rights = |reseal: &Reseal| reseal.is_login || reseal.to.holds_rights();
+        self.touch || self.reseal.as_ref().is_some_and(holds_rights)
     }
 
     /// The same, asking for values after the commit.

@@ -48,6 +48,8 @@ enum Fault {
         applied: bool,
     },
     Stall,
+    /// Refused after a while.
+    Instead(Hook),
     Before(Hook),
     After(Hook),
 }
@@ -80,6 +82,10 @@ impl<S> FaultStore<S> {
                 unknown(Error::unknown("an injected fault"))
             }
             Some(Fault::Stall) => pending().await,
+            Some(Fault::Instead(hook)) => {
+                hook().await;
+                Err(Error::unavailable("an injected fault"))
+            }
             Some(Fault::Before(hook)) => {
                 hook().await;
                 work.await
@@ -122,6 +128,15 @@ impl Faults {
         let gate = Gate::new();
         let there = gate.clone();
         self.before(operation, || async move { there.pass().await });
+        gate
+    }
+
+    /// The next call waits at the gate, does nothing and fails as unavailable.
+    #[must_use]
+    pub fn hold_and_fail(&self, operation: Operation) -> Gate {
+        let gate = Gate::new();
+        let there = gate.clone();
+        self.script(operation, Fault::Instead(Box::new(|| Box::pin(async move { there.pass().await }))));
         gate
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Authority {
     pub(crate) hash: SecretHash,
     /// The stored names of the rights that are set.
     pub(crate) rights: Vec<FieldName>,
+    /// Which of them says who is logged in.
+    pub(crate) identity: Option<FieldName>,
     /// Secrets that were replaced, the latest first.
     replaced: Vec<Replaced>,
     /// The renewal of the present secret that has begun, or the last one that has ended.
@@ -143,6 +145,7 @@ mod entry {
     pub(super) const REMEMBERED: u8 = 4;
     pub(super) const RENEWAL_BEGUN: u8 = 5;
     pub(super) const RENEWAL_ENDED: u8 = 6;
+    pub(super) const IDENTITY: u8 = 7;
 }
 
 impl Authority {
@@ -151,6 +154,7 @@ impl Authority {
         Self {
             hash,
             rights: Vec::new(),
+            identity: None,
             replaced: Vec::new(),
             renewal: None,
             proof: Proof::None,
@@ -175,6 +179,11 @@ impl Authority {
     fn read_entry(&mut self, kind: u8, entry: &[u8]) -> Option<()> {
         match (kind, entry) {
             (entry::RIGHT, name) => self.rights.push(str::from_utf8(name).ok()?.into()),
+            (entry::IDENTITY, name) => {
+                let name = FieldName::from(str::from_utf8(name).ok()?);
+                self.rights.push(name.clone());
+                self.identity = Some(name);
+            }
             (entry::REPLACED, _) => {
                 let (hash, at) = entry.split_first_chunk()?;
                 self.replaced.push(Replaced { hash: *hash, at: time(at)? });
@@ -208,7 +217,9 @@ impl Authority {
             bytes.extend(parts);
         };
         for name in &self.rights {
-            add(entry::RIGHT, &[name.as_str().as_bytes()]);
+            let is_identity = self.identity.as_ref() == Some(name);
+            let kind = if is_identity { entry::IDENTITY } else { entry::RIGHT };
+            add(kind, &[name.as_str().as_bytes()]);
         }
         for Replaced { hash, at } in &self.replaced {
             add(entry::REPLACED, &[hash, &at.as_millis().to_be_bytes()]);
@@ -305,6 +316,7 @@ impl Authority {
     /// Notes that a right is set, or that it is not any more.
     pub(crate) fn note_right(&mut self, name: &FieldName, is_set: bool) {
         self.rights.retain(|known| known != name);
+        self.identity.take_if(|identity| identity == name && !is_set);
         if is_set {
             self.rights.push(name.clone());
         }
@@ -336,7 +348,8 @@ mod tests {
     fn full() -> Authority {
         let mut authority = Authority::new(hash(1));
         authority.note_right(&"role".into(), true);
-        authority.note_right(&"mfa.level".into(), true);
+        authority.note_right(&"user".into(), true);
+        authority.identity = Some("user".into());
         authority.replace(hash(2), at(10));
         authority.replace(hash(3), at(20));
         authority.proof = Proof::At(at(20));

@@ -26,6 +26,7 @@
 //! ```
 
 pub mod attack;
+pub mod boundary;
 pub mod contract;
 pub mod counters;
 pub mod delta;
@@ -249,7 +250,18 @@ macro_rules! __conformance {
                     c5_requests_around_a_renewal_all_come_to_the_same
                     c5_a_secret_is_renewed_when_it_is_due
                     c6_a_rotation_leaves_nothing_of_a_renewal
+                    c6_a_superseded_request_sends_no_renewed_cookie
                     h2_a_failed_renewal_is_only_an_event
+                }
+                boundary {
+                    c20_what_comes_after_a_change_of_users_begins_with_what_is_left
+                    c20_what_is_counted_after_a_change_of_users_is_the_next_ones
+                    c20_a_right_is_not_carried
+                    c20_a_login_that_was_cleared_is_none
+                    d12_a_right_granted_in_the_first_request_lasts
+                    a11_a_right_that_was_taken_away_beside_what_cannot_be_stored
+                    c13_a_login_that_was_ended_begins_nothing
+                    h2_what_was_taken_back_while_it_was_saved_is_not_tried_again
                 }
                 time {
                     d1_idle_time_ends_a_session_and_use_extends_it

@@ -141,6 +141,24 @@ pub async fn c6_a_rotation_leaves_nothing_of_a_renewal(rig: Rig) {
     }
 }
 
+/// A request that was told of a renewal and then finds that its secret was replaced sends no cookie of it: that
+/// would take the place of the newer one.
+pub async fn c6_a_superseded_request_sends_no_renewed_cookie(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let (app, gate) = app(&rig).await;
+    let browser = member(&rig, &app).await;
+    let (slow, old) = (browser.clone_jar(), browser.clone_jar());
+    assert_eq!(browser.get("/read").await.set_cookies().len(), 1);
+    let waiting = tokio::spawn(async move { slow.get("/wait").await });
+    gate.arrived().await;
+    assert_eq!(old.get("/rotate").await.set_cookies().len(), 1);
+    gate.release();
+    let response = waiting.await.expect("an answer");
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0));
+}
+
 /// Sixteen requests at once around a renewal, their answers in any order: nobody is logged out, nothing is
 /// lost, and in the end one secret is left.
 pub async fn c5_requests_around_a_renewal_all_come_to_the_same(rig: Rig) {

@@ -1,0 +1,322 @@
+//! Where one user ends and the next begins: nothing crosses, whoever did what when, and in which view.
+
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+
+use http::{StatusCode, request::Parts};
+
+use super::{
+    super::{Client, Gate, Operation},
+    contract::{TIMEOUTS, delta, json, random_seal},
+    rig::{App, Rig, record_of, session},
+    service::{Failure, Reply, status, text},
+};
+use crate::{
+    Session, TypedSession,
+    delta::Op,
+    store::{Commit, Reseal},
+};
+
+/// Somebody, with what they have.
+#[derive(Session)]
+struct Person {
+    #[session(identity)]
+    user: Option<String>,
+    #[session(privilege)]
+    role: Option<String>,
+    #[session(drop_on_login)]
+    draft: Vec<String>,
+    history: Vec<String>,
+    #[session(merge = "max")]
+    best: Option<i64>,
+    #[session(merge = "add")]
+    visits: u32,
+    note: Option<String>,
+}
+
+/// Another idea of who is logged in.
+#[derive(Session)]
+struct Staff {
+    #[session(identity)]
+    admin: Option<String>,
+}
+
+/// Another idea of what a role is.
+#[derive(Session)]
+struct Badge {
+    #[session(carry)]
+    role: Option<String>,
+}
+
+// One arm for each thing a handler can do.
+#[allow(clippy::too_many_lines)]
+async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
+    let path = parts.uri.path().to_owned();
+    let mut person: TypedSession<Person> = session(&mut parts).await?;
+    match path.as_str() {
+        "/read" => {
+            let (user, role) = (person.user().unwrap_or("-"), person.role().unwrap_or("-"));
+            let (draft, history) = (person.draft().join(","), person.history().join(","));
+            let (best, visits, note) = (person.best(), person.visits(), person.note().unwrap_or("-"));
+            return text(format!("{user} {role} [{draft}] [{history}] {best:?} {visits} {note}"));
+        }
+        "/visit" => {
+            person.draft_mut().push("letter".to_owned());
+            person.history_mut().push("home".to_owned());
+            person.set_best(10);
+            person.add_visits(40);
+            person.set_note("hello");
+        }
+        "/ada" => person.set_user("ada"),
+        "/ada-and-draft" => {
+            person.set_user("ada");
+            assert!(person.draft().is_empty());
+            person.draft_mut().push("mine".to_owned());
+        }
+        "/bob" => {
+            person.set_user("bob");
+            assert!(person.history().is_empty() && person.best().is_none() && person.note().is_none());
+            person.history_mut().push("x".to_owned());
+            person.set_best(5);
+            person.add_visits(1);
+        }
+        "/out" => {
+            drop(person.take_user());
+            assert!(person.note().is_none());
+            person.history_mut().push("x".to_owned());
+        }
+        "/bob-and-fetch" => {
+            person.set_user("bob");
+            return text(person.fetch_add_visits(1).await?.to_string());
+        }
+        "/older-and-saved-out" | "/older-and-saved-bob" => {
+            let mut other: TypedSession<Person> = session(&mut parts).await?;
+            other.set_note("ada's");
+            other.set_role("admin");
+            other.add_visits(1);
+            if path == "/older-and-saved-out" {
+                person.remove_user();
+            } else {
+                person.set_user("bob");
+            }
+            person.save().await?;
+            drop(other);
+        }
+        "/set-then-fetch" => {
+            let mut other: TypedSession<Person> = session(&mut parts).await?;
+            other.set_visits(5);
+            let sum = person.fetch_add_visits(1).await?;
+            drop(other);
+            return text(sum.to_string());
+        }
+        "/staff" => {
+            drop(person);
+            let mut staff: TypedSession<Staff> = session(&mut parts).await?;
+            staff.set_admin("eve");
+        }
+        "/badge-and-out" => {
+            drop::<TypedSession<Badge>>(session(&mut parts).await?);
+            person.remove_user();
+        }
+        "/ada-and-clear" => {
+            person.set_user("ada");
+            drop(person);
+            let mut other: TypedSession<Person> = session(&mut parts).await?;
+            other.clear();
+            other.set_note("fresh");
+        }
+        "/fetch-and-role" => {
+            person.fetch_add_visits(1).await?;
+            person.set_role("member");
+        }
+        "/role" => person.set_role("admin"),
+        "/wait-unrole-and-add" => {
+            person.remove_role();
+            person.add_visits(1);
+            gate.pass().await;
+        }
+        "/ada-and-end" => {
+            person.set_user("ada");
+            begin(person.save()).await;
+            gate.pass().await;
+            person.destroy();
+        }
+        "/note-and-discard" => {
+            person.set_note("not this");
+            begin(person.save()).await;
+            gate.pass().await;
+            person.discard_changes();
+            gate.pass().await;
+        }
+        "/fail" => {
+            person.set_note("lost");
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        other => panic!("there is no `{other}`"),
+    }
+    text("done")
+}
+
+/// Polls once: what is begun goes on by itself.
+async fn begin<T>(work: impl Future<Output = T>) {
+    let mut work = Box::pin(work);
+    poll_fn(|context| {
+        drop(work.as_mut().poll(context));
+        Poll::Ready(())
+    })
+    .await;
+}
+
+async fn app(rig: &Rig) -> (App, Gate) {
+    let gate = Gate::new();
+    let inside = gate.clone();
+    (rig.app(move |parts| answer(parts, inside.clone())).await, gate)
+}
+
+const ADA: &str = "ada - [] [home] Some(10) 40 hello";
+
+async fn ada(app: &App) -> Client {
+    let browser = app.browser();
+    browser.get("/visit").await;
+    browser.get("/ada").await;
+    assert_eq!(browser.get("/read").await.text(), ADA);
+    app.calls.clear();
+    browser
+}
+
+/// After a change of users a handle shows and changes what that left, and nothing of the one before.
+pub async fn c20_what_comes_after_a_change_of_users_begins_with_what_is_left(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for (path, seen) in [
+        ("/bob", "bob - [] [x] Some(5) 1 -"),
+        ("/out", "- - [] [x] None 0 -"),
+        ("/staff", "- - [] [] None 0 -"),
+        ("/older-and-saved-out", "- - [] [] None 0 -"),
+        ("/older-and-saved-bob", "bob - [] [] None 0 -"),
+    ] {
+        let browser = ada(&app).await;
+        let response = browser.get(path).await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{path}");
+        assert_eq!(browser.get("/read").await.text(), seen, "{path}");
+    }
+    let browser = app.browser();
+    browser.get("/visit").await;
+    browser.get("/ada-and-draft").await;
+    assert_eq!(browser.get("/read").await.text(), "ada - [mine] [home] Some(10) 40 hello");
+}
+
+/// What was acknowledged stays, whatever else the request does.
+pub async fn c20_what_is_counted_after_a_change_of_users_is_the_next_ones(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = ada(&app).await;
+    assert_eq!(browser.get("/bob-and-fetch").await.text(), "1");
+    assert_eq!(browser.get("/read").await.text(), "bob - [] [] None 1 -");
+    let browser = ada(&app).await;
+    assert_eq!(browser.get("/set-then-fetch").await.text(), "41");
+    assert!(browser.get("/read").await.text().contains(" 41 "));
+}
+
+/// What one view calls a right is one, though another carries it.
+pub async fn c20_a_right_is_not_carried(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = ada(&app).await;
+    browser.get("/role").await;
+    assert_eq!(browser.get("/badge-and-out").await.status(), 200);
+    assert_eq!(browser.get("/read").await.text(), "- - [] [] None 0 -");
+}
+
+/// A login that the same request takes back is none: no new life, no new session, no cookie.
+pub async fn c20_a_login_that_was_cleared_is_none(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = app.browser();
+    browser.get("/visit").await;
+    browser.get("/read").await;
+    let id = record_of(&browser);
+    assert!(browser.get("/ada-and-clear").await.set_cookies().is_empty());
+    assert_eq!(browser.get("/read").await.text(), "- - [] [] None 0 fresh");
+    assert_eq!(app.load(id, &[]).await.expect("the record").epoch, 0);
+    let old = browser.clone_jar();
+    browser.get("/ada").await;
+    let response = old.get("/ada-and-clear").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0));
+}
+
+/// A right that is granted beside something else in a session's first request is no first visit.
+pub async fn d12_a_right_granted_in_the_first_request_lasts(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let (app, _) = app(&rig).await;
+    let browser = app.browser();
+    assert_eq!(browser.get("/fetch-and-role").await.status(), 200);
+    rig.clock.advance(Duration::from_mins(20));
+    assert_eq!(browser.get("/read").await.text(), "- member [] [] None 1 -");
+}
+
+/// What cannot be stored beside it keeps no right that was taken away.
+pub async fn a11_a_right_that_was_taken_away_beside_what_cannot_be_stored(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = ada(&app).await;
+    browser.get("/role").await;
+    let (id, stolen, tab) = (record_of(&browser), browser.clone_jar(), browser.fork());
+    let slow = tokio::spawn(async move { tab.get("/wait-unrole-and-add").await });
+    gate.arrived().await;
+    let epoch = app.load(id, &[]).await.expect("the record").epoch;
+    let spoil = Commit::new(epoch, TIMEOUTS).with_delta(delta(&[("visits", Op::Put(json("\"x\"")))]));
+    app.raw.commit(id, spoil).await.expect("an answer");
+    gate.release();
+    let response = slow.await.expect("an answer");
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1));
+    assert_eq!(app.stored(id, "role").await, None);
+    assert_eq!(stolen.get("/read").await.text(), "- - [] [] None 0 -");
+}
+
+/// A session that was ended while its login was on its way stays ended, though that login would have begun
+/// another one.
+pub async fn c13_a_login_that_was_ended_begins_nothing(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = app.browser();
+    browser.get("/visit").await;
+    browser.get("/read").await;
+    let (id, tab, raw) = (record_of(&browser), browser.fork(), Arc::clone(&app.raw));
+    let held = Gate::new();
+    let there = held.clone();
+    app.calls.clear();
+    app.faults.before(Operation::Commit, move || async move {
+        let rotation = Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(random_seal()));
+        raw.commit(id, rotation).await.expect("an answer");
+        there.pass().await;
+    });
+    let request = tokio::spawn(async move { tab.get("/ada-and-end").await });
+    held.arrived().await;
+    gate.arrived().await;
+    gate.release();
+    // The handler has ended the session when its answer waits for the save that it began.
+    while app.load(id, &[]).await.is_some() && held_is_needed(&app) {
+        held.release();
+        tokio::task::yield_now().await;
+    }
+    request.await.expect("an answer");
+    assert_eq!(app.calls.count(Operation::Create), 0);
+    assert_eq!(browser.get("/read").await.text(), "- - [] [] None 0 -");
+}
+
+fn held_is_needed(app: &App) -> bool {
+    app.calls.count(Operation::Destroy) == 0
+}
+
+/// What a handler took back while it was being saved does not come back when that fails.
+pub async fn h2_what_was_taken_back_while_it_was_saved_is_not_tried_again(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = ada(&app).await;
+    let tab = browser.fork();
+    let held = app.faults.hold_and_fail(Operation::Commit);
+    let request = tokio::spawn(async move { tab.get("/note-and-discard").await });
+    held.arrived().await;
+    gate.arrived().await;
+    gate.release();
+    gate.arrived().await;
+    held.release();
+    gate.release();
+    request.await.expect("an answer");
+    assert_eq!(browser.get("/read").await.text(), ADA);
+}
