@@ -389,6 +389,32 @@ async fn what_the_handler_says_of_caching_stays() {
     assert!(browser.get("/free").await.header("cache-control").is_none());
 }
 
+/// What somebody with a right sees is kept by nobody; who logs out may have the browser forget the rest.
+#[tokio::test]
+async fn what_a_user_sees_is_not_stored_and_what_is_left_is_cleared() {
+    #[derive(Session)]
+    struct User {
+        #[session(identity)]
+        user: Option<String>,
+    }
+    let read = async |user: TypedSession<User>| user.user().unwrap_or("-").to_owned();
+    let enter = async |mut user: TypedSession<User>| user.set_user("Ada");
+    let leave = async |user: TypedSession<User>| user.destroy();
+    let app = Router::new().route("/", get(read)).route("/in", get(enter)).route("/out", get(leave));
+    for clears in [false, true] {
+        let browser = Client::new(app.clone().layer(layer().with_clear_site_data(clears)));
+        assert_eq!(browser.get("/").await.header("cache-control"), Some("private, no-cache"));
+        let response = browser.get("/in").await;
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        assert!(response.header("clear-site-data").is_none());
+        assert_eq!(browser.get("/").await.header("cache-control"), Some("no-store"));
+        let response = browser.get("/out").await;
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        let expected = clears.then_some("\"cache\", \"storage\"");
+        assert_eq!(response.header("clear-site-data"), expected);
+    }
+}
+
 #[tokio::test]
 async fn a_handlers_own_cookies_are_sent_beside_the_sessions() {
     let both = async |mut session: TypedSession<Account>| {

@@ -10,12 +10,12 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, SET_COOKIE, VARY},
+    header::{CACHE_CONTROL, HeaderName, SET_COOKIE, VARY},
 };
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Frame, OnServerError, cookie::CookieConfig};
+use super::{Frame, OnServerError};
 use crate::{
     error::{Error, ErrorKind},
     slot::{Closing, CookieChange, Detached, Outcome, Presented, Shared, Slot, Verdict},
@@ -147,7 +147,7 @@ where
                         }
                         Closing::Done(outcome) => {
                             *this.answered = true;
-                            conclude(&mut response, outcome, &Frame::of(slot.shared()).cookie);
+                            conclude(&mut response, outcome, Frame::of(slot.shared()));
                             return Poll::Ready(Ok(response));
                         }
                         Closing::MustFlush => {}
@@ -160,10 +160,13 @@ where
                     let outcome = ready!(Pin::new(commit).poll(context));
                     // invariant: put there just above, and taken once, since polling ends here.
                     let mut response = response.take().unwrap_or_else(|| Response::new(B::from("")));
-                    let outcome = outcome
-                        .unwrap_or_else(|error| Outcome { cookie: CookieChange::None, error: Some(error) });
+                    let outcome = outcome.unwrap_or_else(|error| Outcome {
+                        cookie: CookieChange::None,
+                        is_privileged: true,
+                        error: Some(error),
+                    });
                     if let Some(slot) = this.slot {
-                        conclude(&mut response, outcome, &Frame::of(slot.shared()).cookie);
+                        conclude(&mut response, outcome, Frame::of(slot.shared()));
                     }
                     return Poll::Ready(Ok(response));
                 }
@@ -190,7 +193,7 @@ fn verdict(status: StatusCode, on_server_error: OnServerError) -> Verdict {
 }
 
 /// Tells the browser what became of the session.
-fn conclude<B: ReplaceableBody>(response: &mut Response<B>, outcome: Outcome, cookie: &CookieConfig) {
+fn conclude<B: ReplaceableBody>(response: &mut Response<B>, outcome: Outcome, frame: &Frame) {
     if let Some(error) = outcome.error {
         refuse(response, &error);
     }
@@ -201,18 +204,25 @@ fn conclude<B: ReplaceableBody>(response: &mut Response<B>, outcome: Outcome, co
     }
     let set = match &outcome.cookie {
         CookieChange::None => None,
-        CookieChange::Set { token, max_age, .. } => cookie.set(token, *max_age),
-        CookieChange::Remove => cookie.remove(),
+        CookieChange::Set { token, max_age, .. } => frame.cookie.set(token, *max_age),
+        CookieChange::Remove => frame.cookie.remove(),
     };
     if !headers.contains_key(CACHE_CONTROL) {
-        let value = if set.is_some() { "no-store" } else { "private, no-cache" };
+        let is_secret = set.is_some() || outcome.is_privileged;
+        let value = if is_secret { "no-store" } else { "private, no-cache" };
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+    }
+    if frame.clears_site_data && matches!(outcome.cookie, CookieChange::Remove) {
+        headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static(r#""cache", "storage""#));
     }
     if let Some(set) = set {
         headers.append(SET_COOKIE, set.clone());
         response.extensions_mut().get_or_insert_default::<SessionCookies>().0.push(set);
     }
 }
+
+/// W3C Clear Site Data, section 3.
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// The cookies of session layers in a response. What they say has happened, whatever another layer makes of
 /// the response.

@@ -117,6 +117,8 @@ enum Afterwards {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) cookie: CookieChange,
+    /// Whether somebody with a right was served.
+    pub(crate) is_privileged: bool,
     pub(crate) error: Option<Error>,
 }
 
@@ -159,7 +161,10 @@ impl Slot {
         if unloaded {
             let found = self.find_live(present(), names).await?;
             let is_live = found.live().is_some();
-            self.lock().record = found;
+            let mut state = self.lock();
+            state.record = found;
+            state.was_privileged = state.was_privileged();
+            drop(state);
             return Ok(is_live);
         }
         Box::pin(self.load_missing(names)).await
@@ -426,7 +431,8 @@ impl Slot {
         let idle = state.is_done() && state.unheard.is_none() && !state.needs_upkeep(&self.shared.timeouts);
         if idle && !is_busy {
             state.head_sent = true;
-            return Closing::Done(Outcome { cookie: std::mem::take(&mut state.cookie), error: None });
+            let (cookie, is_privileged) = (std::mem::take(&mut state.cookie), state.was_privileged());
+            return Closing::Done(Outcome { cookie, is_privileged, error: None });
         }
         Closing::MustFlush
     }
@@ -455,12 +461,12 @@ impl Slot {
                 }
                 // What was ended while something else failed.
                 let is_ended = state.destroy.iter().any(|id| !to_be_ended.contains(id));
-                let cookie = std::mem::take(&mut state.cookie);
+                let (cookie, is_privileged) = (std::mem::take(&mut state.cookie), state.was_privileged());
                 drop(state);
                 if is_ended {
                     slot.flush_in_background();
                 }
-                return Ok(Outcome { cookie, error });
+                return Ok(Outcome { cookie, is_privileged, error });
             }
         })
     }

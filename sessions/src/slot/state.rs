@@ -34,6 +34,8 @@ pub(super) struct State {
     /// Handles that have taken back what they did, and when.
     taken_back: Vec<(u64, u64)>,
     pub(super) head_sent: bool,
+    /// The record held a right when it was loaded.
+    pub(super) was_privileged: bool,
     /// The request ended without a response.
     pub(super) abandoned: bool,
 }
@@ -271,6 +273,11 @@ impl State {
             Phase::Absent | Phase::Superseded => true,
             Phase::Live(live) => live.missing(names).is_empty(),
         }
+    }
+
+    /// Whether the record held a right when it was loaded, or holds one now.
+    pub(super) fn was_privileged(&self) -> bool {
+        self.was_privileged || self.live().is_some_and(|live| !live.authority.rights.is_empty())
     }
 
     /// The fields as this request sees them: as loaded, with what was handed over since.
