@@ -38,6 +38,7 @@ enum Operation<'a> {
     RemoveIf(Value<'a>),
     Add(i64),
     AddLittle(i8),
+    AddWithin(i8, i64, [i64; 2]),
     Max(i64),
     Min(i64),
 }
@@ -73,6 +74,9 @@ impl Operation<'_> {
             Self::RemoveIf(value) => Op::RemoveIf(value.bytes()),
             Self::Add(by) => add(*by),
             Self::AddLittle(by) => add(i64::from(*by)),
+            Self::AddWithin(by, start, [min, max]) => {
+                Op::Add(Add { by: i64::from(*by), start: *start, min: *min, max: *max })
+            }
             Self::Max(bound) => Op::Max(*bound),
             Self::Min(bound) => Op::Min(*bound),
         }

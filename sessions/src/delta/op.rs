@@ -23,6 +23,8 @@ pub enum Op {
 }
 
 /// A difference to an integer field.
+///
+/// Any values are an operation: if `min` is above `max`, the result is `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // Public fields and no `non_exhaustive`: stores take it apart, the layer puts it together.
 #[allow(clippy::exhaustive_structs)]
@@ -43,6 +45,13 @@ pub struct Add {
 #[allow(clippy::exhaustive_structs)]
 pub struct InvalidValue;
 
+impl Add {
+    /// What an integer becomes. Not `clamp`, which panics if the bounds are in the wrong order.
+    pub(crate) fn applied_to(self, value: i64) -> i64 {
+        value.saturating_add(self.by).max(self.min).min(self.max)
+    }
+}
+
 impl Op {
     /// The field's value after this operation: `None` for no field.
     ///
@@ -55,10 +64,7 @@ impl Op {
             Self::PutIfAbsent(value) => Some(current.unwrap_or(value).clone()),
             Self::Remove => None,
             Self::RemoveIf(expected) => current.filter(|value| *value != expected).cloned(),
-            Self::Add(add) => {
-                let current = integer(current)?.unwrap_or(add.start);
-                Some(text(current.saturating_add(add.by).clamp(add.min, add.max)))
-            }
+            Self::Add(add) => Some(text(add.applied_to(integer(current)?.unwrap_or(add.start)))),
             Self::Max(bound) => Some(text(integer(current)?.map_or(*bound, |value| value.max(*bound)))),
             Self::Min(bound) => Some(text(integer(current)?.map_or(*bound, |value| value.min(*bound)))),
         })
@@ -146,6 +152,18 @@ mod tests {
             applied(&add(1, i64::MIN, i64::MAX), "9223372036854775807"),
             Ok(some("9223372036854775807"))
         );
+    }
+
+    /// The upper bound counts, whatever is there.
+    #[test]
+    fn bounds_in_the_wrong_order_panic_nobody() {
+        for current in ["0", "3", "4", "9", "-9223372036854775808"] {
+            for by in [-1, 0, 1, i64::MIN, i64::MAX] {
+                assert_eq!(applied(&add(by, 5, 3), current), Ok(some("3")), "{by}");
+            }
+        }
+        assert_eq!(add(0, 5, 3).apply(None), Ok(some("3")));
+        assert_eq!(applied(&add(1, 5, 3), "null"), Err(InvalidValue));
     }
 
     #[test]
