@@ -42,6 +42,22 @@ struct Account {
 
 type Visit = TypedSession<Account>;
 
+/// One field of each kind that merges.
+#[derive(Session)]
+struct Counters {
+    #[session(merge = "add")]
+    small: u8,
+    #[session(merge = "add")]
+    wide: i64,
+    #[session(merge = "max")]
+    top: i64,
+    #[session(merge = "min", default = 100)]
+    low: i64,
+    #[session(merge = "first")]
+    first: Option<String>,
+    touched: bool,
+}
+
 async fn read(session: Visit) -> String {
     let (name, role) = (session.name().unwrap_or("-"), session.role().unwrap_or("-"));
     format!("{name} {role} {} {} {:?}", session.admin(), session.visits(), session.samples())
@@ -254,6 +270,58 @@ async fn the_largest_number_in_a_counter_stays_usable() {
         assert_eq!(browser.get(path).await.status(), 200, "{path}");
     }
     assert_eq!(browser.get("/read").await.text(), format!("Ada user false {} []", i64::MAX));
+}
+
+/// What a request does to a session.
+type Step = fn(&mut TypedSession<Counters>);
+
+/// Steps in one request, also with a save or a reload between them: what the handle shows at last, which
+/// is what the next request sees.
+async fn shown(begin: Step, steps: &'static [Step]) -> String {
+    fn all(session: &TypedSession<Counters>) -> String {
+        let [small, wide] = [session.small().into(), session.wide()];
+        format!("{small} {wide} {} {} {}", session.top(), session.low(), session.first().unwrap_or("-"))
+    }
+    let mut results = Vec::new();
+    for between in ["nothing", "a save", "a reload"] {
+        let begin = async move |mut session: TypedSession<Counters>| {
+            begin(&mut session);
+            session.set_touched(true);
+        };
+        let work = async move |mut session: TypedSession<Counters>| {
+            for step in steps {
+                step(&mut session);
+                match between {
+                    "a save" => session.save().await?,
+                    "a reload" => session.reload().await?,
+                    _ => {}
+                }
+            }
+            Ok::<_, Error>(all(&session))
+        };
+        let see = async |session: TypedSession<Counters>| all(&session);
+        let routes = Router::new().route("/begin", get(begin)).route("/work", get(work));
+        let browser = Client::new(routes.route("/see", get(see)).layer(layer()));
+        assert_eq!(browser.get("/begin").await.status(), 200);
+        let shown = browser.get("/work").await.text().to_owned();
+        assert_eq!(browser.get("/see").await.text(), shown, "with {between} between");
+        results.push(shown);
+    }
+    assert_eq!(results[0], results[1], "a save makes a difference");
+    assert_eq!(results[0], results[2], "a reload makes a difference");
+    results.swap_remove(0)
+}
+
+#[tokio::test]
+async fn sums_beyond_64_bits_are_stored_as_they_are_shown() {
+    const HALF: i64 = 9_000_000_000_000_000_000;
+    let begin: Step = |session| session.set_wide(-HALF);
+    let twice = shown(begin, &[|session| session.add_wide(HALF), |session| session.add_wide(HALF)]);
+    assert_eq!(twice.await, format!("0 {HALF} 0 100 -"));
+    let in_place = shown(begin, &[|session| *session.wide_mut() = i64::MAX, |session| session.add_wide(-1)]);
+    assert_eq!(in_place.await, format!("0 {} 0 100 -", i64::MAX - 1));
+    let both = shown(begin, &[|session| session.add_wide(HALF), |session| *session.wide_mut() = HALF]);
+    assert_eq!(both.await, format!("0 {HALF} 0 100 -"));
 }
 
 /// What is stored under an older name takes part in the field's merge.

@@ -197,6 +197,41 @@ mod tests {
         assert_eq!(delta.ops(), [("n".into(), add(5))]);
     }
 
+    /// Pushing the operations on what was loaded does what they do one by one, and so does the
+    /// delta, if it is still an addition, on whatever else is there by then.
+    fn agrees(loaded: &'static str, ops: &[Op]) -> Delta {
+        let start = fields(&[("n", loaded)]);
+        let in_sequence = |value: Option<&Bytes>| {
+            ops.iter().fold(value.cloned(), |value, op| op.apply(value.as_ref()).unwrap())
+        };
+        let mut delta = Delta::new();
+        for op in ops {
+            delta.push("n".into(), op.clone(), start.get("n")).unwrap();
+        }
+        let mut values = vec![Some(json(loaded))];
+        if let [(_, Op::Add(_))] = delta.ops() {
+            let edges = ["-9223372036854775808", "-1", "0", "1", "255", "9223372036854775807"];
+            values.extend(edges.map(|value| Some(json(value))).into_iter().chain([None]));
+        }
+        for value in values {
+            let mut together: Fields = value.iter().map(|value| ("n".into(), value.clone())).collect();
+            delta.apply(&mut together).unwrap();
+            let expected = in_sequence(value.as_ref());
+            assert_eq!(together.get("n"), expected.as_ref(), "{ops:?} on {value:?} became {delta:?}");
+        }
+        delta
+    }
+
+    #[test]
+    fn additions_whose_sum_has_more_than_64_bits_become_what_was_seen() {
+        let half = 9_000_000_000_000_000_000;
+        let delta = agrees("-9000000000000000000", &[add(half), add(half)]);
+        assert_eq!(delta.ops(), [("n".into(), Op::Put(json("9000000000000000000")))]);
+        agrees("9000000000000000000", &[add(-half), add(-half), add(half)]);
+        agrees("-5", &[add(i64::MAX), add(1), add(i64::MIN)]);
+        agrees("5", &[add(i64::MIN), add(i64::MIN)]);
+    }
+
     #[test]
     fn an_invalid_operation_writes_nothing() {
         let mut record = fields(&[("a", "1"), ("text", "\"x\"")]);

@@ -46,6 +46,13 @@ pub struct Add {
 pub struct InvalidValue;
 
 impl Add {
+    /// This one followed by `next`, as one; `None` if there is no such one, as where the sum takes more
+    /// than 64 bits.
+    pub(crate) fn then(self, next: Self) -> Option<Self> {
+        let by = self.by.checked_add(next.by)?;
+        ((self.min, self.max) == (next.min, next.max)).then_some(Self { by, ..self })
+    }
+
     /// What an integer becomes. Not `clamp`, which panics if the bounds are in the wrong order.
     pub(crate) fn applied_to(self, value: i64) -> i64 {
         value.saturating_add(self.by).max(self.min).min(self.max)
@@ -82,11 +89,13 @@ impl Op {
 
     /// This operation followed by `next`, as one; `None` where the field ends as it was loaded.
     pub(super) fn then(&self, next: Self, loaded: Option<&Bytes>) -> Result<Option<Self>, InvalidValue> {
+        if let (Self::Add(first), Self::Add(second)) = (self, &next)
+            && let Some(add) = first.then(*second)
+        {
+            return Ok(Some(Self::Add(add)));
+        }
         let together = match (self, next) {
             (_, next @ (Self::Put(_) | Self::Remove)) => next,
-            (Self::Add(first), Self::Add(second)) if first.min == second.min && first.max == second.max => {
-                Self::Add(Add { by: first.by.saturating_add(second.by), ..*first })
-            }
             (Self::Max(first), Self::Max(second)) => Self::Max(second.max(*first)),
             (Self::Min(first), Self::Min(second)) => Self::Min(second.min(*first)),
             (Self::PutIfAbsent(value), Self::PutIfAbsent(_)) => Self::PutIfAbsent(value.clone()),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     stamp,
-    table::{Field, Merge, Shape, Value},
+    table::{Counter, Field, Merge, Shape, Value},
 };
 use crate::{
     delta::{Add, Op},
@@ -68,9 +68,10 @@ enum Change {
     Merged,
     /// Lent out for change; this was its encoding before.
     Edited(Vec<u8>),
-    /// Counted up by this much, when the value was `seen`.
+    /// Counted up from a value, as `add` says; then it was `seen`, and lent out for change.
     Counted {
-        by: i64,
+        add: Add,
+        from: i64,
         seen: i64,
     },
     Removed,
@@ -153,7 +154,8 @@ impl Cell {
             Change::None => {
                 self.change = match (field.merge, &field.counter) {
                     (Merge::Add, Some(counter)) if held.source != Source::Undecodable => {
-                        Change::Counted { by: 0, seen: (counter.get)(&**value) }
+                        let current = (counter.get)(&**value);
+                        Change::Counted { add: counter.adding(0, 0), from: current, seen: current }
                     }
                     _ => {
                         let mut before = Vec::new();
@@ -174,19 +176,19 @@ impl Cell {
         let Some(held) = self.held.get_mut() else { return };
         let Some(value) = &mut held.value else { return };
         let current = (counter.get)(&**value);
-        let sum = current.saturating_add(more).clamp(counter.min, counter.max);
+        let next = counter.adding(more, 0);
+        let sum = next.applied_to(current);
         *value = (counter.put)(sum);
-        match &mut self.change {
+        self.change = match self.change {
             Change::None if held.source != Source::Undecodable => {
-                self.change = Change::Counted { by: more, seen: sum };
+                Change::Counted { add: next, from: current, seen: sum }
             }
-            Change::Counted { by, seen } => {
-                let edited = current.saturating_sub(*seen);
-                *by = by.saturating_add(edited).saturating_add(more);
-                *seen = sum;
+            Change::Counted { add, from, seen } => {
+                let together = counted(counter, add, seen, current).and_then(|add| add.then(next));
+                together.map_or(Change::Put, |add| Change::Counted { add, from, seen: sum })
             }
-            change => *change = Change::Put,
-        }
+            _ => Change::Put,
+        };
     }
 
     /// Takes the value out; a flash is thereby delivered.
@@ -298,13 +300,13 @@ impl Cell {
             (Change::Edited(before), _) => {
                 encoded()?.filter(|value| value != before).map(|value| merged(field, fields, held, value))
             }
-            (Change::Counted { by, seen }, Some(counter)) => {
+            (Change::Counted { add, from, seen }, Some(counter)) => {
                 let current = held.value.as_ref().map_or(0, |value| (counter.get)(&**value));
-                let by = by.saturating_add(current.saturating_sub(*seen));
-                (by != 0).then(|| {
-                    let start = start(field, fields, held.source);
-                    Op::Add(Add { by, start, min: counter.min, max: counter.max })
-                })
+                match counted(counter, *add, *seen, current) {
+                    Some(add) if add.by == 0 && current == *from => None,
+                    Some(add) => Some(Op::Add(Add { start: start(field, fields, held.source), ..add })),
+                    None => encoded()?.map(Op::Put),
+                }
             }
             (Change::Removed, _) => Some(Op::Remove),
             // A flash that came meanwhile is another one, and stays.
@@ -362,12 +364,17 @@ fn merged(field: &Field, fields: &Fields, held: &Held, encoded: Bytes) -> Op {
     }
 }
 
+/// An addition and what was added in place since, as one, if there is such a one.
+fn counted(counter: &Counter, add: Add, seen: i64, current: i64) -> Option<Add> {
+    add.then(counter.adding(current.checked_sub(seen)?, 0))
+}
+
 /// What the store must do to count by `by`.
 pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Option<FieldChange> {
     let counter = field.counter.as_ref()?;
     let source = if fields.contains(field.name) { Source::Stored } else { Source::Alias };
     let start = start(field, fields, source);
-    let op = Op::Add(Add { by, start, min: counter.min, max: counter.max });
+    let op = Op::Add(counter.adding(by, start));
     let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
     Some(FieldChange { name, op, aliases, is_default: false, standing, was_removed: false, at })
 }
