@@ -324,6 +324,35 @@ async fn sums_beyond_64_bits_are_stored_as_they_are_shown() {
     assert_eq!(both.await, format!("0 {HALF} 0 100 -"));
 }
 
+#[tokio::test]
+async fn additions_that_stop_at_a_bound_are_stored_as_they_are_shown() {
+    let begin: Step = |session| session.set_small(250);
+    assert_eq!(shown(begin, &[|s| s.add_small(10), |s| s.add_small(-10)]).await, "245 0 0 100 -");
+    assert_eq!(shown(begin, &[|s| s.add_small(i64::MIN), |s| s.add_small(7)]).await, "7 0 0 100 -");
+    assert_eq!(shown(begin, &[|s| s.add_small(10), |s| *s.small_mut() -= 5]).await, "250 0 0 100 -");
+    let thrice = shown(begin, &[|s| s.add_small(i64::MAX), |s| s.add_small(i64::MAX), |s| s.add_small(-1)]);
+    assert_eq!(thrice.await, "254 0 0 100 -");
+    assert_eq!(shown(|_| {}, &[|s| s.add_small(-1), |s| s.add_small(3)]).await, "3 0 0 100 -");
+}
+
+/// What is added and taken away again, without stopping at a bound, is no change.
+#[tokio::test]
+async fn additions_that_come_to_nothing_are_not_written() {
+    let store = RecordingStore::new(MemoryStore::new());
+    let recording = store.recording();
+    let nothing = async |mut session: Visit| {
+        session.add_visits(5);
+        *session.visits_mut() += 1;
+        session.add_visits(-6);
+    };
+    let browser = Client::new(routes().route("/", get(nothing)).layer(SessionLayer::new(store)));
+    browser.get("/in").await;
+    browser.get("/read").await;
+    recording.clear();
+    assert_eq!(browser.get("/").await.status(), 200);
+    assert_eq!(recording.count(Operation::Commit), 0);
+}
+
 /// What is stored under an older name takes part in the field's merge.
 #[tokio::test]
 async fn a_merge_counts_what_is_stored_under_an_older_name() {

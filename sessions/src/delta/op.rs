@@ -35,7 +35,8 @@ pub struct Add {
     pub start: i64,
     /// The result is at least this,
     pub min: i64,
-    /// and at most this: the bounds of the field's type.
+    /// and at most this: the bounds of the field's type, or narrower ones where several additions of a
+    /// request, of which one may have stopped at a bound, became one.
     pub max: i64,
 }
 
@@ -46,11 +47,15 @@ pub struct Add {
 pub struct InvalidValue;
 
 impl Add {
-    /// This one followed by `next`, as one; `None` if there is no such one, as where the sum takes more
-    /// than 64 bits.
+    /// This one followed by `next`, as one; `None` if the sum takes more than 64 bits.
+    ///
+    /// The bounds that this one may stop at move with what `next` adds, and stop at those of `next`.
     pub(crate) fn then(self, next: Self) -> Option<Self> {
-        let by = self.by.checked_add(next.by)?;
-        ((self.min, self.max) == (next.min, next.max)).then_some(Self { by, ..self })
+        let (min, max) = (next.applied_to(self.min.min(self.max)), next.applied_to(self.max));
+        let by = self.by.saturating_add(next.by);
+        // Where nothing is left between the bounds, the sum does not matter.
+        let is_exact = min == max || self.by.checked_add(next.by).is_some();
+        is_exact.then_some(Self { by, start: self.start, min, max })
     }
 
     /// What an integer becomes. Not `clamp`, which panics if the bounds are in the wrong order.
