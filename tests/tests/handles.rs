@@ -353,6 +353,63 @@ async fn additions_that_come_to_nothing_are_not_written() {
     assert_eq!(recording.count(Operation::Commit), 0);
 }
 
+/// A change in place of a field that merges counts like a set: the largest stays, the smallest, the first.
+#[tokio::test]
+async fn what_is_edited_to_what_cannot_stay_is_shown_as_it_stays() {
+    let begin: Step = |session| {
+        session.set_top(5);
+        session.set_low(5);
+        session.set_first("one");
+    };
+    let stays = "0 0 5 5 one";
+    assert_eq!(shown(begin, &[|s| *s.top_mut() = 3]).await, stays);
+    assert_eq!(shown(begin, &[|s| *s.low_mut() = 7]).await, stays);
+    assert_eq!(shown(begin, &[|s| s.first_mut().expect("a word").push('!')]).await, stays);
+    assert_eq!(shown(begin, &[|s| *s.top_mut() = 9]).await, "0 0 9 5 one");
+    assert_eq!(shown(begin, &[|s| *s.top_mut() = 9, |s| *s.top_mut() = 7]).await, "0 0 9 5 one");
+    assert_eq!(shown(begin, &[|s| *s.top_mut() = 3, |s| s.set_top(4)]).await, stays);
+    assert_eq!(shown(begin, &[|s| *s.top_mut() = 3, |s| *s.top_mut() += 1]).await, "0 0 6 5 one");
+    assert_eq!(shown(begin, &[|s| s.set_top(20), |s| *s.top_mut() = 3]).await, "0 0 20 5 one");
+    assert_eq!(shown(begin, &[|s| s.set_low(2), |s| *s.low_mut() = 3]).await, "0 0 5 2 one");
+    // A removal begins anew.
+    assert_eq!(shown(begin, &[|s| s.reset_top(), |s| *s.top_mut() = -3]).await, "0 0 -3 5 one");
+    assert_eq!(shown(begin, &[|s| *s.top_mut() = 3, |s| s.reset_top()]).await, "0 0 0 5 one");
+    let anew: &[Step] =
+        &[|s| drop(s.take_first()), |s| s.set_first("two"), |s| s.first_mut().expect("a word").clear()];
+    assert_eq!(shown(begin, anew).await, "0 0 5 5 two");
+    // So does a field of which nothing is stored: its default is no value that stays.
+    assert_eq!(shown(|_| {}, &[|s| *s.top_mut() = -3]).await, "0 0 -3 100 -");
+    assert_eq!(shown(|_| {}, &[|s| *s.top_mut() = -3, |s| *s.top_mut() = -5]).await, "0 0 -3 100 -");
+    assert_eq!(
+        shown(
+            |_| {},
+            &[
+                |s| {
+                    let _ = s.top_mut();
+                },
+                |s| s.set_top(-3)
+            ]
+        )
+        .await,
+        "0 0 -3 100 -"
+    );
+}
+
+/// What cannot stay is shown until the borrow ends, and taken as it stays.
+#[tokio::test]
+async fn a_take_after_an_edit_has_what_stays() {
+    let work = async |mut session: TypedSession<Counters>| {
+        session.set_first("one");
+        session.save().await?;
+        let word = session.first_mut().expect("a word");
+        word.push('!');
+        let lent = word.clone();
+        Ok::<_, Error>(format!("{lent} {:?} {}", session.take_first(), session.has_first()))
+    };
+    let browser = Client::new(Router::new().route("/", get(work)).layer(layer()));
+    assert_eq!(browser.get("/").await.text(), "one! Some(\"one\") false");
+}
+
 /// What is stored under an older name takes part in the field's merge.
 #[tokio::test]
 async fn a_merge_counts_what_is_stored_under_an_older_name() {

@@ -232,6 +232,13 @@ impl Table {
     }
 }
 
+impl Merge {
+    /// Whether what is there may stay where another value is set.
+    pub(super) const fn may_keep(self) -> bool {
+        matches!(self, Self::Max | Self::Min | Self::First)
+    }
+}
+
 impl Counter {
     /// An addition to the field.
     pub(super) const fn adding(&self, by: i64, start: i64) -> Add {
