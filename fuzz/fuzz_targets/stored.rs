@@ -508,7 +508,8 @@ fuzz_target!(|input: Input| {
         let base = if failed { seen.saved.as_ref().unwrap_or(&before.fields) } else { &before.fields };
         for (name, value) in base.iter() {
             let may_change = if failed && !seen.save_failed {
-                ["role", "old_role"].contains(&name.as_str()) && (changes.contains(&"role") || cleared)
+                let is_right = ["role", "old_role", "user"].contains(&name.as_str());
+                is_right && (cleared || changes.contains(&name.as_str()))
             } else {
                 changes.contains(&name.as_str()) || (failed && cleared)
             };
