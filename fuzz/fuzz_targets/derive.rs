@@ -200,20 +200,12 @@ fn is_deep(source: &str) -> bool {
     deepest > DEEPEST || operators > 4 * DEEPEST
 }
 
-/// Letters and digits that no identifier has: `names::ident` takes them for possible, and panics. To be removed when
-/// it refuses them.
-fn is_known(source: &str) -> bool {
-    let is_ident = |text: String| syn::parse_str::<proc_macro2::Ident>(&text).is_ok();
-    let odd = |c: char| !is_ident(format!("x{c}")) || (c.is_alphabetic() && !is_ident(format!("{c}x")));
-    source.chars().any(|c| !c.is_ascii() && c.is_alphanumeric() && odd(c))
-}
-
 fuzz_target!(|input: Input<'_>| -> Corpus {
     let source = match &input {
         Input::Text(text) => (*text).to_owned(),
         Input::Struct(input) => input.source(),
     };
-    if is_deep(&source) || is_known(&source) {
+    if is_deep(&source) {
         return Corpus::Reject;
     }
     let Ok(tokens) = source.parse::<TokenStream>() else { return Corpus::Reject };

@@ -99,6 +99,8 @@ mod tests;
 /// - `with` is about the type inside: on an `Option<T>` name the module for `T` (`chrono::serde::ts_seconds`), not the
 ///   one for `Option<T>` that serde would need.
 /// - `merge = "add"`, `"max"` and `"min"` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`.
+/// - With `merge = "max"`, `"min"` and `"first"`, what `n_mut` makes of the field counts as if it were set: if what was
+///   there before stays, that is what `n` shows as soon as the borrow ends.
 /// - serde's own attributes on the struct's fields mean nothing here.
 ///
 /// # Errors

@@ -95,19 +95,17 @@ pub(crate) fn accessors(shape: Shape, base: &str) -> Vec<String> {
 pub(crate) fn ident(text: &str, span: Span) -> Option<Ident> {
     let text = text.strip_prefix("r#").unwrap_or(text);
     // before the lexer sees it, which reports some strings to the compiler by itself
-    let lexes = text
-        .chars()
-        .enumerate()
-        .all(|(i, c)| c == '_' || c.is_alphabetic() || (i > 0 && c.is_alphanumeric()));
-    if !lexes || matches!(text, "" | "_" | "self" | "Self" | "super" | "crate") {
+    let mut chars = text.chars();
+    let begins = chars.next().is_some_and(|c| c == '_' || unicode_ident::is_xid_start(c));
+    let lexes = begins && chars.all(unicode_ident::is_xid_continue);
+    if !lexes || matches!(text, "_" | "self" | "Self" | "super" | "crate") {
         return None;
     }
     // `gen` is a keyword since edition 2024, which is the edition of the identifiers made here
-    if text != "gen" && syn::parse_str::<Ident>(text).is_ok() {
-        Some(Ident::new(text, span))
-    } else {
-        Some(Ident::new_raw(text, span))
-    }
+    let plain = if text == "gen" { None } else { syn::parse_str::<Ident>(text).ok() };
+    let mut ident = plain.or_else(|| syn::parse_str(&format!("r#{text}")).ok())?;
+    ident.set_span(span);
+    Some(ident)
 }
 
 fn with_first(word: &str, change: impl Fn(char) -> char) -> String {
@@ -151,6 +149,14 @@ mod tests {
     fn rename_rules_survive_letters_of_two_bytes_and_no_letters() {
         assert_eq!(RenameRule::Camel.apply("été_bleu"), "étéBleu");
         assert_eq!(RenameRule::Camel.apply("__"), "");
+    }
+
+    /// Unicode counts them among the alphabetic or numeric.
+    #[test]
+    fn letters_and_digits_that_no_identifier_has() {
+        for text in ["m²", "a²", "m½", "ⓐ", "_ⓐ", "²"] {
+            assert!(ident(text, Span::call_site()).is_none(), "{text}");
+        }
     }
 
     #[test]

@@ -267,7 +267,9 @@ fn defaults_paths_and_identifiers_have_their_kind() {
         "`crate` takes a string literal; write `crate = \"my::sessions\"`",
         "my::sessions",
     );
-    for (text, key) in [("1a", "accessor"), ("self", "accessor"), ("a-b", "accessor")] {
+    for (text, key) in
+        [("1a", "accessor"), ("self", "accessor"), ("a-b", "accessor"), ("m²", "accessor"), ("ⓐ", "accessor")]
+    {
         let message =
             format!("`{text}` is not an identifier; write letters, digits and `_`, with no digit first");
         field_fails(&format!("#[session({key} = \"{text}\")]"), "u8", &message, &format!("\"{text}\""));

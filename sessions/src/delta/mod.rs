@@ -194,7 +194,66 @@ mod tests {
         let mut delta = Delta::new();
         delta.push("n".into(), add(2), Some(&json("40"))).unwrap();
         delta.push("n".into(), add(3), Some(&json("40"))).unwrap();
-        assert_eq!(delta.ops(), [("n".into(), add(5))]);
+        let [(_, Op::Add(together))] = delta.ops() else { panic!("{delta:?}") };
+        assert_eq!((together.by, together.start), (5, 0));
+    }
+
+    /// Pushing the operations on what was loaded does what they do one by one, and so does the
+    /// delta, if it is still an addition, on whatever else is there by then.
+    fn agrees(loaded: &'static str, ops: &[Op]) -> Delta {
+        let start = fields(&[("n", loaded)]);
+        let in_sequence = |value: Option<&Bytes>| {
+            ops.iter().fold(value.cloned(), |value, op| op.apply(value.as_ref()).unwrap())
+        };
+        let mut delta = Delta::new();
+        for op in ops {
+            delta.push("n".into(), op.clone(), start.get("n")).unwrap();
+        }
+        let mut values = vec![Some(json(loaded))];
+        if let [(_, Op::Add(_))] = delta.ops() {
+            let edges = ["-9223372036854775808", "-1", "0", "1", "255", "9223372036854775807"];
+            values.extend(edges.map(|value| Some(json(value))).into_iter().chain([None]));
+        }
+        for value in values {
+            let mut together: Fields = value.iter().map(|value| ("n".into(), value.clone())).collect();
+            delta.apply(&mut together).unwrap();
+            let expected = in_sequence(value.as_ref());
+            assert_eq!(together.get("n"), expected.as_ref(), "{ops:?} on {value:?} became {delta:?}");
+        }
+        delta
+    }
+
+    #[test]
+    fn additions_that_stop_at_a_bound_on_the_way_are_one_addition() {
+        let within = |by, min, max| Op::Add(Add { by, start: 7, min, max });
+        let byte = |by| within(by, 0, 255);
+        let delta = agrees("250", &[byte(10), byte(-10)]);
+        let Op::Add(Add { by: 0, start: 7, min: 0, max: 245 }) = delta.ops()[0].1 else {
+            panic!("{delta:?}")
+        };
+        let bounds = [(0, 255), (-128, 127), (0, i64::MAX), (i64::MIN, i64::MAX), (200, 300), (9, 5)];
+        let ops: Vec<_> = [0, 1, -1, 10, -10, 300, i64::MIN, i64::MAX]
+            .into_iter()
+            .flat_map(|by| bounds.map(|(min, max)| within(by, min, max)))
+            .collect();
+        for loaded in ["250", "3", "-9223372036854775807"] {
+            for first in &ops {
+                for second in &ops {
+                    agrees(loaded, &[first.clone(), second.clone()]);
+                    agrees(loaded, &[first.clone(), second.clone(), byte(-3), first.clone()]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn additions_whose_sum_has_more_than_64_bits_become_what_was_seen() {
+        let half = 9_000_000_000_000_000_000;
+        let delta = agrees("-9000000000000000000", &[add(half), add(half)]);
+        assert_eq!(delta.ops(), [("n".into(), Op::Put(json("9000000000000000000")))]);
+        agrees("9000000000000000000", &[add(-half), add(-half), add(half)]);
+        agrees("-5", &[add(i64::MAX), add(1), add(i64::MIN)]);
+        agrees("5", &[add(i64::MIN), add(i64::MIN)]);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Op {
 }
 
 /// A difference to an integer field.
+///
+/// Any values are an operation: if `min` is above `max`, the result is `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // Public fields and no `non_exhaustive`: stores take it apart, the layer puts it together.
 #[allow(clippy::exhaustive_structs)]
@@ -33,7 +35,8 @@ pub struct Add {
     pub start: i64,
     /// The result is at least this,
     pub min: i64,
-    /// and at most this: the bounds of the field's type.
+    /// and at most this: the bounds of the field's type, or narrower ones where several additions of a
+    /// request, of which one may have stopped at a bound, became one.
     pub max: i64,
 }
 
@@ -42,6 +45,24 @@ pub struct Add {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs)]
 pub struct InvalidValue;
+
+impl Add {
+    /// This one followed by `next`, as one; `None` if the sum takes more than 64 bits.
+    ///
+    /// The bounds that this one may stop at move with what `next` adds, and stop at those of `next`.
+    pub(crate) fn then(self, next: Self) -> Option<Self> {
+        let (min, max) = (next.applied_to(self.min.min(self.max)), next.applied_to(self.max));
+        let by = self.by.saturating_add(next.by);
+        // Where nothing is left between the bounds, the sum does not matter.
+        let is_exact = min == max || self.by.checked_add(next.by).is_some();
+        is_exact.then_some(Self { by, start: self.start, min, max })
+    }
+
+    /// What an integer becomes. Not `clamp`, which panics if the bounds are in the wrong order.
+    pub(crate) fn applied_to(self, value: i64) -> i64 {
+        value.saturating_add(self.by).max(self.min).min(self.max)
+    }
+}
 
 impl Op {
     /// The field's value after this operation: `None` for no field.
@@ -55,10 +76,7 @@ impl Op {
             Self::PutIfAbsent(value) => Some(current.unwrap_or(value).clone()),
             Self::Remove => None,
             Self::RemoveIf(expected) => current.filter(|value| *value != expected).cloned(),
-            Self::Add(add) => {
-                let current = integer(current)?.unwrap_or(add.start);
-                Some(text(current.saturating_add(add.by).clamp(add.min, add.max)))
-            }
+            Self::Add(add) => Some(text(add.applied_to(integer(current)?.unwrap_or(add.start)))),
             Self::Max(bound) => Some(text(integer(current)?.map_or(*bound, |value| value.max(*bound)))),
             Self::Min(bound) => Some(text(integer(current)?.map_or(*bound, |value| value.min(*bound)))),
         })
@@ -76,11 +94,13 @@ impl Op {
 
     /// This operation followed by `next`, as one; `None` where the field ends as it was loaded.
     pub(super) fn then(&self, next: Self, loaded: Option<&Bytes>) -> Result<Option<Self>, InvalidValue> {
+        if let (Self::Add(first), Self::Add(second)) = (self, &next)
+            && let Some(add) = first.then(*second)
+        {
+            return Ok(Some(Self::Add(add)));
+        }
         let together = match (self, next) {
             (_, next @ (Self::Put(_) | Self::Remove)) => next,
-            (Self::Add(first), Self::Add(second)) if first.min == second.min && first.max == second.max => {
-                Self::Add(Add { by: first.by.saturating_add(second.by), ..*first })
-            }
             (Self::Max(first), Self::Max(second)) => Self::Max(second.max(*first)),
             (Self::Min(first), Self::Min(second)) => Self::Min(second.min(*first)),
             (Self::PutIfAbsent(value), Self::PutIfAbsent(_)) => Self::PutIfAbsent(value.clone()),
@@ -146,6 +166,18 @@ mod tests {
             applied(&add(1, i64::MIN, i64::MAX), "9223372036854775807"),
             Ok(some("9223372036854775807"))
         );
+    }
+
+    /// The upper bound counts, whatever is there.
+    #[test]
+    fn bounds_in_the_wrong_order_panic_nobody() {
+        for current in ["0", "3", "4", "9", "-9223372036854775808"] {
+            for by in [-1, 0, 1, i64::MIN, i64::MAX] {
+                assert_eq!(applied(&add(by, 5, 3), current), Ok(some("3")), "{by}");
+            }
+        }
+        assert_eq!(add(0, 5, 3).apply(None), Ok(some("3")));
+        assert_eq!(applied(&add(1, 5, 3), "null"), Err(InvalidValue));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     stamp,
-    table::{Field, Merge, Shape, Value},
+    table::{Counter, Field, Merge, Shape, Value},
 };
 use crate::{
     delta::{Add, Op},
@@ -22,6 +22,8 @@ const LARGEST_SCRATCH: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Cell {
     held: OnceLock<Held>,
+    /// What was there when the value was lent out for change, if the field's merge may have it stay.
+    kept: Option<Value>,
     change: Change,
     /// Whether it was removed at some time, whatever came after that.
     was_removed: bool,
@@ -68,9 +70,10 @@ enum Change {
     Merged,
     /// Lent out for change; this was its encoding before.
     Edited(Vec<u8>),
-    /// Counted up by this much, when the value was `seen`.
+    /// Counted up from a value, as `add` says; then it was `seen`, and lent out for change.
     Counted {
-        by: i64,
+        add: Add,
+        from: i64,
         seen: i64,
     },
     Removed,
@@ -94,7 +97,14 @@ impl Cell {
         if let Now::Set(now) = &self.now {
             return Some(now);
         }
-        self.held.get_or_init(|| Held::decode(field, fields, report)).value.as_ref()
+        self.held.get_or_init(|| Held::decode(field, fields, report));
+        self.shown(field)
+    }
+
+    /// The value, or what stays in its place if it was changed to what cannot.
+    fn shown(&self, field: &Field) -> Option<&Value> {
+        let value = self.held.get()?.value.as_ref()?;
+        Some(self.kept.as_ref().filter(|kept| stays(field, kept, value)).unwrap_or(value))
     }
 
     /// Whether the stored value does not decode.
@@ -124,42 +134,37 @@ impl Cell {
 
     /// Sets the value as the field's merge has it.
     pub(super) fn merge(&mut self, field: &Field, new: Value) {
+        self.settle(field);
         let Some(held) = self.held.get_mut() else { return };
-        let is_sound = held.source != Source::Undecodable;
-        let is_removed = matches!(self.change, Change::Removed);
-        let is_there = held.source != Source::Absent || !matches!(self.change, Change::None);
-        if let Some(old) = held.value.as_ref().filter(|_| is_sound && is_there && !is_removed) {
-            let number = |value: &Value| field.counter.as_ref().map(|counter| (counter.get)(&**value));
-            let stays = match field.merge {
-                Merge::Max => number(old) >= number(&new),
-                Merge::Min => number(old) <= number(&new),
-                Merge::First => true,
-                Merge::Last | Merge::Add => false,
-            };
-            if stays {
-                return;
-            }
+        let is_there = held.is_there(&self.change);
+        if held.value.as_ref().is_some_and(|old| is_there && stays(field, old, &new)) {
+            return;
         }
-        let is_absolute = is_removed || matches!(self.change, Change::Put);
+        let is_sound = held.source != Source::Undecodable;
+        let is_absolute = matches!(self.change, Change::Put | Change::Removed);
         self.change = if is_sound && !is_absolute { Change::Merged } else { Change::Put };
         held.value = Some(new);
     }
 
     /// Lends the value out for change.
     pub(super) fn edit(&mut self, field: &Field) -> Option<&mut Value> {
+        self.settle(field);
         let held = self.held.get_mut()?;
+        let is_there = held.is_there(&self.change);
         let value = held.value.as_mut()?;
+        if is_there && field.merge.may_keep() {
+            self.kept = copy(field, value);
+        }
         match &self.change {
             Change::None => {
                 self.change = match (field.merge, &field.counter) {
                     (Merge::Add, Some(counter)) if held.source != Source::Undecodable => {
-                        Change::Counted { by: 0, seen: (counter.get)(&**value) }
+                        let current = (counter.get)(&**value);
+                        Change::Counted { add: counter.adding(0, 0), from: current, seen: current }
                     }
                     _ => {
-                        let mut before = Vec::new();
                         // What cannot be encoded now cannot be told from what it becomes.
-                        let known = (field.codec.encode)(&**value, &mut before).is_ok();
-                        if known { Change::Edited(before) } else { Change::Put }
+                        encoded(field, value).map_or(Change::Put, Change::Edited)
                     }
                 };
             }
@@ -169,24 +174,38 @@ impl Cell {
         Some(value)
     }
 
+    /// Ends a change in place: what it became counts as if it were set.
+    fn settle(&mut self, field: &Field) {
+        let Some(held) = self.held.get_mut().filter(|_| field.merge.may_keep()) else { return };
+        let Some(value) = &mut held.value else { return };
+        if let Some(kept) = self.kept.take().filter(|kept| stays(field, kept, value)) {
+            *value = kept;
+        }
+        if let Change::Edited(before) = &self.change
+            && encoded(field, value).as_ref() == Some(before)
+        {
+            self.change = Change::None;
+        }
+    }
+
     pub(super) fn add(&mut self, field: &Field, more: i64) {
         let Some(counter) = &field.counter else { return };
         let Some(held) = self.held.get_mut() else { return };
         let Some(value) = &mut held.value else { return };
         let current = (counter.get)(&**value);
-        let sum = current.saturating_add(more).clamp(counter.min, counter.max);
+        let next = counter.adding(more, 0);
+        let sum = next.applied_to(current);
         *value = (counter.put)(sum);
-        match &mut self.change {
+        self.change = match self.change {
             Change::None if held.source != Source::Undecodable => {
-                self.change = Change::Counted { by: more, seen: sum };
+                Change::Counted { add: next, from: current, seen: sum }
             }
-            Change::Counted { by, seen } => {
-                let edited = current.saturating_sub(*seen);
-                *by = by.saturating_add(edited).saturating_add(more);
-                *seen = sum;
+            Change::Counted { add, from, seen } => {
+                let together = counted(counter, add, seen, current).and_then(|add| add.then(next));
+                together.map_or(Change::Put, |add| Change::Counted { add, from, seen: sum })
             }
-            change => *change = Change::Put,
-        }
+            _ => Change::Put,
+        };
     }
 
     /// Takes the value out; a flash is thereby delivered.
@@ -195,6 +214,7 @@ impl Cell {
             Now::Set(value) => return Some(value),
             before => self.now = before,
         }
+        self.settle(field);
         let held = self.held.get_mut()?;
         let value = held.value.take()?;
         self.change = match (field.shape, &self.change) {
@@ -215,6 +235,7 @@ impl Cell {
         }
         let Some(held) = self.held.get_mut() else { return };
         held.value = field.default.map(|default| default());
+        self.kept = None;
         self.change = Change::Removed;
         self.was_removed = true;
     }
@@ -288,23 +309,23 @@ impl Cell {
         if field.shape == Shape::Skipped {
             return Ok(None);
         }
-        let encoded = || held.value.as_ref().map(|value| stored(field, value)).transpose();
+        let shown = self.shown(field);
+        let encoded = || shown.map(|value| stored(field, value)).transpose();
+        let merged = |encoded| merged(field, fields, held.source, shown, encoded);
         Ok(match (&self.change, &field.counter) {
             (Change::None, _) | (Change::Counted { .. }, None) => None,
-            (Change::Merged, _) => encoded()?.map(|value| merged(field, fields, held, value)),
+            (Change::Merged, _) => encoded()?.map(merged),
             // Whether it differs from what is there is for the slot to say: other handles of the
             // request may have changed it since.
             (Change::Put, _) => encoded()?.map(Op::Put),
-            (Change::Edited(before), _) => {
-                encoded()?.filter(|value| value != before).map(|value| merged(field, fields, held, value))
-            }
-            (Change::Counted { by, seen }, Some(counter)) => {
+            (Change::Edited(before), _) => encoded()?.filter(|value| value != before).map(merged),
+            (Change::Counted { add, from, seen }, Some(counter)) => {
                 let current = held.value.as_ref().map_or(0, |value| (counter.get)(&**value));
-                let by = by.saturating_add(current.saturating_sub(*seen));
-                (by != 0).then(|| {
-                    let start = start(field, fields, held.source);
-                    Op::Add(Add { by, start, min: counter.min, max: counter.max })
-                })
+                match counted(counter, *add, *seen, current) {
+                    Some(add) if add.by == 0 && current == *from => None,
+                    Some(add) => Some(Op::Add(Add { start: start(field, fields, held.source), ..add })),
+                    None => encoded()?.map(Op::Put),
+                }
             }
             (Change::Removed, _) => Some(Op::Remove),
             // A flash that came meanwhile is another one, and stays.
@@ -337,6 +358,33 @@ impl Held {
             }
         }
     }
+
+    /// Whether there is a value that the field's merge may have stay: a default is none, nor is what
+    /// does not decode.
+    fn is_there(&self, change: &Change) -> bool {
+        let is_known = self.source != Source::Absent || !matches!(change, Change::None);
+        is_known && self.source != Source::Undecodable && !matches!(change, Change::Removed)
+    }
+}
+
+/// Whether the field's merge has the old value stay where another is set.
+fn stays(field: &Field, old: &Value, new: &Value) -> bool {
+    let number = |value: &Value| field.counter.as_ref().map(|counter| (counter.get)(&**value));
+    match field.merge {
+        Merge::Max => number(old) >= number(new),
+        Merge::Min => number(old) <= number(new),
+        Merge::First => true,
+        Merge::Last | Merge::Add => false,
+    }
+}
+
+fn encoded(field: &Field, value: &Value) -> Option<Vec<u8>> {
+    let mut json = Vec::new();
+    (field.codec.encode)(&**value, &mut json).ok().map(|()| json)
+}
+
+fn copy(field: &Field, value: &Value) -> Option<Value> {
+    (field.codec.decode)(&encoded(field, value)?).ok()
 }
 
 /// Whether a value is the default that the field has where nothing is stored, as here.
@@ -348,13 +396,13 @@ fn is_default(field: &Field, fields: &Fields, value: &Bytes) -> bool {
 
 /// The operation that sets a field as its merge has it. What is stored under an older name takes
 /// part: it is removed in the same commit.
-fn merged(field: &Field, fields: &Fields, held: &Held, encoded: Bytes) -> Op {
+fn merged(field: &Field, fields: &Fields, source: Source, value: Option<&Value>, encoded: Bytes) -> Op {
     let older = || field.aliases.iter().find_map(|alias| fields.get(alias));
-    let older = if held.source == Source::Alias { older() } else { None };
+    let older = if source == Source::Alias { older() } else { None };
     let number = |value: &Value| field.counter.as_ref().map(|counter| (counter.get)(&**value));
     let older_number = || number(&(field.codec.decode)(older?).ok()?);
-    match (field.merge, held.value.as_ref().and_then(number)) {
-        _ if held.source == Source::Undecodable => Op::Put(encoded),
+    match (field.merge, value.and_then(number)) {
+        _ if source == Source::Undecodable => Op::Put(encoded),
         (Merge::Max, Some(value)) => Op::Max(older_number().map_or(value, |older| older.max(value))),
         (Merge::Min, Some(value)) => Op::Min(older_number().map_or(value, |older| older.min(value))),
         (Merge::First, _) => Op::PutIfAbsent(older.cloned().unwrap_or(encoded)),
@@ -362,12 +410,17 @@ fn merged(field: &Field, fields: &Fields, held: &Held, encoded: Bytes) -> Op {
     }
 }
 
+/// An addition and what was added in place since, as one, if there is such a one.
+fn counted(counter: &Counter, add: Add, seen: i64, current: i64) -> Option<Add> {
+    add.then(counter.adding(current.checked_sub(seen)?, 0))
+}
+
 /// What the store must do to count by `by`.
 pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Option<FieldChange> {
     let counter = field.counter.as_ref()?;
     let source = if fields.contains(field.name) { Source::Stored } else { Source::Alias };
     let start = start(field, fields, source);
-    let op = Op::Add(Add { by, start, min: counter.min, max: counter.max });
+    let op = Op::Add(counter.adding(by, start));
     let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
     Some(FieldChange { name, op, aliases, is_default: false, standing, was_removed: false, at })
 }

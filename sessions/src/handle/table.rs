@@ -14,6 +14,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    delta::Add,
     error::Error,
     slot::{Rule, Rules, Standing},
     value::FieldName,
@@ -228,6 +229,20 @@ impl Table {
             let names = stored.flat_map(|field| [&field.name].into_iter().chain(field.aliases));
             names.map(|name| FieldName::from_static(name)).collect()
         })
+    }
+}
+
+impl Merge {
+    /// Whether what is there may stay where another value is set.
+    pub(super) const fn may_keep(self) -> bool {
+        matches!(self, Self::Max | Self::Min | Self::First)
+    }
+}
+
+impl Counter {
+    /// An addition to the field.
+    pub(super) const fn adding(&self, by: i64, start: i64) -> Add {
+        Add { by, start, min: self.min, max: self.max }
     }
 }
 

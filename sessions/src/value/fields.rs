@@ -10,9 +10,9 @@ use super::FieldName;
 ///
 /// A clone shares everything and costs one reference count; changing a shared one copies the list
 /// of names, never the values.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Fields {
-    /// Sorted by name; `None` for no fields, so that an empty one allocates nothing.
+    /// Sorted by name; `None` where there never was a field, so that an empty one allocates nothing.
     sorted: Option<Arc<Vec<(FieldName, Bytes)>>>,
 }
 
@@ -131,6 +131,18 @@ impl FromIterator<(FieldName, Bytes)> for Fields {
     }
 }
 
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.sorted, &other.sorted) {
+            (Some(left), Some(right)) => left == right,
+            // A list of which everything was removed is none.
+            _ => self.is_empty() && other.is_empty(),
+        }
+    }
+}
+
+impl Eq for Fields {}
+
 impl fmt::Debug for Fields {
     /// Names and lengths: values may be anybody's personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,6 +166,18 @@ mod tests {
         after.remove("a");
         assert_eq!(before, fields(&[("a", "1"), ("b", "2")]));
         assert_eq!(after, fields(&[("b", "2"), ("c", "3")]));
+    }
+
+    #[test]
+    fn no_fields_are_equal_wherever_they_went() {
+        let mut removed = fields(&[("a", "1")]);
+        removed.remove("a");
+        let mut dropped = fields(&[("a", "1")]);
+        dropped.retain(&[]);
+        assert_eq!(removed, Fields::new());
+        assert_eq!(Fields::new(), dropped);
+        assert_eq!(removed, dropped);
+        assert_ne!(removed, fields(&[("a", "1")]));
     }
 
     #[test]

@@ -11,6 +11,8 @@ struct Visit {
     c: u8,
     #[session(accessor = "")]
     d: u8,
+    #[session(accessor = "m²")]
+    e: u8,
 }
 
 fn main() {}

@@ -16,6 +16,7 @@ use crate::{
 pub async fn operations_have_these_results(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let counted = |by| Op::Add(Add { by, start: 10, min: 0, max: 255 });
+    let crossed = |by| Op::Add(Add { by, start: 10, min: 5, max: 3 });
     let rows = [
         (Op::Put(json("1")), None, Some("1")),
         (Op::Put(json("1")), Some("2"), Some("1")),
@@ -32,6 +33,10 @@ pub async fn operations_have_these_results(rig: Rig) {
         (counted(-20), None, Some("0")),
         (counted(5), Some("253"), Some("255")),
         (counted(-5), Some("253"), Some("248")),
+        (crossed(1), None, Some("3")),
+        (crossed(1), Some("-9"), Some("3")),
+        (crossed(-1), Some("4"), Some("3")),
+        (crossed(i64::MAX), Some("9"), Some("3")),
         (direct.add(1), Some("9007199254740993"), Some("9007199254740994")),
         (direct.add(1), Some("9223372036854775807"), Some("9223372036854775807")),
         (direct.add(-1), Some("-9223372036854775808"), Some("-9223372036854775808")),
@@ -91,6 +96,7 @@ pub async fn every_operation_does_what_it_says(rig: Rig) {
         bounded(300, 10),
         bounded(-300, 10),
         bounded(3, 10),
+        Op::Add(Add { by: 1, start: 0, min: 9, max: 5 }),
         Op::Max(7),
         Op::Max(-5),
         Op::Max(i64::MIN),

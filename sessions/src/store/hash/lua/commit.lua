@@ -87,15 +87,14 @@ local kinds = {
     local value = current(field)
     return value ~= operand and value
   end,
-  -- Add: a difference, what an absent field counts as, and the bounds.
+  -- Add: a difference, what an absent field counts as, and the bounds, of which the upper counts if it is lower.
   A = function(field, operand)
     local by, start, least, most = string.match(operand, '^(%S+) (%S+) (%S+) (%S+)$')
     local value = current(field) or start
     if not is_integer(value) then return nil end
     value = sum(value, by)
-    if less(value, least) then return least end
-    if less(most, value) then return most end
-    return value
+    if less(value, least) then value = least end
+    return less(most, value) and most or value
   end,
   -- The larger, the smaller.
   G = function(field, operand)
