@@ -66,6 +66,13 @@ pub enum Event<'a> {
         /// How many others there were since the last report, of any record.
         unreported: u64,
     },
+    /// A record could not be read, so that its request is answered with an error.
+    LoadFailed {
+        /// The record.
+        record: RecordId,
+        /// Why.
+        error: &'a Error,
+    },
     /// A commit, destroy or touch did not go through.
     CommitFailed {
         /// The record, unless it is new.
@@ -155,6 +162,9 @@ fn trace(event: &Event<'_>) {
         Event::Stale { record } => tracing::warn!(%record, "session token superseded long ago"),
         Event::Forged { record, unreported } => {
             tracing::warn!(%record, unreported, "forged session token");
+        }
+        Event::LoadFailed { record, error } => {
+            tracing::error!(%record, %error, source = error_source(error), "session load failed");
         }
         Event::CommitFailed { record, error } => {
             tracing::error!(?record, %error, source = error_source(error), "session commit failed");

@@ -53,7 +53,7 @@
 //! | `redis-tls` | `rediss://` for it |
 //! | `webdis` | `store::WebdisStore` |
 //! | `webdis-tls` | `https://` for it |
-//! | `keys` | `Key`, `KeyRing`: sealed fields, signed tokens |
+//! | `keys` | `Key`, `KeyRing`, for sealed fields and signed tokens to come |
 //! | `test-util` | `testing`: manual clock, faults, recording, a browser-like client, `conformance!` |
 // Only a framework's module opens sessions; without one, nothing does.
 #![cfg_attr(not(feature = "axum"), allow(dead_code, unused_imports))]

@@ -13,7 +13,6 @@ use super::{
     Afterwards, Slot,
     detached::caught,
     ledger::Rotation,
-    load,
     rules::{Rule, Rules, Standing},
     state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Write},
 };
@@ -272,7 +271,7 @@ impl Slot {
         let was = self.lock().live().map(|live| live.authority.hash);
         let is_previous = loaded.epoch == epoch.wrapping_add(1)
             && was.is_some_and(|was| {
-                load::read(&loaded).is_ok_and(|now| now.compare(&was, loaded.now) == Match::Superseded)
+                self.read(id, &loaded).is_ok_and(|now| now.compare(&was, loaded.now) == Match::Superseded)
             });
         if !is_previous {
             return Err(Error::superseded());
@@ -287,7 +286,7 @@ impl Slot {
     /// Reads what another request has made of the seal, in the same epoch.
     async fn reload_seal(&self, id: RecordId, epoch: u64) -> Result<(), Error> {
         let loaded = self.load_again(id, epoch, &[]).await?;
-        let authority = load::read(&loaded)?;
+        let authority = self.read(id, &loaded)?;
         if let Phase::Live(live) = &mut self.lock().record
             && live.id == id
         {

@@ -54,12 +54,9 @@ impl Slot {
 
     /// The record of a token, if it is alive and the secret is its own.
     async fn check(&self, token: Token, names: &[FieldName]) -> Result<Found, Error> {
-        let loading = self.shared.store.load(token.id(), names);
-        let Some(loaded) = self.bounded(loading, Error::unavailable).await? else {
-            return Ok(Found::Nothing);
-        };
+        let Some(loaded) = self.load(token.id(), names).await? else { return Ok(Found::Nothing) };
         let hash = self.shared.hasher.hash(&token.id(), token.secret());
-        let authority = read(&loaded)?;
+        let authority = self.read(token.id(), &loaded)?;
         let (record, events) = (token.id(), &self.shared.events);
         match authority.compare(&hash, loaded.now) {
             found @ (Match::Present | Match::Renewing(_) | Match::Renewed) if self.is_alive(&loaded) => {
@@ -96,6 +93,21 @@ impl Slot {
         }
     }
 
+    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
+        let loaded = self.bounded(self.shared.store.load(id, names), Error::unavailable).await;
+        loaded.inspect_err(|error| self.load_failed(id, error))
+    }
+
+    /// What the record's seal says.
+    pub(super) fn read(&self, id: RecordId, loaded: &Loaded) -> Result<Authority, Error> {
+        let unknown = || Error::unavailable("the record was written by another version of this library");
+        Authority::read(&loaded.seal).ok_or_else(unknown).inspect_err(|error| self.load_failed(id, error))
+    }
+
+    fn load_failed(&self, record: RecordId, error: &Error) {
+        self.shared.events.report(&Event::LoadFailed { record, error });
+    }
+
     /// Loads fields of a record that this request has loaded before.
     pub(super) async fn load_again(
         &self,
@@ -103,7 +115,7 @@ impl Slot {
         epoch: u64,
         names: &[FieldName],
     ) -> Result<Loaded, Error> {
-        match self.bounded(self.shared.store.load(id, names), Error::unavailable).await? {
+        match self.load(id, names).await? {
             Some(loaded) if !self.is_alive(&loaded) => Err(Error::ended_meanwhile()),
             Some(loaded) if loaded.epoch == epoch => Ok(loaded),
             Some(_) => Err(Error::superseded()),
@@ -152,10 +164,4 @@ impl Live {
             names: (!loaded.complete).then(|| names.to_vec()),
         }
     }
-}
-
-/// What the record's seal says.
-pub(super) fn read(loaded: &Loaded) -> Result<Authority, Error> {
-    Authority::read(&loaded.seal)
-        .ok_or_else(|| Error::unavailable("the record was written by another version of this library"))
 }

@@ -176,10 +176,11 @@ impl Slot {
         let known = self.lock().live().map(|live| (live.id, live.epoch, live.with_names(names)));
         let Some((id, epoch, names)) = known else { return Ok(()) };
         let loaded = self.load_again(id, epoch, &names).await?;
+        let authority = self.read(id, &loaded)?;
         if let Phase::Live(live) = &mut self.lock().record
             && live.id == id
         {
-            live.authority = load::read(&loaded)?;
+            live.authority = authority;
             live.seal = loaded.seal;
             live.fields = loaded.fields;
             live.names = (!loaded.complete).then_some(names);

@@ -65,7 +65,7 @@ const ATTEMPTS: usize = 3;
 ///
 /// A session is one hash, and the only key it has. Its fields are the session's, as JSON; `@` holds
 /// the metadata: epoch (4 bytes), times of creation and last use (6 bytes each, milliseconds since
-/// 1970), SHA-256 of the secret (32 bytes); `@c` the ids of the last 8 commits of counters. A field of
+/// 1970), and the seal (SHA-256 of the secret, then what goes with it); `@c` the ids of the last 8 commits that count or rotate. A field of
 /// yours whose name begins with `@` has one `@` more. The key's TTL is the session's deadline.
 ///
 /// ```text

@@ -18,6 +18,7 @@ pub async fn h1_a_failed_load_is_503_and_changes_nothing(rig: Rig) {
         let response = browser.get(path).await;
         assert_eq!(response.status(), 503, "{path}");
         assert!(response.set_cookies().is_empty(), "{path}");
+        assert!(app.events().iter().any(|event| event.contains("LoadFailed")), "{path}");
     }
     assert_eq!(app.calls.writes(), 0);
     assert_eq!(browser.cookie(COOKIE), token);

@@ -109,6 +109,15 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
         }
         "note" => shopper.set_note(argument),
         "rotate" => shopper.rotate(),
+        "proof" => {
+            let age = Duration::from_secs(argument.parse().expect("a number"));
+            let is_known = shopper.authenticated_at().is_some();
+            return text(format!("{is_known} {}", shopper.was_authenticated_within(age)));
+        }
+        "forget" => {
+            shopper.remember(false);
+            shopper.set_user(argument);
+        }
         other => panic!("there is no `{other}`"),
     }
     text("done")
@@ -423,6 +432,42 @@ pub async fn d2_a_login_restarts_the_absolute_clock(rig: Rig) {
     }
     rig.clock.advance(hour / 2);
     assert_eq!(browser.get("/read").await.text(), "- -  - -");
+}
+
+/// When somebody proved who it is: by a login, or again, and by nothing else.
+pub async fn c19_a_proof_is_as_old_as_it_is(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let (app, _) = app(&rig).await;
+    let browser = visitor(&app).await;
+    assert_eq!(browser.get("/proof/60").await.text(), "false false");
+    browser.get("/login/ada").await;
+    rig.clock.advance(Duration::from_secs(50));
+    assert_eq!(browser.get("/proof/60").await.text(), "true true");
+    browser.get("/rotate").await;
+    rig.clock.advance(Duration::from_secs(50));
+    assert_eq!(browser.get("/proof/60").await.text(), "true false", "a rotation proves nothing");
+    browser.get("/login/ada").await;
+    assert_eq!(browser.get("/proof/60").await.text(), "true true");
+    rig.clock.advance(Duration::from_secs(70));
+    assert_eq!(browser.get("/proof/60").await.text(), "true false");
+    browser.get("/logout").await;
+    assert_eq!(browser.get("/proof/60").await.text(), "false false");
+}
+
+/// A cookie that is not to be remembered ends with the browser, and so do those that follow it.
+pub async fn d8_who_is_not_remembered_is_forgotten_with_the_browser(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = visitor(&app).await;
+    assert!(browser.get("/rotate").await.set_cookies()[0].contains("Max-Age="), "by default it is kept");
+    for path in ["/forget/ada", "/rotate", "/login/ada"] {
+        let cookies = browser.get(path).await.set_cookies();
+        assert!(!cookies[0].contains("Max-Age") && !cookies[0].contains("Expires"), "{path}: {cookies:?}");
+    }
+    assert!(browser.get("/read").await.text().starts_with("ada"));
+    browser.restart();
+    assert!(browser.get("/read").await.text().starts_with('-'));
 }
 
 /// A visitor has a quarter of an hour to come back; who has come back, or has a right, has longer.

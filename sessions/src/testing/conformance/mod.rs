@@ -243,6 +243,8 @@ macro_rules! __conformance {
                     c9_a_view_that_knows_no_rights_changes_none_by_accident
                     c18_a_superseded_secret_begins_nothing
                     d2_a_login_restarts_the_absolute_clock
+                    c19_a_proof_is_as_old_as_it_is
+                    d8_who_is_not_remembered_is_forgotten_with_the_browser
                     d12_a_visitor_who_never_comes_back_is_forgotten
                 }
                 renewal {

@@ -145,6 +145,7 @@ pub async fn c12_wrong_secrets_change_nothing(rig: Rig) {
     let id = record_of(&browser);
     let before = app.load(id, &["name"]).await.expect("the record");
     let forger = app.browser();
+    app.events();
     for attempt in 0..10_000 {
         let secret = Secret::from_bytes(random::bytes().expect("random bytes"));
         forger.set_cookie_raw(COOKIE, &Token::new(id, secret).expose());
@@ -155,6 +156,9 @@ pub async fn c12_wrong_secrets_change_nothing(rig: Rig) {
         assert!(response.set_cookies().is_empty(), "{path}: neither a cookie nor a removal");
     }
     assert_eq!(app.calls.writes(), 0);
+    let events = app.events();
+    // Once a second, on the store's clock.
+    assert!(events.iter().all(|event| event.contains("Forged")) && (1..1000).contains(&events.len()));
     let after = app.load(id, &["name"]).await.expect("the record");
     assert_eq!((after.seal, after.touched, after.fields), (before.seal, before.touched, before.fields));
     assert_eq!(browser.get("/name").await.text(), "Ada");
