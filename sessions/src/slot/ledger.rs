@@ -393,7 +393,8 @@ impl Composed {
                 let dropped = rules.names(Standing::DropOnLogin);
                 for name in &dropped {
                     self.delta.take(name.as_str());
-                    if record.may_have(name) {
+                    if record.live().is_some() {
+                        // Whatever was loaded: another request of the visitor's may have set it since.
                         self.delta.force(name.clone(), Op::Remove);
                     }
                 }

@@ -232,12 +232,6 @@ impl Phase {
         self.live()?.fields.get(name.as_str())
     }
 
-    /// Whether a field may be stored: it is, or nobody has looked.
-    pub(super) fn may_have(&self, name: &FieldName) -> bool {
-        let is_unknown = |live: &Live| live.names.as_ref().is_some_and(|names| !names.contains(name));
-        self.live().is_some_and(|live| live.fields.contains(name.as_str()) || is_unknown(live))
-    }
-
     /// What a field is, by what the views say and what the record says of its rights.
     pub(super) fn standing(&self, name: &FieldName, rules: &Rules) -> Standing {
         let noted = match self.live().map(|live| &live.authority) {

@@ -167,6 +167,21 @@ pub async fn c19_a_login_and_a_logout_keep_what_they_should(rig: Rig) {
     assert_eq!((record_of(&browser), app.calls.count(Operation::Commit)), (id, 2));
 }
 
+/// What is the visitor's does not outlive a login, though it was set while the login was on its way.
+pub async fn c19_a_draft_beside_a_login_does_not_outlive_it(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = app.browser();
+    browser.get("/note/hello").await;
+    let (id, tab, attacker) = (record_of(&browser), browser.fork(), browser.clone_jar());
+    let login = tokio::spawn(async move { tab.get("/wait/login/ada").await });
+    gate.arrived().await;
+    assert_eq!(attacker.get("/visit").await.status(), 200);
+    gate.release();
+    assert_eq!(login.await.expect("an answer").status(), 200);
+    assert_eq!(browser.get("/read").await.text(), "ada - pen - hello");
+    assert_eq!(app.stored(id, "draft").await, None);
+}
+
 /// Another user gets nothing of the one before, but for what belongs to the browser.
 pub async fn c19_a_change_of_users_leaves_nothing(rig: Rig) {
     let (app, _) = app(&rig).await;

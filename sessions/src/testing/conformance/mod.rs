@@ -232,6 +232,7 @@ macro_rules! __conformance {
                 }
                 login {
                     c19_a_login_and_a_logout_keep_what_they_should
+                    c19_a_draft_beside_a_login_does_not_outlive_it
                     c19_a_change_of_users_leaves_nothing
                     c19_a_second_login_of_one_user_keeps_everything
                     a11_a_failing_login_is_none_and_a_failing_logout_is_one
