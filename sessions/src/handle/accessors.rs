@@ -166,14 +166,15 @@ impl Handle {
     pub fn __reload(&mut self) -> Now<'_, ()> {
         Box::pin(async {
             let tip = self.first.tip();
-            let taken = self.slot.hand_over_for_save(self.number, tip.life, tip.hand_over(self.table));
+            let taken = self.slot.hand_over_meanwhile(self.number, tip.life, tip.hand_over(self.table));
             let reloaded = self.slot.reload(self.table.names()).await;
             self.first = Generation::new(self.table, self.slot.snapshot());
-            taken.map(drop).and(reloaded)
+            taken.and(reloaded)
         })
     }
 
     fn __erased(&self, index: usize) -> Option<&(dyn Any + Send + Sync)> {
+        self.cross_boundary();
         let field = &self.table.fields[index];
         let tip = self.first.tip();
         tip.value(field, index, &|field, error| self.report(field, error)).map(|value| &**value)
@@ -196,6 +197,7 @@ impl Handle {
 
     /// The newest cell of a field that is about to be changed.
     fn __undecoded(&mut self, index: usize) -> &mut Cell {
+        self.cross_boundary();
         let at = self.slot.next_change();
         self.first.tip_mut().cell_mut(index).changed(at)
     }

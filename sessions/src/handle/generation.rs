@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Generation {
     /// Which record of the request it belongs to.
     pub(super) life: u32,
+    /// How many boundaries of the request it is after.
+    pub(super) boundary: u64,
     pub(super) fields: Fields,
     /// One per field, made when the field is first used: most handlers use few.
     cells: Box<[OnceLock<Box<Cell>>]>,
@@ -40,6 +42,7 @@ impl Generation {
         }
         Self {
             life: snapshot.life,
+            boundary: snapshot.boundary,
             fields: snapshot.fields,
             cells,
             spent: AtomicBool::new(false),

@@ -177,9 +177,19 @@ impl Handle {
 
     /// What comes after a change of who is logged in starts from what that leaves.
     fn hand_over_identity(&self, field: &Field) {
-        if field.standing != Standing::Identity {
-            return;
+        if field.standing == Standing::Identity {
+            self.hand_over_early();
         }
+    }
+
+    /// If another handle has ended fields, this one looks again.
+    fn cross_boundary(&self) {
+        if self.first.tip().boundary != self.slot.boundary() {
+            self.hand_over_early();
+        }
+    }
+
+    fn hand_over_early(&self) {
         let tip = self.first.tip();
         if self.slot.hand_over_early(self.number, tip.life, || tip.hand_over(self.table)) {
             self.begin_generation();

@@ -48,30 +48,43 @@ impl Slot {
         if !self.lock().destroy.is_empty() {
             Box::pin(self.destroy_ended()).await?;
         }
+        let mut first = None;
         loop {
             let at = self.next_change();
             let planned = {
                 let mut state = self.lock();
                 let planned = state.plan(&self.shared.timeouts, &self.shared.rules, at);
-                if after == Afterwards::Nobody {
+                let is_last = planned
+                    .as_ref()
+                    .is_ok_and(|plan| plan.as_ref().is_none_or(|plan| plan.failure.is_none()));
+                if after == Afterwards::Nobody && is_last {
                     // Held here, they would make the store copy the record before it changes it.
                     state.forget_fields();
                 }
                 planned
             };
             let failure = match planned {
-                Ok(None) => return Ok(()),
-                Ok(Some(plan)) => self.carry_out(plan, after).await?,
+                Ok(None) => return first.map_or(Ok(()), Err),
+                Ok(Some(plan)) => match self.carry_out(plan, after).await {
+                    Ok(failure) => failure,
+                    Err(error) => return Err(first.unwrap_or(error)),
+                },
                 Err(failure) => Some(failure),
             };
-            let Some(Failure { of, error }) = failure else { return Ok(()) };
-            if by.is_none() || of.is_none() || of == by {
+            let Some(Failure { of, error }) = failure else { return first.map_or(Ok(()), Err) };
+            if of.is_none() || of == by {
                 return Err(error);
             }
-            // Another handle's, whose save hears of it, or else the response.
             let mut state = self.lock();
-            state.unheard = Some(error.duplicate());
-            state.failures.extend(of.map(|of| (of, error)));
+            if by.is_none() {
+                // The response fails with it, and what others did is dropped; but not what they took away.
+                first.get_or_insert(error);
+                state.discard(&self.shared.rules);
+            } else {
+                // Another handle's, whose save hears of it, or else the response.
+                state.unheard = Some(error.duplicate());
+                state.failures.extend(of.map(|of| (of, error)));
+            }
         }
     }
 
@@ -86,6 +99,10 @@ impl Slot {
             }
             return Ok(failure);
         };
+        if let Some(Failure { error, .. }) = failure {
+            // Nobody else will tell.
+            self.lock().unheard = Some(error);
+        }
         if only_touch {
             // It fails nobody's request, and the next one tries again.
             self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });

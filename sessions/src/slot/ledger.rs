@@ -91,6 +91,8 @@ pub(super) struct Composed {
     pub(super) is_carry_only: bool,
     /// What ended fields.
     pub(super) ends: Vec<End>,
+    /// Fields that go whatever was loaded, unless they are set after that.
+    dropped: Vec<FieldName>,
     /// The first change that cannot be stored, which is not in the delta, and whose it is.
     pub(super) failure: Option<(u64, Error)>,
 }
@@ -225,16 +227,6 @@ impl Ledger {
         self.deeds = removed_rights(deeds, record, rules);
     }
 
-    /// Whether other fields end with something in it: what comes after that starts from what is left.
-    pub(super) fn ends_fields(&self) -> bool {
-        let is_identity = |change: &FieldChange| change.standing == Standing::Identity;
-        self.deeds.iter().any(|deed| match &deed.what {
-            What::Change(change) => is_identity(change),
-            What::Clear => true,
-            What::Failure(_) => false,
-        })
-    }
-
     /// Leaves of what a handle did the removals of rights only.
     pub(super) fn keep_removed_rights_of(&mut self, by: u64, record: &Phase, rules: &Rules) {
         let deeds = self.deeds.extract_if(.., |deed| deed.by == by && !deed.is_to_be_saved).collect();
@@ -333,8 +325,14 @@ pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) ->
 }
 
 impl Composed {
+    /// Whether something ends this field.
+    pub(super) fn ends(&self, name: &FieldName) -> bool {
+        self.ends.iter().any(|end| end.of.has(name))
+    }
+
     fn clear(&mut self, at: u64, record: &Phase, rules: &Rules) {
         self.delta = Delta::new();
+        self.dropped.clear();
         self.ends.push(End { at, of: Ended::AllBut(Vec::new()) });
         if self.rotation == Rotation::Login {
             // Whoever it was is nobody again.
@@ -365,13 +363,19 @@ impl Composed {
         }
         self.is_carry_only &= change.standing == Standing::Carry;
         let name = &change.name;
-        let pushed = self.delta.push(name.clone(), change.op.clone(), record.loaded(name));
-        pushed.map_err(|_| Error::not_an_integer(name))?;
+        let dropped = &self.dropped;
+        let pushed = self.delta.push(name.clone(), change.op.clone(), record.left(name, dropped));
         for alias in change.names().skip(1) {
             // A removal needs nothing of what was there.
-            let _ = self.delta.push(alias.clone(), Op::Remove, record.loaded(&alias));
+            let _ = self.delta.push(alias.clone(), Op::Remove, record.left(&alias, dropped));
         }
-        Ok(())
+        for name in change.names() {
+            // What would leave it as it was loaded is not enough: another request may have set it since.
+            if dropped.contains(&name) && !self.delta.has(name.as_str()) {
+                self.delta.force(name, Op::Remove);
+            }
+        }
+        pushed.map_err(|_| Error::not_an_integer(name))
     }
 
     /// What goes with a change of who is logged in.
@@ -398,6 +402,7 @@ impl Composed {
                         self.delta.force(name.clone(), Op::Remove);
                     }
                 }
+                self.dropped.extend(dropped.iter().cloned());
                 self.ends.push(End { at, of: Ended::These(dropped) });
             }
             (Some(before), Some(after)) if before == after && !change.was_removed => {
@@ -408,6 +413,7 @@ impl Composed {
             _ => {
                 self.rotation = Rotation::Logout;
                 let carried = rules.names(Standing::Carry);
+                self.dropped.clear();
                 self.delta.retain(carried.clone());
                 self.ends.push(End { at, of: Ended::AllBut(carried) });
             }

@@ -115,12 +115,14 @@ impl Slot {
         epoch: u64,
         names: &[FieldName],
     ) -> Result<Loaded, Error> {
-        match self.load(id, names).await? {
-            Some(loaded) if !self.is_alive(&loaded) => Err(Error::ended_meanwhile()),
-            Some(loaded) if loaded.epoch == epoch => Ok(loaded),
-            Some(_) => Err(Error::superseded()),
-            None => Err(Error::ended_meanwhile()),
-        }
+        let error = match self.load(id, names).await? {
+            Some(loaded) if !self.is_alive(&loaded) => Error::ended_meanwhile(),
+            Some(loaded) if loaded.epoch == epoch => return Ok(loaded),
+            Some(_) => Error::superseded(),
+            None => Error::ended_meanwhile(),
+        };
+        self.lock().forget_renewal();
+        Err(error)
     }
 
     fn is_alive(&self, loaded: &Loaded) -> bool {

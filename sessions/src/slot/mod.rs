@@ -67,6 +67,8 @@ pub(crate) struct Slot {
     changes: AtomicU64,
     /// Whether nobody waits for the response any more.
     is_orphaned: AtomicBool,
+    /// Counts what ends fields: a handle that saw what was before it must look again.
+    boundaries: AtomicU64,
 }
 
 /// The first two distinct well-formed tokens that a request presents.
@@ -75,6 +77,8 @@ pub(crate) type Presented = [Option<Token>; 2];
 /// What a handle starts from.
 pub(crate) struct Snapshot {
     pub(crate) life: u32,
+    /// How many boundaries it is after.
+    pub(crate) boundary: u64,
     pub(crate) fields: Fields,
     pub(crate) request_only: Fields,
 }
@@ -130,6 +134,7 @@ impl Slot {
             state: Mutex::default(),
             changes: AtomicU64::new(0),
             is_orphaned: AtomicBool::new(false),
+            boundaries: AtomicU64::new(0),
         }
     }
 
@@ -194,8 +199,20 @@ impl Slot {
         let state = self.lock();
         Snapshot {
             life: state.life,
+            boundary: self.boundary(),
             fields: state.visible(&self.shared.rules),
             request_only: state.request_only.clone(),
+        }
+    }
+
+    /// How many times something ended fields in this request.
+    pub(crate) fn boundary(&self) -> u64 {
+        self.boundaries.load(Ordering::Acquire)
+    }
+
+    fn accept(&self, state: &mut State, by: u64, handed: Handed) {
+        if state.accept(by, handed, &self.shared.rules) {
+            self.boundaries.fetch_add(1, Ordering::AcqRel);
         }
     }
 
@@ -225,7 +242,7 @@ impl Slot {
             return;
         }
         if !state.head_sent {
-            state.accept(by, handed, &self.shared.rules);
+            self.accept(&mut state, by, handed);
             return;
         }
         if state.abandoned {
@@ -262,7 +279,7 @@ impl Slot {
         }
         let changes: Vec<_> = changes.into_iter().filter_map(FieldChange::into_removed_right).collect();
         let must_flush = state.abandoned && !changes.is_empty();
-        state.accept(by, Handed { changes, ..Handed::default() }, &self.shared.rules);
+        self.accept(&mut state, by, Handed { changes, ..Handed::default() });
         drop(state);
         if must_flush {
             self.flush_in_background();
@@ -271,27 +288,40 @@ impl Slot {
 
     /// Takes the changes of a handle that goes on, unless it is late: then they wait for a save.
     pub(crate) fn hand_over_early(&self, by: u64, life: u32, hand_over: impl FnOnce() -> Handed) -> bool {
-        let mut state = self.lock();
-        if state.head_sent {
-            return false;
+        {
+            let state = self.lock();
+            if state.head_sent || life != state.life {
+                return false;
+            }
         }
+        // Not under the lock: it runs code of the fields' types.
+        let handed = hand_over();
+        let mut state = self.lock();
         if life == state.life {
-            let handed = hand_over();
-            state.accept(by, handed, &self.shared.rules);
+            self.accept(&mut state, by, handed);
         }
         true
+    }
+
+    /// Takes the changes of a handle that goes on, to be written whenever the next write comes.
+    pub(crate) fn hand_over_meanwhile(&self, by: u64, life: u32, handed: Handed) -> Result<(), Error> {
+        let mut state = self.lock();
+        self.check_hand_over(&state, life, &handed)?;
+        self.accept(&mut state, by, handed);
+        Ok(())
     }
 
     /// Takes the changes of a handle that goes on, to be written by a save, which gets a number.
     pub(crate) fn hand_over_for_save(&self, by: u64, life: u32, handed: Handed) -> Result<u64, Error> {
         let mut state = self.lock();
-        if life != state.life {
-            let nothing = Handed::default();
-            return if handed.is_empty() {
-                Ok(state.accept_for_save(by, nothing, &self.shared.rules))
-            } else {
-                Err(Error::session_ended())
-            };
+        self.check_hand_over(&state, life, &handed)?;
+        self.accept(&mut state, by, handed);
+        Ok(state.next_save(by))
+    }
+
+    fn check_hand_over(&self, state: &State, life: u32, handed: &Handed) -> Result<(), Error> {
+        if life != state.life && !handed.is_empty() {
+            return Err(Error::session_ended());
         }
         let is_right = |change: &FieldChange| state.standing(change, &self.shared.rules).is_right();
         if state.head_sent && handed.changes.iter().any(is_right) {
@@ -299,7 +329,7 @@ impl Slot {
             // in the way of what comes next.
             return Err(Error::head_sent());
         }
-        Ok(state.accept_for_save(by, handed, &self.shared.rules))
+        Ok(())
     }
 
     /// Takes back what a handle handed over and what is not written yet.
@@ -327,6 +357,7 @@ impl Slot {
         let mut state = self.lock();
         if state.life == life {
             state.clear(by, at);
+            self.boundaries.fetch_add(1, Ordering::AcqRel);
         }
     }
 
@@ -375,7 +406,7 @@ impl Slot {
         let slot = Arc::clone(self);
         Detached::in_task(async move {
             let _gate = slot.gate.lock().await;
-            if slot.lock().ledger.ends_fields() {
+            if slot.lock().ends(&change.name, &slot.shared.rules) {
                 // What was ended must be gone before it is counted from.
                 slot.flush(Afterwards::Handles, Some(by)).await?;
             }

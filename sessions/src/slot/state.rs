@@ -232,6 +232,11 @@ impl Phase {
         self.live()?.fields.get(name.as_str())
     }
 
+    /// A field as it was loaded, unless it is one of those that go.
+    pub(super) fn left(&self, name: &FieldName, dropped: &[FieldName]) -> Option<&Bytes> {
+        self.loaded(name).filter(|_| !dropped.contains(name))
+    }
+
     /// What a field is, by what the views say and what the record says of its rights.
     pub(super) fn standing(&self, name: &FieldName, rules: &Rules) -> Standing {
         let noted = match self.live().map(|live| &live.authority) {
@@ -284,7 +289,8 @@ impl State {
         fields
     }
 
-    pub(super) fn accept(&mut self, by: u64, mut handed: Handed, rules: &Rules) {
+    /// Enters what a handle hands over; says whether fields end with it.
+    pub(super) fn accept(&mut self, by: u64, mut handed: Handed, rules: &Rules) -> bool {
         for (name, value) in handed.request_only {
             match value {
                 Some(value) => self.request_only.insert(name, value),
@@ -294,7 +300,9 @@ impl State {
         for change in &mut handed.changes {
             change.standing = self.standing(change, rules);
         }
+        let is_boundary = handed.changes.iter().any(|change| change.standing == Standing::Identity);
         self.ledger.enter(by, handed.changes, handed.failure);
+        is_boundary
     }
 
     /// What a change's field is to whoever uses the session: its own view need not know.
@@ -303,12 +311,16 @@ impl State {
         known.fold(change.standing, Standing::strongest)
     }
 
-    /// Takes what a save is to write, and gives the save a number.
-    pub(super) fn accept_for_save(&mut self, by: u64, handed: Handed, rules: &Rules) -> u64 {
-        self.accept(by, handed, rules);
+    /// The number of a save that is to write what a handle did.
+    pub(super) fn next_save(&mut self, by: u64) -> u64 {
         self.ledger.is_to_be_saved(by);
         self.saves.handed += 1;
         self.saves.handed
+    }
+
+    /// Whether something that is to be written ends this field.
+    pub(super) fn ends(&self, name: &FieldName, rules: &Rules) -> bool {
+        !self.ledger.is_empty() && self.ledger.compose(&self.record, rules).ends(name)
     }
 
     /// Why what this save handed over was lost, if it was.
@@ -421,6 +433,8 @@ impl State {
             // stored keeps neither the old secret alive nor a right that was taken away.
             let own = removed_rights(self.ledger.take_of(by), &self.record, rules);
             others = self.ledger.take();
+            // Those saves are still to come.
+            self.saves.taken = saves.0;
             self.ledger.put_back(own);
             composed = self.compose(timeouts, rules);
             if composed.rotation <= Rotation::Renewal || self.live().is_none() {

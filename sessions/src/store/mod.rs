@@ -300,7 +300,7 @@ impl Commit {
     /// Whether this moment is noted as the last use: with a touch, or if the record holds a right from now on.
     #[must_use]
     pub fn notes_use(&self) -> bool {
-        let holds_rights = |reseal: &Reseal| reseal.is_login || reseal.to.holds_rights();
+        let holds_rights = |reseal: &Reseal| reseal.is_login || (reseal.is_hard && reseal.to.holds_rights());
         self.touch || self.reseal.as_ref().is_some_and(holds_rights)
     }
 

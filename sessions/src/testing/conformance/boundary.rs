@@ -40,6 +40,12 @@ struct Staff {
     admin: Option<String>,
 }
 
+/// A part that can fail.
+#[derive(Session)]
+struct Sample {
+    sample: f64,
+}
+
 /// Another idea of what a role is.
 #[derive(Session)]
 struct Badge {
@@ -87,6 +93,40 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
         "/bob-and-fetch" => {
             person.set_user("bob");
             return text(person.fetch_add_visits(1).await?.to_string());
+        }
+        "/bob-beside" | "/bob-saved-beside" | "/clear-beside" => {
+            let mut other: TypedSession<Person> = session(&mut parts).await?;
+            assert_eq!(other.history(), ["home"]);
+            if path == "/clear-beside" {
+                person.clear();
+            } else {
+                person.set_user("bob");
+            }
+            if path == "/bob-saved-beside" {
+                person.save().await?;
+            }
+            assert!(other.history().is_empty() && other.best().is_none());
+            other.history_mut().push("x".to_owned());
+            other.set_best(5);
+        }
+        "/ada-and-reset" => {
+            person.set_user("ada");
+            person.reset_draft();
+            gate.pass().await;
+        }
+        "/out-beside-nan" | "/unrole-beside-nan" => {
+            let mut other: TypedSession<Sample> = session(&mut parts).await?;
+            other.set_sample(f64::NAN);
+            if path == "/out-beside-nan" {
+                person.remove_user();
+            } else {
+                person.remove_role();
+            }
+        }
+        "/ada-and-count-and-fail" => {
+            person.set_user("ada");
+            person.fetch_add_visits(1).await?;
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
         }
         "/older-and-saved-out" | "/older-and-saved-bob" => {
             let mut other: TypedSession<Person> = session(&mut parts).await?;
@@ -190,6 +230,8 @@ pub async fn c20_what_comes_after_a_change_of_users_begins_with_what_is_left(rig
         ("/bob", "bob - [] [x] Some(5) 1 -"),
         ("/out", "- - [] [x] None 0 -"),
         ("/staff", "- - [] [] None 0 -"),
+        ("/bob-beside", "bob - [] [x] Some(5) 0 -"),
+        ("/bob-saved-beside", "bob - [] [x] Some(5) 0 -"),
         ("/older-and-saved-out", "- - [] [] None 0 -"),
         ("/older-and-saved-bob", "bob - [] [] None 0 -"),
     ] {
@@ -202,6 +244,53 @@ pub async fn c20_what_comes_after_a_change_of_users_begins_with_what_is_left(rig
     browser.get("/visit").await;
     browser.get("/ada-and-draft").await;
     assert_eq!(browser.get("/read").await.text(), "ada - [mine] [home] Some(10) 40 hello");
+}
+
+/// So it is after a clear, for every handle.
+pub async fn c20_what_comes_after_a_clear_begins_with_nothing(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = ada(&app).await;
+    assert_eq!(browser.get("/clear-beside").await.status(), 200);
+    assert_eq!(browser.get("/read").await.text(), "- - [] [x] Some(5) 0 -");
+}
+
+/// What is the visitor's goes with a login, whatever the handler makes of what it saw of it.
+pub async fn c20_a_reset_beside_a_login_takes_what_came_meanwhile(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = app.browser();
+    browser.get("/ada").await;
+    browser.get("/out").await;
+    let (tab, attacker) = (browser.fork(), browser.clone_jar());
+    let login = tokio::spawn(async move { tab.get("/ada-and-reset").await });
+    gate.arrived().await;
+    assert_eq!(attacker.get("/visit").await.status(), 200);
+    gate.release();
+    assert_eq!(login.await.expect("an answer").status(), 200);
+    let seen = browser.get("/read").await;
+    assert!(seen.text().starts_with("ada - [] "), "{}", seen.text());
+}
+
+/// What one handle cannot store keeps nothing that another took away; nor does it, or a counter, let a failing
+/// login through.
+pub async fn a11_what_fails_beside_it_undoes_no_logout_and_no_login_is_made(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for (path, seen) in [
+        ("/out-beside-nan", "- - [] [] None 0 -"),
+        ("/unrole-beside-nan", "ada - [] [home] Some(10) 40 hello"),
+    ] {
+        let browser = ada(&app).await;
+        browser.get("/role").await;
+        let stolen = browser.clone_jar();
+        let response = browser.get(path).await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1), "{path}");
+        assert_eq!(browser.get("/read").await.text(), seen, "{path}");
+        assert_eq!(stolen.get("/read").await.text(), "- - [] [] None 0 -", "{path}");
+    }
+    let browser = app.browser();
+    browser.get("/visit").await;
+    let response = browser.get("/ada-and-count-and-fail").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 0));
+    assert_eq!(browser.get("/read").await.text(), "- - [letter] [home] Some(10) 41 hello");
 }
 
 /// What was acknowledged stays, whatever else the request does.

@@ -254,11 +254,15 @@ macro_rules! __conformance {
                     c5_a_secret_is_renewed_when_it_is_due
                     c6_a_rotation_leaves_nothing_of_a_renewal
                     c6_a_superseded_request_sends_no_renewed_cookie
+                    d1_a_passive_request_keeps_nothing_alive
                     h2_a_failed_renewal_is_only_an_event
                 }
                 boundary {
                     c20_what_comes_after_a_change_of_users_begins_with_what_is_left
                     c20_what_is_counted_after_a_change_of_users_is_the_next_ones
+                    c20_what_comes_after_a_clear_begins_with_nothing
+                    c20_a_reset_beside_a_login_takes_what_came_meanwhile
+                    a11_what_fails_beside_it_undoes_no_logout_and_no_login_is_made
                     c20_a_right_is_not_carried
                     c20_a_login_that_was_cleared_is_none
                     d12_a_right_granted_in_the_first_request_lasts

@@ -44,6 +44,11 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
         "/visit" => member.add_visits(1),
         "/renew" => member.renew(),
         "/rotate" => member.rotate(),
+        "/poll" => member.passive(),
+        "/wait-and-reload" => {
+            gate.pass().await;
+            member.reload().await?;
+        }
         "/wait" => {
             gate.pass().await;
             member.add_visits(1);
@@ -151,12 +156,32 @@ pub async fn c6_a_superseded_request_sends_no_renewed_cookie(rig: Rig) {
     let browser = member(&rig, &app).await;
     let (slow, old) = (browser.clone_jar(), browser.clone_jar());
     assert_eq!(browser.get("/read").await.set_cookies().len(), 1);
+    let reloading = slow.clone_jar();
     let waiting = tokio::spawn(async move { slow.get("/wait").await });
+    gate.arrived().await;
+    let reloading = tokio::spawn(async move { reloading.get("/wait-and-reload").await });
     gate.arrived().await;
     assert_eq!(old.get("/rotate").await.set_cookies().len(), 1);
     gate.release();
-    let response = waiting.await.expect("an answer");
-    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0));
+    gate.release();
+    for request in [waiting, reloading] {
+        let response = request.await.expect("an answer");
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0));
+    }
+}
+
+/// A request that is no use of the session does not keep it alive, though its secret is renewed.
+pub async fn d1_a_passive_request_keeps_nothing_alive(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let (app, _) = app(&rig).await;
+    let browser = member(&rig, &app).await;
+    for _ in 0..30 {
+        browser.get("/poll").await;
+        rig.clock.advance(HOUR);
+    }
+    assert_eq!(browser.get("/read").await.text(), "- - 0");
 }
 
 /// Sixteen requests at once around a renewal, their answers in any order: nobody is logged out, nothing is
