@@ -44,8 +44,8 @@ mod tests;
 /// | `#[session(with = "module")]` | encoded and decoded by `module::serialize` and `module::deserialize`, made for serde's `with` |
 /// | `#[session(merge = "…")]` | what happens when two requests change the field at once: `last` (default), `add`, `max`, `min`, `first` |
 /// | `#[session(privilege)]` | a right: setting, changing or removing it brings a new secret in the same commit, and the old one is dead; not with `#[flash]`, `skip` or another `merge` than `last` |
-/// | `#[session(identity)]` on `Option<T>` | who is logged in: a right, one in a struct. From none to some is a login: the session's life begins anew, and all fields stay but those marked `drop_on_login`. Removing it is a logout and changing it a change of users: every field that is not marked `carry` goes in the same commit |
-/// | `#[session(carry)]` | belongs to the browser, not to the user (cart, locale): outlives a logout, and a request that began before a login or logout may still write it, across one of them and for a minute |
+/// | `#[session(identity)]` on `Option<T>` | who is logged in: a right, one in a struct. From none to some is a login: the session's life begins anew, and all fields stay but those marked `drop_on_login`. Removing it is a logout and changing it a change of users: every field that is not marked `carry` goes in the same commit. It has no `n_mut()` |
+/// | `#[session(carry)]` | belongs to the browser, not to the user (cart, locale): outlives a logout (not the session's timeouts), and a request that changes nothing else and that began before a login or logout may still write it, across one of them and for a minute |
 /// | `#[session(drop_on_login)]` | the visitor's, and not the user's: goes with a login |
 /// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` the field (default), or `reject` the request (default with `privilege` and `identity`) |
 /// | `#[session(copy)]` | the getter returns by value |

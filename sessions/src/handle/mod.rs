@@ -73,7 +73,7 @@ impl Handle {
     }
 
     /// When the user last proved who it is, on the store's clock: by a login, or by setting the field marked
-    /// `identity` again. `None` if nobody is logged in.
+    /// `identity` again. `None` if nobody is logged in. What this request does counts once it is saved.
     ///
     /// For what needs a recent proof (OWASP ASVS 5.0, 7.5), see
     /// [`was_authenticated_within`](Self::was_authenticated_within).
@@ -109,14 +109,15 @@ impl Handle {
 
     /// Says that this request is no use of the session, so that it does not keep it alive: for what a page
     /// asks by itself while nobody is there, such as whether there is news. Its changes are kept all the
-    /// same.
+    /// same. It comes before what is saved, and is no return of a visitor who has not come back.
     pub fn passive(&self) {
         self.slot.passive();
     }
 
     /// Says whether the browser keeps the cookie when it is closed, which it does by default. It counts for
     /// the cookie of this request's login, rotation or new session, and for all that follow: a cookie
-    /// that is there already stays as it is.
+    /// that is there already stays as it is. So it comes with the login, and before a `save()`. It makes no
+    /// session longer.
     pub fn remember(&self, is_remembered: bool) {
         self.slot.remember(is_remembered);
     }
