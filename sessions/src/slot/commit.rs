@@ -283,8 +283,7 @@ impl Slot {
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
         self.lock().forget_renewal();
-        let loaded = self.bounded(self.shared.store.load(id, &[]), Error::unavailable).await?;
-        let Some(loaded) = loaded else { return Err(Error::ended_meanwhile()) };
+        let Some(loaded) = self.load(id, &[]).await? else { return Err(Error::ended_meanwhile()) };
         let was = self.lock().live().map(|live| live.authority.hash);
         let is_previous = loaded.epoch == epoch.wrapping_add(1)
             && was.is_some_and(|was| {

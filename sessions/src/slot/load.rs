@@ -93,7 +93,7 @@ impl Slot {
         }
     }
 
-    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
+    pub(super) async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let loaded = self.bounded(self.shared.store.load(id, names), Error::unavailable).await;
         loaded.inspect_err(|error| self.load_failed(id, error))
     }

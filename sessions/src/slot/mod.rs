@@ -30,8 +30,8 @@ pub(crate) use self::{
     state::{CookieChange, Handed},
 };
 use self::{
-    ledger::{Composed, Rotation},
-    state::{Phase, State, Write},
+    ledger::Rotation,
+    state::{Phase, State},
 };
 use crate::{
     error::Error,
@@ -428,9 +428,7 @@ impl Slot {
                     state.put_back(&mut { taken }, rules);
                     return Err(error);
                 }
-                let rights = state.record.rights(rules);
-                let Composed { delta, rotation, is_carry_only, .. } = composed;
-                (target, Write { target, delta, rotation, is_carry_only, life, rights }, taken)
+                (target, state.write_of(composed, target, rules), taken)
             };
             let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
             if let Err(error) = slot.write_caught(write, names, Some(&kept)).await {

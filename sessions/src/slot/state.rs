@@ -447,23 +447,31 @@ impl State {
         let deeds = self.ledger.take();
         self.ledger.put_back(others);
         let rotation_wanted = std::mem::take(&mut self.wishes.rotation);
-        let Composed { delta, rotation, is_carry_only, ends, .. } = composed;
+        let (delta, rotation) = (&composed.delta, composed.rotation);
         self.wishes.renewal = false;
         let is_nothing = delta.is_empty() && rotation == Rotation::None && !self.needs_touch(timeouts);
-        if is_nothing || (self.live().is_none() && !creates(&delta)?) {
+        if is_nothing || (self.live().is_none() && !creates(delta)?) {
             return Ok(None);
         }
         // Nobody is left to be given the new secret; but a right that was taken away is gone.
-        if rotation > Rotation::Renewal && self.head_sent && !self.abandoned {
+        let is_hard = rotation > Rotation::Renewal;
+        if is_hard && self.head_sent && !self.abandoned {
             return Err(failure.unwrap_or_else(|| Error::head_sent().into()));
         }
         let target = self.target(timeouts, rotation)?;
-        let (life, is_hard) = (self.life, rotation > Rotation::Renewal);
-        let rights = if is_hard { self.record.rights(rules) } else { Vec::new() };
         let rescue = if is_hard { self.rescue(&deeds, rotation_wanted, target, rules) } else { None };
+        let ends = std::mem::take(&mut composed.ends);
         let taken = Taken { deeds, ends, rotation_wanted, at, saves };
-        let write = Write { target, delta, rotation, is_carry_only, life, rights };
+        let write = self.write_of(composed, target, rules);
         Ok(Some(Plan { write, taken, rescue, failure }))
+    }
+
+    /// One atomic operation, of what was put together.
+    pub(super) fn write_of(&self, composed: Composed, target: Target, rules: &Rules) -> Write {
+        let Composed { delta, rotation, is_carry_only, .. } = composed;
+        let is_hard = rotation > Rotation::Renewal;
+        let rights = if is_hard { self.record.rights(rules) } else { Vec::new() };
+        Write { target, delta, rotation, is_carry_only, life: self.life, rights }
     }
 
     fn compose(&self, timeouts: &Timeouts, rules: &Rules) -> Composed {
@@ -484,10 +492,7 @@ impl State {
         if rotation_wanted {
             composed.rotation.at_least_hard();
         }
-        let Composed { delta, rotation, is_carry_only, .. } = composed;
-        let (life, rights) = (self.life, self.record.rights(rules));
-        let write = Write { target, delta, rotation, is_carry_only, life, rights };
-        (rotation > Rotation::Renewal).then_some(write)
+        (composed.rotation > Rotation::Renewal).then(|| self.write_of(composed, target, rules))
     }
 
     /// Takes out what is to be done to one field, to be written by itself.
