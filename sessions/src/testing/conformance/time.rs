@@ -102,7 +102,9 @@ pub async fn d5_a_dead_session_is_never_used(rig: Rig) {
         let browser = app.visitor("Ada").await;
         let (id, browser) = (record_of(&browser), eternal(&browser));
         rig.clock.advance(seconds(2500));
+        app.events();
         let response = browser.get(path).await;
+        assert!(app.events().iter().any(|event| event.contains("Expired")), "{path}");
         assert_eq!(response.status(), 200, "{path}");
         assert_ne!(response.text(), "Ada", "{path}");
         assert_eq!(app.calls.count(Operation::Commit), 0, "{path}");
