@@ -77,26 +77,12 @@ enum Type<'a> {
     Text(&'a str),
 }
 
-const KEYS: [&str; 18] = [
-    "namespace",
-    "rename_all",
-    "crate",
-    "handle",
-    "default",
-    "rename",
-    "alias",
-    "skip",
-    "with",
-    "merge",
-    "privilege",
-    "on_invalid",
-    "copy",
-    "accessor",
-    "flash",
-    "identity",
-    "ttl",
-    "index",
-];
+/// Keys that there are, and some that there will be.
+fn keys() -> Vec<&'static str> {
+    let [of_struct, of_field] =
+        [attr::keys::Place::Struct, attr::keys::Place::Field].map(|place| place.keys());
+    [of_struct, of_field, &["flash", "ttl", "index"]].concat()
+}
 
 const CHOICES: [&str; 15] = [
     "last",
@@ -169,7 +155,7 @@ fn attributes(attributes: &[Attribute<'_>], source: &mut String) {
                 source.push_str("#[session(");
                 for (key, value) in entries {
                     source.push_str(match key {
-                        Key::Known(index) => pick(&KEYS, *index),
+                        Key::Known(index) => pick(&keys(), *index),
                         Key::Text(text) => text,
                     });
                     let _ = match value {

@@ -2,7 +2,7 @@
 //!
 //! What is wrong with one attribute alone is reported here and then left out, so that it is not reported again.
 
-mod keys;
+pub(crate) mod keys;
 mod syntax;
 
 use proc_macro2::{Ident, Span, TokenStream};

@@ -10,7 +10,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    const fn keys(self) -> &'static [&'static str] {
+    pub(crate) const fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Struct => &["namespace", "rename_all", "crate", "handle"],
             Self::Field => &[
