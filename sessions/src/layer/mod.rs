@@ -43,7 +43,8 @@ const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 ///
 /// Layers that end a request early, such as timeouts, belong outside of this one: a handler that
-/// is dropped commits nothing but a logout and the removal of a right. So do layers that change the type of the response body
+/// is dropped commits nothing but a logout and the removal of a right. So do layers that change the type
+/// of the response body
 /// (tracing, compression): in a `ServiceBuilder`, which begins with the outermost, this one comes
 /// last. Of two session layers with one cookie around one route, the outer one counts.
 #[derive(Clone)]

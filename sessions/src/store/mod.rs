@@ -1,6 +1,6 @@
 //! What a store must do, and the stores of this library.
 //!
-//! A store deals in record ids, hashes, epochs, field names, bytes and durations. It knows neither
+//! A store deals in record ids, seals, epochs, field names, bytes and durations. It knows neither
 //! cookies nor serde nor views. Every write is "apply this delta if the record is still alive and
 //! I still may", in one atomic operation: there is no upsert, so nothing can bring a destroyed
 //! session back.
