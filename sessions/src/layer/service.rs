@@ -264,9 +264,10 @@ mod tests {
 
     #[test]
     fn what_failed_or_was_given_up_is_discarded() {
-        let verdicts = |policy| [200, 404, 409, 408, 499, 500, 503].map(|status| {
-            verdict(StatusCode::from_u16(status).unwrap(), policy) == Verdict::Discard
-        });
+        let verdicts = |policy| {
+            [200, 404, 409, 408, 499, 500, 503]
+                .map(|status| verdict(StatusCode::from_u16(status).unwrap(), policy) == Verdict::Discard)
+        };
         assert_eq!(verdicts(OnServerError::Discard), [false, false, false, true, true, true, true]);
         assert_eq!(verdicts(OnServerError::Commit), [false, false, false, true, true, false, false]);
     }

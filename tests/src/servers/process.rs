@@ -33,6 +33,11 @@ if [ "$server" ]; then kill -KILL "$server"; wait "$server"; fi
 rm -rf "$PWD"
 "#;
 
+/// Where the servers' folders are: `tests/run` has them in memory.
+fn parent_folder() -> PathBuf {
+    std::env::var_os("SERVERS_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
 /// Tells whether the server on this port answers.
 type Answers = dyn Fn(u16) -> bool + Send + Sync;
 
@@ -78,7 +83,8 @@ impl Process {
     }
 
     fn new(program: &str, config: impl Fn(u16, u16, &Path) -> String, answers: Box<Answers>) -> Self {
-        let folder = tempfile::Builder::new().prefix("sessions-servers.").tempdir().expect("a folder").keep();
+        let folder = tempfile::Builder::new().prefix("sessions-servers.").tempdir_in(parent_folder());
+        let folder = folder.expect("a folder").keep();
         let (port, second_port) = (Port::take(), Port::take());
         let file = folder.join("config");
         fs::write(&file, config(port.number(), second_port.number(), &folder)).expect("the configuration");

@@ -97,6 +97,12 @@ impl Sentinel {
         until("another primary", || self.log(), switched);
     }
 
+    /// Has the sentinel leave the primary alone from now on. On a busy machine, where its own file takes a
+    /// second to be saved, it may else take the primary for dead and the other one, empty yet, for a replica.
+    pub fn keep_primary(&self) {
+        self.ask(&["SENTINEL", "SET", NAME, "down-after-milliseconds", "3600000"]).expect("a setting");
+    }
+
     /// Waits until the replica follows the primary and the sentinel knows.
     pub fn wait_for_replica(&self) {
         let follows = || {
@@ -131,5 +137,14 @@ impl Sentinel {
     fn log(&self) -> String {
         let [one, other] = &self.servers;
         format!("{}\n{}\n{}", self.process.log(), one.log(), other.log())
+    }
+}
+
+impl Drop for Sentinel {
+    /// Who was made the primary, and why, is in no other place.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
     }
 }

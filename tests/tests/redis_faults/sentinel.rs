@@ -59,6 +59,7 @@ fn a_dead_primary_is_replaced() {
         old.kill();
         load.is_refused(|_| true);
         sentinel.wait_for_new_primary(old.port());
+        sentinel.keep_primary();
     });
     load.goes_on();
     // It comes back empty, and takes itself for a primary until the sentinel has told it otherwise.
@@ -79,6 +80,7 @@ fn a_stalled_primary_is_replaced() {
         old.stall();
         load.is_refused(|_| true);
         sentinel.wait_for_new_primary(old.port());
+        sentinel.keep_primary();
         load.goes_on();
         old.resume();
         sentinel.wait_for_replica();
