@@ -8,11 +8,13 @@ use crate::model::Shape;
 pub(crate) const MAX_STORED_BYTES: usize = 128;
 
 /// The methods that every handle has, which no accessor may hide.
-pub(crate) const LIFECYCLE: [&str; 16] = [
+pub(crate) const LIFECYCLE: [&str; 19] = [
     "record_id",
     "is_new",
     "expires_at",
     "created_at",
+    "authenticated_at",
+    "was_authenticated_within",
     "rotate",
     "renew",
     "destroy",
@@ -21,6 +23,7 @@ pub(crate) const LIFECYCLE: [&str; 16] = [
     "save",
     "reload",
     "update",
+    "live_at_most",
     "remember",
     "snapshot",
     "passive",

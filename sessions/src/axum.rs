@@ -2,8 +2,10 @@
 
 use std::{
     fmt,
+    ops::Deref,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use axum_core::response::{IntoResponse, Response};
@@ -13,7 +15,8 @@ use crate::{
     error::Error,
     handle::{Handle, table::Table},
     layer::RequestSession,
-    rejection::SessionRejection,
+    rejection::{LoginTooOld, RecentLoginRejection, SessionRejection},
+    view::SessionView,
 };
 
 #[doc(hidden)]
@@ -90,8 +93,62 @@ impl<H> fmt::Debug for ExtractLive<'_, H> {
     }
 }
 
+/// The session of a user who proved who it is at most so many seconds ago: for changes of credentials and
+/// whatever else needs more than a cookie (OWASP ASVS 5.0, 7.5.1 to 7.5.3).
+///
+/// Others are refused with [`RecentLoginRejection`], a 403 that asks to log in again. A handler that would rather
+/// lead to the login's page takes a `Result<RecentLogin<…>, RecentLoginRejection>`.
+///
+/// ```
+/// use sessions::{RecentLogin, Session};
+///
+/// #[derive(Session)]
+/// struct User {
+///     #[session(identity)]
+///     id: Option<u64>,
+/// }
+///
+/// // A quarter of an hour.
+/// async fn change_password(RecentLogin(user): RecentLogin<User, 900>) -> String {
+///     format!("for user {:?}", user.id())
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(change_password));
+/// ```
+pub struct RecentLogin<V: SessionView, const SECONDS: u64>(pub V::Handle);
+
+impl<V, S, const SECONDS: u64> FromRequestParts<S> for RecentLogin<V, SECONDS>
+where
+    V: SessionView,
+    V::Handle: FromRequestParts<S, Rejection = SessionRejection> + Deref<Target = Handle> + Send,
+    S: Send + Sync,
+{
+    type Rejection = RecentLoginRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let session =
+            V::Handle::from_request_parts(parts, state).await.map_err(RecentLoginRejection::Session)?;
+        if session.was_authenticated_within(Duration::from_secs(SECONDS)) {
+            Ok(Self(session))
+        } else {
+            Err(RecentLoginRejection::TooOld(LoginTooOld))
+        }
+    }
+}
+
+impl<V: SessionView<Handle: fmt::Debug>, const SECONDS: u64> fmt::Debug for RecentLogin<V, SECONDS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RecentLogin").field(&self.0).finish()
+    }
+}
+
 /// So that a handler that returns `Result<_, sessions::Error>` can say `session.save().await?`.
 impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        (self.status(), self.body_text()).into_response()
+    }
+}
+
+impl IntoResponse for RecentLoginRejection {
     fn into_response(self) -> Response {
         (self.status(), self.body_text()).into_response()
     }

@@ -80,6 +80,18 @@ impl Error {
         Self::new(ErrorKind::InvalidField, format!("the session field `{name}` {reason}"))
     }
 
+    pub(crate) fn field_too_large(name: &FieldName, most: usize) -> Self {
+        let advice =
+            "keep it elsewhere and its key in the session, or raise `SessionLayer::with_size_limits`";
+        Self::invalid_field(name, &format!("takes more than {most} bytes as JSON; {advice}"))
+    }
+
+    pub(crate) fn record_too_large(most: usize) -> Self {
+        let advice = "keep large things elsewhere, or raise `SessionLayer::with_size_limits`";
+        let message = format!("the session would take more than {most} bytes; {advice}");
+        Self::new(ErrorKind::InvalidField, message)
+    }
+
     pub(crate) fn not_an_integer(name: &FieldName) -> Self {
         Self::invalid_field(name, "holds something that is not an integer of 64 bits; `reset_…` it")
     }

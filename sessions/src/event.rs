@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     value::{FieldName, RecordId, Timestamp},
 };
 
@@ -21,6 +21,29 @@ use crate::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// A session began: it has something in it, and its cookie is on the way.
+    Created {
+        /// The record.
+        record: RecordId,
+    },
+    /// A session has a new secret, and the old one is worth nothing: by a login, by another change of rights or
+    /// because it was asked for.
+    Rotated {
+        /// The record.
+        record: RecordId,
+        /// Whether somebody logged in who was not before.
+        is_login: bool,
+    },
+    /// A session has a new secret with the powers of the old one, which is good until the new one is seen.
+    Renewed {
+        /// The record.
+        record: RecordId,
+    },
+    /// A session was ended by its user or the application.
+    Destroyed {
+        /// The record.
+        record: RecordId,
+    },
     /// A stored value could not be read as its field's type and counts as absent.
     UndecodableField {
         /// The record, unless it is new.
@@ -73,7 +96,22 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
-    /// A commit, destroy or touch did not go through.
+    /// A commit was refused, since another request had rotated or ended the session, or changed what it relied
+    /// on. Nothing of it was written.
+    Conflict {
+        /// The record.
+        record: RecordId,
+        /// Why.
+        error: &'a Error,
+    },
+    /// The store took more than a tenth of the time it has for one operation
+    /// ([`with_store_timeout`](crate::SessionLayer::with_store_timeout)).
+    StoreSlow {
+        /// How long it took.
+        took: Duration,
+    },
+    /// A commit, destroy or touch did not go through, or nobody knows whether it did
+    /// ([`Unknown`](crate::ErrorKind::Unknown)).
     CommitFailed {
         /// The record, unless it is new.
         record: Option<RecordId>,
@@ -125,6 +163,14 @@ impl Events {
         Self(Some(Arc::new(hook)))
     }
 
+    /// Reports why a commit did not go through.
+    pub(crate) fn report_failure(&self, record: Option<RecordId>, error: &Error) {
+        self.report(&match record {
+            Some(record) if error.kind() == ErrorKind::Refused => Event::Conflict { record, error },
+            _ => Event::CommitFailed { record, error },
+        });
+    }
+
     pub(crate) fn report(&self, event: &Event<'_>) {
         match &self.0 {
             Some(hook) => hook(event),
@@ -155,6 +201,12 @@ fn trace(event: &Event<'_>) {
         Event::TwoLiveTokens { records } => {
             tracing::warn!(?records, "two live session tokens in one request, using neither");
         }
+        Event::Created { record } => tracing::debug!(%record, "session created"),
+        Event::Rotated { record, is_login } => tracing::info!(%record, is_login, "session rotated"),
+        Event::Renewed { record } => tracing::debug!(%record, "session renewed"),
+        Event::Destroyed { record } => tracing::info!(%record, "session destroyed"),
+        Event::Conflict { record, error } => tracing::warn!(%record, %error, "session commit refused"),
+        Event::StoreSlow { took } => tracing::warn!(?took, "session store slow"),
         Event::Expired { record } => tracing::debug!(%record, "session expired"),
         Event::Superseded { record } => {
             tracing::debug!(%record, "session token superseded a moment ago");

@@ -92,6 +92,11 @@ mod view;
 
 pub use sessions_macros::Session;
 
+#[cfg(feature = "axum")]
+pub use self::{
+    axum::RecentLogin,
+    rejection::{LoginTooOld, RecentLoginRejection},
+};
 pub use self::{
     clock::{Clock, SystemClock},
     error::{Error, ErrorKind},

@@ -87,6 +87,61 @@ impl LoadFailed {
     }
 }
 
+/// Why a request has no [`RecentLogin`](crate::RecentLogin) to give.
+#[cfg(feature = "axum")]
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RecentLoginRejection {
+    /// It has no session to give at all.
+    Session(SessionRejection),
+    /// Nobody is logged in, or the login is too old.
+    TooOld(LoginTooOld),
+}
+
+/// Nobody is logged in, or the login is too old.
+#[cfg(feature = "axum")]
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct LoginTooOld;
+
+#[cfg(feature = "axum")]
+impl RecentLoginRejection {
+    /// 403 if the login is too old, else as [`SessionRejection::status`].
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Session(rejection) => rejection.status(),
+            Self::TooOld(LoginTooOld) => StatusCode::FORBIDDEN,
+        }
+    }
+
+    /// The response's body.
+    #[must_use]
+    pub const fn body_text(&self) -> &'static str {
+        match self {
+            Self::Session(rejection) => rejection.body_text(),
+            Self::TooOld(LoginTooOld) => "This needs a recent login; please log in again.",
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+impl fmt::Display for RecentLoginRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.body_text())
+    }
+}
+
+#[cfg(feature = "axum")]
+impl std::error::Error for RecentLoginRejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Session(rejection) => rejection.source(),
+            Self::TooOld(_) => None,
+        }
+    }
+}
+
 /// What to answer when a call on the session fails.
 impl Error {
     /// The status of a response that this error ends: 503 if the store failed, 409 if another

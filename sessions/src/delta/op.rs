@@ -65,6 +65,14 @@ impl Add {
 }
 
 impl Op {
+    /// How many bytes the value takes that it brings, if it does.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Put(value) | Self::PutIfAbsent(value) => value.len(),
+            Self::Remove | Self::RemoveIf(_) | Self::Add(_) | Self::Max(_) | Self::Min(_) => 0,
+        }
+    }
+
     /// The field's value after this operation: `None` for no field.
     ///
     /// # Errors

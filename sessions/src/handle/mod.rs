@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     event::Event,
     slot::{Presented, Slot, Standing},
-    value::{RecordId, Timestamp},
+    value::{Lifetime, RecordId},
 };
 
 /// What every typed session can do, whatever its fields: the handle that the derive generates
@@ -62,14 +62,14 @@ impl Handle {
     /// When the record was created, on the store's clock: `None` before its first commit.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
-        self.slot.facts().map(|facts| system_time(facts.created))
+        self.slot.facts().map(|facts| facts.created.to_system_time())
     }
 
     /// When the session ends if it is not used again, on the store's clock: `None` before its first
     /// commit.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.slot.facts().map(|facts| system_time(facts.deadline))
+        self.slot.facts().map(|facts| facts.deadline.to_system_time())
     }
 
     /// When the user last proved who it is, on the store's clock: by a login, or by setting the field marked
@@ -79,7 +79,7 @@ impl Handle {
     /// [`was_authenticated_within`](Self::was_authenticated_within).
     #[must_use]
     pub fn authenticated_at(&self) -> Option<SystemTime> {
-        self.slot.authenticated_at().map(|(at, _)| system_time(at))
+        self.slot.authenticated_at().map(|(at, _)| at.to_system_time())
     }
 
     /// Whether the user proved who it is no longer ago than this.
@@ -122,6 +122,16 @@ impl Handle {
         self.slot.remember(is_remembered);
     }
 
+    /// Has this session end after `idle` without use and, whatever happens, after `absolute`, where that is
+    /// sooner than the layer's [`Timeouts`](crate::Timeouts) would end it: so a layer has the longest that
+    /// anybody may get, and a login without "stay logged in" asks for less.
+    ///
+    /// It counts from this request's login, rotation or new session on, and until one that says otherwise. So
+    /// it comes with the login, and before a `save()`.
+    pub fn live_at_most(&self, idle: Duration, absolute: Duration) {
+        self.slot.live_at_most(Lifetime { idle, absolute });
+    }
+
     /// Ends the session at commit, with all that was changed in it, and removes the cookie.
     ///
     /// It happens even if the response is a server error, the handler panics or the client goes
@@ -147,6 +157,38 @@ impl Handle {
         self.first.tip().spend();
         self.slot.take_back(self.number);
         self.begin_generation();
+    }
+
+    /// Waits until the session is over for this request: it was ended or has expired, or somebody logged in or
+    /// out on it or changed its rights, so that its cookie has another secret. For what outlives its response,
+    /// such as sockets and streams: they must not go on when the user has logged out (OWASP ASVS 5.0, 7.4.1).
+    ///
+    /// It is known within the time that the layer is given for it
+    /// ([`with_ended_within`](crate::SessionLayer::with_ended_within)), also if the store does not answer:
+    /// what nobody can tell counts as over. Waiting is no use of the session and does not keep it alive. A
+    /// session without a record has nothing that could end.
+    ///
+    /// What is returned does not borrow the handle. It may be dropped and asked for anew, as in a loop:
+    ///
+    /// ```
+    /// # use sessions::{Session, TypedSession};
+    /// # #[derive(Session)]
+    /// # struct Visit { count: u32 }
+    /// # async fn next_message() -> Option<String> { None }
+    /// async fn converse(session: TypedSession<Visit>) {
+    ///     loop {
+    ///         tokio::select! {
+    ///             () = session.ended() => break,
+    ///             message = next_message() => match message {
+    ///                 Some(message) => println!("{message}"),
+    ///                 None => break,
+    ///             },
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.slot).ended(self.first.tip().life)
     }
 
     /// Writes the changes now: for streams and sockets that outlive the response, for long work,
@@ -261,9 +303,4 @@ impl fmt::Debug for Handle {
             .field("fields", &self.table)
             .finish_non_exhaustive()
     }
-}
-
-fn system_time(timestamp: Timestamp) -> SystemTime {
-    let since = Duration::from_millis(u64::try_from(timestamp.as_millis()).unwrap_or(0));
-    SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -3,8 +3,13 @@
 mod cookie;
 mod service;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use tokio::sync::watch;
 use tower_layer::Layer;
 
 pub use self::cookie::{CookieConfig, SameSite};
@@ -13,13 +18,19 @@ pub use self::service::{ReplaceableBody, ResponseFuture, SessionService};
 use crate::{
     error::Error,
     event::{Event, Events},
-    slot::Shared,
+    slot::{Shared, Sizes},
     store::AnyStore,
-    value::{Timeouts, TokenHasher},
+    value::{Timeouts, Timestamp, TokenHasher},
 };
 
 /// Longer than a database waits for another's lock, so that its own word comes first.
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// In bytes of JSON.
+const LARGEST_FIELD: usize = 1 << 20;
+const LARGEST_RECORD: usize = 4 << 20;
+
+const DEFAULT_ENDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Gives every request inside it a session.
 ///
@@ -89,11 +100,15 @@ impl SessionLayer {
             store: store.into().into_inner(),
             hasher: TokenHasher::new(frame.cookie.name()),
             timeouts: Timeouts::default(),
+            not_before: Timestamp::from_millis(i64::MIN),
             events: Events::default(),
             forged: Arc::default(),
             rules: Arc::default(),
             last_purge: Arc::default(),
             store_timeout: DEFAULT_STORE_TIMEOUT,
+            ended_within: DEFAULT_ENDED_WITHIN,
+            sizes: Sizes { field: LARGEST_FIELD, record: LARGEST_RECORD },
+            in_flight: watch::Sender::new(()),
             frame: Arc::new(frame),
         };
         Self { shared: Arc::new(shared) }
@@ -135,12 +150,39 @@ impl SessionLayer {
         self
     }
 
+    /// Ends every session that began before this moment, on the store's clock: after a backup was restored, or
+    /// when secrets may have leaked (OWASP ASVS 5.0, 7.4.5). A login begins anew. All instances of an
+    /// application need the same moment.
+    #[must_use]
+    pub fn with_not_before(mut self, moment: SystemTime) -> Self {
+        self.shared_mut().not_before = Timestamp::from_system_time(moment);
+        self
+    }
+
     /// Gives the store this long for each operation, ten seconds by default. After that a request
     /// is answered with 503; a commit that was begun may still happen, within the store's own timeout if it has
     /// one: let that be the shorter one.
     #[must_use]
     pub fn with_store_timeout(mut self, timeout: Duration) -> Self {
         self.shared_mut().store_timeout = timeout;
+        self
+    }
+
+    /// Lets one field take so many bytes as JSON, 1 MiB by default, and all fields of a session with their names
+    /// so many, 4 MiB by default. A commit of more is an error and writes nothing; what is stored already
+    /// is read whatever it takes. Fields count that the request has loaded: where two requests at once each
+    /// add another one, a session may get larger.
+    #[must_use]
+    pub fn with_size_limits(mut self, field: usize, record: usize) -> Self {
+        self.shared_mut().sizes = Sizes { field, record };
+        self
+    }
+
+    /// Has [`Handle::ended`](crate::Handle::ended) tell within this time, thirty seconds by default, that a session
+    /// is over. The store is asked three times in it for each session that somebody waits for.
+    #[must_use]
+    pub fn with_ended_within(mut self, within: Duration) -> Self {
+        self.shared_mut().ended_within = within;
         self
     }
 
@@ -168,6 +210,24 @@ impl SessionLayer {
     pub fn with_event_hook(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         self.shared_mut().events = Events::to(hook);
         self
+    }
+
+    /// Waits until all work has ended that goes on when its request is gone: the commits of requests whose
+    /// clients went away, saves that nobody awaits, the clean-up. Each is bounded by the time that the store has.
+    ///
+    /// Call it when the server has shut down, before the runtime does:
+    ///
+    /// ```no_run
+    /// # use sessions::{SessionLayer, store::MemoryStore};
+    /// # async fn run(listener: tokio::net::TcpListener, stopped: impl Future<Output = ()> + Send + 'static) {
+    /// let sessions = SessionLayer::new(MemoryStore::new());
+    /// let app: axum::Router = axum::Router::new().layer(sessions.clone());
+    /// axum::serve(listener, app).with_graceful_shutdown(stopped).await.unwrap();
+    /// sessions.drain().await;
+    /// # }
+    /// ```
+    pub async fn drain(&self) {
+        self.shared.in_flight.closed().await;
     }
 
     fn shared_mut(&mut self) -> &mut Shared {

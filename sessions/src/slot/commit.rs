@@ -14,7 +14,7 @@ use super::{
     detached::caught,
     ledger::Rotation,
     rules::{Rule, Rules, Standing},
-    state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Write},
+    state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Wishes, Write},
 };
 use crate::{
     delta::{Delta, Op},
@@ -27,6 +27,7 @@ use crate::{
 
 /// How often a layer has its store purged, on the store's clock, and how much at a time.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
+const PURGE_JITTER: Duration = Duration::from_secs(15);
 const PURGED_AT_ONCE: usize = 1000;
 
 /// What a commit puts in the place of a record's seal.
@@ -53,7 +54,7 @@ impl Slot {
             let at = self.next_change();
             let planned = {
                 let mut state = self.lock();
-                let planned = state.plan(&self.shared.timeouts, &self.shared.rules, at);
+                let planned = state.plan(&self.shared.rules, at);
                 let is_last = planned
                     .as_ref()
                     .is_ok_and(|plan| plan.as_ref().is_none_or(|plan| plan.failure.is_none()));
@@ -105,7 +106,7 @@ impl Slot {
         }
         if only_touch {
             // It fails nobody's request, and the next one tries again.
-            self.shared.events.report(&Event::CommitFailed { record: target.id(), error: &error });
+            self.shared.events.report_failure(target.id(), &error);
             return Ok(None);
         }
         if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), rescue) {
@@ -129,7 +130,7 @@ impl Slot {
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.
     pub(super) fn failed(&self, target: Target, error: &Error, life: u32, mut taken: Taken) {
-        self.shared.events.report(&Event::CommitFailed { record: target.id(), error });
+        self.shared.events.report_failure(target.id(), error);
         let mut state = self.lock();
         let is_to_be_tried = state.life == life && error.kind() == ErrorKind::Unavailable;
         if is_to_be_tried && state.put_back(&mut taken, &self.shared.rules) {
@@ -154,6 +155,9 @@ impl Slot {
 
     /// One atomic operation of the store. `kept` are the changes, for what is known after it.
     async fn write(&self, write: Write, returning: &[FieldName], kept: Option<&Delta>) -> Result<(), Error> {
+        if write.grows_to > self.shared.sizes.record {
+            return Err(Error::record_too_large(self.shared.sizes.record));
+        }
         let Target::Record { id, epoch, touch } = write.target else {
             return Box::pin(self.create(write.delta, write.life)).await;
         };
@@ -220,6 +224,7 @@ impl Slot {
                 }
                 answer => {
                     let values = self.applied(answer)?;
+                    self.report_rotation(id, resealed.as_ref());
                     self.settle(id, kept, resealed, returning, &values);
                     return Ok(());
                 }
@@ -228,12 +233,21 @@ impl Slot {
         Err(Error::superseded())
     }
 
+    fn report_rotation(&self, record: RecordId, resealed: Option<&Resealed>) {
+        let Some(Resealed { secret, reseal, .. }) = resealed else { return };
+        if reseal.is_hard {
+            self.shared.events.report(&Event::Rotated { record, is_login: reseal.is_login });
+        } else if secret.is_some() {
+            self.shared.events.report(&Event::Renewed { record });
+        }
+    }
+
     /// What is to take the place of the record's seal; `None` if another request has done it already.
     fn resealed(&self, id: RecordId, write: &Write) -> Result<Option<Resealed>, Error> {
         let rotation = write.rotation;
         let (fresh, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
         let mut state = self.lock();
-        let is_remembered = state.wishes.is_remembered;
+        let Wishes { is_remembered, lifetime, .. } = state.wishes;
         let State { record: Phase::Live(live), cookie, .. } = &mut *state else {
             return Err(Error::session_ended());
         };
@@ -247,6 +261,7 @@ impl Slot {
             secret = Some(fresh);
             note_rights(&mut authority, write, &self.shared.rules, now);
             authority.is_remembered = is_remembered.or(authority.is_remembered);
+            authority.lifetime = lifetime.or(authority.lifetime);
         } else {
             let presented = self.shared.hasher.hash(&id, &live.secret);
             match authority.compare(&presented, now) {
@@ -263,7 +278,7 @@ impl Slot {
                     live.ends_renewal = false;
                     if let Match::Renewing(salt) = found {
                         let token = Token::new(id, live.secret.renewed(&id, &salt));
-                        let max_age = live.max_age(&self.shared.timeouts);
+                        let max_age = live.max_age();
                         *cookie = CookieChange::Set { token, max_age, is_renewal: true };
                     }
                     return Ok(None);
@@ -301,8 +316,7 @@ impl Slot {
 
     /// Reads what another request has made of the seal, in the same epoch.
     async fn reload_seal(&self, id: RecordId, epoch: u64) -> Result<(), Error> {
-        let loaded = self.load_again(id, epoch, &[]).await?;
-        let authority = self.read(id, &loaded)?;
+        let (loaded, authority) = self.load_again(id, epoch, &[]).await?;
         if let Phase::Live(live) = &mut self.lock().record
             && live.id == id
         {
@@ -330,9 +344,10 @@ impl Slot {
         loop {
             let Some(id) = self.lock().destroy.last().copied() else { return Ok(()) };
             if let Err(error) = self.bounded(self.shared.store.destroy(id), Error::unknown).await {
-                self.shared.events.report(&Event::CommitFailed { record: Some(id), error: &error });
+                self.shared.events.report_failure(Some(id), &error);
                 return Err(error);
             }
+            self.shared.events.report(&Event::Destroyed { record: id });
             let mut state = self.lock();
             state.destroy.retain(|ended| *ended != id);
             // A session that began after it keeps its cookie.
@@ -354,7 +369,6 @@ impl Slot {
         }
         let id = RecordId::from_bytes(random::bytes()?);
         let secret = Secret::from_bytes(random::bytes()?);
-        let timeouts = self.shared.timeouts;
         let mut authority = Authority::new(self.shared.hasher.hash(&id, &secret));
         for rule in self.shared.rules.all(Standing::is_right) {
             for name in rule.names().filter(|name| fields.contains(name.as_str())) {
@@ -364,10 +378,11 @@ impl Slot {
                 }
             }
         }
-        authority.is_remembered = self.lock().wishes.is_remembered;
+        Wishes { is_remembered: authority.is_remembered, lifetime: authority.lifetime, .. } =
+            self.lock().wishes;
         let seal = authority.seal();
         let is_first_visit = authority.rights.is_empty();
-        let new = NewRecord::new(seal.clone(), timeouts)
+        let new = NewRecord::new(seal.clone(), self.shared.timeouts)
             .with_fields(fields.clone())
             .with_first_visit(is_first_visit);
         let creating = self.shared.store.create(id, new);
@@ -379,6 +394,7 @@ impl Slot {
             id,
             epoch: 0,
             seal,
+            timeouts: self.shared.timeouts.within(authority.lifetime),
             authority,
             secret: secret.clone(),
             ends_renewal: false,
@@ -397,11 +413,12 @@ impl Slot {
                 state.destroy.push(id);
                 return Err(Error::session_ended());
             }
-            let max_age = record.max_age(&timeouts);
+            let max_age = record.max_age();
             let token = Token::new(id, secret);
             state.cookie = CookieChange::Set { token, max_age, is_renewal: false };
             state.record = Phase::Live(record);
         }
+        self.shared.events.report(&Event::Created { record: id });
         self.purge_now_and_then(created);
         Ok(())
     }
@@ -433,6 +450,7 @@ impl Slot {
         }
         live.touched = live.touched.max(live.loaded_at);
         let Some(Resealed { secret, authority, reseal, now }) = resealed else { return };
+        live.timeouts = self.shared.timeouts.within(authority.lifetime);
         (live.seal, live.authority) = (reseal.to, authority);
         live.epoch = live.epoch.wrapping_add(reseal.is_hard.into());
         live.ends_renewal = false;
@@ -444,7 +462,7 @@ impl Slot {
                 live.secret = secret.clone();
             }
             let token = Token::new(id, secret);
-            let max_age = live.max_age(&self.shared.timeouts);
+            let max_age = live.max_age();
             *cookie = CookieChange::Set { token, max_age, is_renewal: !reseal.is_hard };
         }
     }
@@ -452,8 +470,11 @@ impl Slot {
     /// Has the store clean up, once a minute, after a create: what fills a store also empties it.
     fn purge_now_and_then(&self, now: Timestamp) {
         let shared = &self.shared;
+        // Instances that were started at once are not to purge at once for ever.
+        let [jitter] = random::bytes().unwrap_or_default();
+        let jitter = PURGE_JITTER * jitter.into() / 256;
         let last = shared.last_purge.load(Ordering::Relaxed);
-        let due = now.saturating_since(Timestamp::from_millis(last)) >= PURGE_EVERY;
+        let due = now.saturating_since(Timestamp::from_millis(last)) >= PURGE_EVERY + jitter;
         let mine = due
             && shared
                 .last_purge
@@ -462,8 +483,9 @@ impl Slot {
         if !mine || shared.store.capabilities().expires_by_itself {
             return;
         }
-        let shared = Arc::clone(shared);
+        let (shared, working) = (Arc::clone(shared), self.working());
         tokio::spawn(async move {
+            let _working = working;
             loop {
                 match shared.store.purge(shared.timeouts, PURGED_AT_ONCE).await {
                     // There may be more; but others are to have their turn.

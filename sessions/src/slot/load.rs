@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     event::Event,
     store::Loaded,
-    value::{Authority, FieldName, Match, RecordId, Token},
+    value::{Authority, FieldName, Match, RecordId, Timeouts, Token},
 };
 
 /// What a presented token leads to.
@@ -59,14 +59,16 @@ impl Slot {
         let authority = self.read(token.id(), &loaded)?;
         let (record, events) = (token.id(), &self.shared.events);
         match authority.compare(&hash, loaded.now) {
-            found @ (Match::Present | Match::Renewing(_) | Match::Renewed) if self.is_alive(&loaded) => {
+            found @ (Match::Present | Match::Renewing(_) | Match::Renewed)
+                if self.is_alive(&loaded, &authority) =>
+            {
                 let is_renewed = found == Match::Renewed;
-                let mut live = Box::new(Live::new(&token, loaded, authority, names));
+                let mut live = Box::new(Live::new(&token, loaded, authority, &self.shared.timeouts, names));
                 live.ends_renewal = is_renewed;
                 if let Match::Renewing(salt) = found {
                     // The same for every request on the old secret, and for none of the others.
                     let token = Token::new(record, token.secret().renewed(&record, &salt));
-                    let max_age = live.max_age(&self.shared.timeouts);
+                    let max_age = live.max_age();
                     self.lock().cookie = CookieChange::Set { token, max_age, is_renewal: true };
                 }
                 Ok(Found::Live(live))
@@ -75,7 +77,7 @@ impl Slot {
                 events.report(&Event::Expired { record });
                 Ok(Found::Nothing)
             }
-            _ if !self.is_alive(&loaded) => Ok(Found::Nothing),
+            _ if !self.is_alive(&loaded, &authority) => Ok(Found::Nothing),
             Match::Superseded => {
                 events.report(&Event::Superseded { record });
                 Ok(Found::Superseded)
@@ -114,19 +116,23 @@ impl Slot {
         id: RecordId,
         epoch: u64,
         names: &[FieldName],
-    ) -> Result<Loaded, Error> {
+    ) -> Result<(Loaded, Authority), Error> {
         let error = match self.load(id, names).await? {
-            Some(loaded) if !self.is_alive(&loaded) => Error::ended_meanwhile(),
-            Some(loaded) if loaded.epoch == epoch => return Ok(loaded),
-            Some(_) => Error::superseded(),
             None => Error::ended_meanwhile(),
+            Some(loaded) => match self.read(id, &loaded)? {
+                authority if !self.is_alive(&loaded, &authority) => Error::ended_meanwhile(),
+                authority if loaded.epoch == epoch => return Ok((loaded, authority)),
+                _ => Error::superseded(),
+            },
         };
         self.lock().forget_renewal();
         Err(error)
     }
 
-    fn is_alive(&self, loaded: &Loaded) -> bool {
-        self.shared.timeouts.is_alive(loaded.created, loaded.touched, loaded.now)
+    fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {
+        let timeouts = self.shared.timeouts.within(authority.lifetime);
+        loaded.created >= self.shared.not_before
+            && timeouts.is_alive(loaded.created, loaded.touched, loaded.now)
     }
 
     /// Loads what a further view needs of a record that is loaded in part. Behind the gate only.
@@ -136,7 +142,7 @@ impl Slot {
         if missing.is_empty() {
             return Ok(true);
         }
-        let loaded = self.load_again(id, epoch, &missing).await?;
+        let (loaded, _) = self.load_again(id, epoch, &missing).await?;
         if let Phase::Live(live) = &mut self.lock().record {
             for (name, value) in loaded.fields.iter().filter(|(name, _)| missing.contains(name)) {
                 live.fields.insert(name.clone(), value.clone());
@@ -150,11 +156,18 @@ impl Slot {
 }
 
 impl Live {
-    fn new(token: &Token, loaded: Loaded, authority: Authority, names: &[FieldName]) -> Self {
+    fn new(
+        token: &Token,
+        loaded: Loaded,
+        authority: Authority,
+        timeouts: &Timeouts,
+        names: &[FieldName],
+    ) -> Self {
         Self {
             id: token.id(),
             epoch: loaded.epoch,
             seal: loaded.seal,
+            timeouts: timeouts.within(authority.lifetime),
             authority,
             secret: token.secret().clone(),
             ends_renewal: false,

@@ -6,6 +6,7 @@
 
 mod commit;
 mod detached;
+mod ended;
 mod ledger;
 mod load;
 mod rules;
@@ -33,11 +34,13 @@ use self::{
     ledger::Rotation,
     state::{Phase, State},
 };
+use tokio::sync::watch;
+
 use crate::{
     error::Error,
     event::{Event, Events, Throttle},
     store::{Boxed, DynStore},
-    value::{FieldName, Fields, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher},
+    value::{FieldName, Fields, Lifetime, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher},
 };
 
 /// What all requests of a layer share.
@@ -46,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn DynStore>,
     pub(crate) hasher: TokenHasher,
     pub(crate) timeouts: Timeouts,
+    /// Sessions that began before this are over.
+    pub(crate) not_before: Timestamp,
     pub(crate) events: Events,
     pub(crate) forged: Arc<Throttle>,
     /// What the views say of fields.
@@ -53,9 +58,23 @@ pub(crate) struct Shared {
     pub(crate) last_purge: Arc<AtomicI64>,
     /// How long the store may take for one operation.
     pub(crate) store_timeout: Duration,
+    pub(crate) sizes: Sizes,
+    /// How soon `Handle::ended` tells.
+    pub(crate) ended_within: Duration,
+    /// Heard by all work that goes on when nobody waits for it.
+    pub(crate) in_flight: watch::Sender<()>,
     /// What the layer keeps for itself. It is here and not beside this, because each shared
     /// allocation that a request holds is a reference count that all cores fight for.
     pub(crate) frame: Arc<dyn Any + Send + Sync>,
+}
+
+/// How many bytes there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// In the JSON text of one field.
+    pub(crate) field: usize,
+    /// In the names and texts of all fields of a record.
+    pub(crate) record: usize,
 }
 
 /// The session of one request.
@@ -180,8 +199,7 @@ impl Slot {
         let _gate = self.gate.lock().await;
         let known = self.lock().live().map(|live| (live.id, live.epoch, live.with_names(names)));
         let Some((id, epoch, names)) = known else { return Ok(()) };
-        let loaded = self.load_again(id, epoch, &names).await?;
-        let authority = self.read(id, &loaded)?;
+        let (loaded, authority) = self.load_again(id, epoch, &names).await?;
         if let Phase::Live(live) = &mut self.lock().record
             && live.id == id
         {
@@ -210,7 +228,12 @@ impl Slot {
         self.boundaries.load(Ordering::Acquire)
     }
 
-    fn accept(&self, state: &mut State, by: u64, handed: Handed) {
+    fn accept(&self, state: &mut State, by: u64, mut handed: Handed) {
+        let is_too_large = |change: &FieldChange| change.op.size() > self.shared.sizes.field;
+        if let Some(change) = handed.changes.iter().find(|change| is_too_large(change)) {
+            handed.failure = Some((change.at, Error::field_too_large(&change.name, self.shared.sizes.field)));
+            handed.changes.retain(|change| !is_too_large(change));
+        }
         if state.accept(by, handed, &self.shared.rules) {
             self.boundaries.fetch_add(1, Ordering::AcqRel);
         }
@@ -219,7 +242,7 @@ impl Slot {
     pub(crate) fn facts(&self) -> Option<Facts> {
         let state = self.lock();
         let live = state.live()?;
-        let deadline = self.shared.timeouts.deadline(live.created, live.touched);
+        let deadline = live.timeouts.deadline(live.created, live.touched);
         Some(Facts { id: live.id, created: live.created, deadline })
     }
 
@@ -380,14 +403,19 @@ impl Slot {
         self.lock().wishes.is_passive = true;
     }
 
+    pub(crate) fn live_at_most(&self, lifetime: Lifetime) {
+        self.lock().wishes.lifetime = Some(lifetime);
+    }
+
     pub(crate) fn remember(&self, is_remembered: bool) {
         self.lock().wishes.is_remembered = Some(is_remembered);
     }
 
     /// Writes now what was handed over for the save of this number.
     pub(crate) fn save(self: &Arc<Self>, by: u64, number: u64) -> Detached<()> {
-        let slot = Arc::clone(self);
+        let (slot, working) = (Arc::clone(self), self.working());
         Detached::in_task(async move {
+            let _working = working;
             let _gate = slot.gate.lock().await;
             // What waited here with it may have been taken along, and lost.
             let lost = slot.lock().loss_of(by, number);
@@ -403,8 +431,9 @@ impl Slot {
         life: u32,
         mut change: FieldChange,
     ) -> Detached<()> {
-        let slot = Arc::clone(self);
+        let (slot, working) = (Arc::clone(self), self.working());
         Detached::in_task(async move {
+            let _working = working;
             let _gate = slot.gate.lock().await;
             if slot.lock().ends(&change.name, &slot.shared.rules) {
                 // What was ended must be gone before it is counted from.
@@ -419,7 +448,7 @@ impl Slot {
                 if change.standing.is_right() && state.head_sent {
                     return Err(Error::head_sent());
                 }
-                let target = state.target(&slot.shared.timeouts, Rotation::None)?;
+                let target = state.target(Rotation::None)?;
                 let taken = state.take_fields(&change);
                 let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
                 let pushed = composed.push(&change, &state.record, rules);
@@ -458,7 +487,7 @@ impl Slot {
         if verdict == Verdict::Discard && !is_busy {
             state.discard(&self.shared.rules);
         }
-        let idle = state.is_done() && state.unheard.is_none() && !state.needs_upkeep(&self.shared.timeouts);
+        let idle = state.is_done() && state.unheard.is_none() && !state.needs_upkeep();
         if idle && !is_busy {
             state.head_sent = true;
             let (cookie, is_privileged) = (std::mem::take(&mut state.cookie), state.was_privileged());
@@ -469,8 +498,9 @@ impl Slot {
 
     /// Writes what is left and closes the slot.
     pub(crate) fn finish(self: &Arc<Self>, verdict: Verdict) -> Detached<Outcome> {
-        let slot = Arc::clone(self);
+        let (slot, working) = (Arc::clone(self), self.working());
         Detached::in_place(async move {
+            let _working = working;
             let _gate = slot.gate.lock().await;
             loop {
                 if verdict == Verdict::Discard {
@@ -532,10 +562,16 @@ impl Slot {
         }
     }
 
+    /// To be kept by work that goes on when nobody waits for it: see `SessionLayer::drain`.
+    fn working(&self) -> watch::Receiver<()> {
+        self.shared.in_flight.subscribe()
+    }
+
     fn flush_in_background(self: &Arc<Self>) {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let slot = Arc::clone(self);
+            let (slot, working) = (Arc::clone(self), self.working());
             runtime.spawn(async move {
+                let _working = working;
                 let _gate = slot.gate.lock().await;
                 // Reported where it fails; there is nobody left to tell.
                 let _ = slot.flush(Afterwards::Handles, None).await;
@@ -550,6 +586,16 @@ impl Slot {
         if let Poll::Ready(answer) = first {
             return answer;
         }
+        let began = Instant::now();
+        let answer = self.in_time(work, late).await;
+        let took = began.elapsed();
+        if took > self.shared.store_timeout / 10 {
+            self.shared.events.report(&Event::StoreSlow { took });
+        }
+        answer
+    }
+
+    async fn in_time<T>(&self, work: Boxed<'_, T>, late: fn(&'static str) -> Error) -> Result<T, Error> {
         if self.shared.store.timeout().is_some_and(|timeout| timeout <= self.shared.store_timeout) {
             return work.await;
         }

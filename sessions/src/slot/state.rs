@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::{
     ledger::{Composed, Deed, End, FieldChange, Ledger, Rotation, removed_rights},
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     delta::Delta,
     error::Error,
-    value::{Authority, FieldName, Fields, RecordId, Seal, Secret, Timeouts, Timestamp, Token},
+    value::{Authority, FieldName, Fields, Lifetime, RecordId, Seal, Secret, Timeouts, Timestamp, Token},
 };
 
 /// The session of one request.
@@ -31,6 +32,8 @@ pub(super) struct State {
     /// What failed of handles whose saves wait.
     pub(super) failures: Vec<(u64, Error)>,
     saves: Saves,
+    /// Tells whether the record of this life is over, if anybody wants to know.
+    pub(super) watched: Option<(u32, watch::Receiver<bool>)>,
     /// Handles that have taken back what they did, and when.
     taken_back: Vec<(u64, u64)>,
     pub(super) head_sent: bool,
@@ -55,6 +58,8 @@ pub(super) struct Wishes {
     pub(super) renewal: bool,
     /// Whether the browser is to keep the next cookie when it is closed.
     pub(super) is_remembered: Option<bool>,
+    /// How long the session is to live, if less than the layer grants.
+    pub(super) lifetime: Option<Lifetime>,
     /// That the request be no use of the session.
     pub(super) is_passive: bool,
 }
@@ -96,6 +101,8 @@ pub(super) struct Live {
     pub(super) secret: Secret,
     /// The request came with the secret that a renewal has led to, for the first time.
     pub(super) ends_renewal: bool,
+    /// The layer's, within the lifetime of this session.
+    pub(super) timeouts: Timeouts,
     pub(super) created: Timestamp,
     pub(super) touched: Timestamp,
     pub(super) loaded_at: Timestamp,
@@ -153,6 +160,8 @@ pub(super) struct Write {
     pub(super) life: u32,
     /// The rights that the record held before, where a rotation has to tell.
     pub(super) rights: Vec<FieldName>,
+    /// How many bytes of fields there will be, as far as the request knows them; 0 if no more than before.
+    pub(super) grows_to: usize,
 }
 
 /// What a plan is made of, for when it fails.
@@ -371,9 +380,9 @@ impl State {
     }
 
     /// Where a write of this request goes now.
-    pub(super) fn target(&self, timeouts: &Timeouts, rotation: Rotation) -> Result<Target, Error> {
+    pub(super) fn target(&self, rotation: Rotation) -> Result<Target, Error> {
         // A late write comes at an unknown time after the load, so it always counts as a use.
-        let touch = (self.head_sent && !self.wishes.is_passive) || self.needs_touch(timeouts);
+        let touch = (self.head_sent && !self.wishes.is_passive) || self.needs_touch();
         match self.live() {
             Some(live) => Ok(Target::Record { id: live.id, epoch: live.epoch, touch }),
             None if self.head_sent => Err(Error::head_sent()),
@@ -386,47 +395,36 @@ impl State {
     }
 
     /// Whether the secret is to be renewed, or its renewal to be ended.
-    fn needs_renewal(&self, timeouts: &Timeouts) -> bool {
+    fn needs_renewal(&self) -> bool {
         let Some(live) = self.live() else { return false };
         let wanted = self.wishes.renewal.then_some(SHORTEST);
-        let age = wanted.or_else(|| timeouts.renewal().map(|age| age.max(SHORTEST)));
+        let age = wanted.or_else(|| live.timeouts.renewal().map(|age| age.max(SHORTEST)));
         live.ends_renewal || (!self.head_sent && age.is_some_and(|age| live.may_be_renewed(age)))
     }
 
     /// Whether something is to be written even if nothing changed.
-    pub(super) fn needs_upkeep(&self, timeouts: &Timeouts) -> bool {
-        self.needs_touch(timeouts) || self.needs_renewal(timeouts)
+    pub(super) fn needs_upkeep(&self) -> bool {
+        self.needs_touch() || self.needs_renewal()
     }
 
     /// Whether this use must be recorded even if nothing else is written.
-    pub(super) fn needs_touch(&self, timeouts: &Timeouts) -> bool {
-        let is_due = |live: &Live| timeouts.needs_touch(live.created, live.touched, live.loaded_at);
+    pub(super) fn needs_touch(&self) -> bool {
+        let is_due = |live: &Live| live.timeouts.needs_touch(live.created, live.touched, live.loaded_at);
         !self.wishes.is_passive && self.live().is_some_and(is_due)
     }
 
     /// Takes out what is to be written now, `at` this moment of the request's own count.
-    pub(super) fn plan(
-        &mut self,
-        timeouts: &Timeouts,
-        rules: &Rules,
-        at: u64,
-    ) -> Result<Option<Plan>, Failure> {
+    pub(super) fn plan(&mut self, rules: &Rules, at: u64) -> Result<Option<Plan>, Failure> {
         let saves = self.saves.take();
-        let planned = self.plan_of(timeouts, rules, at, saves);
+        let planned = self.plan_of(rules, at, saves);
         if let Err(Failure { of: None, error }) = &planned {
             self.saves.lose(saves, error);
         }
         planned
     }
 
-    fn plan_of(
-        &mut self,
-        timeouts: &Timeouts,
-        rules: &Rules,
-        at: u64,
-        saves: (u64, u64),
-    ) -> Result<Option<Plan>, Failure> {
-        let mut composed = self.compose(timeouts, rules);
+    fn plan_of(&mut self, rules: &Rules, at: u64, saves: (u64, u64)) -> Result<Option<Plan>, Failure> {
+        let mut composed = self.compose(rules);
         let (mut failure, mut others) = (None, Vec::new());
         if let Some((by, error)) = composed.failure.take() {
             // It fails with what its own handle did; the rest is none of its business. And what cannot be
@@ -436,7 +434,7 @@ impl State {
             // Those saves are still to come.
             self.saves.taken = saves.0;
             self.ledger.put_back(own);
-            composed = self.compose(timeouts, rules);
+            composed = self.compose(rules);
             if composed.rotation <= Rotation::Renewal || self.live().is_none() {
                 self.ledger.take();
                 self.ledger.put_back(others);
@@ -449,7 +447,7 @@ impl State {
         let rotation_wanted = std::mem::take(&mut self.wishes.rotation);
         let (delta, rotation) = (&composed.delta, composed.rotation);
         self.wishes.renewal = false;
-        let is_nothing = delta.is_empty() && rotation == Rotation::None && !self.needs_touch(timeouts);
+        let is_nothing = delta.is_empty() && rotation == Rotation::None && !self.needs_touch();
         if is_nothing || (self.live().is_none() && !creates(delta)?) {
             return Ok(None);
         }
@@ -458,7 +456,7 @@ impl State {
         if is_hard && self.head_sent && !self.abandoned {
             return Err(failure.unwrap_or_else(|| Error::head_sent().into()));
         }
-        let target = self.target(timeouts, rotation)?;
+        let target = self.target(rotation)?;
         let rescue = if is_hard { self.rescue(&deeds, rotation_wanted, target, rules) } else { None };
         let ends = std::mem::take(&mut composed.ends);
         let taken = Taken { deeds, ends, rotation_wanted, at, saves };
@@ -471,15 +469,30 @@ impl State {
         let Composed { delta, rotation, is_carry_only, .. } = composed;
         let is_hard = rotation > Rotation::Renewal;
         let rights = if is_hard { self.record.rights(rules) } else { Vec::new() };
-        Write { target, delta, rotation, is_carry_only, life: self.life, rights }
+        let grows_to = self.grows_to(&delta);
+        Write { target, delta, rotation, is_carry_only, life: self.life, rights, grows_to }
     }
 
-    fn compose(&self, timeouts: &Timeouts, rules: &Rules) -> Composed {
+    fn grows_to(&self, delta: &Delta) -> usize {
+        let loaded = self.live().map(|live| &live.fields);
+        let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
+        let (mut stays, mut before) = (0, 0);
+        for (name, value) in loaded.iter().flat_map(|fields| fields.iter()) {
+            let size = name.as_str().len() + value.len();
+            before += size;
+            stays += if goes(name) { 0 } else { size };
+        }
+        let after =
+            stays + delta.ops().iter().map(|(name, op)| name.as_str().len() + op.size()).sum::<usize>();
+        if after > before { after } else { 0 }
+    }
+
+    fn compose(&self, rules: &Rules) -> Composed {
         let mut composed = self.ledger.compose(&self.record, rules);
         if self.wishes.rotation {
             composed.rotation.at_least_hard();
         }
-        if composed.rotation == Rotation::None && self.needs_renewal(timeouts) {
+        if composed.rotation == Rotation::None && self.needs_renewal() {
             composed.rotation = Rotation::Renewal;
         }
         composed
@@ -599,9 +612,9 @@ impl Live {
     }
 
     /// How long the browser keeps a cookie; `None` until it is closed.
-    pub(super) fn max_age(&self, timeouts: &Timeouts) -> Option<Duration> {
+    pub(super) fn max_age(&self) -> Option<Duration> {
         let age = self.loaded_at.saturating_since(self.created);
-        let max_age = timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE);
+        let max_age = self.timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE);
         (self.authority.is_remembered != Some(false)).then_some(max_age)
     }
 

@@ -69,6 +69,12 @@ impl Fields {
         self.sorted.as_ref().map_or(0, |sorted| sorted.len())
     }
 
+    /// How many bytes the names and values take.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

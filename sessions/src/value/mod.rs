@@ -30,5 +30,6 @@ pub use self::{
 pub(crate) use self::{
     hash::{SecretHash, TokenHasher},
     seal::{Authority, Match, Proof},
+    time::Lifetime,
     token::{Secret, Token},
 };

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    FieldName, SecretHash, Timestamp,
+    FieldName, Lifetime, SecretHash, Timestamp,
     hash::{HASH_BYTES, SALT_BYTES, is_same},
 };
 
@@ -84,6 +84,8 @@ pub(crate) struct Authority {
     pub(crate) proof: Proof,
     /// Whether the browser keeps the cookie when it is closed.
     pub(crate) is_remembered: Option<bool>,
+    /// How long the session lives, if that is less than the layer grants.
+    pub(crate) lifetime: Option<Lifetime>,
 }
 
 /// A new secret with the powers of the old one, which is derived from it: requests at once and lost answers all
@@ -146,6 +148,7 @@ mod entry {
     pub(super) const RENEWAL_BEGUN: u8 = 5;
     pub(super) const RENEWAL_ENDED: u8 = 6;
     pub(super) const IDENTITY: u8 = 7;
+    pub(super) const LIFETIME: u8 = 8;
 }
 
 impl Authority {
@@ -159,6 +162,7 @@ impl Authority {
             renewal: None,
             proof: Proof::None,
             is_remembered: None,
+            lifetime: None,
         }
     }
 
@@ -199,6 +203,12 @@ impl Authority {
                 self.renewal = Some(Renewal { salt: salt.try_into().ok()?, state: RenewalState::Ended });
             }
             (entry::REMEMBERED, [is_remembered @ 0..=1]) => self.is_remembered = Some(*is_remembered == 1),
+            (entry::LIFETIME, _) => {
+                let (idle, absolute) = entry.split_first_chunk()?;
+                let millis = |bytes| Duration::from_millis(u64::from_be_bytes(bytes));
+                let (idle, absolute) = (millis(*idle), millis(absolute.try_into().ok()?));
+                self.lifetime = Some(Lifetime { idle, absolute });
+            }
             _ => return None,
         }
         Some(())
@@ -238,6 +248,10 @@ impl Authority {
         }
         if let Some(is_remembered) = self.is_remembered {
             add(entry::REMEMBERED, &[&[is_remembered.into()]]);
+        }
+        if let Some(Lifetime { idle, absolute }) = self.lifetime {
+            let millis = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).to_be_bytes();
+            add(entry::LIFETIME, &[&millis(idle), &millis(absolute)]);
         }
         if bytes.len() == HASH_BYTES + 1 {
             // Most sessions need no more than the hash.
@@ -354,6 +368,8 @@ mod tests {
         authority.replace(hash(3), at(20));
         authority.proof = Proof::At(at(20));
         authority.is_remembered = Some(true);
+        authority.lifetime =
+            Some(Lifetime { idle: Duration::from_secs(5), absolute: Duration::from_millis(u64::MAX) });
         authority.begin_renewal([7; SALT_BYTES], hash(4));
         authority
     }

@@ -1,6 +1,6 @@
 //! Points in time as a store sees them, and how long a record lives.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A point in time on a store's clock: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +17,18 @@ impl Timestamp {
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
+    }
+
+    /// The same moment, the Unix epoch for what is before it.
+    pub(crate) fn from_system_time(moment: SystemTime) -> Self {
+        let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(0).saturating_add(since)
+    }
+
+    /// The same moment, the Unix epoch for what is before it or too far off.
+    pub(crate) fn to_system_time(self) -> SystemTime {
+        let since = Duration::from_millis(u64::try_from(self.0).unwrap_or(0));
+        SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     /// This much later, or the end of time.
@@ -45,6 +57,13 @@ pub struct Timeouts {
     absolute: Duration,
     first_visit: Duration,
     renewal: Option<Duration>,
+}
+
+/// How long one session lives at most, without use and in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    pub(crate) idle: Duration,
+    pub(crate) absolute: Duration,
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -111,6 +130,12 @@ impl Timeouts {
     #[must_use]
     pub const fn renewal(&self) -> Option<Duration> {
         self.renewal
+    }
+
+    /// The same, or what a session has of its own where that is shorter.
+    pub(crate) fn within(self, lifetime: Option<Lifetime>) -> Self {
+        let Some(Lifetime { idle, absolute }) = lifetime else { return self };
+        Self { idle: self.idle.min(idle), absolute: self.absolute.min(absolute), ..self }
     }
 
     /// The longest time without use.

@@ -1,6 +1,6 @@
 //! The application that most scenarios visit: one path for each thing a handler can do.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,20 @@ pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<Reply, Failur
             stop.wait().await;
         }
         "clear" => session.clear(),
+        "listen" => {
+            tokio::spawn(async move {
+                session.ended().await;
+                stop.wait().await;
+            });
+        }
+        "shorten" => {
+            session.live_at_most(Duration::from_mins(10), Duration::from_hours(1));
+            session.set_name(argument);
+        }
+        "lengthen-and-rotate" => {
+            session.live_at_most(Duration::MAX, Duration::MAX);
+            session.rotate();
+        }
         "rotate" => session.rotate(),
         "rotate-and-set-name" => {
             session.rotate();

@@ -10,7 +10,7 @@ use super::{
     rig::{App, COOKIE, Rig, at_once, record_of, session},
     service::{Failure, Reply, status, text},
 };
-use crate::{Session, Timeouts, TypedSession};
+use crate::{Session, SessionLayer, Timeouts, TypedSession};
 
 /// Somebody, or nobody.
 #[derive(Session)]
@@ -109,6 +109,13 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
         }
         "note" => shopper.set_note(argument),
         "rotate" => shopper.rotate(),
+        "end" => shopper.destroy(),
+        "listen" => {
+            tokio::spawn(async move {
+                shopper.ended().await;
+                gate.pass().await;
+            });
+        }
         "proof" => {
             let age = Duration::from_secs(argument.parse().expect("a number"));
             let is_known = shopper.authenticated_at().is_some();
@@ -127,18 +134,57 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
 const TABS: usize = 16;
 
 async fn app(rig: &Rig) -> (App, Gate) {
+    app_with(rig, |layer| layer).await
+}
+
+pub(super) async fn app_with(rig: &Rig, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> (App, Gate) {
     let (gate, barrier) = (Gate::new(), Arc::new(Barrier::new(TABS)));
     let inside = gate.clone();
-    (rig.app(move |parts| answer(parts, inside.clone(), Arc::clone(&barrier))).await, gate)
+    let handler = move |parts| answer(parts, inside.clone(), Arc::clone(&barrier));
+    (rig.app_with(configure, handler).await, gate)
 }
 
 /// A visitor who has come back.
-async fn visitor(app: &App) -> Client {
+pub(super) async fn visitor(app: &App) -> Client {
     let browser = app.browser();
     browser.get("/visit").await;
     assert_eq!(browser.get("/read").await.text(), "- - pen letter hello");
     app.calls.clear();
     browser
+}
+
+/// Each step of a session's life is an event, which names the record and nothing else.
+pub async fn g6_the_life_of_a_session_is_told(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = app.browser();
+    app.events();
+    browser.get("/visit").await;
+    let id = record_of(&browser).to_string();
+    let steps = |steps: &[&str]| {
+        let told = app.events();
+        assert_eq!(told.len(), steps.len(), "{told:?}");
+        for (told, step) in told.iter().zip(steps) {
+            assert!(told.starts_with(step) && told.contains(&id), "{told} is no {step}");
+        }
+        told.concat()
+    };
+    steps(&["Created"]);
+    browser.get("/read").await;
+    steps(&[]);
+    browser.get("/login/Ada").await;
+    assert!(steps(&["Rotated"]).contains("is_login: true"));
+    browser.get("/rotate").await;
+    assert!(steps(&["Rotated"]).contains("is_login: false"));
+    let tab = browser.fork();
+    let slow = tokio::spawn(async move { tab.get("/wait/note/slow").await });
+    gate.arrived().await;
+    browser.get("/logout").await;
+    assert!(steps(&["Rotated"]).contains("is_login: false"));
+    gate.release();
+    assert_eq!(slow.await.expect("an answer").status(), 409);
+    steps(&["Conflict"]);
+    browser.get("/end").await;
+    steps(&["Destroyed"]);
 }
 
 async fn user(app: &App, name: &str) -> Client {

@@ -30,6 +30,7 @@ pub mod boundary;
 pub mod contract;
 pub mod counters;
 pub mod delta;
+pub mod ended;
 pub mod fault;
 pub mod fields;
 pub mod flash;
@@ -128,6 +129,13 @@ macro_rules! __conformance {
                     a14_views_in_one_request_see_each_others_writes
                     a15_sessions_that_begin_at_once_are_separate
                 }
+                ended {
+                    c1_whoever_waits_is_told_of_the_end
+                    c1_whoever_waits_hears_of_a_logout_and_a_login
+                    d5_whoever_waits_is_told_that_the_time_is_over
+                    h1_what_nobody_can_tell_is_over
+                    h14_commits_that_nobody_awaits_are_drained
+                }
                 late {
                     a10_a_write_after_the_head_is_loud
                     a10_save_works_after_the_head
@@ -168,6 +176,7 @@ macro_rules! __conformance {
                     b10_edge_values_come_back_as_they_were
                     b10_floats_come_back_to_the_bit
                     b10_a_value_of_a_mebibyte
+                    b10_what_is_too_large_is_refused_and_nothing_else_is_lost
                     b10_the_store_keeps_any_json
                 }
                 delta {
@@ -231,6 +240,7 @@ macro_rules! __conformance {
                     c14_a_right_that_was_taken_away_is_gone
                 }
                 login {
+                    g6_the_life_of_a_session_is_told
                     c19_a_login_and_a_logout_keep_what_they_should
                     c19_a_draft_beside_a_login_does_not_outlive_it
                     c19_a_change_of_users_leaves_nothing
@@ -278,6 +288,8 @@ macro_rules! __conformance {
                     d5_a_dead_session_is_never_used
                     d5_a_session_that_dies_meanwhile_takes_no_commit
                     d6_a_changed_timeout_acts_at_once
+                    d6_a_session_may_live_shorter_than_the_layer_says
+                    d6_what_began_before_the_layers_moment_is_over
                     d6_very_long_timeouts_do_not_overflow
                     d7_the_cookie_lives_no_longer_than_the_record
                 }

@@ -53,7 +53,7 @@ pub async fn c2_a_destroy_before_the_commit_leaves_no_partial_record(rig: Rig) {
         assert!(response.set_cookies().is_empty(), "{path}");
         assert!(app.load(id, &["name", "hits"]).await.is_none(), "{path}");
         assert_eq!(app.faults.pending(), 0, "{path} commits");
-        assert!(app.events().iter().any(|event| event.contains("CommitFailed")), "{path} is reported");
+        assert!(app.events().iter().any(|event| event.contains("Conflict")), "{path} is reported");
         assert_eq!(browser.get("/name").await.text(), "-", "{path}");
     }
 }

@@ -1,12 +1,12 @@
 //! How long a session lives, on a clock that the scenarios move.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{
     super::{Client, Operation},
     rig::{COOKIE, Rig, record_of},
 };
-use crate::value::Timeouts;
+use crate::{clock::Clock, value::Timeouts};
 
 /// Forty minutes without use, so a window of one hundred seconds; and ten hours in all.
 const TIMEOUTS: Timeouts = Timeouts::new(seconds(2400), seconds(36_000));
@@ -150,6 +150,54 @@ pub async fn d6_a_changed_timeout_acts_at_once(rig: Rig) {
     let short = rig.kit_with(|layer| layer.with_timeouts(absolute)).await;
     assert_eq!(browser.at(&short.browser()).get("/name").await.text(), "-");
     assert_eq!(browser.get("/name").await.text(), "Ada");
+}
+
+/// A session may have less time than the layer gives, and keeps that through rotations until another one says
+/// otherwise; never more.
+pub async fn d6_a_session_may_live_shorter_than_the_layer_says(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let short = app.browser();
+    assert_eq!(max_age(&short.get("/shorten/Ada").await.set_cookies()), 3600);
+    assert_eq!(short.get("/name").await.text(), "Ada");
+    assert_eq!(max_age(&short.get("/rotate").await.set_cookies()), 3600);
+    let id = record_of(&short);
+    rig.clock.advance(seconds(600));
+    assert_eq!(short.get("/name").await.text(), "Ada");
+    let lost = eternal(&short);
+    rig.clock.advance(seconds(625));
+    assert_eq!(lost.get("/name").await.text(), "-", "ten minutes, and a window of 25 seconds");
+    assert!(app.events().iter().any(|event| event.contains("Expired") && event.contains(&id.to_string())));
+
+    let long = app.browser();
+    long.get("/shorten/Bea").await;
+    long.get("/name").await;
+    assert_eq!(max_age(&long.get("/lengthen-and-rotate").await.set_cookies()), 36_000);
+    rig.clock.advance(seconds(2400));
+    assert_eq!(long.get("/name").await.text(), "Bea");
+    let long = eternal(&long);
+    rig.clock.advance(seconds(2500));
+    assert_eq!(long.get("/name").await.text(), "-", "never longer than the layer says");
+}
+
+/// Sessions of before a moment are over, whatever else is said of them; those that begin later are not.
+pub async fn d6_what_began_before_the_layers_moment_is_over(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit().await;
+    let old = app.visitor("Ada").await;
+    rig.clock.advance(seconds(60));
+    let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(rig.clock.now().as_millis().cast_unsigned());
+    let after = rig.kit_with(|layer| layer.with_not_before(moment)).await;
+    let old = old.at(&after.browser());
+    assert_eq!(old.get("/name").await.text(), "-");
+    assert!(after.events().iter().any(|event| event.contains("Expired")));
+    let new = after.visitor("Bea").await;
+    assert_eq!(new.get("/name").await.text(), "Bea");
+    assert_eq!(old.get("/set-name/Cay").await.set_cookies().len(), 1, "a new session");
 }
 
 /// Timeouts beyond the end of time neither overflow nor end anything.

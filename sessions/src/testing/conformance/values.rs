@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::{
     contract::{Direct, json},
-    rig::{Rig, record_of, session},
+    rig::{COOKIE, Rig, record_of, session},
     service::text,
 };
 use crate::{Session, TypedSession, delta::Op};
@@ -38,6 +39,7 @@ pub struct Edges {
 struct View {
     edges: Option<Edges>,
     text: Option<String>,
+    more: Option<String>,
     empty: Option<Vec<u32>>,
     nested: Option<Option<u32>>,
     smallest: i64,
@@ -198,22 +200,67 @@ pub async fn b10_a_value_of_a_mebibyte(rig: Rig) {
     let long = "\u{1f980}'\"\\\n".repeat((1 << 20) / 8);
     let sent = long.clone();
     let app = rig
-        .app(move |mut parts| {
-            let sent = sent.clone();
-            async move {
-                let mut view: TypedSession<View> = session(&mut parts).await?;
-                if parts.uri.path() == "/set" {
-                    view.set_text(sent);
+        .app_with(
+            |layer| layer.with_size_limits(2 << 20, 4 << 20),
+            move |mut parts| {
+                let sent = sent.clone();
+                async move {
+                    let mut view: TypedSession<View> = session(&mut parts).await?;
+                    if parts.uri.path() == "/set" {
+                        view.set_text(sent);
+                    }
+                    text(view.text().unwrap_or_default())
                 }
-                text(view.text().unwrap_or_default())
-            }
-        })
+            },
+        )
         .await;
     let browser = app.browser();
     for path in ["/set", "/get"] {
         assert!(browser.get(path).await.text() == long, "{path}");
     }
     assert!(app.stored(record_of(&browser), "text").await.expect("the field").len() > 1 << 20);
+}
+
+/// A field or a session beyond its limit fails the request, which writes nothing; what is there is read, and can
+/// be made smaller.
+pub async fn b10_what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig) {
+    let handler = |mut parts: Parts| async move {
+        let mut view: TypedSession<View> = session(&mut parts).await?;
+        let path = parts.uri.path().to_owned();
+        let (command, size) = path[1..].split_once('/').unwrap_or((&path[1..], "0"));
+        // With its quotes, so many bytes of JSON.
+        let long = || "x".repeat(size.parse::<usize>().expect("a number").saturating_sub(2));
+        match command {
+            "text" => view.set_text(long()),
+            "more" => view.set_more(long()),
+            "more-and-save" => {
+                view.set_more(long());
+                let refused = view.save().await.expect_err("too large");
+                return text(refused.to_string());
+            }
+            "remove" => view.remove_text(),
+            _ => {}
+        }
+        text(format!("{} {}", view.text().map_or(0, str::len), view.more().map_or(0, str::len)))
+    };
+    let app = rig.app_with(|layer| layer.with_size_limits(1000, 1500), handler).await;
+    let browser = app.browser();
+    assert_eq!(browser.get("/text/1001").await.status(), 500);
+    assert_eq!(browser.cookie(COOKIE), None);
+    assert_eq!(browser.get("/text/1000").await.status(), 200);
+    assert_eq!(browser.get("/more/990").await.status(), 500, "too much together");
+    let refused = browser.get("/more-and-save/2000").await;
+    assert!(refused.text().contains("`more` takes more than 1000 bytes as JSON"), "{}", refused.text());
+    assert_eq!(browser.get("/read").await.text(), "998 0");
+    assert_eq!(browser.get("/more/400").await.status(), 200);
+
+    let strict = rig.app_with(|layer| layer.with_size_limits(1000, 1000), handler).await;
+    let browser = browser.at(&strict.browser());
+    assert_eq!(browser.get("/more/500").await.status(), 500);
+    assert_eq!(browser.get("/more/300").await.status(), 200, "less than before");
+    assert_eq!(browser.get("/read").await.text(), "998 298");
+    assert_eq!(browser.get("/remove").await.status(), 200);
+    assert_eq!(browser.get("/more/800").await.status(), 200);
 }
 
 /// The store takes any JSON text and gives back the same value.

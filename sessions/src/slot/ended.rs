@@ -1,0 +1,85 @@
+//! Telling whoever keeps a session open, such as a socket, that it is over.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use super::{
+    Slot,
+    state::{Phase, State},
+};
+use crate::error::{Error, ErrorKind};
+
+/// How often the store is asked in the time within which an end is to be told: one answer may be late and
+/// another one lost.
+const CHECKS: u32 = 3;
+
+impl Slot {
+    /// Waits until the record of this life is over, or nobody can tell for too long.
+    pub(crate) async fn ended(self: Arc<Self>, life: u32) {
+        let mut is_over = self.watched(life);
+        // Without the task that watches, nobody can tell.
+        let _ = is_over.wait_for(|is_over| *is_over).await;
+    }
+
+    /// Has a task watch the record: whoever waits may do it a little at a time, as `select!` in a loop does.
+    fn watched(self: &Arc<Self>, life: u32) -> watch::Receiver<bool> {
+        let mut state = self.lock();
+        if let Some((watched, is_over)) = &state.watched
+            && *watched == life
+        {
+            return is_over.clone();
+        }
+        let (tell, told) = watch::channel(false);
+        state.watched = Some((life, told.clone()));
+        tokio::spawn(watch_over(Arc::downgrade(self), life, self.shared.ended_within, tell));
+        told
+    }
+
+    /// Whether the record is over that this life of the request is about.
+    async fn is_over(&self, life: u32) -> Result<bool, Error> {
+        // No commit of the request's own is under way, whose epoch would be taken for another's.
+        let _gate = self.gate.lock().await;
+        let (id, epoch) = match &*self.lock() {
+            State { life: now, .. } if *now != life => return Ok(true),
+            State { record: Phase::Live(live), .. } => (live.id, live.epoch),
+            State { record: Phase::Superseded, .. } => return Ok(true),
+            // There is nothing yet that could end.
+            State { record: Phase::Absent | Phase::Unloaded, .. } => return Ok(false),
+        };
+        match self.load_again(id, epoch, &[]).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::Refused => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+async fn watch_over(slot: std::sync::Weak<Slot>, life: u32, within: Duration, tell: watch::Sender<bool>) {
+    let mut known = Instant::now();
+    loop {
+        // Asked first: a handle may be as old as the request.
+        let Some(slot) = slot.upgrade() else { return };
+        let asked = Instant::now();
+        let is_over = match slot.is_over(life).await {
+            Ok(is_over) => {
+                known = asked;
+                is_over
+            }
+            Err(_) => asked - known >= within - within / CHECKS,
+        };
+        drop(slot);
+        if is_over {
+            // Nobody listens any more: fine.
+            let _ = tell.send(true);
+            return;
+        }
+        tokio::select! {
+            () = sleep(within / CHECKS) => {}
+            () = tell.closed() => return,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What goes on after its response: it hears of the session's end, and is not forgotten at the server's.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Duration,
+};
+
+use super::{
+    super::{Gate, Operation},
+    login,
+    rig::{App, Rig, record_of},
+};
+use crate::{layer::SessionLayer, value::Timeouts};
+
+/// So short that the store is asked again and again.
+const SOON: Duration = Duration::from_millis(3);
+
+/// Whatever ends a session or gives it another secret ends the wait, and nothing else.
+pub async fn c1_whoever_waits_is_told_of_the_end(rig: Rig) {
+    let app = rig.kit_with(|layer| layer.with_ended_within(SOON)).await;
+    for path in ["/end", "/end-and-begin/Bea", "/end-and-fail", "/rotate"] {
+        let browser = app.visitor("Ada").await;
+        browser.get("/listen").await;
+        goes_on(&app, &app.gate).await;
+        browser.get("/set-name/Cay").await;
+        goes_on(&app, &app.gate).await;
+        browser.get(path).await;
+        app.gate.arrived().await;
+        app.gate.release();
+    }
+    let browser = app.visitor("Ada").await;
+    browser.get("/listen").await;
+    app.raw.destroy(record_of(&browser)).await.expect("an answer");
+    app.gate.arrived().await;
+    app.gate.release();
+}
+
+/// A socket that was opened before a login or a logout goes on for nobody.
+pub async fn c1_whoever_waits_hears_of_a_logout_and_a_login(rig: Rig) {
+    let (app, gate) = login::app_with(&rig, |layer| layer.with_ended_within(SOON)).await;
+    let browser = login::visitor(&app).await;
+    for path in ["/login/Ada", "/login/Bea", "/logout"] {
+        browser.get("/listen").await;
+        goes_on(&app, &gate).await;
+        browser.get(path).await;
+        gate.arrived().await;
+        gate.release();
+    }
+}
+
+/// Waiting is no use of the session, so its time runs out.
+pub async fn d5_whoever_waits_is_told_that_the_time_is_over(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let timeouts = Timeouts::new(Duration::from_secs(2400), Duration::from_hours(10));
+    let app = rig.kit_with(|layer| layer.with_timeouts(timeouts).with_ended_within(SOON)).await;
+    let browser = app.visitor("Ada").await;
+    browser.get("/listen").await;
+    rig.clock.advance(Duration::from_secs(2499));
+    goes_on(&app, &app.gate).await;
+    assert_eq!(app.calls.writes(), 0);
+    rig.clock.advance(Duration::from_secs(1));
+    app.gate.arrived().await;
+    app.gate.release();
+}
+
+/// A store that does not answer for as long as an end may stay unknown ends the wait.
+pub async fn h1_what_nobody_can_tell_is_over(rig: Rig) {
+    let app = rig.kit_with(|layer| layer.with_ended_within(SOON)).await;
+    app.visitor("Ada").await.get("/listen").await;
+    goes_on(&app, &app.gate).await;
+    app.faults.fail(Operation::Load, 1000);
+    app.gate.arrived().await;
+    app.gate.release();
+}
+
+/// A server that has stopped waits for the commits of requests whose clients went away.
+pub async fn h14_commits_that_nobody_awaits_are_drained(rig: Rig) {
+    let kept = Arc::new(Mutex::new(None));
+    let keep = |layer: SessionLayer| {
+        *kept.lock().expect("no panic here") = Some(layer.clone());
+        layer
+    };
+    let app = rig.kit_with(keep).await;
+    let layer = kept.lock().expect("no panic here").take().expect("the layer");
+    layer.drain().await;
+    let browser = app.visitor("Ada").await;
+    let id = record_of(&browser);
+    for (path, operation) in [("/set-name/Bea", Operation::Commit), ("/end", Operation::Destroy)] {
+        let held = app.faults.hold(operation);
+        let tab = browser.fork();
+        let gone = tokio::spawn(async move { tab.get(path).await });
+        held.arrived().await;
+        gone.abort();
+        assert!(gone.await.is_err_and(|error| error.is_cancelled()));
+        let mut drained = pin!(layer.drain());
+        assert!(is_pending(drained.as_mut()).await, "{path}");
+        held.release();
+        drained.await;
+        let left = app.stored(id, "name").await;
+        assert_eq!(left.as_deref(), (operation == Operation::Commit).then_some("\"Bea\""), "{path}");
+    }
+}
+
+/// The store is asked several times more, and nobody is told of an end.
+async fn goes_on(app: &App, gate: &Gate) {
+    app.calls.clear();
+    while app.calls.count(Operation::Load) < 5 {
+        tokio::task::yield_now().await;
+    }
+    assert!(is_pending(pin!(gate.arrived())).await, "the session goes on");
+}
+
+async fn is_pending(mut future: std::pin::Pin<&mut impl Future>) -> bool {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+}
