@@ -3,7 +3,10 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -17,9 +20,10 @@ use axum::{
 use bytes::Bytes;
 use http_body::Frame;
 use sessions::{
-    CookieConfig, Error, OnServerError, SameSite, Session, SessionLayer, TypedSession,
+    CookieConfig, Error, Event, OnServerError, RecentLogin, RecentLoginRejection, SameSite, Session,
+    SessionLayer, TypedSession,
     store::MemoryStore,
-    testing::{Client, FaultStore, Gate, Operation, RecordingStore},
+    testing::{Client, FaultStore, Gate, ManualClock, Operation, RecordingStore},
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -36,6 +40,12 @@ struct Account {
 #[session(namespace = "cart")]
 struct Cart {
     items: Vec<String>,
+}
+
+#[derive(Session)]
+struct User {
+    #[session(identity)]
+    id: Option<u64>,
 }
 
 async fn read(session: TypedSession<Account>) -> String {
@@ -354,7 +364,7 @@ async fn a_task_that_forgets_to_save_is_reported() {
     done.arrived().await;
     assert_eq!(browser.get("/read").await.text(), "Ada 0");
     let events = events.lock().expect("no panic").clone();
-    assert!(matches!(&events[..], [event] if event.contains("UnsavedChanges")), "{events:?}");
+    assert!(matches!(&events[..], [_created, event] if event.contains("UnsavedChanges")), "{events:?}");
 }
 
 /// Two layers have one cookie name for now: two of them would commit past each other, and the loser's
@@ -489,4 +499,73 @@ async fn a_refusal_of_one_layer_keeps_the_cookie_of_another() {
     let response = browser.get("/in/Bob").await;
     assert_eq!(response.status(), 503);
     assert_eq!(browser.get("/read").await.text(), "Bob 0");
+}
+
+#[tokio::test]
+async fn what_needs_a_recent_login_asks_for_one() {
+    async fn log_in(mut user: TypedSession<User>) {
+        user.set_id(7);
+    }
+    async fn change(RecentLogin(user): RecentLogin<User, 900>) -> String {
+        format!("{:?}", user.id())
+    }
+    async fn lead(user: Result<RecentLogin<User, 900>, RecentLoginRejection>) -> Result<String, Redirect> {
+        match user {
+            Ok(RecentLogin(user)) => Ok(format!("{:?}", user.id())),
+            Err(RecentLoginRejection::TooOld(_)) => Err(Redirect::to("/in")),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let clock = ManualClock::new();
+    let store = FaultStore::new(MemoryStore::new().with_clock(clock.clone()));
+    let faults = store.faults();
+    let store = RecordingStore::new(store);
+    let calls = store.recording();
+    let routes =
+        Router::new().route("/in", get(log_in)).route("/change", get(change)).route("/lead", get(lead));
+    let browser = Client::new(routes.layer(SessionLayer::new(store))).with_clock(clock.clone());
+
+    let refused = browser.get("/change").await;
+    assert_eq!(body(&refused), (403, "This needs a recent login; please log in again."));
+    assert_eq!(calls.calls(), []);
+    browser.get("/in").await;
+    clock.advance(Duration::from_secs(900));
+    calls.clear();
+    assert_eq!(body(&browser.get("/change").await), (200, "Some(7)"));
+    assert_eq!(calls.count(Operation::Load), 1, "with the fields of the session");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(browser.get("/change").await.status(), 403);
+    let led = browser.get("/lead").await;
+    assert_eq!((led.status().as_u16(), led.header("location")), (303, Some("/in")));
+    browser.get("/in").await;
+    assert_eq!(body(&browser.get("/lead").await), (200, "Some(7)"));
+    faults.fail(Operation::Load, 1);
+    assert_eq!(browser.get("/change").await.status(), 503, "a store that is away is no old login");
+}
+
+/// A tenth of what the store may take is slow, and told; what is faster is not.
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_is_reported() {
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let layer =
+        SessionLayer::new(store).with_store_timeout(Duration::from_secs(10)).with_event_hook(move |event| {
+            if let Event::StoreSlow { took } = event {
+                heard.lock().expect("no panic here").push(*took);
+            }
+        });
+    let browser = Client::new(routes().layer(layer));
+    browser.get("/in/Ada").await;
+    for seconds in [1, 2] {
+        let held = faults.hold(Operation::Load);
+        let tab = browser.fork();
+        let request = tokio::spawn(async move { tab.get("/read").await.status() });
+        held.arrived().await;
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        held.release();
+        assert_eq!(request.await.expect("an answer"), 200);
+    }
+    assert_eq!(*told.lock().expect("no panic here"), [Duration::from_secs(2)]);
 }

@@ -586,7 +586,7 @@ impl Slot {
         if let Poll::Ready(answer) = first {
             return answer;
         }
-        let began = Instant::now();
+        let began = tokio::time::Instant::now();
         let answer = self.in_time(work, late).await;
         let took = began.elapsed();
         if took > self.shared.store_timeout / 10 {
