@@ -1,6 +1,8 @@
 //! The tower layer: gives each request a slot, commits it before the response head leaves.
 
 mod cookie;
+#[cfg(feature = "keys")]
+mod keys;
 mod service;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -13,9 +15,10 @@ pub use self::service::{ReplaceableBody, ResponseFuture, SessionService};
 use crate::{
     error::Error,
     event::{Event, Events},
+    keys::KeyRing,
     slot::Shared,
     store::AnyStore,
-    value::{Timeouts, TokenHasher},
+    value::{Timeouts, Token, TokenHasher},
 };
 
 /// Longer than a database waits for another's lock, so that its own word comes first.
@@ -56,6 +59,8 @@ pub struct SessionLayer {
 #[derive(Clone, Default)]
 struct Frame {
     cookie: CookieConfig,
+    /// The keys that tokens are signed with, if they are.
+    signing: Option<Arc<KeyRing>>,
     on_server_error: OnServerError,
     clears_site_data: bool,
 }
@@ -64,6 +69,22 @@ impl Frame {
     fn of(shared: &Shared) -> &Self {
         // invariant: `SessionLayer` puts one there, and nobody else does.
         shared.frame.downcast_ref().unwrap_or_else(|| unreachable!("a layer's own frame"))
+    }
+
+    /// The token in a cookie's value, if it is one of this layer's.
+    fn read_token(&self, value: &[u8]) -> Option<Token> {
+        match &self.signing {
+            Some(keys) => keys.read_token(self.cookie.name(), value),
+            None => Token::parse(value),
+        }
+    }
+
+    /// The cookie's value for a token.
+    fn token_text(&self, token: &Token) -> String {
+        match &self.signing {
+            Some(keys) => keys.token_text(self.cookie.name(), token.clone()),
+            None => token.expose(),
+        }
     }
 }
 

@@ -38,7 +38,8 @@ impl RequestSession {
     /// The tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        Frame::of(self.slot.shared()).cookie.read(headers)
+        let frame = Frame::of(self.slot.shared());
+        frame.cookie.read(headers, |value| frame.read_token(value))
     }
 }
 
@@ -204,7 +205,7 @@ fn conclude<B: ReplaceableBody>(response: &mut Response<B>, outcome: Outcome, fr
     }
     let set = match &outcome.cookie {
         CookieChange::None => None,
-        CookieChange::Set { token, max_age, .. } => frame.cookie.set(token, *max_age),
+        CookieChange::Set { token, max_age, .. } => frame.cookie.set(frame.token_text(token), *max_age),
         CookieChange::Remove => frame.cookie.remove(),
     };
     if !headers.contains_key(CACHE_CONTROL) {
@@ -264,9 +265,10 @@ mod tests {
 
     #[test]
     fn what_failed_or_was_given_up_is_discarded() {
-        let verdicts = |policy| [200, 404, 409, 408, 499, 500, 503].map(|status| {
-            verdict(StatusCode::from_u16(status).unwrap(), policy) == Verdict::Discard
-        });
+        let verdicts = |policy| {
+            [200, 404, 409, 408, 499, 500, 503]
+                .map(|status| verdict(StatusCode::from_u16(status).unwrap(), policy) == Verdict::Discard)
+        };
         assert_eq!(verdicts(OnServerError::Discard), [false, false, false, true, true, true, true]);
         assert_eq!(verdicts(OnServerError::Commit), [false, false, false, true, true, false, false]);
     }

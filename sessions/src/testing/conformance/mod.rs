@@ -33,6 +33,8 @@ pub mod delta;
 pub mod fault;
 pub mod fields;
 pub mod flash;
+#[cfg(feature = "keys")]
+pub mod keys;
 mod kit;
 pub mod late;
 pub mod life;
@@ -315,8 +317,36 @@ macro_rules! __conformance {
                     h11_a_bad_counter_fails_its_request_wholly
                 }
             }
+
+            $crate::__conformance_of_keys! { $harness }
         }
     };
+}
+
+/// The tests of what needs keys. Not public API.
+#[cfg(feature = "keys")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_of_keys {
+    ($harness:expr) => {
+        $crate::__conformance_tests! { $harness;
+            keys {
+                g1_every_bit_and_every_byte_of_a_signed_token_counts
+                g1_planted_cookies_do_not_crowd_out_the_signed_one
+                g1_a_token_is_worth_as_much_as_its_key
+                g1_every_new_token_is_signed
+                g2_a_token_of_another_layer_is_refused_without_a_store_call
+            }
+        }
+    };
+}
+
+/// There are none without the feature. Not public API.
+#[cfg(not(feature = "keys"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_of_keys {
+    ($harness:expr) => {};
 }
 
 /// The tests. Not public API.
