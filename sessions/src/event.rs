@@ -66,6 +66,11 @@ pub enum Event<'a> {
         /// How many others there were since the last report, of any record.
         unreported: u64,
     },
+    /// A view needs what the layer does not have, so that every request that takes it is answered with an error.
+    Misconfigured {
+        /// What is missing, and what to write.
+        error: &'a Error,
+    },
     /// A record could not be read, so that its request is answered with an error.
     LoadFailed {
         /// The record.
@@ -163,6 +168,7 @@ fn trace(event: &Event<'_>) {
         Event::Forged { record, unreported } => {
             tracing::warn!(%record, unreported, "forged session token");
         }
+        Event::Misconfigured { error } => tracing::error!(%error, "session layer misconfigured"),
         Event::LoadFailed { record, error } => {
             tracing::error!(%record, %error, source = error_source(error), "session load failed");
         }

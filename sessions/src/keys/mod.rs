@@ -8,9 +8,9 @@ mod binding;
 mod key;
 mod open_error;
 mod ring;
-#[cfg_attr(not(test), expect(dead_code, reason = "no layer seals yet"))]
 mod sealing;
 mod signing;
 
 use self::open_error::OpenError;
+pub(crate) use self::sealing::Place;
 pub use self::{key::Key, ring::KeyRing};

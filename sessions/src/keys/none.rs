@@ -13,6 +13,7 @@ pub(crate) enum KeyRing {}
 
 /// What a sealed value belongs to.
 #[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "there is nobody to look at it")]
 pub(crate) struct Place<'a> {
     pub(crate) purpose: &'a str,
     pub(crate) record: RecordId,

@@ -101,7 +101,7 @@ impl Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Key;
+    use crate::keys::{Key, Place};
 
     const FIELD: FieldName = FieldName::from_static("card");
     const PLACE: Place<'static> =

@@ -146,6 +146,10 @@ impl CookieConfig {
         &self.name
     }
 
+    pub(super) fn shared_name(&self) -> Cow<'static, str> {
+        self.name.clone()
+    }
+
     /// Refuses what browsers would refuse, without a word, later.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |what: &str| Err(Error::config(format!("the session cookie `{}` {what}", self.name)));

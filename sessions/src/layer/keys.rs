@@ -8,6 +8,45 @@ use crate::{keys::KeyRing, value::SignedToken};
 const _: () = assert!(SignedToken::TEXT_LENGTH == LONGEST_TOKEN);
 
 impl SessionLayer {
+    /// Seals the values of fields marked `#[session(secret)]` with these keys before they reach the store, and
+    /// opens them when they are loaded: who reads the store does not read them.
+    ///
+    /// A value belongs to the cookie's name, its record and its field. Put anywhere else, changed, of an unknown or
+    /// revoked key, or not sealed at all, it is a stored value that does not decode: the request is refused, and
+    /// nothing is lost, unless the field says `on_invalid = "reset"`. So a field that becomes `secret` while
+    /// sessions are alive gets a new name, or `on_invalid = "reset"`. A value stays as its key sealed it until
+    /// it changes; see [`KeyRing`] for how to change the key.
+    ///
+    /// Without this, a view with a secret field is refused with an error of kind
+    /// [`Config`](crate::ErrorKind::Config), and an event says so.
+    ///
+    /// The store sees that there is a value, how long it is, and when it changes. What it keeps is a third longer than
+    /// the JSON text, and 64 bytes (key id, nonce, tag, base64url): 3,000 bytes become 4,064. Who can write to the
+    /// store can put back an older value of the same field of the same record.
+    ///
+    /// ```
+    /// use sessions::{Key, KeyRing, Session, SessionLayer, store::MemoryStore};
+    ///
+    /// #[derive(Session)]
+    /// struct Account {
+    ///     #[session(secret)]
+    ///     access_token: Option<String>,
+    /// }
+    ///
+    /// # fn layer() -> Result<(), sessions::Error> {
+    /// let ring = KeyRing::new(Key::generate()?);
+    /// let layer = SessionLayer::new(MemoryStore::new()).with_keys(ring);
+    /// # let _ = layer;
+    /// # Ok(())
+    /// # }
+    /// # layer().unwrap();
+    /// ```
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyRing) -> Self {
+        self.shared_mut().keys = Some(Arc::new(keys));
+        self
+    }
+
     /// Signs the tokens in cookies, so that one that was made up costs no question to the store.
     ///
     /// What no living key of the ring signed for this cookie's name is no token: a forged or changed one, one of

@@ -109,6 +109,8 @@ impl SessionLayer {
         let shared = Shared {
             store: store.into().into_inner(),
             hasher: TokenHasher::new(frame.cookie.name()),
+            purpose: frame.cookie.shared_name(),
+            keys: None,
             timeouts: Timeouts::default(),
             events: Events::default(),
             forged: Arc::default(),
@@ -145,6 +147,7 @@ impl SessionLayer {
         let frame = Frame { cookie, ..Frame::of(&self.shared).clone() };
         let shared = self.shared_mut();
         shared.hasher = TokenHasher::new(frame.cookie.name());
+        shared.purpose = frame.cookie.shared_name();
         shared.frame = Arc::new(frame);
         self
     }

@@ -141,6 +141,7 @@ impl Slot {
             for (name, value) in loaded.fields.iter().filter(|(name, _)| missing.contains(name)) {
                 live.fields.insert(name.clone(), value.clone());
             }
+            live.opened.retain(|known| !missing.contains(&known.name));
             if let Some(known) = &mut live.names {
                 known.extend(missing);
             }
@@ -164,6 +165,7 @@ impl Live {
             since: Instant::now(),
             fields: loaded.fields,
             names: (!loaded.complete).then(|| names.to_vec()),
+            opened: Vec::new(),
         }
     }
 }

@@ -125,11 +125,11 @@ pub async fn g1_every_new_token_is_signed(rig: Rig) {
     assert_eq!(seen.len(), 4);
 }
 
-fn key() -> Key {
+pub(super) fn key() -> Key {
     Key::generate().expect("random bytes")
 }
 
-fn copy(key: &Key) -> Key {
+pub(super) fn copy(key: &Key) -> Key {
     Key::from_base64(&key.expose_base64()).expect("a key")
 }
 
@@ -156,7 +156,7 @@ fn signed_by(browser: &Client) -> KeyId {
     SignedToken::parse(cookie.as_bytes()).expect("the cookie holds a signed token").key()
 }
 
-fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
+pub(super) fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
     let mut flipped = bytes.to_vec();
     flipped[bit / 8] ^= 1 << (bit % 8);
     flipped
