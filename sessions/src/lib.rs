@@ -53,7 +53,7 @@
 //! | `redis-tls` | `rediss://` for it |
 //! | `webdis` | `store::WebdisStore` |
 //! | `webdis-tls` | `https://` for it |
-//! | `keys` | `Key`, `KeyRing`: tokens that cannot be made up |
+//! | `keys` | `Key`, `KeyRing`: fields that the store cannot read, tokens that cannot be made up |
 //! | `test-util` | `testing`: manual clock, faults, recording, a browser-like client, `conformance!` |
 // Only a framework's module opens sessions; without one, nothing does.
 #![cfg_attr(not(feature = "axum"), allow(dead_code, unused_imports))]
@@ -110,6 +110,6 @@ pub use self::{
 };
 
 /// The program of the README compiles.
-#[cfg(all(doctest, feature = "sqlite", feature = "redis", feature = "webdis"))]
+#[cfg(all(doctest, feature = "keys", feature = "sqlite", feature = "redis", feature = "webdis"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}
