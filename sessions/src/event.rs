@@ -66,6 +66,14 @@ pub enum Event<'a> {
         /// How many others there were since the last report, of any record.
         unreported: u64,
     },
+    /// A request came with a signed token that is not taken: somebody made it up, or its key is not in the ring of
+    /// this layer, or revoked. Reported once a second.
+    BadSignature {
+        /// What is wrong, with the key's id.
+        reason: &'a str,
+        /// How many others there were since the last report.
+        unreported: u64,
+    },
     /// A view needs what the layer does not have, so that every request that takes it is answered with an error.
     Misconfigured {
         /// What is missing, and what to write.
@@ -167,6 +175,9 @@ fn trace(event: &Event<'_>) {
         Event::Stale { record } => tracing::warn!(%record, "session token superseded long ago"),
         Event::Forged { record, unreported } => {
             tracing::warn!(%record, unreported, "forged session token");
+        }
+        Event::BadSignature { reason, unreported } => {
+            tracing::warn!(reason, unreported, "session token with a bad signature");
         }
         Event::Misconfigured { error } => tracing::error!(%error, "session layer misconfigured"),
         Event::LoadFailed { record, error } => {

@@ -29,7 +29,7 @@ impl KeyRing {
         match *self {}
     }
 
-    pub(crate) fn read_token(&self, _purpose: &str, _value: &[u8]) -> Option<Token> {
+    pub(crate) fn read_token(&self, _purpose: &str, _value: &[u8]) -> Option<Result<Token, Error>> {
         match *self {}
     }
 

@@ -14,9 +14,10 @@ use crate::value::{SignedToken, TAG_BYTES, Token};
 const LABEL: &[u8] = b"sessions/signed-token/v2";
 
 impl KeyRing {
-    /// The token in a cookie's value, if a living key of the ring signed it for this purpose.
-    pub(crate) fn read_token(&self, purpose: &str, value: &[u8]) -> Option<Token> {
-        SignedToken::parse(value).and_then(|token| self.verify(purpose, token).ok())
+    /// The token in a cookie's value, if it holds a signed one and a living key of the ring signed it for this
+    /// purpose.
+    pub(crate) fn read_token(&self, purpose: &str, value: &[u8]) -> Option<Result<Token, OpenError>> {
+        SignedToken::parse(value).map(|token| self.verify(purpose, token))
     }
 
     /// The cookie's value for a token.
@@ -80,7 +81,7 @@ mod tests {
 
     /// What becomes of a cookie's value: `None` if it is no token at all.
     fn read(ring: &KeyRing, text: &str) -> Option<Result<Token, OpenError>> {
-        SignedToken::parse(text.as_bytes()).map(|token| ring.verify(PURPOSE, token))
+        ring.read_token(PURPOSE, text.as_bytes())
     }
 
     #[test]

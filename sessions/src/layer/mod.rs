@@ -13,8 +13,9 @@ pub use self::cookie::{CookieConfig, SameSite};
 pub(crate) use self::service::RequestSession;
 pub use self::service::{ReplaceableBody, ResponseFuture, SessionService};
 use crate::{
+    clock::{Clock, SystemClock},
     error::Error,
-    event::{Event, Events},
+    event::{Event, Events, Throttle},
     keys::KeyRing,
     slot::Shared,
     store::AnyStore,
@@ -61,6 +62,7 @@ struct Frame {
     cookie: CookieConfig,
     /// The keys that tokens are signed with, if they are.
     signing: Option<Arc<KeyRing>>,
+    bad_signatures: Arc<Throttle>,
     on_server_error: OnServerError,
     clears_site_data: bool,
 }
@@ -72,10 +74,15 @@ impl Frame {
     }
 
     /// The token in a cookie's value, if it is one of this layer's.
-    fn read_token(&self, value: &[u8]) -> Option<Token> {
-        match &self.signing {
-            Some(keys) => keys.read_token(self.cookie.name(), value),
-            None => Token::parse(value),
+    fn read_token(&self, value: &[u8], events: &Events) -> Option<Token> {
+        let Some(keys) = &self.signing else { return Token::parse(value) };
+        let read = keys.read_token(self.cookie.name(), value)?;
+        read.inspect_err(|error| self.report_signature(error, events)).ok()
+    }
+
+    fn report_signature(&self, error: &impl fmt::Display, events: &Events) {
+        if let Some(unreported) = self.bad_signatures.count(SystemClock.now()) {
+            events.report(&Event::BadSignature { reason: &error.to_string(), unreported });
         }
     }
 

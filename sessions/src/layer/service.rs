@@ -38,8 +38,8 @@ impl RequestSession {
     /// The tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        let frame = Frame::of(self.slot.shared());
-        frame.cookie.read(headers, |value| frame.read_token(value))
+        let (frame, events) = (Frame::of(self.slot.shared()), self.slot.events());
+        frame.cookie.read(headers, |value| frame.read_token(value, events))
     }
 }
 

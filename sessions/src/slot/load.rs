@@ -141,7 +141,6 @@ impl Slot {
             for (name, value) in loaded.fields.iter().filter(|(name, _)| missing.contains(name)) {
                 live.fields.insert(name.clone(), value.clone());
             }
-            live.opened.retain(|known| !missing.contains(&known.name));
             if let Some(known) = &mut live.names {
                 known.extend(missing);
             }

@@ -41,6 +41,11 @@ pub async fn g2_a_token_of_another_layer_is_refused_without_a_store_call(rig: Ri
     let token = browser.cookie(COOKIE).expect("a cookie");
     let production = signing(&rig, &elsewhere).await;
     refuses(&production, token.as_bytes()).await;
+    let reported = format!("its key {} is not in the key ring", here.id());
+    assert!(
+        production.events().iter().any(|event| event.contains(&reported)),
+        "whose ring lacks a key hears of it"
+    );
     let unsigned = rig.kit().await;
     refuses(&unsigned, token.as_bytes()).await;
     let bare = unsigned.visitor("Bea").await.cookie(COOKIE).expect("a cookie");
@@ -106,6 +111,7 @@ pub async fn g1_a_token_is_worth_as_much_as_its_key(rig: Rig) {
     let after = KeyRing::new(copy(&new)).add_revoked(old.id()).expect("another key");
     let after = with_ring(&rig, after).await;
     refuses(&after, stolen.as_bytes()).await;
+    assert!(after.events().iter().any(|event| event.contains(&format!("its key {} is revoked", old.id()))));
     assert_eq!(bea.at(&after.browser()).get("/name").await.text(), "Bea");
 }
 
