@@ -45,6 +45,7 @@ pub(crate) struct FieldAttrs {
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
     pub(crate) standing: Option<Given<Standing>>,
+    pub(crate) secret: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
     pub(crate) accessor: Option<Given<Ident>>,
@@ -199,6 +200,7 @@ impl FieldAttrs {
             "with" => put(&mut self.with, entry, errors, path),
             "merge" => put(&mut self.merge, entry, errors, merge),
             "privilege" | "identity" | "carry" | "drop_on_login" => self.take_standing(entry, errors),
+            "secret" => put(&mut self.secret, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "on_invalid" => put(&mut self.on_invalid, entry, errors, |entry, errors| {
                 one_of(entry, &OnInvalid::ALL, errors)
             }),

@@ -18,6 +18,7 @@ pub(crate) fn view(view: &View) -> TokenStream {
     let View { vis, ident, handle, krate, .. } = view;
     let fields = view.fields.iter().enumerate().map(|(index, field)| self::field(view, index, field));
     let alias_checks = view.fields.iter().filter_map(|field| alias_check(krate, field));
+    let key_checks = view.fields.iter().filter_map(|field| key_check(krate, field));
     let clone = clone_bounds(view);
     quote! {
         #krate::__session_view! {
@@ -25,6 +26,7 @@ pub(crate) fn view(view: &View) -> TokenStream {
             #({ #fields })*
         }
         #(#alias_checks)*
+        #(#key_checks)*
     }
 }
 
@@ -87,6 +89,9 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         Some(Standing::Carry) => modifiers.extend(quote!(.carry())),
         Some(Standing::DropOnLogin) => modifiers.extend(quote!(.drop_on_login())),
     }
+    if field.secret.is_some() {
+        modifiers.extend(quote!(.secret()));
+    }
     if field.on_invalid() == OnInvalid::Reject {
         modifiers.extend(quote!(.reject()));
     }
@@ -135,6 +140,14 @@ fn alias_check(krate: &Path, field: &Field) -> Option<TokenStream> {
             use #krate::__private::NotOption as _;
             ::core::assert!(!#krate::__private::Probe::<#ty>::IS_OPTION, #message)
         };
+    })
+}
+
+/// Whether there are keys is for the library to say: a feature of it brings them.
+fn key_check(krate: &Path, field: &Field) -> Option<TokenStream> {
+    let secret = field.secret.as_ref()?;
+    Some(quote_spanned! {Span::call_site().located_at(secret.key)=>
+        #krate::__session_needs_keys! {}
     })
 }
 

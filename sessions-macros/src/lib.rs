@@ -47,7 +47,8 @@ mod tests;
 /// | `#[session(identity)]` on `Option<T>` | who is logged in: a right, one in a struct. From none to some is a login: the session's life begins anew, and all fields stay but those marked `drop_on_login`. Removing it is a logout and changing it a change of users: every field that is not marked `carry` goes in the same commit. It has no `n_mut()` |
 /// | `#[session(carry)]` | belongs to the browser, not to the user (cart, locale): outlives a logout (not the session's timeouts), and a request that changes nothing else and that began before a login or logout may still write it, across one of them and for a minute |
 /// | `#[session(drop_on_login)]` | the visitor's, and not the user's: goes with a login |
-/// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` the field (default), or `reject` the request (default with `privilege` and `identity`) |
+/// | `#[session(secret)]` | sealed with the layer's keys before it reaches the store (feature `keys`, `SessionLayer::with_keys`); not with `skip` or another `merge` than `last` |
+/// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` the field (default), or `reject` the request (default with `privilege`, `identity` and `secret`) |
 /// | `#[session(copy)]` | the getter returns by value |
 /// | `#[session(accessor = "name")]` | another base name for the accessors |
 ///
@@ -101,6 +102,12 @@ mod tests;
 /// - `merge = "add"`, `"max"` and `"min"` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`.
 /// - With `merge = "max"`, `"min"` and `"first"`, what `n_mut` makes of the field counts as if it were set: if what was
 ///   there before stays, that is what `n` shows as soon as the borrow ends.
+/// - A field is `secret` for all views as soon as a handler has taken one that says so: others show it, and what they
+///   write is sealed. Until then a view that does not say so writes it in plain, which the one that does then
+///   refuses. So say it in every view. What a handler makes of the value is its own business: a `Debug` that the
+///   *struct* derives shows it.
+/// - A field that becomes `secret` while sessions are alive gets a new stored name, or `on_invalid = "reset"`: a value
+///   that is not sealed is none.
 /// - serde's own attributes on the struct's fields mean nothing here.
 ///
 /// # Errors

@@ -36,6 +36,7 @@ pub(crate) struct Field {
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
     pub(crate) standing: Option<Given<Standing>>,
+    pub(crate) secret: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
 }
@@ -149,6 +150,7 @@ impl Field {
             with: attrs.with,
             merge: attrs.merge,
             standing: attrs.standing,
+            secret: attrs.secret,
             on_invalid: attrs.on_invalid,
             copy: attrs.copy,
             member,
@@ -177,9 +179,10 @@ impl Field {
         self.standing.as_ref().is_some_and(|standing| standing.value.is_right())
     }
 
-    /// A right that cannot be read is not one that nobody has.
+    /// A right that cannot be read is not one that nobody has, and a secret that does not open was tampered with.
     pub(crate) fn on_invalid(&self) -> OnInvalid {
-        let default = if self.is_right() { OnInvalid::Reject } else { OnInvalid::Reset };
+        let is_guarded = self.is_right() || self.secret.is_some();
+        let default = if is_guarded { OnInvalid::Reject } else { OnInvalid::Reset };
         self.on_invalid.as_ref().map_or(default, |on_invalid| on_invalid.value)
     }
 

@@ -92,6 +92,12 @@ impl Error {
         Self::new(ErrorKind::InvalidField, message)
     }
 
+    pub(crate) fn without_keys(name: &FieldName) -> Self {
+        Self::config(format!(
+            "the session field `{name}` is `secret` and the layer has no keys; write `.with_keys(ring)`"
+        ))
+    }
+
     pub(crate) fn not_an_integer(name: &FieldName) -> Self {
         Self::invalid_field(name, "holds something that is not an integer of 64 bits; `reset_…` it")
     }

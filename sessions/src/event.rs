@@ -89,6 +89,19 @@ pub enum Event<'a> {
         /// How many others there were since the last report, of any record.
         unreported: u64,
     },
+    /// A request came with a signed token that is not taken: somebody made it up, or its key is not in the ring of
+    /// this layer, or revoked. Reported once a second.
+    BadSignature {
+        /// What is wrong, with the key's id.
+        reason: &'a str,
+        /// How many others there were since the last report.
+        unreported: u64,
+    },
+    /// A view needs what the layer does not have, so that every request that takes it is answered with an error.
+    Misconfigured {
+        /// What is missing, and what to write.
+        error: &'a Error,
+    },
     /// A record could not be read, so that its request is answered with an error.
     LoadFailed {
         /// The record.
@@ -215,6 +228,10 @@ fn trace(event: &Event<'_>) {
         Event::Forged { record, unreported } => {
             tracing::warn!(%record, unreported, "forged session token");
         }
+        Event::BadSignature { reason, unreported } => {
+            tracing::warn!(reason, unreported, "session token with a bad signature");
+        }
+        Event::Misconfigured { error } => tracing::error!(%error, "session layer misconfigured"),
         Event::LoadFailed { record, error } => {
             tracing::error!(%record, %error, source = error_source(error), "session load failed");
         }

@@ -209,6 +209,23 @@ macro_rules! __session_handle {
     };
 }
 
+/// A secret field needs keys.
+#[cfg(feature = "keys")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __session_needs_keys {
+    () => {};
+}
+
+#[cfg(not(feature = "keys"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __session_needs_keys {
+    () => {
+        ::core::compile_error!("`secret` needs keys; enable the feature `keys` of `sessions`");
+    };
+}
+
 #[cfg(feature = "axum")]
 #[doc(hidden)]
 #[macro_export]

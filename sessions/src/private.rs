@@ -48,6 +48,7 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
         merge: Merge::Last,
         standing: Standing::Plain,
         on_invalid: OnInvalid::Reset,
+        is_secret: false,
         codec,
         default: None,
         counter: None,
@@ -103,6 +104,12 @@ impl Field {
     #[must_use]
     pub const fn drop_on_login(self) -> Self {
         Self { standing: Standing::DropOnLogin, ..self }
+    }
+
+    /// Sealed before it reaches the store.
+    #[must_use]
+    pub const fn secret(self) -> Self {
+        Self { is_secret: true, ..self }
     }
 
     /// A stored value that does not decode refuses the request.

@@ -82,6 +82,15 @@ struct All {
     right: Option<String>,
     #[session(privilege, merge = "last", on_invalid = "reset", default = 1)]
     level: u8,
+    #[session(secret)]
+    secret: Vec<u8>,
+    #[session(secret, with = "foreign", alias = "sécret", on_invalid = "reset", drop_on_login)]
+    secret_option: Option<Foreign>,
+    #[flash]
+    #[session(secret)]
+    secret_flash: Option<String>,
+    #[session(secret, privilege, default = 1)]
+    secret_right: u8,
     #[session(copy)]
     copied: Point,
     #[session(copy, accessor = "position")]

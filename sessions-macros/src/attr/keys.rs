@@ -24,6 +24,7 @@ impl Place {
                 "identity",
                 "carry",
                 "drop_on_login",
+                "secret",
                 "on_invalid",
                 "copy",
                 "accessor",
@@ -48,10 +49,9 @@ impl Place {
 }
 
 /// Keys of the design that this version does not have, with what to do instead.
-const LATER: [(&str, &str); 6] = [
+const LATER: [(&str, &str); 5] = [
     ("ttl", "remove it, since a field lives as long as its session"),
     ("index", "remove it, since a session is found by its `record_id()`"),
-    ("secret", "remove it, and encrypt the value before it is set"),
     ("once", "remove it, and read the field with `take_…()`"),
     ("group", "remove it, and put fields that must agree into one struct that is one field"),
     ("type", "remove it, and give the field the same type in every view"),
@@ -99,6 +99,7 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"identity" => "identity",
         b"carry" => "carry",
         b"drop_on_login" => "drop_on_login",
+        b"secret" => "secret",
         b"on_invalid" => "on_invalid = \"reject\"",
         b"copy" => "copy",
         b"accessor" => "accessor = \"…\"",

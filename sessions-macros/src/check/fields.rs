@@ -14,6 +14,7 @@ pub(super) fn check(field: &mut Field, errors: &mut Errors) {
     flash_needs_an_option(field, errors);
     flash_is_stored_and_delivered_once(field, errors);
     skip_has_nothing_to_store(field, errors);
+    secrets_are_sealed_whole(field, errors);
     rights_are_granted_and_taken_away(field, errors);
     identity_needs_an_option(field, errors);
     option_has_a_default(field, errors);
@@ -75,10 +76,27 @@ fn skip_has_nothing_to_store(field: &mut Field, errors: &mut Errors) {
     }
     refuse(key(field.with.take()), "with");
     refuse(key(field.merge.take()), "merge");
+    refuse(key(field.secret.take()), "secret");
     refuse(key(field.on_invalid.take()), "on_invalid");
     let outlives = field.standing.take_if(|standing| !standing.value.is_right());
     if let Some(standing) = outlives {
         refuse(Some(standing.key), standing.value.key());
+    }
+}
+
+/// A merge is the store's to do, which cannot read what is sealed.
+fn secrets_are_sealed_whole(field: &mut Field, errors: &mut Errors) {
+    if field.secret.is_none() {
+        return;
+    }
+    if let Some(merge) = field.merge.take_if(|merge| merge.value != Merge::Last) {
+        let name = merge.value.name();
+        errors.at(
+            merge.literal,
+            format!(
+                "`merge = \"{name}\"` contradicts `secret`, since the store cannot read what is sealed; remove one of them"
+            ),
+        );
     }
 }
 

@@ -80,6 +80,33 @@ fn a_right_is_set_and_removed_and_nothing_else() {
 }
 
 #[test]
+fn a_secret_is_stored_whole() {
+    for merge in ["add", "max", "min", "first"] {
+        let message = format!(
+            "`merge = \"{merge}\"` contradicts `secret`, since the store cannot read what is sealed; remove one of them"
+        );
+        let attr = format!("#[session(secret, merge = \"{merge}\")]");
+        field_fails(&attr, "u32", &message, &format!("\"{merge}\""));
+    }
+    field_fails(
+        "#[session(skip, secret)]",
+        "u8",
+        "`secret` has no meaning with `skip`, since the field is never stored; remove one of them",
+        "secret",
+    );
+    passes(
+        "struct S { #[session(secret, privilege, copy, merge = \"last\", default = 3, rename = \"x\", alias = \"y\")] \
+         n: u8, #[flash] #[session(secret)] code: Option<String>, #[session(secret, identity)] user: Option<u8> }",
+    );
+    let rejects = |attr: &str| {
+        let (_, rest) = split(&format!("struct S {{ #[session({attr})] n: u8 }}"));
+        rest.contains("reject")
+    };
+    assert!(rejects("secret"), "one that does not open was tampered with");
+    assert!(!rejects("secret, on_invalid = \"reset\""));
+}
+
+#[test]
 fn an_identity_is_one_optional_right() {
     for (attr, what) in [
         ("#[flash] #[session(identity)]", "`#[flash]`, which is delivered once"),

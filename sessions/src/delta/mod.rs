@@ -64,6 +64,18 @@ impl Delta {
         Some(self.ops.swap_remove(index).1)
     }
 
+    /// The same with other operations; `None` is none.
+    pub(crate) fn try_map<E>(
+        self,
+        mut change: impl FnMut(&FieldName, Op) -> Result<Option<Op>, E>,
+    ) -> Result<Self, E> {
+        let mut ops = Vec::with_capacity(self.ops.len());
+        for (name, op) in self.ops {
+            ops.extend(change(&name, op)?.map(|op| (name, op)));
+        }
+        Ok(Self { retain: self.retain, ops })
+    }
+
     /// Drops every field of the record but the named ones, and every change so far of the others.
     pub fn retain(&mut self, names: Vec<FieldName>) {
         self.ops.retain(|(name, _)| names.contains(name));

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     delta::{Add, Op},
     error::Error,
-    slot::FieldChange,
+    slot::{FieldChange, UNOPENED},
     value::{FieldName, Fields},
 };
 
@@ -346,6 +346,10 @@ impl Held {
         let Some(stored) = stored.filter(|_| field.shape != Shape::Skipped) else {
             return Self { value: absent(), source: Source::Absent };
         };
+        if **stored == *UNOPENED {
+            // Reported where it was found.
+            return Self { value: absent(), source: Source::Undecodable };
+        }
         let json = match field.shape {
             Shape::Flash => stamp::inner(stored).unwrap_or_default(),
             Shape::Stored | Shape::Skipped => stored,

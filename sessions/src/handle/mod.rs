@@ -21,7 +21,7 @@ use self::{
 use crate::{
     error::Error,
     event::Event,
-    slot::{Presented, Slot, Standing},
+    slot::{Presented, Shared, Slot, Standing},
     value::{Lifetime, RecordId},
 };
 
@@ -265,6 +265,7 @@ impl Handle {
         present: impl FnOnce() -> Presented,
     ) -> Result<(Self, bool), Error> {
         table.tell(&slot.shared().rules);
+        check_keys(table, slot.shared())?;
         let is_live = slot.open(present, table.names()).await?;
         let first = Generation::new(table, slot.snapshot());
         let number = slot.next_change();
@@ -302,5 +303,17 @@ impl fmt::Debug for Handle {
             .field("record_id", &self.record_id())
             .field("fields", &self.table)
             .finish_non_exhaustive()
+    }
+}
+
+/// A secret field needs keys: it is never written in plain.
+fn check_keys(table: &Table, shared: &Shared) -> Result<(), Error> {
+    match table.secret() {
+        Some(field) if shared.keys.is_none() => {
+            let error = Error::without_keys(&field.name());
+            shared.events.report(&Event::Misconfigured { error: &error });
+            Err(error)
+        }
+        _ => Ok(()),
     }
 }

@@ -130,6 +130,7 @@ impl<T: Any> List for Vec<T> {
 /// The fields of a view.
 pub struct Table {
     pub(crate) fields: &'static [Field],
+    has_secrets: bool,
     names: OnceLock<Vec<FieldName>>,
     /// The number of the last rules that were told of the view.
     told: AtomicUsize,
@@ -143,6 +144,8 @@ pub struct Field {
     pub(crate) merge: Merge,
     pub(crate) standing: Standing,
     pub(crate) on_invalid: OnInvalid,
+    /// Sealed before it reaches the store.
+    pub(crate) is_secret: bool,
     pub(crate) codec: Codec,
     /// What an absent plain field counts as.
     pub(crate) default: Option<fn() -> Value>,
@@ -208,7 +211,13 @@ impl Table {
     /// The table of these fields.
     #[must_use]
     pub const fn new(fields: &'static [Field]) -> Self {
-        Self { fields, names: OnceLock::new(), told: AtomicUsize::new(0) }
+        let has_secrets = has_secrets(fields);
+        Self { fields, has_secrets, names: OnceLock::new(), told: AtomicUsize::new(0) }
+    }
+
+    /// The first secret field of the view, if it has one.
+    pub(crate) fn secret(&self) -> Option<&Field> {
+        self.has_secrets.then(|| self.fields.iter().find(|field| field.is_secret))?
     }
 
     /// Tells a layer, once, what its fields are to whoever uses the session.
@@ -216,8 +225,10 @@ impl Table {
         if self.told.load(Ordering::Relaxed) == rules.number() {
             return;
         }
-        let rule =
-            |field: &Field| Rule { name: field.name, aliases: field.aliases, standing: field.standing };
+        let rule = |field: &Field| {
+            let &Field { name, aliases, standing, is_secret, .. } = field;
+            Rule { name, aliases, standing, is_secret }
+        };
         rules.add(self.fields.iter().map(rule));
         self.told.store(rules.number(), Ordering::Relaxed);
     }
@@ -229,6 +240,13 @@ impl Table {
             let names = stored.flat_map(|field| [&field.name].into_iter().chain(field.aliases));
             names.map(|name| FieldName::from_static(name)).collect()
         })
+    }
+}
+
+const fn has_secrets(fields: &[Field]) -> bool {
+    match fields {
+        [] => false,
+        [first, rest @ ..] => first.is_secret || has_secrets(rest),
     }
 }
 

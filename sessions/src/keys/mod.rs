@@ -11,5 +11,6 @@ mod ring;
 mod sealing;
 mod signing;
 
+use self::open_error::OpenError;
+pub(crate) use self::sealing::Place;
 pub use self::{key::Key, ring::KeyRing};
-pub(crate) use self::{open_error::OpenError, sealing::Place};

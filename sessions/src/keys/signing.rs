@@ -14,8 +14,19 @@ use crate::value::{SignedToken, TAG_BYTES, Token};
 const LABEL: &[u8] = b"sessions/signed-token/v2";
 
 impl KeyRing {
+    /// The token in a cookie's value, if it holds a signed one and a living key of the ring signed it for this
+    /// purpose.
+    pub(crate) fn read_token(&self, purpose: &str, value: &[u8]) -> Option<Result<Token, OpenError>> {
+        SignedToken::parse(value).map(|token| self.verify(purpose, token))
+    }
+
+    /// The cookie's value for a token.
+    pub(crate) fn token_text(&self, purpose: &str, token: Token) -> String {
+        self.sign(purpose, token).expose()
+    }
+
     /// The token with a tag by the key that signs.
-    pub(crate) fn sign(&self, purpose: &str, token: Token) -> SignedToken {
+    fn sign(&self, purpose: &str, token: Token) -> SignedToken {
         let key = self.newest();
         let hash: [u8; 32] = key.hash(purpose, &token).finalize().into_bytes().into();
         let mut tag = [0; TAG_BYTES];
@@ -25,7 +36,7 @@ impl KeyRing {
 
     /// The token, if a living key of the ring signed it for this purpose. Takes the same time wherever
     /// a tag is wrong.
-    pub(crate) fn verify(&self, purpose: &str, token: SignedToken) -> Result<Token, OpenError> {
+    fn verify(&self, purpose: &str, token: SignedToken) -> Result<Token, OpenError> {
         let key = self.live(token.key())?;
         let (token, tag) = token.into_unverified();
         key.hash(purpose, &token).verify_truncated_left(&tag).map_err(|_| OpenError::NotAuthentic)?;
@@ -70,7 +81,7 @@ mod tests {
 
     /// What becomes of a cookie's value: `None` if it is no token at all.
     fn read(ring: &KeyRing, text: &str) -> Option<Result<Token, OpenError>> {
-        SignedToken::parse(text.as_bytes()).map(|token| ring.verify(PURPOSE, token))
+        ring.read_token(PURPOSE, text.as_bytes())
     }
 
     #[test]

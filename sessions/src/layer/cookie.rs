@@ -10,6 +10,11 @@ use crate::{error::Error, slot::Presented, value::Token};
 /// What a browser keeps of one cookie, name and value together, in bytes (RFC 6265bis section 5.7).
 const LARGEST_COOKIE: usize = 4096;
 
+/// The longest token's text: that of a signed one, so that a name which is good stays good when tokens are signed.
+pub(super) const LONGEST_TOKEN: usize = 92;
+
+const _: () = assert!(Token::TEXT_LENGTH <= LONGEST_TOKEN);
+
 /// The longest attribute value that a browser heeds, in bytes (RFC 6265bis section 5.6).
 const LONGEST_ATTRIBUTE: usize = 1024;
 
@@ -141,13 +146,17 @@ impl CookieConfig {
         &self.name
     }
 
+    pub(super) fn shared_name(&self) -> Cow<'static, str> {
+        self.name.clone()
+    }
+
     /// Refuses what browsers would refuse, without a word, later.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |what: &str| Err(Error::config(format!("the session cookie `{}` {what}", self.name)));
         if self.name.is_empty() || !self.name.bytes().all(is_token_byte) {
             return refuse("has a name that is none; use letters, digits, `-` and `_`");
         }
-        if self.name.len() + Token::TEXT_LENGTH > LARGEST_COOKIE {
+        if self.name.len() + LONGEST_TOKEN > LARGEST_COOKIE {
             return refuse("has a name so long that browsers drop it");
         }
         let is_attribute = |text: &str| {
@@ -190,16 +199,16 @@ impl CookieConfig {
         Ok(())
     }
 
-    /// The first two distinct well-formed tokens under exactly this name.
+    /// The first two distinct tokens under exactly this name, of the values that `parse` finds to be tokens.
     ///
     /// Works on bytes and on each pair alone, so that nothing another cookie holds gets in the way.
-    pub(crate) fn read(&self, headers: &HeaderMap) -> Presented {
+    pub(crate) fn read(&self, headers: &HeaderMap, parse: impl Fn(&[u8]) -> Option<Token>) -> Presented {
         let mut presented = Presented::default();
         for header in headers.get_all(COOKIE) {
             for pair in header.as_bytes().split(|byte| *byte == b';') {
                 let Some(value) = pair.trim_ascii().strip_prefix(self.name.as_bytes()) else { continue };
                 let Some(value) = value.strip_prefix(b"=") else { continue };
-                let Some(token) = Token::parse(value) else { continue };
+                let Some(token) = parse(value) else { continue };
                 match &presented {
                     [None, _] => presented[0] = Some(token),
                     [Some(first), None] if !first.is_same(&token) => presented[1] = Some(token),
@@ -212,9 +221,9 @@ impl CookieConfig {
     }
 
     /// The `Set-Cookie` value that gives the browser a token for so long.
-    pub(crate) fn set(&self, token: &Token, max_age: Option<Duration>) -> Option<HeaderValue> {
+    pub(crate) fn set(&self, token: String, max_age: Option<Duration>) -> Option<HeaderValue> {
         let seconds = max_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-        self.header(token.expose(), seconds)
+        self.header(token, seconds)
     }
 
     /// The `Set-Cookie` value that takes it away: the same attributes, an age of nothing.
@@ -269,7 +278,7 @@ mod tests {
         for line in lines {
             headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
         }
-        let presented = CookieConfig::default().read(&headers);
+        let presented = CookieConfig::default().read(&headers, Token::parse);
         presented.into_iter().flatten().map(|token| token.id().as_bytes()[0]).collect()
     }
 
@@ -311,7 +320,7 @@ mod tests {
             (open, &["SameSite=Lax", "Path=/"]),
         ] {
             config.check().unwrap();
-            let set = attributes(config.set(&token(1), Some(Duration::from_mins(1))).unwrap());
+            let set = attributes(config.set(token(1).expose(), Some(Duration::from_mins(1))).unwrap());
             assert_eq!(set, [kept, &["Max-Age=60"]].concat());
             assert_eq!(attributes(config.remove().unwrap()), [kept, &["Max-Age=0"]].concat());
         }
@@ -326,7 +335,7 @@ mod tests {
             (CookieConfig::new("a;b"), "name that is none"),
             (CookieConfig::new("a=b"), "name that is none"),
             (CookieConfig::new("é"), "name that is none"),
-            (CookieConfig::new("x".repeat(4096)), "so long"),
+            (CookieConfig::new("x".repeat(4096 - 91)), "so long"),
             (host().with_path("/app"), "begins with `__Host-`"),
             (host().with_domain("example.com"), "begins with `__Host-`"),
             (host().insecure_over_http(), "has a prefix"),
@@ -361,6 +370,7 @@ mod tests {
             assert_eq!(insecure.name(), name);
         }
         for good in [
+            CookieConfig::new("x".repeat(4096 - 92)),
             CookieConfig::new("__Secure-sid").with_domain("example.com").with_path("/app"),
             CookieConfig::new("sid").insecure_over_http(),
             CookieConfig::new("__Host-Http-sid"),

@@ -1,6 +1,8 @@
 //! The tower layer: gives each request a slot, commits it before the response head leaves.
 
 mod cookie;
+#[cfg(feature = "keys")]
+mod keys;
 mod service;
 
 use std::{
@@ -16,11 +18,13 @@ pub use self::cookie::{CookieConfig, SameSite};
 pub(crate) use self::service::RequestSession;
 pub use self::service::{ReplaceableBody, ResponseFuture, SessionService};
 use crate::{
+    clock::{Clock, SystemClock},
     error::Error,
-    event::{Event, Events},
+    event::{Event, Events, Throttle},
+    keys::KeyRing,
     slot::{Shared, Sizes},
     store::AnyStore,
-    value::{Timeouts, Timestamp, TokenHasher},
+    value::{Timeouts, Timestamp, Token, TokenHasher},
 };
 
 /// Longer than a database waits for another's lock, so that its own word comes first.
@@ -67,6 +71,9 @@ pub struct SessionLayer {
 #[derive(Clone, Default)]
 struct Frame {
     cookie: CookieConfig,
+    /// The keys that tokens are signed with, if they are.
+    signing: Option<Arc<KeyRing>>,
+    bad_signatures: Arc<Throttle>,
     on_server_error: OnServerError,
     clears_site_data: bool,
 }
@@ -75,6 +82,27 @@ impl Frame {
     fn of(shared: &Shared) -> &Self {
         // invariant: `SessionLayer` puts one there, and nobody else does.
         shared.frame.downcast_ref().unwrap_or_else(|| unreachable!("a layer's own frame"))
+    }
+
+    /// The token in a cookie's value, if it is one of this layer's.
+    fn read_token(&self, value: &[u8], events: &Events) -> Option<Token> {
+        let Some(keys) = &self.signing else { return Token::parse(value) };
+        let read = keys.read_token(self.cookie.name(), value)?;
+        read.inspect_err(|error| self.report_signature(error, events)).ok()
+    }
+
+    fn report_signature(&self, error: &impl fmt::Display, events: &Events) {
+        if let Some(unreported) = self.bad_signatures.count(SystemClock.now()) {
+            events.report(&Event::BadSignature { reason: &error.to_string(), unreported });
+        }
+    }
+
+    /// The cookie's value for a token.
+    fn token_text(&self, token: &Token) -> String {
+        match &self.signing {
+            Some(keys) => keys.token_text(self.cookie.name(), token.clone()),
+            None => token.expose(),
+        }
     }
 }
 
@@ -99,6 +127,8 @@ impl SessionLayer {
         let shared = Shared {
             store: store.into().into_inner(),
             hasher: TokenHasher::new(frame.cookie.name()),
+            purpose: frame.cookie.shared_name(),
+            keys: None,
             timeouts: Timeouts::default(),
             not_before: Timestamp::from_millis(i64::MIN),
             events: Events::default(),
@@ -139,6 +169,7 @@ impl SessionLayer {
         let frame = Frame { cookie, ..Frame::of(&self.shared).clone() };
         let shared = self.shared_mut();
         shared.hasher = TokenHasher::new(frame.cookie.name());
+        shared.purpose = frame.cookie.shared_name();
         shared.frame = Arc::new(frame);
         self
     }

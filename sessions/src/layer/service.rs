@@ -38,7 +38,8 @@ impl RequestSession {
     /// The tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        Frame::of(self.slot.shared()).cookie.read(headers)
+        let (frame, events) = (Frame::of(self.slot.shared()), self.slot.events());
+        frame.cookie.read(headers, |value| frame.read_token(value, events))
     }
 }
 
@@ -204,7 +205,7 @@ fn conclude<B: ReplaceableBody>(response: &mut Response<B>, outcome: Outcome, fr
     }
     let set = match &outcome.cookie {
         CookieChange::None => None,
-        CookieChange::Set { token, max_age, .. } => frame.cookie.set(token, *max_age),
+        CookieChange::Set { token, max_age, .. } => frame.cookie.set(frame.token_text(token), *max_age),
         CookieChange::Remove => frame.cookie.remove(),
     };
     if !headers.contains_key(CACHE_CONTROL) {

@@ -328,7 +328,7 @@ impl Slot {
     /// What the store is to do, but for a new secret.
     fn commit(
         &self,
-        (_, epoch, touch): (RecordId, u64, bool),
+        (id, epoch, touch): (RecordId, u64, bool),
         delta: Delta,
         returning: &[FieldName],
     ) -> Result<Commit, Error> {
@@ -337,7 +337,7 @@ impl Slot {
         if delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
             commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
         }
-        Ok(commit.with_delta(delta))
+        Ok(commit.with_delta(self.sealed_delta(id, delta)?))
     }
 
     async fn destroy_ended(&self) -> Result<(), Error> {
@@ -382,8 +382,9 @@ impl Slot {
             self.lock().wishes;
         let seal = authority.seal();
         let is_first_visit = authority.rights.is_empty();
+        let (stored, opened) = self.sealed_fields(id, delta, &fields)?;
         let new = NewRecord::new(seal.clone(), self.shared.timeouts)
-            .with_fields(fields.clone())
+            .with_fields(stored)
             .with_first_visit(is_first_visit);
         let creating = self.shared.store.create(id, new);
         let created = match self.bounded(creating, Error::unknown).await? {
@@ -405,6 +406,7 @@ impl Slot {
             since: Instant::now(),
             fields,
             names: None,
+            opened,
         });
         {
             let mut state = self.lock();

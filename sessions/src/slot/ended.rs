@@ -1,10 +1,13 @@
 //! Telling whoever keeps a session open, such as a socket, that it is over.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -58,7 +61,7 @@ impl Slot {
     }
 }
 
-async fn watch_over(slot: std::sync::Weak<Slot>, life: u32, within: Duration, tell: watch::Sender<bool>) {
+async fn watch_over(slot: Weak<Slot>, life: u32, within: Duration, tell: watch::Sender<bool>) {
     let mut known = Instant::now();
     loop {
         // Asked first: a handle may be as old as the request.
@@ -77,9 +80,8 @@ async fn watch_over(slot: std::sync::Weak<Slot>, life: u32, within: Duration, te
             let _ = tell.send(true);
             return;
         }
-        tokio::select! {
-            () = sleep(within / CHECKS) => {}
-            () = tell.closed() => return,
+        if timeout(within / CHECKS, tell.closed()).await.is_ok() {
+            return;
         }
     }
 }

@@ -177,6 +177,7 @@ impl Live {
             since: Instant::now(),
             fields: loaded.fields,
             names: (!loaded.complete).then(|| names.to_vec()),
+            opened: Vec::new(),
         }
     }
 }

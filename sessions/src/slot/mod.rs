@@ -10,10 +10,12 @@ mod ended;
 mod ledger;
 mod load;
 mod rules;
+mod secrets;
 mod state;
 
 use std::{
     any::Any,
+    borrow::Cow,
     fmt,
     future::poll_fn,
     sync::{
@@ -28,6 +30,7 @@ pub(crate) use self::{
     detached::Detached,
     ledger::FieldChange,
     rules::{Rule, Rules, Standing},
+    secrets::UNOPENED,
     state::{CookieChange, Handed},
 };
 use self::{
@@ -39,6 +42,7 @@ use tokio::sync::watch;
 use crate::{
     error::Error,
     event::{Event, Events, Throttle},
+    keys::KeyRing,
     store::{Boxed, DynStore},
     value::{FieldName, Fields, Lifetime, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher},
 };
@@ -48,6 +52,10 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn DynStore>,
     pub(crate) hasher: TokenHasher,
+    /// What secrets and sealed values belong to: the cookie's name.
+    pub(crate) purpose: Cow<'static, str>,
+    /// The keys of secret fields.
+    pub(crate) keys: Option<Arc<KeyRing>>,
     pub(crate) timeouts: Timeouts,
     /// Sessions that began before this are over.
     pub(crate) not_before: Timestamp,
@@ -178,6 +186,7 @@ impl Slot {
         names: &[FieldName],
     ) -> Result<bool, Error> {
         if self.lock().covers(names) {
+            self.open_secrets(names);
             return Ok(self.facts().is_some());
         }
         let _gate = self.gate.lock().await;
@@ -189,9 +198,12 @@ impl Slot {
             state.record = found;
             state.was_privileged = state.was_privileged();
             drop(state);
+            self.open_secrets(names);
             return Ok(is_live);
         }
-        Box::pin(self.load_missing(names)).await
+        let is_live = Box::pin(self.load_missing(names)).await?;
+        self.open_secrets(names);
+        Ok(is_live)
     }
 
     /// Reads the record again, with these fields and all that were loaded before.
@@ -200,16 +212,21 @@ impl Slot {
         let known = self.lock().live().map(|live| (live.id, live.epoch, live.with_names(names)));
         let Some((id, epoch, names)) = known else { return Ok(()) };
         let (loaded, authority) = self.load_again(id, epoch, &names).await?;
+        let mut unopened = Vec::new();
         if let Phase::Live(live) = &mut self.lock().record
             && live.id == id
         {
             live.authority = authority;
             live.seal = loaded.seal;
             live.fields = loaded.fields;
+            live.opened.clear();
+            // Under the same lock: other handles look at any time.
+            unopened = live.open_secrets(&self.shared, &names);
             live.names = (!loaded.complete).then_some(names);
             live.touched = loaded.touched;
             (live.loaded_at, live.since) = (loaded.now, Instant::now());
         }
+        self.report_unopened(&unopened);
         Ok(())
     }
 

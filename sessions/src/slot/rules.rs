@@ -1,4 +1,4 @@
-//! What the views of a layer say of fields: which are rights, and which outlive what.
+//! What the views of a layer say of fields: which are rights, which outlive what, and which are secret.
 
 use std::sync::{
     PoisonError, RwLock,
@@ -10,11 +10,12 @@ use crate::value::FieldName;
 /// What is known of fields by their stored names, from every view that the layer has met.
 ///
 /// Several views may show one field, and not all say what it is. So one says it for all: a view that does not
-/// know a right for one cannot change it by accident without a new secret.
+/// know a right for one cannot change it by accident without a new secret, nor write a secret field in plain.
 #[derive(Debug)]
 pub(crate) struct Rules {
     number: usize,
     has_any: AtomicBool,
+    has_secrets: AtomicBool,
     known: RwLock<Vec<Rule>>,
 }
 
@@ -24,6 +25,7 @@ pub(crate) struct Rule {
     pub(crate) name: &'static str,
     pub(crate) aliases: &'static [&'static str],
     pub(crate) standing: Standing,
+    pub(crate) is_secret: bool,
 }
 
 /// What a field is to whoever uses the session.
@@ -80,12 +82,25 @@ impl Rules {
     /// Adds what a view says.
     pub(crate) fn add(&self, rules: impl Iterator<Item = Rule>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for rule in rules.filter(|rule| rule.standing != Standing::Plain) {
+        for rule in rules.filter(|rule| rule.standing != Standing::Plain || rule.is_secret) {
             if !known.contains(&rule) {
                 known.push(rule);
             }
         }
         self.has_any.store(!known.is_empty(), Ordering::Release);
+        self.has_secrets.store(known.iter().any(|rule| rule.is_secret), Ordering::Release);
+    }
+
+    /// Whether any view has a secret field.
+    pub(super) fn has_secrets(&self) -> bool {
+        self.has_secrets.load(Ordering::Acquire)
+    }
+
+    /// Whether any view says that the field is secret.
+    pub(super) fn is_secret(&self, name: &FieldName) -> bool {
+        let mut is_secret = false;
+        self.each(|rule| is_secret |= rule.is_secret && rule.is_about(name));
+        is_secret
     }
 
     /// What is said of a field. Who says that it is a right has the last word.
@@ -127,6 +142,11 @@ impl Default for Rules {
     fn default() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { number, has_any: AtomicBool::new(false), known: RwLock::default() }
+        Self {
+            number,
+            has_any: AtomicBool::new(false),
+            has_secrets: AtomicBool::new(false),
+            known: RwLock::default(),
+        }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::{
     ledger::{Composed, Deed, End, FieldChange, Ledger, Rotation, removed_rights},
     rules::{Rule, Rules, Standing},
+    secrets::Opened,
 };
 use crate::{
     delta::Delta,
@@ -111,6 +112,8 @@ pub(super) struct Live {
     pub(super) fields: Fields,
     /// The names that were asked for; `None` if all fields are here.
     pub(super) names: Option<Vec<FieldName>>,
+    /// Those of the fields that were opened.
+    pub(super) opened: Vec<Opened>,
 }
 
 /// What the response does to the browser's cookie.

@@ -11,7 +11,6 @@ mod key_id;
 mod record_id;
 mod seal;
 #[cfg(feature = "keys")]
-#[cfg_attr(not(test), expect(dead_code, reason = "no layer signs yet"))]
 mod signed_token;
 mod time;
 mod token;

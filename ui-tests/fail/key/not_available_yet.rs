@@ -6,8 +6,6 @@ struct Visit {
     a: u8,
     #[session(privilege, index)]
     c: Option<u64>,
-    #[session(secret)]
-    f: String,
     #[session(once)]
     g: Option<String>,
     #[session(group = "cart")]

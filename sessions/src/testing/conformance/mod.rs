@@ -34,6 +34,8 @@ pub mod ended;
 pub mod fault;
 pub mod fields;
 pub mod flash;
+#[cfg(feature = "keys")]
+pub mod keys;
 mod kit;
 pub mod late;
 pub mod life;
@@ -45,6 +47,8 @@ pub mod renewal;
 mod rig;
 pub mod rights;
 pub mod rotation;
+#[cfg(feature = "keys")]
+pub mod secrets;
 mod service;
 pub mod time;
 pub mod values;
@@ -327,8 +331,47 @@ macro_rules! __conformance {
                     h11_a_bad_counter_fails_its_request_wholly
                 }
             }
+
+            $crate::__conformance_of_keys! { $harness }
         }
     };
+}
+
+/// The tests of what needs keys. Not public API.
+#[cfg(feature = "keys")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_of_keys {
+    ($harness:expr) => {
+        $crate::__conformance_tests! { $harness;
+            keys {
+                g1_every_bit_and_every_byte_of_a_signed_token_counts
+                g1_planted_cookies_do_not_crowd_out_the_signed_one
+                g1_a_token_is_worth_as_much_as_its_key
+                g1_every_new_token_is_signed
+                g2_a_token_of_another_layer_is_refused_without_a_store_call
+            }
+            secrets {
+                g1_every_bit_of_a_sealed_value_counts
+                g1_a_sealed_value_is_worth_as_much_as_its_key
+                g2_a_sealed_value_opens_nowhere_else
+                g3_no_secret_value_is_in_the_store
+                g3_a_field_is_secret_for_every_view
+                g3_without_keys_nothing_is_read_or_written
+                g3_a_secret_field_is_a_field_like_any_other
+                g3_a_secret_flash_is_delivered_once
+                g6_events_and_answers_show_no_secret_value
+            }
+        }
+    };
+}
+
+/// There are none without the feature. Not public API.
+#[cfg(not(feature = "keys"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_of_keys {
+    ($harness:expr) => {};
 }
 
 /// The tests. Not public API.

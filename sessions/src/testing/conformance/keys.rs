@@ -1,0 +1,169 @@
+//! What keys are for: tokens that cannot be made up (feature `keys`).
+
+use super::rig::{App, COOKIE, Rig};
+use crate::{
+    keys::{Key, KeyRing},
+    layer::CookieConfig,
+    testing::Client,
+    value::{KeyId, RecordId, Secret, SignedToken, Token, base64url},
+};
+
+/// A signed token that was changed or cut in any place is none, and reaches no store.
+pub async fn g1_every_bit_and_every_byte_of_a_signed_token_counts(rig: Rig) {
+    let app = signing(&rig, &key()).await;
+    let browser = app.visitor("Ada").await;
+    let token = browser.cookie(COOKIE).expect("a cookie");
+    let bytes = base64url::decode_vec(token.as_bytes()).expect("base64url");
+    let mut forged: Vec<Vec<u8>> = (0..bytes.len() * 8)
+        .map(|bit| base64url::encode(&flipped(&bytes, bit)).into_bytes())
+        .chain((0..token.len() * 8).map(|bit| flipped(token.as_bytes(), bit)))
+        .filter(|value| value.iter().all(|byte| (0x20..0x7f).contains(byte)))
+        .collect();
+    for length in 0..token.len() {
+        forged.push(token.as_bytes()[..length].to_vec());
+        forged.push(token.as_bytes()[token.len() - length..].to_vec());
+    }
+    forged.extend((0..bytes.len()).map(|length| base64url::encode(&bytes[..length]).into_bytes()));
+    forged.push([token.as_bytes(), b"A"].concat());
+    for value in forged {
+        refuses(&app, &value).await;
+    }
+    assert_eq!(browser.get("/name").await.text(), "Ada");
+}
+
+/// A token is worth nothing, and costs nothing, with other keys, under another cookie's name, and where tokens are
+/// not signed or it is not.
+pub async fn g2_a_token_of_another_layer_is_refused_without_a_store_call(rig: Rig) {
+    const OTHER: &str = "__Host-admin";
+    let (here, elsewhere) = (key(), key());
+    let app = signing(&rig, &here).await;
+    let browser = app.visitor("Ada").await;
+    let token = browser.cookie(COOKIE).expect("a cookie");
+    let production = signing(&rig, &elsewhere).await;
+    refuses(&production, token.as_bytes()).await;
+    let reported = format!("its key {} is not in the key ring", here.id());
+    assert!(
+        production.events().iter().any(|event| event.contains(&reported)),
+        "whose ring lacks a key hears of it"
+    );
+    let unsigned = rig.kit().await;
+    refuses(&unsigned, token.as_bytes()).await;
+    let bare = unsigned.visitor("Bea").await.cookie(COOKIE).expect("a cookie");
+    refuses(&app, bare.as_bytes()).await;
+    // The name that counts is the last one, whichever came first.
+    for keys_first in [true, false] {
+        let cookie = || CookieConfig::new(OTHER);
+        let named = |layer: crate::SessionLayer| layer.with_cookie(cookie()).expect("a good cookie");
+        let ring = KeyRing::new(copy(&here));
+        let admin = match keys_first {
+            true => rig.kit_with(|layer| named(layer.with_signed_tokens(ring))).await,
+            false => rig.kit_with(|layer| named(layer).with_signed_tokens(ring)).await,
+        };
+        let response = admin.browser().get_with("/name", "cookie", format!("{OTHER}={token}")).await;
+        assert_eq!(response.text(), "-");
+        assert_eq!(admin.calls(), []);
+        let administrator = admin.visitor("Cleo").await;
+        refuses(&app, administrator.cookie(OTHER).expect("a cookie").as_bytes()).await;
+        assert_eq!(administrator.get("/name").await.text(), "Cleo");
+    }
+    assert_eq!(browser.get("/name").await.text(), "Ada");
+}
+
+/// However many cookies somebody plants: they take no place among those that are looked at.
+pub async fn g1_planted_cookies_do_not_crowd_out_the_signed_one(rig: Rig) {
+    let app = signing(&rig, &key()).await;
+    let browser = app.visitor("Ada").await;
+    let token = browser.cookie(COOKIE).expect("a cookie");
+    let stranger = KeyRing::new(key());
+    let made_up = |byte: u8| Token::new(RecordId::from_bytes([byte; 16]), Secret::from_bytes([byte; 32]));
+    let planted = (0..20).flat_map(|byte| {
+        let token = made_up(byte);
+        [token.expose(), stranger.token_text(COOKIE, token)]
+    });
+    let pairs: Vec<_> = planted.chain([token]).map(|value| format!("{COOKIE}={value}")).collect();
+    let response = app.browser().get_with("/name", "cookie", pairs.join("; ")).await;
+    assert_eq!(response.text(), "Ada");
+    assert_eq!(app.calls().len(), 1, "the one load of the one token");
+}
+
+/// Through the steps of a change of keys nobody is logged out; once a key is revoked, its tokens are none.
+pub async fn g1_a_token_is_worth_as_much_as_its_key(rig: Rig) {
+    let (old, new) = (key(), key());
+    let ring = || KeyRing::new(copy(&old));
+    let first = with_ring(&rig, ring()).await;
+    let prepared = with_ring(&rig, ring().add_created(copy(&new)).expect("another key")).await;
+    let switched = with_ring(&rig, ring().add_active(copy(&new)).expect("another key")).await;
+    let ada = first.visitor("Ada").await;
+    let bea = switched.visitor("Bea").await;
+    assert_eq!((signed_by(&ada), signed_by(&bea)), (old.id(), new.id()), "the newest active key signs");
+    for (app, browser, name) in [(&prepared, &ada, "Ada"), (&switched, &ada, "Ada"), (&prepared, &bea, "Bea")]
+    {
+        assert_eq!(browser.at(&app.browser()).get("/name").await.text(), name);
+    }
+    assert_eq!(signed_by(&ada), old.id(), "a cookie stays as it was signed");
+    ada.at(&switched.browser()).get("/rotate").await;
+    assert_eq!(signed_by(&ada), new.id(), "until its secret is another one");
+    assert_eq!(ada.at(&switched.browser()).get("/name").await.text(), "Ada");
+    refuses(&first, ada.cookie(COOKIE).expect("a cookie").as_bytes()).await;
+
+    let cleo = first.visitor("Cleo").await;
+    let stolen = cleo.cookie(COOKIE).expect("a cookie");
+    let after = KeyRing::new(copy(&new)).add_revoked(old.id()).expect("another key");
+    let after = with_ring(&rig, after).await;
+    refuses(&after, stolen.as_bytes()).await;
+    assert!(after.events().iter().any(|event| event.contains(&format!("its key {} is revoked", old.id()))));
+    assert_eq!(bea.at(&after.browser()).get("/name").await.text(), "Bea");
+}
+
+/// Every cookie that a signing layer sets is signed: after a begin, a rotation and a renewal.
+pub async fn g1_every_new_token_is_signed(rig: Rig) {
+    let key = key();
+    let app = signing(&rig, &key).await;
+    let browser = app.visitor("Ada").await;
+    let mut seen = Vec::new();
+    for path in ["/name", "/rotate", "/rotate-and-set-name/Ada", "/end-and-begin/Ada"] {
+        browser.get(path).await;
+        assert_eq!(signed_by(&browser), key.id(), "{path}");
+        seen.push(browser.cookie(COOKIE));
+        assert_eq!(browser.get("/name").await.text(), "Ada");
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 4);
+}
+
+pub(super) fn key() -> Key {
+    Key::generate().expect("random bytes")
+}
+
+pub(super) fn copy(key: &Key) -> Key {
+    Key::from_base64(&key.expose_base64()).expect("a key")
+}
+
+async fn signing(rig: &Rig, key: &Key) -> App {
+    with_ring(rig, KeyRing::new(copy(key))).await
+}
+
+async fn with_ring(rig: &Rig, ring: KeyRing) -> App {
+    rig.kit_with(|layer| layer.with_signed_tokens(ring)).await
+}
+
+/// Whoever comes with this value is nobody, and the store does not hear of it.
+async fn refuses(app: &App, value: &[u8]) {
+    app.calls.clear();
+    let pair = [COOKIE.as_bytes(), b"=", value].concat();
+    let response = app.browser().get_with("/name", "cookie", &pair).await;
+    assert_eq!((response.status().as_u16(), response.text()), (200, "-"), "{}", pair.escape_ascii());
+    assert_eq!(app.calls(), [], "{}", pair.escape_ascii());
+    assert!(response.header("set-cookie").is_none());
+}
+
+fn signed_by(browser: &Client) -> KeyId {
+    let cookie = browser.cookie(COOKIE).expect("the browser has a session cookie");
+    SignedToken::parse(cookie.as_bytes()).expect("the cookie holds a signed token").key()
+}
+
+pub(super) fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
+    let mut flipped = bytes.to_vec();
+    flipped[bit / 8] ^= 1 << (bit % 8);
+    flipped
+}
