@@ -16,7 +16,6 @@ use crate::{
     handle::{Handle, table::Table},
     layer::RequestSession,
     rejection::{LoginTooOld, RecentLoginRejection, SessionRejection},
-    view::SessionView,
 };
 
 #[doc(hidden)]
@@ -100,7 +99,7 @@ impl<H> fmt::Debug for ExtractLive<'_, H> {
 /// lead to the login's page takes a `Result<RecentLogin<…>, RecentLoginRejection>`.
 ///
 /// ```
-/// use sessions::{RecentLogin, Session};
+/// use sessions::{RecentLogin, Session, TypedSession};
 ///
 /// #[derive(Session)]
 /// struct User {
@@ -109,24 +108,22 @@ impl<H> fmt::Debug for ExtractLive<'_, H> {
 /// }
 ///
 /// // A quarter of an hour.
-/// async fn change_password(RecentLogin(user): RecentLogin<User, 900>) -> String {
+/// async fn change_password(RecentLogin(user): RecentLogin<TypedSession<User>, 900>) -> String {
 ///     format!("for user {:?}", user.id())
 /// }
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(change_password));
 /// ```
-pub struct RecentLogin<V: SessionView, const SECONDS: u64>(pub V::Handle);
+pub struct RecentLogin<T, const SECONDS: u64>(pub T);
 
-impl<V, S, const SECONDS: u64> FromRequestParts<S> for RecentLogin<V, SECONDS>
+impl<T, S, const SECONDS: u64> FromRequestParts<S> for RecentLogin<T, SECONDS>
 where
-    V: SessionView,
-    V::Handle: FromRequestParts<S, Rejection = SessionRejection> + Deref<Target = Handle> + Send,
+    T: FromRequestParts<S, Rejection = SessionRejection> + Deref<Target = Handle>,
     S: Send + Sync,
 {
     type Rejection = RecentLoginRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let session =
-            V::Handle::from_request_parts(parts, state).await.map_err(RecentLoginRejection::Session)?;
+        let session = T::from_request_parts(parts, state).await.map_err(RecentLoginRejection::Session)?;
         if session.was_authenticated_within(Duration::from_secs(SECONDS)) {
             Ok(Self(session))
         } else {
@@ -135,7 +132,7 @@ where
     }
 }
 
-impl<V: SessionView<Handle: fmt::Debug>, const SECONDS: u64> fmt::Debug for RecentLogin<V, SECONDS> {
+impl<T: fmt::Debug, const SECONDS: u64> fmt::Debug for RecentLogin<T, SECONDS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RecentLogin").field(&self.0).finish()
     }

@@ -506,10 +506,12 @@ async fn what_needs_a_recent_login_asks_for_one() {
     async fn log_in(mut user: TypedSession<User>) {
         user.set_id(7);
     }
-    async fn change(RecentLogin(user): RecentLogin<User, 900>) -> String {
+    async fn change(RecentLogin(user): RecentLogin<TypedSession<User>, 900>) -> String {
         format!("{:?}", user.id())
     }
-    async fn lead(user: Result<RecentLogin<User, 900>, RecentLoginRejection>) -> Result<String, Redirect> {
+    async fn lead(
+        user: Result<RecentLogin<TypedSession<User>, 900>, RecentLoginRejection>,
+    ) -> Result<String, Redirect> {
         match user {
             Ok(RecentLogin(user)) => Ok(format!("{:?}", user.id())),
             Err(RecentLoginRejection::TooOld(_)) => Err(Redirect::to("/in")),
