@@ -54,10 +54,11 @@ pub async fn g2_a_token_of_another_layer_is_refused_without_a_store_call(rig: Ri
     for keys_first in [true, false] {
         let cookie = || CookieConfig::new(OTHER);
         let named = |layer: crate::SessionLayer| layer.with_cookie(cookie()).expect("a good cookie");
-        let ring = KeyRing::new(copy(&here));
-        let admin = match keys_first {
-            true => rig.kit_with(|layer| named(layer.with_signed_tokens(ring))).await,
-            false => rig.kit_with(|layer| named(layer).with_signed_tokens(ring)).await,
+        let keys = KeyRing::new(copy(&here));
+        let admin = if keys_first {
+            rig.kit_with(|layer| named(layer.with_signed_tokens(keys))).await
+        } else {
+            rig.kit_with(|layer| named(layer).with_signed_tokens(keys)).await
         };
         let response = admin.browser().get_with("/name", "cookie", format!("{OTHER}={token}")).await;
         assert_eq!(response.text(), "-");
@@ -89,10 +90,10 @@ pub async fn g1_planted_cookies_do_not_crowd_out_the_signed_one(rig: Rig) {
 /// Through the steps of a change of keys nobody is logged out; once a key is revoked, its tokens are none.
 pub async fn g1_a_token_is_worth_as_much_as_its_key(rig: Rig) {
     let (old, new) = (key(), key());
-    let ring = || KeyRing::new(copy(&old));
-    let first = with_ring(&rig, ring()).await;
-    let prepared = with_ring(&rig, ring().add_created(copy(&new)).expect("another key")).await;
-    let switched = with_ring(&rig, ring().add_active(copy(&new)).expect("another key")).await;
+    let keys = || KeyRing::new(copy(&old));
+    let first = with_ring(&rig, keys()).await;
+    let prepared = with_ring(&rig, keys().add_created(copy(&new)).expect("another key")).await;
+    let switched = with_ring(&rig, keys().add_active(copy(&new)).expect("another key")).await;
     let ada = first.visitor("Ada").await;
     let bea = switched.visitor("Bea").await;
     assert_eq!((signed_by(&ada), signed_by(&bea)), (old.id(), new.id()), "the newest active key signs");
@@ -143,8 +144,8 @@ async fn signing(rig: &Rig, key: &Key) -> App {
     with_ring(rig, KeyRing::new(copy(key))).await
 }
 
-async fn with_ring(rig: &Rig, ring: KeyRing) -> App {
-    rig.kit_with(|layer| layer.with_signed_tokens(ring)).await
+async fn with_ring(rig: &Rig, keys: KeyRing) -> App {
+    rig.kit_with(|layer| layer.with_signed_tokens(keys)).await
 }
 
 /// Whoever comes with this value is nobody, and the store does not hear of it.

@@ -5,7 +5,7 @@ use http::request::Parts;
 use super::{
     contract::{TIMEOUTS, delta, json},
     keys::{copy, flipped, key},
-    rig::{App, Rig, record_of, session},
+    rig::{App, COOKIE, Rig, record_of, session},
     service::{Failure, Reply, text},
 };
 use crate::{
@@ -13,9 +13,9 @@ use crate::{
     delta::Op,
     keys::KeyRing,
     layer::CookieConfig,
-    store::{Answer, Commit},
+    store::{Answer, Commit, NewRecord},
     testing::{Client, Gate, Operation},
-    value::{RecordId, Token, base64url},
+    value::{Authority, FieldName, RecordId, Secret, Token, TokenHasher, base64url},
 };
 
 #[derive(Session)]
@@ -97,7 +97,7 @@ pub async fn g1_every_bit_of_a_sealed_value_counts(rig: Rig) {
     browser.get("/vault/set-name/Ada").await;
     let id = record_of(&browser);
     let stored = app.stored(id, "card").await.expect("a value");
-    let sealed = base64url::decode_vec(stored[4..stored.len() - 1].as_bytes()).expect("base64url");
+    let sealed = base64url::decode_vec(&stored.as_bytes()[4..stored.len() - 1]).expect("base64url");
     let text_of = |bytes: &[u8]| format!("\"s1.{}\"", base64url::encode(bytes));
     let bits = (0..sealed.len() * 8).map(|bit| text_of(&flipped(&sealed, bit)));
     let cuts = (0..sealed.len()).map(|length| text_of(&sealed[..length]));
@@ -136,29 +136,30 @@ pub async fn g2_a_sealed_value_opens_nowhere_else(rig: Rig) {
     put(&app, id, "card", &card).await;
     assert_eq!(ada.get("/vault/card").await.text(), "4111");
 
-    // Of another layer on the same store: by its cookie's name, by its keys.
+    // Of another layer on the same store, even for a record of the same id: by its cookie's name, by its keys.
     let named = |layer: crate::SessionLayer| {
         layer.with_cookie(CookieConfig::new("__Host-admin")).expect("a good cookie")
     };
-    let ring = KeyRing::new(copy(&key));
-    let admin = rig.app_with(|layer| named(layer.with_keys(ring)), |parts| answer(parts, Gate::new())).await;
+    let keys = KeyRing::new(copy(&key));
+    let admin = rig.app_with(|layer| named(layer.with_keys(keys)), |parts| answer(parts, Gate::new())).await;
     let staging = sealing(&rig, KeyRing::new(super::keys::key())).await;
-    for app in [admin, staging] {
-        let browser = app.browser();
-        browser.get("/vault/set-name/Cleo").await;
+    for other in [admin, staging] {
+        let browser = other.browser();
+        browser.get("/vault/set-card/4333").await;
         let id = named_record(&browser);
-        put(&app, id, "card", &card).await;
-        refuses(&browser, "of another layer").await;
+        let stored = other.stored(id, "card").await.expect("a value");
+        assert_eq!(browser.get("/vault/card").await.text(), "4333");
+        refuses(&planted(&app, id, &stored).await, "of another layer").await;
     }
 }
 
 /// Through the steps of a change of keys all values open; what a revoked key sealed does not.
 pub async fn g1_a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
     let (old, new) = (key(), key());
-    let ring = || KeyRing::new(copy(&old));
-    let first = sealing(&rig, ring()).await;
-    let prepared = sealing(&rig, ring().add_created(copy(&new)).expect("another key")).await;
-    let switched = sealing(&rig, ring().add_active(copy(&new)).expect("another key")).await;
+    let keys = || KeyRing::new(copy(&old));
+    let first = sealing(&rig, keys()).await;
+    let prepared = sealing(&rig, keys().add_created(copy(&new)).expect("another key")).await;
+    let switched = sealing(&rig, keys().add_active(copy(&new)).expect("another key")).await;
     let after = KeyRing::new(copy(&new)).add_revoked(old.id()).expect("another key");
     let after = sealing(&rig, after).await;
     let browser = first.browser();
@@ -188,8 +189,8 @@ pub async fn g1_a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
 
 /// Once a view has said that a field is secret, it is so for the others.
 pub async fn g3_a_field_is_secret_for_every_view(rig: Rig) {
-    let ring = KeyRing::new(key());
-    let app = sealing(&rig, ring.clone()).await;
+    let keys = KeyRing::new(key());
+    let app = sealing(&rig, keys.clone()).await;
     let browser = app.browser();
     browser.get("/vault/set-card/4111").await;
     browser.get("/vault/set-level/8").await;
@@ -212,7 +213,7 @@ pub async fn g3_a_field_is_secret_for_every_view(rig: Rig) {
     // Also within one request, whoever came first.
     assert_eq!(browser.get("/both/card").await.text(), "4222 4222");
     // In a process that has not met that view yet, it is found out as soon as it has.
-    let restarted = sealing(&rig, ring).await;
+    let restarted = sealing(&rig, keys).await;
     let browser = browser.at(&restarted.browser());
     assert_eq!(browser.get("/both-careless-first/card").await.text(), "4222");
 }
@@ -331,11 +332,11 @@ pub async fn g6_events_and_answers_show_no_secret_value(rig: Rig) {
     }
 }
 
-async fn sealing(rig: &Rig, ring: KeyRing) -> App {
+async fn sealing(rig: &Rig, keys: KeyRing) -> App {
     let gate = Gate::new();
     let inside = gate.clone();
     let mut app =
-        rig.app_with(|layer| layer.with_keys(ring), move |parts| answer(parts, inside.clone())).await;
+        rig.app_with(|layer| layer.with_keys(keys), move |parts| answer(parts, inside.clone())).await;
     app.gate = gate;
     app
 }
@@ -473,6 +474,19 @@ async fn write(app: &App, id: RecordId, name: &'static str, op: Op) {
     let commit = Commit::new(0, TIMEOUTS).with_delta(delta(&[(name, op)]));
     let answer = app.raw.commit(id, commit).await.expect("an answer");
     assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+}
+
+/// A browser with a token of the app's for a record of this id, in which who can write to the store put this card.
+async fn planted(app: &App, id: RecordId, card: &str) -> Client {
+    let token = Token::new(id, Secret::from_bytes([7; 32]));
+    let hash = TokenHasher::new(COOKIE).hash(&id, token.secret());
+    let fields = [(FieldName::from_static("card"), json(card))].into_iter().collect();
+    app.raw.destroy(id).await.expect("destroyed");
+    let record = NewRecord::new(Authority::new(hash).seal(), TIMEOUTS).with_fields(fields);
+    app.raw.create(id, record).await.expect("created");
+    let browser = app.browser();
+    browser.set_cookie_raw(COOKIE, &token.expose());
+    browser
 }
 
 /// The record of the one cookie that the browser has.
