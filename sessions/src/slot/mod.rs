@@ -15,10 +15,7 @@ use std::{
     any::Any,
     fmt,
     future::poll_fn,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::Poll,
     time::{Duration, Instant},
 };
@@ -37,6 +34,10 @@ use crate::{
     error::Error,
     event::{Event, Events, Throttle},
     store::{Boxed, DynStore},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
     value::{FieldName, Fields, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher},
 };
 
