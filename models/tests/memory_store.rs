@@ -9,7 +9,10 @@ use std::{
 
 use sessions::{
     Clock, FieldName, RecordId, Timeouts, Timestamp,
-    store::{Add, Answer, Commit, CommitId, Created, Delta, Loaded, MemoryStore, NewRecord, Op, Reseal, Seal, Store},
+    store::{
+        Add, Answer, Commit, CommitId, Created, Delta, Loaded, MemoryStore, NewRecord, Op, Reseal, Seal,
+        Store,
+    },
 };
 use shuttle::{
     future::block_on,
@@ -155,7 +158,10 @@ fn nothing_brings_a_destroyed_record_back() {
         destroying.join().unwrap();
         assert!(load(&store).is_none());
         assert_eq!(commit(&store, put(0, "field")), Told::Gone);
-        assert_eq!(how_many(&told, &APPLIED) + how_many(&told, &Told::Gone) + how_many(&told, &Told::Superseded), 2);
+        assert_eq!(
+            how_many(&told, &APPLIED) + how_many(&told, &Told::Gone) + how_many(&told, &Told::Superseded),
+            2
+        );
         assert!(store.is_empty());
     });
 }
@@ -165,10 +171,14 @@ fn of_rotations_of_one_epoch_one_is_applied() {
     checker::all("of_rotations_of_one_epoch_one_is_applied", || {
         let store = with_record(Still);
         let names = ["first", "second", "third"];
-        let rotations = names.iter().zip(2..).map(|(name, number)| put(0, name).with_reseal(Reseal::rotation(seal(number))));
+        let rotations = names
+            .iter()
+            .zip(2..)
+            .map(|(name, number)| put(0, name).with_reseal(Reseal::rotation(seal(number))));
         let told = commits_at_once(&store, rotations);
         assert_eq!((how_many(&told, &APPLIED), how_many(&told, &Told::Superseded)), (1, 2));
-        let (loaded, winner) = (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
+        let (loaded, winner) =
+            (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
         assert_eq!((loaded.epoch, &loaded.seal), (1, &seal(u8::try_from(winner).unwrap() + 2)));
         assert_eq!(loaded.fields.len(), 1);
         assert!(has(&loaded, names[winner]));
@@ -201,7 +211,8 @@ fn of_renewals_at_once_one_begins() {
         });
         let told = commits_at_once(&store, renewals);
         assert_eq!((how_many(&told, &APPLIED), how_many(&told, &Told::Resealed)), (1, 2));
-        let (loaded, winner) = (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
+        let (loaded, winner) =
+            (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
         assert_eq!((loaded.epoch, loaded.seal), (0, seal(u8::try_from(winner).unwrap() + 2)));
     });
 }
@@ -245,7 +256,10 @@ fn an_id_is_given_once() {
         // Two with one seal: a repetition.
         let told = at_once(vec![deed(1), deed(1), deed(2)]);
         assert_eq!(told[0], told[1]);
-        assert_eq!(told.iter().filter(|told| **told == Created::Exists).count(), if told[0] == Created::Exists { 2 } else { 1 });
+        assert_eq!(
+            told.iter().filter(|told| **told == Created::Exists).count(),
+            if told[0] == Created::Exists { 2 } else { 1 }
+        );
         let winner = if told[2] == Created::Exists { 1 } else { 2 };
         assert_eq!((load(&store).unwrap().seal, store.len()), (seal(winner), 1));
     });
@@ -285,7 +299,9 @@ fn what_is_used_in_time_is_not_purged() {
             Told::Applied(_) => {
                 assert_eq!(purged, 0);
                 let loaded = load(&store).unwrap();
-                assert!(has(&loaded, "field") && TIMEOUTS.is_alive(loaded.created, loaded.touched, loaded.now));
+                assert!(
+                    has(&loaded, "field") && TIMEOUTS.is_alive(loaded.created, loaded.touched, loaded.now)
+                );
             }
             // Dead, purged or not.
             Told::Gone => assert!(load(&store).is_none_or(|loaded| !has(&loaded, "field"))),
@@ -329,7 +345,9 @@ fn nobody_pushes_out_a_privileged_record() {
         let newcomers: Vec<_> = (20..22)
             .map(|number| {
                 let store = Arc::clone(&store);
-                thread::spawn(move || assert!(matches!(create(&store, id(number), seal(number)), Created::At(_))))
+                thread::spawn(move || {
+                    assert!(matches!(create(&store, id(number), seal(number)), Created::At(_)))
+                })
             })
             .collect();
         let told = logging_in.join().unwrap();

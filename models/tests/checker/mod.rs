@@ -3,7 +3,11 @@
 // Each file of models uses a part of it.
 #![allow(dead_code)]
 
-use std::{env, thread};
+use std::{
+    env,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 use shuttle::{
     Config, MaxSteps, Runner,
@@ -12,6 +16,14 @@ use shuttle::{
 
 /// How many random schedules a model gets, unless `MODELS_ITERATIONS` says otherwise.
 const ITERATIONS: usize = 500;
+
+/// The library has a few statics, by which two models at once would disturb each other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Whether there is time for all that a model can be about.
+pub fn is_long() -> bool {
+    env::var_os("MODELS_ITERATIONS").is_some()
+}
 
 /// Runs a model in every schedule in which no more than so many steps are taken away from a task that could go
 /// on. Where a task waits or yields, any other may come next, and that is no interruption.
@@ -30,7 +42,8 @@ pub fn all(name: &str, model: impl Fn() + Send + Sync + 'static) {
 /// need no more of (PCT), half with many.
 pub fn many(name: &str, model: impl Fn() + Clone + Send + Sync + 'static) {
     let number = |name| Some(env::var(name).ok()?.parse::<u64>().expect("a number"));
-    let iterations = number("MODELS_ITERATIONS").map_or(ITERATIONS, |given| given.try_into().expect("a size"));
+    let iterations =
+        number("MODELS_ITERATIONS").map_or(ITERATIONS, |given| given.try_into().expect("a size"));
     let seed = number("MODELS_SEED").unwrap_or_else(|| getrandom::u64().expect("random bytes"));
     println!("{name}: {iterations} random schedules, MODELS_SEED={seed}");
     run(name, PctScheduler::new_from_seed(seed, 3, iterations.div_ceil(2)), model.clone());
@@ -39,6 +52,7 @@ pub fn many(name: &str, model: impl Fn() + Clone + Send + Sync + 'static) {
 
 /// Runs a model, or only the schedule that `MODELS_REPLAY` names.
 fn run(name: &str, scheduler: impl Scheduler + 'static, model: impl Fn() + Send + Sync + 'static) -> usize {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut config = Config::new();
     config.stack_size = 512 * 1024;
     // A task that goes round for ever is a failure.
@@ -124,7 +138,10 @@ impl Scheduler for Bounded {
         if self.depth == self.choices.len() {
             self.choices.push(Choice { options, taken: 0 });
         } else {
-            assert_eq!(self.choices[self.depth].options, options, "the model depends on more than its schedule");
+            assert_eq!(
+                self.choices[self.depth].options, options,
+                "the model depends on more than its schedule"
+            );
         }
         let Choice { options, taken } = &self.choices[self.depth];
         let next = options[*taken];

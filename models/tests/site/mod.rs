@@ -1,5 +1,8 @@
 //! A site with sessions, and browsers that visit it.
 
+// Each file of models uses a part of it.
+#![allow(dead_code)]
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -15,7 +18,7 @@ use std::{
 use axum_core::extract::FromRequestParts;
 use http::{Request, Response, StatusCode, header, request::Parts};
 use sessions::{
-    Clock, Error, FieldName, RecordId, Session, SessionLayer, Timeouts, Timestamp, TypedSession,
+    Clock, Error, Event, FieldName, RecordId, Session, SessionLayer, Timeouts, Timestamp, TypedSession,
     store::{Answer, Capabilities, Commit, Created, Loaded, MemoryStore, NewRecord, Store},
 };
 use tokio::{sync::oneshot, task::yield_now};
@@ -114,15 +117,16 @@ pub enum Distance {
 }
 
 /// What a handler does with its session.
-pub type Handler =
-    Arc<dyn Fn(Parts) -> Pin<Box<dyn Future<Output = Response<String>> + Send>> + Send + Sync>;
+pub type Handler = Arc<dyn Fn(Parts) -> Pin<Box<dyn Future<Output = Response<String>> + Send>> + Send + Sync>;
 
 /// A site with one visitor's session.
 pub struct Site {
     memory: Arc<MemoryStore>,
     clock: Hand,
     layer: SessionLayer,
-    closed: oneshot::Receiver<()>,
+    /// The same session through a store that is further away.
+    far: SessionLayer,
+    closed: [oneshot::Receiver<()>; 2],
     /// The fields that handles changed too late.
     unsaved: Arc<Mutex<Vec<String>>>,
     /// The cookie that the browser has.
@@ -143,29 +147,43 @@ impl Site {
         let clock = Hand(Arc::new(AtomicI64::new(1_768_478_400_000)));
         // One shard: to go through all of them for a purge would be steps without an effect.
         let memory = Arc::new(MemoryStore::new().with_capacity(100).with_clock(clock.clone()));
-        let (sender, closed) = oneshot::channel();
-        let store = Remote { memory: Arc::clone(&memory), distance, _closed: sender };
         let unsaved = Arc::new(Mutex::new(Vec::new()));
-        let layer = SessionLayer::new(store).with_event_hook({
+        let layer = |distance| {
+            let (sender, closed) = oneshot::channel();
+            let store = Remote { memory: Arc::clone(&memory), distance, _closed: sender };
             let unsaved = Arc::clone(&unsaved);
-            move |event| match event {
-                sessions::Event::UnsavedChanges { fields, .. } => {
+            let layer = SessionLayer::new(store).with_event_hook(move |event| match event {
+                Event::UnsavedChanges { fields, .. } => {
                     unsaved.lock().unwrap().extend(fields.iter().map(ToString::to_string));
                 }
-                sessions::Event::CommitFailed { .. } | sessions::Event::Superseded { .. } => {}
+                Event::CommitFailed { .. } | Event::Superseded { .. } => {}
                 event => panic!("{event:?}"),
-            }
-        });
-        let mut site = Self { memory, clock, layer, closed, unsaved, cookie: String::new(), record: RecordId::from_bytes([0; 16]) };
+            });
+            (layer, closed)
+        };
+        let ((near, near_closed), (far, far_closed)) = (layer(distance), layer(Distance::ThereAndBack));
+        let mut site = Self {
+            memory,
+            clock,
+            layer: near,
+            far,
+            closed: [near_closed, far_closed],
+            unsaved,
+            cookie: String::new(),
+            record: RecordId::from_bytes([0; 16]),
+        };
         let begun = site
-            .quietly(None, handler(move |mut session: TypedSession<Account>| async move {
-                session.set_memo("before");
-                if visitor == Visitor::User {
-                    session.set_user(1_u64);
-                    session.set_role("clerk");
-                }
-                Reply::from(session)
-            }))
+            .quietly(
+                None,
+                handler(move |mut session: TypedSession<Account>| async move {
+                    session.set_memo("before");
+                    if visitor == Visitor::User {
+                        session.set_user(1_u64);
+                        session.set_role("clerk");
+                    }
+                    Reply::from(session)
+                }),
+            )
             .await;
         let Given::Cookie(cookie) = begun.given else { panic!("no session") };
         site.cookie = cookie;
@@ -185,12 +203,19 @@ impl Site {
         request(&self.layer, Some(&self.cookie), handler)
     }
 
+    /// The same, on its way through a far store.
+    pub fn visit_from_afar(&self, handler: Handler) -> impl Future<Output = Visited> + Send + use<> {
+        request(&self.far, Some(&self.cookie), handler)
+    }
+
     /// Waits until nothing that began here goes on any more, requests included.
     pub async fn close(self) -> Aftermath {
-        let Self { memory, clock, layer, closed, unsaved, cookie, record } = self;
-        drop(layer);
+        let Self { memory, clock, layer, far, closed, unsaved, cookie, record } = self;
+        drop((layer, far));
         // It is dropped, not sent; and if it never is, that is a deadlock, which the checker reports.
-        let _ = closed.await;
+        for closed in closed {
+            let _ = closed.await;
+        }
         let unsaved = std::mem::take(&mut *unsaved.lock().unwrap());
         Aftermath { memory, clock, unsaved, cookie, record }
     }
@@ -318,7 +343,11 @@ where
     })
 }
 
-fn request(layer: &SessionLayer, cookie: Option<&str>, handler: Handler) -> impl Future<Output = Visited> + Send + use<> {
+fn request(
+    layer: &SessionLayer,
+    cookie: Option<&str>,
+    handler: Handler,
+) -> impl Future<Output = Visited> + Send + use<> {
     let mut service = layer.layer(Serving(handler));
     let mut request = Request::builder().uri("/");
     if let Some(cookie) = cookie {
