@@ -1,16 +1,10 @@
 //! What a layer reports beyond what a response can say.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     error::{Error, ErrorKind},
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
     value::{FieldName, RecordId, Timestamp},
 };
 

@@ -84,6 +84,7 @@ mod random;
 mod rejection;
 mod slot;
 pub mod store;
+mod sync;
 #[cfg(feature = "test-util")]
 pub mod testing;
 mod value;

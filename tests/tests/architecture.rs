@@ -13,18 +13,19 @@ use std::{
 ///
 /// The store's drivers know the store's contract and what is above it; the slot knows no framework
 /// and no HTTP; the axum part is the last.
-const ORDER: [(&str, &[&str]); 17] = [
+const ORDER: [(&str, &[&str]); 18] = [
     ("value", &[]),
+    ("sync", &[]),
     ("in_place", &[]),
     ("error", &["value"]),
     ("delta", &["value"]),
     ("clock", &["value"]),
     ("random", &["error"]),
     ("keys", &["value", "error", "random"]),
-    ("store", &["value", "error", "delta", "clock", "random", "in_place"]),
-    ("event", &["value", "error"]),
-    ("slot", &["value", "error", "delta", "random", "keys", "store", "event", "clock", "in_place"]),
-    ("handle", &["value", "error", "delta", "random", "event", "slot"]),
+    ("store", &["value", "error", "delta", "clock", "random", "in_place", "sync"]),
+    ("event", &["value", "error", "sync"]),
+    ("slot", &["value", "error", "delta", "random", "keys", "store", "event", "clock", "in_place", "sync"]),
+    ("handle", &["value", "error", "delta", "random", "event", "slot", "sync"]),
     ("view", &["handle", "private"]),
     ("rejection", &["value", "error", "layer"]),
     ("layer", &["value", "error", "keys", "event", "slot", "store", "clock"]),
@@ -37,7 +38,7 @@ const ORDER: [(&str, &[&str]); 17] = [
 const OUTSIDE: [&str; 3] = ["fuzzing", "lib", "testing"];
 
 /// Crates that only these modules may name.
-const CRATES: [(&str, &[&str]); 15] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("axum_core", &["axum"]),
     ("axum", &[]),
     ("http", &["axum", "layer", "rejection", "store"]),
@@ -53,6 +54,7 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("hmac", &["keys"]),
     ("chacha20poly1305", &["keys"]),
     ("serde", &["handle", "private", "store"]),
+    ("shuttle", &["sync"]),
 ];
 
 /// Re-exports of `lib.rs` that are not of the module of their name.
@@ -80,7 +82,7 @@ fn imports_go_one_way() {
 #[test]
 fn what_is_promised_has_its_test() {
     let text = fs::read_to_string(workspace().join("SECURITY.md")).expect("a readable file");
-    let sources: String = ["sessions/src", "sessions-macros/src", "tests/tests"]
+    let sources: String = ["sessions/src", "sessions-macros/src", "tests/tests", "models/tests"]
         .iter()
         .flat_map(|folder| all_rust_files(&workspace().join(folder)))
         .map(|file| fs::read_to_string(file).expect("a readable file"))
@@ -103,6 +105,21 @@ fn drivers_know_bytes_ids_and_durations_only() {
         for word in ["Cookie", "SessionView", "TypedSession", "TokenHasher", "HeaderMap", "DeserializeOwned"]
         {
             assert!(!text.contains(word), "{}: names `{word}`", file.display());
+        }
+    }
+}
+
+/// A lock of the standard library's would stop the models, in which all threads share one of the system's.
+#[test]
+fn the_models_see_every_lock() {
+    let root = workspace().join("sessions/src");
+    let files = rust_files(&root.join("slot")).into_iter().chain(rust_files(&root.join("handle")));
+    for file in files.chain([root.join("store/memory.rs"), root.join("event.rs")]) {
+        let text = code(&fs::read_to_string(&file).expect("a readable file"));
+        let imports = text.split(';').map(str::trim).filter(|text| text.starts_with("use std::"));
+        for word in ["Mutex", "RwLock", "Condvar"] {
+            assert!(!imports.clone().any(|import| import.contains(word)), "{}: `{word}`", file.display());
+            assert!(!text.contains(&format!("std::sync::{word}")), "{}: `{word}`", file.display());
         }
     }
 }

@@ -1,9 +1,6 @@
 //! The fields of a handle between two points at which its record changed under it.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::OnceLock;
 
 use super::{
     cell::{Cell, OnUndecodable},
@@ -12,6 +9,7 @@ use super::{
 use crate::{
     error::Error,
     slot::{FieldChange, Handed, Snapshot},
+    sync::atomic::{AtomicBool, Ordering},
     value::Fields,
 };
 

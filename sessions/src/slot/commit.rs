@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,7 @@ use crate::{
     event::Event,
     random,
     store::{Answer, Commit, CommitId, Created, NewRecord, Reseal},
+    sync::atomic::Ordering,
     value::{Authority, FieldName, Fields, Match, Proof, RecordId, Seal, Secret, Timestamp, Token},
 };
 

@@ -18,10 +18,7 @@ use std::{
     borrow::Cow,
     fmt,
     future::poll_fn,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::Poll,
     time::{Duration, Instant},
 };
@@ -44,6 +41,10 @@ use crate::{
     event::{Event, Events, Throttle},
     keys::KeyRing,
     store::{Boxed, DynStore},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
     value::{FieldName, Fields, Lifetime, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher},
 };
 

@@ -1,11 +1,14 @@
 //! What the views of a layer say of fields: which are rights, which outlive what, and which are secret.
 
-use std::sync::{
-    PoisonError, RwLock,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
-};
+use std::sync::{PoisonError, atomic::AtomicUsize};
 
-use crate::value::FieldName;
+use crate::{
+    sync::{
+        RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    value::FieldName,
+};
 
 /// What is known of fields by their stored names, from every view that the layer has met.
 ///

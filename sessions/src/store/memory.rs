@@ -4,13 +4,14 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt,
     hash::{BuildHasherDefault, Hasher},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::PoisonError,
 };
 
 use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Record, Store};
 use crate::{
     clock::{AnyClock, Clock, SystemClock},
     error::Error,
+    sync::{Mutex, MutexGuard},
     value::{FieldName, RecordId, Timeouts, Timestamp},
 };
 

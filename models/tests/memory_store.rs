@@ -1,0 +1,389 @@
+//! The memory store: what several threads do to one record, in every order.
+
+mod checker;
+
+use std::{
+    sync::{Arc, Mutex as StdMutex},
+    time::Duration,
+};
+
+use sessions::{
+    Clock, FieldName, RecordId, Timeouts, Timestamp,
+    store::{
+        Add, Answer, Commit, CommitId, Created, Delta, Loaded, MemoryStore, NewRecord, Op, Reseal, Seal,
+        Store,
+    },
+};
+use shuttle::{
+    future::block_on,
+    sync::atomic::{AtomicI64, Ordering},
+    thread,
+};
+
+const ID: RecordId = RecordId::from_bytes([7; 16]);
+const NOON: i64 = 1_768_478_400_000;
+const HOUR: Duration = Duration::from_secs(3600);
+const TIMEOUTS: Timeouts = Timeouts::new(HOUR, Duration::from_secs(24 * 3600));
+
+/// A clock whose reading is a step of its own.
+#[derive(Clone)]
+struct Hand(Arc<AtomicI64>);
+
+impl Hand {
+    fn new() -> Self {
+        Self(Arc::new(AtomicI64::new(NOON)))
+    }
+
+    fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A clock that stands still, so that reading it is no step.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(NOON)
+    }
+}
+
+/// A store of one shard with the record `ID`, whose seal is the first.
+fn with_record(clock: impl Clock) -> Arc<MemoryStore> {
+    let store = MemoryStore::new().with_capacity(100).with_clock(clock);
+    assert_eq!(create(&store, ID, seal(1)), Created::At(Timestamp::from_millis(NOON)));
+    Arc::new(store)
+}
+
+fn seal(number: u8) -> Seal {
+    Seal::from_bytes(vec![number; 33])
+}
+
+/// One that nobody pushes out.
+fn privileged(number: u8) -> Seal {
+    let mut bytes = vec![number; 33];
+    bytes[32] |= 0x80;
+    Seal::from_bytes(bytes)
+}
+
+fn id(number: u8) -> RecordId {
+    RecordId::from_bytes([number; 16])
+}
+
+fn create(store: &MemoryStore, id: RecordId, seal: Seal) -> Created {
+    block_on(store.create(id, NewRecord::new(seal, TIMEOUTS))).unwrap()
+}
+
+fn load(store: &MemoryStore) -> Option<Loaded> {
+    block_on(store.load(ID, &[])).unwrap()
+}
+
+fn put(epoch: u64, name: &'static str) -> Commit {
+    let mut delta = Delta::new();
+    delta.push(FieldName::from_static(name), Op::Put("1".into()), None).unwrap();
+    Commit::new(epoch, TIMEOUTS).with_delta(delta)
+}
+
+fn add(by: i64) -> Commit {
+    let mut delta = Delta::new();
+    let add = Add { by, start: 0, min: i64::MIN, max: i64::MAX };
+    delta.push(FieldName::from_static("count"), Op::Add(add), None).unwrap();
+    Commit::new(0, TIMEOUTS).with_delta(delta).returning(vec![FieldName::from_static("count")])
+}
+
+/// What a commit was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Told {
+    Applied(Vec<Option<i64>>),
+    Gone,
+    Superseded,
+    Resealed,
+}
+
+const APPLIED: Told = Told::Applied(Vec::new());
+
+fn commit(store: &MemoryStore, commit: Commit) -> Told {
+    let number = |value: bytes::Bytes| std::str::from_utf8(&value).unwrap().parse().unwrap();
+    match block_on(store.commit(ID, commit)).unwrap() {
+        Answer::Applied(values) => Told::Applied(values.into_iter().map(|value| value.map(number)).collect()),
+        Answer::Gone => Told::Gone,
+        Answer::Superseded => Told::Superseded,
+        Answer::Resealed => Told::Resealed,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Does these at once, each on a thread of its own, and returns their results in order.
+fn at_once<T: Send + 'static>(deeds: Vec<Box<dyn FnOnce() -> T + Send>>) -> Vec<T> {
+    let threads: Vec<_> = deeds.into_iter().map(|deed| thread::spawn(deed)).collect();
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+/// Commits, each on a thread of its own.
+fn commits_at_once(store: &Arc<MemoryStore>, commits: impl IntoIterator<Item = Commit>) -> Vec<Told> {
+    let deed = |each: Commit| {
+        let store = Arc::clone(store);
+        Box::new(move || commit(&store, each)) as Box<dyn FnOnce() -> Told + Send>
+    };
+    at_once(commits.into_iter().map(deed).collect())
+}
+
+fn has(loaded: &Loaded, name: &str) -> bool {
+    loaded.fields.contains(name)
+}
+
+fn how_many(told: &[Told], wanted: &Told) -> usize {
+    told.iter().filter(|told| *told == wanted).count()
+}
+
+#[test]
+fn nothing_brings_a_destroyed_record_back() {
+    checker::all("nothing_brings_a_destroyed_record_back", || {
+        let store = with_record(Still);
+        let commits = [put(0, "field"), put(0, "right").with_reseal(Reseal::rotation(seal(2)))];
+        let destroying = thread::spawn({
+            let store = Arc::clone(&store);
+            move || {
+                block_on(store.destroy(ID)).unwrap();
+                assert!(load(&store).is_none(), "from here on");
+            }
+        });
+        let told = commits_at_once(&store, commits);
+        destroying.join().unwrap();
+        assert!(load(&store).is_none());
+        assert_eq!(commit(&store, put(0, "field")), Told::Gone);
+        assert_eq!(
+            how_many(&told, &APPLIED) + how_many(&told, &Told::Gone) + how_many(&told, &Told::Superseded),
+            2
+        );
+        assert!(store.is_empty());
+    });
+}
+
+#[test]
+fn of_rotations_of_one_epoch_one_is_applied() {
+    checker::all("of_rotations_of_one_epoch_one_is_applied", || {
+        let store = with_record(Still);
+        let names = ["first", "second", "third"];
+        let rotations = names
+            .iter()
+            .zip(2..)
+            .map(|(name, number)| put(0, name).with_reseal(Reseal::rotation(seal(number))));
+        let told = commits_at_once(&store, rotations);
+        assert_eq!((how_many(&told, &APPLIED), how_many(&told, &Told::Superseded)), (1, 2));
+        let (loaded, winner) =
+            (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
+        assert_eq!((loaded.epoch, &loaded.seal), (1, &seal(u8::try_from(winner).unwrap() + 2)));
+        assert_eq!(loaded.fields.len(), 1);
+        assert!(has(&loaded, names[winner]));
+    });
+}
+
+#[test]
+fn an_acknowledged_commit_is_in_the_record() {
+    checker::all("an_acknowledged_commit_is_in_the_record", || {
+        let store = with_record(Still);
+        let commits = [put(0, "one"), put(0, "two"), put(0, "right").with_reseal(Reseal::rotation(seal(2)))];
+        let told = commits_at_once(&store, commits);
+        let loaded = load(&store).unwrap();
+        assert_eq!((&told[2], loaded.epoch, &loaded.seal), (&APPLIED, 1, &seal(2)));
+        for (told, name) in told.iter().zip(["one", "two", "right"]) {
+            assert!(*told == APPLIED || *told == Told::Superseded);
+            assert_eq!(has(&loaded, name), *told == APPLIED, "{name}");
+        }
+        assert_eq!(commit(&store, put(0, "late")), Told::Superseded);
+        assert!(!has(&load(&store).unwrap(), "late"));
+    });
+}
+
+#[test]
+fn of_renewals_at_once_one_begins() {
+    checker::all("of_renewals_at_once_one_begins", || {
+        let store = with_record(Still);
+        let renewals = (2..5).map(|number| {
+            Commit::new(0, TIMEOUTS).with_reseal(Reseal::renewal(seal(number)).in_place_of(seal(1)))
+        });
+        let told = commits_at_once(&store, renewals);
+        assert_eq!((how_many(&told, &APPLIED), how_many(&told, &Told::Resealed)), (1, 2));
+        let (loaded, winner) =
+            (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
+        assert_eq!((loaded.epoch, loaded.seal), (0, seal(u8::try_from(winner).unwrap() + 2)));
+    });
+}
+
+#[test]
+fn a_renewal_keeps_out_no_commit_and_is_kept_out_by_a_rotation() {
+    checker::all("a_renewal_keeps_out_no_commit_and_is_kept_out_by_a_rotation", || {
+        let store = with_record(Still);
+        let in_place = |reseal: Reseal| reseal.in_place_of(seal(1));
+        let told = commits_at_once(
+            &store,
+            [
+                put(0, "field"),
+                Commit::new(0, TIMEOUTS).with_reseal(in_place(Reseal::renewal(seal(2)))),
+                put(0, "right").with_reseal(in_place(Reseal::rotation(seal(3)))),
+            ],
+        );
+        let loaded = load(&store).unwrap();
+        assert_eq!(has(&loaded, "field"), told[0] == APPLIED);
+        match (&told[1], &told[2]) {
+            (Told::Applied(_), Told::Resealed) => {
+                assert_eq!((loaded.epoch, &loaded.seal, has(&loaded, "right")), (0, &seal(2), false));
+                assert_eq!(told[0], APPLIED);
+            }
+            (Told::Superseded, Told::Applied(_)) => {
+                assert_eq!((loaded.epoch, &loaded.seal, has(&loaded, "right")), (1, &seal(3), true));
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn an_id_is_given_once() {
+    checker::all("an_id_is_given_once", || {
+        let store = Arc::new(MemoryStore::new().with_capacity(100).with_clock(Still));
+        let deed = |number: u8| {
+            let store = Arc::clone(&store);
+            Box::new(move || create(&store, ID, seal(number))) as Box<dyn FnOnce() -> Created + Send>
+        };
+        // Two with one seal: a repetition.
+        let told = at_once(vec![deed(1), deed(1), deed(2)]);
+        assert_eq!(told[0], told[1]);
+        assert_eq!(
+            told.iter().filter(|told| **told == Created::Exists).count(),
+            if told[0] == Created::Exists { 2 } else { 1 }
+        );
+        let winner = if told[2] == Created::Exists { 1 } else { 2 };
+        assert_eq!((load(&store).unwrap().seal, store.len()), (seal(winner), 1));
+    });
+}
+
+#[test]
+fn additions_are_exact_and_counted_once() {
+    checker::all("additions_are_exact_and_counted_once", || {
+        let store = with_record(Still);
+        let id = CommitId::from_bytes([1; 8]);
+        // The last two are one commit that is sent twice.
+        let told = commits_at_once(&store, [add(1), add(10).with_id(id), add(10).with_id(id)]);
+        assert!(told.iter().all(|told| matches!(told, Told::Applied(_))));
+        assert_eq!(load(&store).unwrap().fields.get("count").unwrap(), "11");
+        assert!(told[0] != told[1] || told[0] != told[2], "each sees the sum that it made");
+    });
+}
+
+#[test]
+fn what_is_used_in_time_is_not_purged() {
+    checker::all("what_is_used_in_time_is_not_purged", || {
+        let clock = Hand::new();
+        let store = with_record(clock.clone());
+        clock.advance(HOUR);
+        let using = thread::spawn({
+            let store = Arc::clone(&store);
+            move || commit(&store, put(0, "field").with_touch(true))
+        });
+        let purging = thread::spawn({
+            let store = Arc::clone(&store);
+            move || block_on(store.purge(TIMEOUTS, 10)).unwrap()
+        });
+        // Past the hour and its window.
+        clock.advance(HOUR / 20);
+        let (told, purged) = (using.join().unwrap(), purging.join().unwrap());
+        match told {
+            Told::Applied(_) => {
+                assert_eq!(purged, 0);
+                let loaded = load(&store).unwrap();
+                assert!(
+                    has(&loaded, "field") && TIMEOUTS.is_alive(loaded.created, loaded.touched, loaded.now)
+                );
+            }
+            // Dead, purged or not.
+            Told::Gone => assert!(load(&store).is_none_or(|loaded| !has(&loaded, "field"))),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn the_last_use_never_goes_back() {
+    checker::all("the_last_use_never_goes_back", || {
+        let clock = Hand::new();
+        let store = with_record(clock.clone());
+        let seen = Arc::new(StdMutex::new(Vec::new()));
+        let uses: Vec<_> = (0..2)
+            .map(|_| {
+                let (store, seen) = (Arc::clone(&store), Arc::clone(&seen));
+                thread::spawn(move || {
+                    assert_eq!(commit(&store, Commit::new(0, TIMEOUTS).with_touch(true)), APPLIED);
+                    let touched = load(&store).unwrap().touched;
+                    seen.lock().unwrap().push(touched);
+                })
+            })
+            .collect();
+        clock.advance(HOUR / 2);
+        uses.into_iter().for_each(|each| each.join().unwrap());
+        let last = load(&store).unwrap().touched;
+        assert!(seen.lock().unwrap().iter().all(|touched| *touched <= last));
+    });
+}
+
+#[test]
+fn nobody_pushes_out_a_privileged_record() {
+    checker::all("nobody_pushes_out_a_privileged_record", || {
+        let store = Arc::new(MemoryStore::new().with_capacity(2).with_clock(Still));
+        assert!(matches!(create(&store, ID, seal(1)), Created::At(_)));
+        let logging_in = thread::spawn({
+            let store = Arc::clone(&store);
+            move || commit(&store, put(0, "user").with_reseal(Reseal::login(privileged(2))))
+        });
+        let newcomers: Vec<_> = (20..22)
+            .map(|number| {
+                let store = Arc::clone(&store);
+                thread::spawn(move || {
+                    assert!(matches!(create(&store, id(number), seal(number)), Created::At(_)))
+                })
+            })
+            .collect();
+        let told = logging_in.join().unwrap();
+        newcomers.into_iter().for_each(|each| each.join().unwrap());
+        assert_eq!(store.len(), 2);
+        assert_eq!(load(&store).is_some(), told == APPLIED, "{told:?}");
+        // What is left finds its place in the order, too.
+        create(&store, id(30), seal(30));
+        create(&store, id(31), seal(31));
+        assert_eq!((store.len(), load(&store).is_some()), (2, told == APPLIED));
+    });
+}
+
+#[test]
+fn a_visitor_who_comes_back_is_pushed_out_after_one_who_does_not() {
+    checker::all("a_visitor_who_comes_back_is_pushed_out_after_one_who_does_not", || {
+        let store = Arc::new(MemoryStore::new().with_capacity(2).with_clock(Still));
+        for number in [7, 8] {
+            let new = NewRecord::new(seal(number), TIMEOUTS).with_first_visit(true);
+            assert!(matches!(block_on(store.create(id(number), new)).unwrap(), Created::At(_)));
+        }
+        let coming_back = thread::spawn({
+            let store = Arc::clone(&store);
+            move || load(&store).is_some()
+        });
+        let ending = thread::spawn({
+            let store = Arc::clone(&store);
+            move || block_on(store.destroy(id(9))).unwrap()
+        });
+        create(&store, id(9), seal(9));
+        let came_back = coming_back.join().unwrap();
+        ending.join().unwrap();
+        // As many as fit, whichever went.
+        create(&store, id(10), seal(10));
+        create(&store, id(11), seal(11));
+        assert_eq!(store.len(), 2);
+        assert!(came_back || load(&store).is_none());
+    });
+}
