@@ -156,7 +156,13 @@ impl Site {
                 Event::UnsavedChanges { fields, .. } => {
                     unsaved.lock().unwrap().extend(fields.iter().map(ToString::to_string));
                 }
-                Event::CommitFailed { .. } | Event::Superseded { .. } => {}
+                Event::Created { .. }
+                | Event::Rotated { .. }
+                | Event::Renewed { .. }
+                | Event::Destroyed { .. }
+                | Event::Conflict { .. }
+                | Event::CommitFailed { .. }
+                | Event::Superseded { .. } => {}
                 event => panic!("{event:?}"),
             });
             (layer, closed)

@@ -138,7 +138,7 @@ impl SessionLayer {
             store_timeout: DEFAULT_STORE_TIMEOUT,
             ended_within: DEFAULT_ENDED_WITHIN,
             sizes: Sizes { field: LARGEST_FIELD, record: LARGEST_RECORD },
-            in_flight: watch::Sender::new(()),
+            in_flight: watch::channel(()).0,
             frame: Arc::new(frame),
         };
         Self { shared: Arc::new(shared) }
