@@ -145,10 +145,17 @@ fn alias_check(krate: &Path, field: &Field) -> Option<TokenStream> {
 
 /// Whether there are keys is for the library to say: a feature of it brings them.
 fn key_check(krate: &Path, field: &Field) -> Option<TokenStream> {
-    let secret = field.secret.as_ref()?;
-    Some(quote_spanned! {Span::call_site().located_at(secret.key)=>
-        #krate::__session_needs_keys! {}
-    })
+    let at = field.secret.as_ref()?.key;
+    // the path too, so that the error stands at the attribute alone
+    let krate: TokenStream = krate
+        .to_token_stream()
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(token.span().located_at(at));
+            token
+        })
+        .collect();
+    Some(quote_spanned! {Span::call_site().located_at(at)=> #krate::__session_needs_keys! {} })
 }
 
 /// The types of the fields that may not be `Clone`, each once.

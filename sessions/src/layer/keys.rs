@@ -21,8 +21,8 @@ impl SessionLayer {
     /// [`Config`](crate::ErrorKind::Config), and an event says so.
     ///
     /// The store sees that there is a value, how long it is, and when it changes. What it keeps is a third longer than
-    /// the JSON text, and 64 bytes (key id, nonce, tag, base64url): 3,000 bytes become 4,064. Who can write to the
-    /// store can put back an older value of the same field of the same record.
+    /// the JSON text, and 64 bytes (key id, nonce, tag, base64url): 3,000 bytes become some 4,060. Limits of size count
+    /// the JSON text. Who can write to the store can put back an older value of the same field of the same record.
     ///
     /// ```
     /// use sessions::{Key, KeyRing, Session, SessionLayer, store::MemoryStore};
