@@ -166,9 +166,10 @@ impl Handle {
     pub fn __reload(&mut self) -> Now<'_, ()> {
         Box::pin(async {
             let tip = self.first.tip();
-            let taken = self.slot.hand_over_meanwhile(self.number, tip.life, tip.hand_over(self.table));
+            let life = tip.life;
+            let taken = self.slot.hand_over_meanwhile(self.number, life, tip.hand_over(self.table));
             let reloaded = self.slot.reload(self.table.names()).await;
-            self.first = Generation::new(self.table, self.slot.snapshot());
+            self.first = Generation::new(self.table, self.slot.snapshot_of(life));
             taken.and(reloaded)
         })
     }

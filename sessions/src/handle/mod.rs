@@ -140,8 +140,8 @@ impl Handle {
     pub fn destroy(&self) {
         let tip = self.first.tip();
         tip.spend();
-        self.slot.destroy(tip.life);
-        self.begin_generation();
+        let life = self.slot.destroy(tip.life);
+        self.begin_generation(life);
     }
 
     /// Removes every field of the record at commit, those of other views too. The session goes on.
@@ -149,14 +149,15 @@ impl Handle {
         let tip = self.first.tip();
         tip.spend();
         self.slot.clear(self.number, tip.life);
-        self.begin_generation();
+        self.begin_generation(tip.life);
     }
 
     /// Drops what this handle changed and did not save, or could not: its fields read as without that again.
     pub fn discard_changes(&self) {
-        self.first.tip().spend();
+        let tip = self.first.tip();
+        tip.spend();
         self.slot.take_back(self.number);
-        self.begin_generation();
+        self.begin_generation(tip.life);
     }
 
     /// Waits until the session is over for this request: it was ended or has expired, or somebody logged in or
@@ -209,7 +210,7 @@ impl Handle {
         let is_changed = !handed.is_empty();
         let taken = self.slot.hand_over_for_save(self.number, tip.life, handed);
         if is_changed {
-            self.begin_generation();
+            self.begin_generation(tip.life);
         }
         let saved = self.slot.save(self.number, taken?).await;
         if saved.is_err() {
@@ -235,12 +236,13 @@ impl Handle {
     fn hand_over_early(&self) {
         let tip = self.first.tip();
         if self.slot.hand_over_early(self.number, tip.life, || tip.hand_over(self.table)) {
-            self.begin_generation();
+            self.begin_generation(tip.life);
         }
     }
 
-    fn begin_generation(&self) {
-        self.first.push(Generation::new(self.table, self.slot.snapshot()));
+    /// Of a record that the request has ended since, nothing is left.
+    fn begin_generation(&self, life: u32) {
+        self.first.push(Generation::new(self.table, self.slot.snapshot_of(life)));
     }
 
     fn report(&self, field: &Field, error: &serde_json::Error) {

@@ -241,6 +241,15 @@ impl Slot {
         }
     }
 
+    /// The same for whoever began in this life: empty if that has ended since.
+    pub(crate) fn snapshot_of(&self, life: u32) -> Snapshot {
+        let snapshot = self.snapshot();
+        if snapshot.life == life {
+            return snapshot;
+        }
+        Snapshot { life, fields: Fields::new(), request_only: Fields::new(), ..snapshot }
+    }
+
     /// How many times something ended fields in this request.
     pub(crate) fn boundary(&self) -> u64 {
         self.boundaries.load(Ordering::Acquire)
@@ -379,18 +388,20 @@ impl Slot {
         self.lock().take_back(by, at);
     }
 
-    pub(crate) fn destroy(self: &Arc<Self>, life: u32) {
-        let is_late = {
+    /// Ends the record of this life, and returns the next one's; that of an earlier life has no say.
+    pub(crate) fn destroy(self: &Arc<Self>, life: u32) -> u32 {
+        let (next, is_late) = {
             let mut state = self.lock();
             if state.life != life {
-                return;
+                return life;
             }
             state.end();
-            state.head_sent
+            (state.life, state.head_sent)
         };
         if is_late {
             self.flush_in_background();
         }
+        next
     }
 
     pub(crate) fn clear(&self, by: u64, life: u32) {

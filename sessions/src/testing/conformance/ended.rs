@@ -1,19 +1,13 @@
 //! What goes on after its response: it hears of the session's end, and is not forgotten at the server's.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::{Arc, Mutex},
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use super::{
     super::{Gate, Operation},
     login,
     rig::{App, Rig, record_of},
 };
-use crate::{layer::SessionLayer, value::Timeouts};
+use crate::value::Timeouts;
 
 /// So short that the store is asked again and again.
 const SOON: Duration = Duration::from_millis(3);
@@ -80,14 +74,8 @@ pub async fn h1_what_nobody_can_tell_is_over(rig: Rig) {
 
 /// A server that has stopped waits for the commits of requests whose clients went away.
 pub async fn h14_commits_that_nobody_awaits_are_drained(rig: Rig) {
-    let kept = Arc::new(Mutex::new(None));
-    let keep = |layer: SessionLayer| {
-        *kept.lock().expect("no panic here") = Some(layer.clone());
-        layer
-    };
-    let app = rig.kit_with(keep).await;
-    let layer = kept.lock().expect("no panic here").take().expect("the layer");
-    layer.drain().await;
+    let app = rig.kit().await;
+    app.layer.drain().await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);
     for (path, operation) in [("/set-name/Bea", Operation::Commit), ("/end", Operation::Destroy)] {
@@ -97,7 +85,7 @@ pub async fn h14_commits_that_nobody_awaits_are_drained(rig: Rig) {
         held.arrived().await;
         gone.abort();
         assert!(gone.await.is_err_and(|error| error.is_cancelled()));
-        let mut drained = pin!(layer.drain());
+        let mut drained = pin!(app.layer.drain());
         assert!(is_pending(drained.as_mut()).await, "{path}");
         held.release();
         drained.await;

@@ -187,18 +187,29 @@ pub async fn a9_an_earlier_handle_has_no_say_after_a_destroy(rig: Rig) {
             let other: TypedSession<Other> = session(&mut parts).await?;
             other.destroy();
             drop(other);
+            match parts.uri.path() {
+                "/end" => kit.discard_changes(),
+                "/end-clear" => kit.clear(),
+                "/end-save" => drop(kit.save().await.expect_err("it was another record's")),
+                "/end-reload" => drop(kit.reload().await.expect_err("it was another record's")),
+                other => panic!("there is no `{other}`"),
+            }
+            assert_eq!(kit.name(), None);
+            kit.set_name("once more");
             drop(kit);
             text("done")
         })
         .await;
-    let browser = app.browser();
-    browser.get("/set").await;
-    let id = record_of(&browser);
-    app.calls.clear();
-    browser.get("/end").await;
-    assert!(browser.cookie(COOKIE).is_none());
-    assert!(app.load(id, &[]).await.is_none());
-    assert_eq!(app.calls.count(Operation::Create), 0, "nothing of it goes into a new session");
+    for path in ["/end", "/end-clear", "/end-save", "/end-reload"] {
+        let browser = app.browser();
+        browser.get("/set").await;
+        let id = record_of(&browser);
+        app.calls.clear();
+        assert_eq!(browser.get(path).await.text(), "done", "{path}");
+        assert!(browser.cookie(COOKIE).is_none(), "{path}");
+        assert!(app.load(id, &[]).await.is_none(), "{path}");
+        assert_eq!(app.calls.count(Operation::Create), 0, "{path}: nothing of it goes into a new session");
+    }
 }
 
 /// What a handler changed before it failed did not happen.

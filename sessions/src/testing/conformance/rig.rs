@@ -52,6 +52,8 @@ pub(super) struct App {
     pub(super) calls: Recording,
     /// The gate at which the kit's `/wait/…` waits, session in hand.
     pub(super) gate: Gate,
+    /// The layer around the handler.
+    pub(super) layer: SessionLayer,
     events: Arc<Mutex<Vec<String>>>,
     /// What handlers have to say, besides events.
     noted: Vec<Arc<Mutex<Vec<String>>>>,
@@ -129,7 +131,7 @@ impl Rig {
         };
         let layer = configure(SessionLayer::new(store)).with_event_hook(note);
         let client = Client::new(layer.layer(Handling::new(handler))).with_clock(self.clock.clone());
-        App { raw, faults, calls, gate: Gate::new(), events, noted: Vec::new(), client }
+        App { raw, faults, calls, gate: Gate::new(), layer, events, noted: Vec::new(), client }
     }
 
     /// Whether a scenario about time can be run; if not, says so.

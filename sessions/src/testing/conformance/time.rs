@@ -101,6 +101,8 @@ pub async fn d5_a_dead_session_is_never_used(rig: Rig) {
     for path in ["/name", "/set-name/x", "/hit", "/rotate", "/end", "/fetch-hit", "/flash/x"] {
         let browser = app.visitor("Ada").await;
         let (id, browser) = (record_of(&browser), eternal(&browser));
+        // The clean-up after its create must not take it for dead already.
+        app.layer.drain().await;
         rig.clock.advance(seconds(2500));
         app.events();
         let response = browser.get(path).await;
