@@ -38,7 +38,8 @@ pub enum Event<'a> {
         /// The record.
         record: RecordId,
     },
-    /// A stored value could not be read as its field's type and counts as absent.
+    /// A stored value could not be read as its field's type, or not be opened: it counts as absent, or the request
+    /// is refused, as the field says (`on_invalid`).
     UndecodableField {
         /// The record, unless it is new.
         record: Option<RecordId>,
@@ -196,7 +197,7 @@ impl fmt::Debug for Events {
 fn trace(event: &Event<'_>) {
     match event {
         Event::UndecodableField { record, field, reason } => {
-            tracing::warn!(?record, %field, reason, "stored session field does not decode, using its default");
+            tracing::warn!(?record, %field, reason, "stored session field does not decode");
         }
         Event::UnsavedChanges { record, fields } => {
             tracing::error!(

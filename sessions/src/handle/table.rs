@@ -222,7 +222,7 @@ impl Table {
 
     /// Tells a layer, once, what its fields are to whoever uses the session.
     pub(crate) fn tell(&self, rules: &Rules) {
-        if self.told.load(Ordering::Relaxed) == rules.number() {
+        if self.told.load(Ordering::Acquire) == rules.number() {
             return;
         }
         let rule = |field: &Field| {
@@ -230,7 +230,7 @@ impl Table {
             Rule { name, aliases, standing, is_secret }
         };
         rules.add(self.fields.iter().map(rule));
-        self.told.store(rules.number(), Ordering::Relaxed);
+        self.told.store(rules.number(), Ordering::Release);
     }
 
     /// All names under which a field of the view may be stored.

@@ -51,13 +51,16 @@ use crate::{error::Error, value::KeyId};
 /// 1. Make a key and put it last, `created:…`. Restart every instance: now all can open what it seals.
 /// 2. Write `active` in place of `created`. Restart every instance: now all seal with it. `Debug` of a ring
 ///    and [`sealing_key`](Self::sealing_key) tell who does what, by ids.
-/// 3. Wait for as long as the longest absolute timeout: then no session is left whose cookie or values the
-///    old key made. Take the old key out.
+/// 3. Wait for twice the longest absolute timeout, since a login begins that time anew and keeps what the
+///    visitor's session held: then no session is left whose cookie or values the old key made. (A secret field that
+///    is also `carry` outlives logins and logouts: set it anew.) Take the old key out.
 ///
 /// When a key has leaked, there is no time for that: put a new key in as `active`, write `revoked:` and the
 /// leaked key's id in place of the leaked key, and restart every instance at once. Sessions whose cookie
-/// the old key signed end, and values that it sealed are lost; that is the point. Its id stays in the list
-/// for as long, so that nobody brings the key back by mistake.
+/// the old key signed end; that is the point. Values that it sealed do not open any more, so requests of views that
+/// have them are refused until the session ends, unless the field says `on_invalid = "reset"`: end those
+/// sessions with [`with_not_before`](crate::SessionLayer::with_not_before). The key's id stays in the
+/// list for as long, so that nobody brings it back by mistake.
 #[derive(Clone)]
 pub struct KeyRing {
     /// The newest active one, so that there always is one.

@@ -51,8 +51,8 @@ impl SessionLayer {
     ///
     /// What no living key of the ring signed for this cookie's name is no token: a forged or changed one, one of
     /// another environment, of a revoked key, and one that is not signed. It reaches no store, and it takes no
-    /// place among the two tokens that are looked at, so cookies that somebody plants cannot crowd out the
-    /// user's; an event says so, once a second. The newest active key signs: HMAC-SHA256, cut to 128 bits (RFC 2104 section 5; OWASP ASVS 5.0,
+    /// place among the two tokens that are looked at, so cookies that somebody makes up cannot crowd out the
+    /// user's (those of sessions of his own can: keep `__Host-`); an event says so, once a second. The newest active key signs: HMAC-SHA256, cut to 128 bits (RFC 2104 section 5; OWASP ASVS 5.0,
     /// 11.2.3). The cookie's value has 92 characters in place of 66. A signature does not say that the
     /// session lives: that is still the store's to say.
     ///

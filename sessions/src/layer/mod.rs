@@ -35,6 +35,8 @@ const LARGEST_FIELD: usize = 1 << 20;
 const LARGEST_RECORD: usize = 4 << 20;
 
 const DEFAULT_ENDED_WITHIN: Duration = Duration::from_secs(30);
+const LEAST_ENDED_WITHIN: Duration = Duration::from_millis(3);
+const MOST_ENDED_WITHIN: Duration = Duration::from_hours(24);
 
 /// Gives every request inside it a session.
 ///
@@ -183,7 +185,8 @@ impl SessionLayer {
 
     /// Ends every session that began before this moment, on the store's clock: after a backup was restored, or
     /// when secrets may have leaked (OWASP ASVS 5.0, 7.4.5). A login begins anew. All instances of an
-    /// application need the same moment.
+    /// application need the same moment, and it must have come: one that is still ahead of the store's clock ends
+    /// new sessions too, until then.
     #[must_use]
     pub fn with_not_before(mut self, moment: SystemTime) -> Self {
         self.shared_mut().not_before = Timestamp::from_system_time(moment);
@@ -210,10 +213,10 @@ impl SessionLayer {
     }
 
     /// Has [`Handle::ended`](crate::Handle::ended) tell within this time, thirty seconds by default, that a session
-    /// is over. The store is asked three times in it for each session that somebody waits for.
+    /// is over; a day at most. The store is asked three times in it for each session that somebody waits for.
     #[must_use]
     pub fn with_ended_within(mut self, within: Duration) -> Self {
-        self.shared_mut().ended_within = within;
+        self.shared_mut().ended_within = within.clamp(LEAST_ENDED_WITHIN, MOST_ENDED_WITHIN);
         self
     }
 
@@ -244,7 +247,7 @@ impl SessionLayer {
     }
 
     /// Waits until all work has ended that goes on when its request is gone: the commits of requests whose
-    /// clients went away, saves that nobody awaits, the clean-up. Each is bounded by the time that the store has.
+    /// clients went away, and saves that nobody awaits. Each is bounded by the time that the store has.
     ///
     /// Call it when the server has shut down, before the runtime does:
     ///

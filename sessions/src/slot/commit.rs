@@ -23,7 +23,7 @@ use crate::{
     random,
     store::{Answer, Commit, CommitId, Created, NewRecord, Reseal},
     sync::atomic::Ordering,
-    value::{Authority, FieldName, Fields, Match, Proof, RecordId, Seal, Secret, Timestamp, Token},
+    value::{Authority, FieldName, Fields, Match, Proof, RecordId, Seal, Secret, Timeouts, Timestamp, Token},
 };
 
 /// How often a layer has its store purged, on the store's clock, and how much at a time.
@@ -37,6 +37,10 @@ struct Resealed {
     secret: Option<Secret>,
     authority: Authority,
     reseal: Reseal,
+    /// How long the session lives then.
+    timeouts: Timeouts,
+    /// Whether that is another time than before.
+    is_other_lifetime: bool,
     /// The store's time.
     now: Timestamp,
 }
@@ -206,16 +210,25 @@ impl Slot {
         for _ in 0..RESEALINGS {
             let resealed = self.resealed(id, &write)?;
             let mut commit = self.commit(target, write.delta.clone(), returning)?;
+            let mut is_over = false;
             if let Some(resealed) = &resealed {
                 let id = CommitId::from_bytes(random::bytes()?);
                 commit = commit.with_id(id).with_reseal(resealed.reseal.clone());
+                commit.timeouts = resealed.timeouts;
+                // By the new time the store could take a dead record for a living one.
+                is_over = resealed.is_other_lifetime && self.is_refused(target.0, epoch).await?;
             }
-            match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await? {
+            let answer = match is_over {
+                true => Answer::Superseded,
+                false => self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?,
+            };
+            match answer {
                 // Another request renewed the secret: as long as the powers are the same, so is this.
                 Answer::Resealed => self.reload_seal(id, epoch).await?,
                 Answer::Gone | Answer::Superseded if rotation == Rotation::Login => {
                     // Two logins at once, or a logout before this one: whoever has proved who it is needs
                     // nothing of what the old secret stood for.
+                    self.lock().keep_terms();
                     return Box::pin(self.create(write.delta, life)).await;
                 }
                 Answer::Superseded
@@ -287,7 +300,9 @@ impl Slot {
             }
         }
         let reseal = rotation.reseal(authority.seal()).in_place_of(live.seal.clone());
-        Ok(Some(Resealed { secret, authority, reseal, now }))
+        let timeouts = self.shared.timeouts.within(authority.lifetime);
+        let is_other_lifetime = timeouts != live.timeouts;
+        Ok(Some(Resealed { secret, authority, reseal, timeouts, is_other_lifetime, now }))
     }
 
     /// What belongs to the browser is written all the same if the secret was replaced a moment ago.
@@ -300,11 +315,13 @@ impl Slot {
     ) -> Result<(), Error> {
         self.lock().forget_renewal();
         let Some(loaded) = self.load(id, &[]).await? else { return Err(Error::ended_meanwhile()) };
+        let authority = self.read(id, &loaded)?;
+        if !self.is_alive(&loaded, &authority) {
+            return Err(Error::ended_meanwhile());
+        }
         let was = self.lock().live().map(|live| live.authority.hash);
         let is_previous = loaded.epoch == epoch.wrapping_add(1)
-            && was.is_some_and(|was| {
-                self.read(id, &loaded).is_ok_and(|now| now.compare(&was, loaded.now) == Match::Superseded)
-            });
+            && was.is_some_and(|was| authority.compare(&was, loaded.now) == Match::Superseded);
         if !is_previous {
             return Err(Error::superseded());
         }
@@ -333,8 +350,8 @@ impl Slot {
         delta: Delta,
         returning: &[FieldName],
     ) -> Result<Commit, Error> {
-        let mut commit =
-            Commit::new(epoch, self.shared.timeouts).with_touch(touch).returning(returning.to_vec());
+        let timeouts = self.lock().live().map_or(self.shared.timeouts, |live| live.timeouts);
+        let mut commit = Commit::new(epoch, timeouts).with_touch(touch).returning(returning.to_vec());
         if delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
             commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
         }
@@ -383,10 +400,9 @@ impl Slot {
             self.lock().wishes;
         let seal = authority.seal();
         let is_first_visit = authority.rights.is_empty();
+        let timeouts = self.shared.timeouts.within(authority.lifetime);
         let (stored, opened) = self.sealed_fields(id, delta, &fields)?;
-        let new = NewRecord::new(seal.clone(), self.shared.timeouts)
-            .with_fields(stored)
-            .with_first_visit(is_first_visit);
+        let new = NewRecord::new(seal.clone(), timeouts).with_fields(stored).with_first_visit(is_first_visit);
         let creating = self.shared.store.create(id, new);
         let created = match self.bounded(creating, Error::unknown).await? {
             Created::At(created) => created,
@@ -396,7 +412,7 @@ impl Slot {
             id,
             epoch: 0,
             seal,
-            timeouts: self.shared.timeouts.within(authority.lifetime),
+            timeouts,
             authority,
             secret: secret.clone(),
             ends_renewal: false,
@@ -452,8 +468,8 @@ impl Slot {
             }
         }
         live.touched = live.touched.max(live.loaded_at);
-        let Some(Resealed { secret, authority, reseal, now }) = resealed else { return };
-        live.timeouts = self.shared.timeouts.within(authority.lifetime);
+        let Some(Resealed { secret, authority, reseal, timeouts, now, .. }) = resealed else { return };
+        live.timeouts = timeouts;
         (live.seal, live.authority) = (reseal.to, authority);
         live.epoch = live.epoch.wrapping_add(reseal.is_hard.into());
         live.ends_renewal = false;
@@ -486,9 +502,8 @@ impl Slot {
         if !mine || shared.store.capabilities().expires_by_itself {
             return;
         }
-        let (shared, working) = (Arc::clone(shared), self.working());
+        let shared = Arc::clone(shared);
         tokio::spawn(async move {
-            let _working = working;
             loop {
                 match shared.store.purge(shared.timeouts, PURGED_AT_ONCE).await {
                     // There may be more; but others are to have their turn.

@@ -7,14 +7,14 @@ use std::{
 
 use tokio::{
     sync::watch,
-    time::{Instant, timeout},
+    time::{Instant, timeout_at},
 };
 
 use super::{
     Slot,
     state::{Phase, State},
 };
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// How often the store is asked in the time within which an end is to be told: one answer may be late and
 /// another one lost.
@@ -44,19 +44,22 @@ impl Slot {
 
     /// Whether the record is over that this life of the request is about.
     async fn is_over(&self, life: u32) -> Result<bool, Error> {
-        // No commit of the request's own is under way, whose epoch would be taken for another's.
-        let _gate = self.gate.lock().await;
-        let (id, epoch) = match &*self.lock() {
-            State { life: now, .. } if *now != life => return Ok(true),
-            State { record: Phase::Live(live), .. } => (live.id, live.epoch),
-            State { record: Phase::Superseded, .. } => return Ok(true),
-            // There is nothing yet that could end.
-            State { record: Phase::Absent | Phase::Unloaded, .. } => return Ok(false),
-        };
-        match self.load_again(id, epoch, &[]).await {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == ErrorKind::Refused => Ok(true),
-            Err(error) => Err(error),
+        loop {
+            let (id, epoch) = match &*self.lock() {
+                State { life: now, .. } if *now != life => return Ok(true),
+                State { record: Phase::Live(live), .. } => (live.id, live.epoch),
+                State { record: Phase::Superseded, .. } => return Ok(true),
+                // There is nothing yet that could end.
+                State { record: Phase::Absent | Phase::Unloaded, .. } => return Ok(false),
+            };
+            if !self.is_refused(id, epoch).await? {
+                return Ok(false);
+            }
+            // A commit of the request's own may have done it, or be about to settle.
+            let _gate = self.gate.lock().await;
+            if self.lock().live().is_some_and(|live| live.id == id && live.epoch == epoch) {
+                return Ok(true);
+            }
         }
     }
 }
@@ -67,12 +70,14 @@ async fn watch_over(slot: Weak<Slot>, life: u32, within: Duration, tell: watch::
         // Asked first: a handle may be as old as the request.
         let Some(slot) = slot.upgrade() else { return };
         let asked = Instant::now();
-        let is_over = match slot.is_over(life).await {
-            Ok(is_over) => {
+        let is_over = match timeout_at(known + within, slot.is_over(life)).await {
+            Ok(Ok(is_over)) => {
                 known = asked;
                 is_over
             }
-            Err(_) => asked - known >= within - within / CHECKS,
+            // Nobody could tell for so long.
+            Ok(Err(_)) => Instant::now() >= known + within,
+            Err(_) => true,
         };
         drop(slot);
         if is_over {
@@ -80,7 +85,8 @@ async fn watch_over(slot: Weak<Slot>, life: u32, within: Duration, tell: watch::
             let _ = tell.send(true);
             return;
         }
-        if timeout(within / CHECKS, tell.closed()).await.is_ok() {
+        let next = (asked + within / CHECKS).min(known + within);
+        if timeout_at(next, tell.closed()).await.is_ok() {
             return;
         }
     }

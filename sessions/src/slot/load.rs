@@ -7,7 +7,7 @@ use super::{
     state::{CookieChange, Live, Phase},
 };
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     event::Event,
     store::Loaded,
     value::{Authority, FieldName, Match, RecordId, Timeouts, Token},
@@ -129,7 +129,16 @@ impl Slot {
         Err(error)
     }
 
-    fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {
+    /// Whether the record is over, or another secret's.
+    pub(super) async fn is_refused(&self, id: RecordId, epoch: u64) -> Result<bool, Error> {
+        match self.load_again(id, epoch, &[]).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::Refused => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {
         let timeouts = self.shared.timeouts.within(authority.lifetime);
         loaded.created >= self.shared.not_before
             && timeouts.is_alive(loaded.created, loaded.touched, loaded.now)

@@ -222,7 +222,7 @@ impl Slot {
             live.fields = loaded.fields;
             live.opened.clear();
             // Under the same lock: other handles look at any time.
-            unopened = live.open_secrets(&self.shared, &names);
+            unopened = live.open_all_secrets(&self.shared);
             live.names = (!loaded.complete).then_some(names);
             live.touched = loaded.touched;
             (live.loaded_at, live.since) = (loaded.now, Instant::now());
@@ -259,7 +259,10 @@ impl Slot {
         let is_too_large = |change: &FieldChange| change.op.size() > self.shared.sizes.field;
         if let Some(change) = handed.changes.iter().find(|change| is_too_large(change)) {
             handed.failure = Some((change.at, Error::field_too_large(&change.name, self.shared.sizes.field)));
-            handed.changes.retain(|change| !is_too_large(change));
+            // What it was removed from before is removed.
+            let without =
+                |change| if is_too_large(&change) { change.into_removed_right() } else { Some(change) };
+            handed.changes = handed.changes.into_iter().filter_map(without).collect();
         }
         if state.accept(by, handed, &self.shared.rules) {
             self.boundaries.fetch_add(1, Ordering::AcqRel);

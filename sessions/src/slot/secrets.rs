@@ -119,6 +119,15 @@ impl Slot {
 }
 
 impl Live {
+    /// Opens all that are here: other views of the request may show them.
+    pub(super) fn open_all_secrets(&mut self, shared: &Shared) -> Vec<Unopened> {
+        if !shared.rules.has_secrets() {
+            return Vec::new();
+        }
+        let names: Vec<_> = self.fields.iter().map(|(name, _)| name.clone()).collect();
+        self.open_secrets(shared, &names)
+    }
+
     /// Opens those of these fields that are secret; the ones that do not open are returned.
     pub(super) fn open_secrets(&mut self, shared: &Shared, names: &[FieldName]) -> Vec<Unopened> {
         let mut unopened = Vec::new();

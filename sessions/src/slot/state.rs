@@ -358,6 +358,14 @@ impl State {
         self.ledger.begin_anew();
     }
 
+    /// What was said of the record counts for the one that a login begins in its place, too.
+    pub(super) fn keep_terms(&mut self) {
+        if let Phase::Live(live) = &self.record {
+            self.wishes.lifetime = self.wishes.lifetime.or(live.authority.lifetime);
+            self.wishes.is_remembered = self.wishes.is_remembered.or(live.authority.is_remembered);
+        }
+    }
+
     /// Removes all fields.
     pub(super) fn clear(&mut self, by: u64, at: u64) {
         self.request_only = Fields::new();
@@ -476,6 +484,7 @@ impl State {
         Write { target, delta, rotation, is_carry_only, life: self.life, rights, grows_to }
     }
 
+    /// What only removes is no growth, however long the names are that it mentions.
     fn grows_to(&self, delta: &Delta) -> usize {
         let loaded = self.live().map(|live| &live.fields);
         let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
@@ -485,8 +494,8 @@ impl State {
             before += size;
             stays += if goes(name) { 0 } else { size };
         }
-        let after =
-            stays + delta.ops().iter().map(|(name, op)| name.as_str().len() + op.size()).sum::<usize>();
+        let puts = delta.ops().iter().filter(|(_, op)| op.size() > 0);
+        let after = stays + puts.map(|(name, op)| name.as_str().len() + op.size()).sum::<usize>();
         if after > before { after } else { 0 }
     }
 

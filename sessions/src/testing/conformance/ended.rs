@@ -64,12 +64,19 @@ pub async fn d5_whoever_waits_is_told_that_the_time_is_over(rig: Rig) {
 
 /// A store that does not answer for as long as an end may stay unknown ends the wait.
 pub async fn h1_what_nobody_can_tell_is_over(rig: Rig) {
-    let app = rig.kit_with(|layer| layer.with_ended_within(SOON)).await;
-    app.visitor("Ada").await.get("/listen").await;
-    goes_on(&app, &app.gate).await;
-    app.faults.fail(Operation::Load, 1000);
-    app.gate.arrived().await;
-    app.gate.release();
+    // The store's own time is no bound.
+    let hour = Duration::from_hours(1);
+    let app = rig.kit_with(|layer| layer.with_ended_within(SOON).with_store_timeout(hour)).await;
+    let fails: [fn(&App); 2] =
+        [|app| app.faults.fail(Operation::Load, 1000), |app| app.faults.stall(Operation::Load)];
+    for fails in fails {
+        app.visitor("Ada").await.get("/listen").await;
+        goes_on(&app, &app.gate).await;
+        fails(&app);
+        app.gate.arrived().await;
+        app.gate.release();
+        app.faults.clear();
+    }
 }
 
 /// A server that has stopped waits for the commits of requests whose clients went away.

@@ -116,7 +116,7 @@ pub async fn g1_a_token_is_worth_as_much_as_its_key(rig: Rig) {
     assert_eq!(bea.at(&after.browser()).get("/name").await.text(), "Bea");
 }
 
-/// Every cookie that a signing layer sets is signed: after a begin, a rotation and a renewal.
+/// Every cookie that a signing layer sets is signed, of a new session and after a rotation.
 pub async fn g1_every_new_token_is_signed(rig: Rig) {
     let key = key();
     let app = signing(&rig, &key).await;

@@ -70,6 +70,12 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
             shopper.set_draft("letter");
             shopper.set_note("hello");
         }
+        "visit-for-an-hour" => {
+            let hour = Duration::from_hours(1);
+            shopper.live_at_most(hour, hour);
+            shopper.remember(false);
+            shopper.set_note("hello");
+        }
         "login" => shopper.set_user(argument),
         "login-with-role" => {
             shopper.set_user(argument);
@@ -311,6 +317,36 @@ pub async fn c13_two_logins_at_once_both_log_in(rig: Rig) {
             browser.set_cookie_raw(COOKIE, &cookie);
         }
         assert!(browser.get("/read").await.text().starts_with("ada"));
+    }
+}
+
+/// What was said of the visitor's session counts for each of two logins at once: how long it lives, and that the
+/// browser forgets it when it is closed.
+pub async fn c13_two_logins_at_once_keep_what_was_said_of_the_session(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    let browser = app.browser();
+    browser.get("/visit-for-an-hour").await;
+    browser.get("/read").await;
+    let tabs = [browser.clone_jar(), browser.clone_jar()];
+    let logins = tabs.clone().map(|tab| tokio::spawn(async move { tab.get("/wait/login/ada").await }));
+    for _ in &tabs {
+        gate.arrived().await;
+    }
+    for _ in &tabs {
+        gate.release();
+    }
+    for login in logins {
+        let cookies = login.await.expect("an answer").set_cookies();
+        assert!(matches!(&cookies[..], [cookie] if !cookie.contains("Max-Age")), "{cookies:?}");
+    }
+    if rig.can_move_time() {
+        for tab in &tabs {
+            assert!(tab.get("/read").await.text().starts_with("ada"));
+        }
+        rig.clock.advance(Duration::from_hours(1));
+        for tab in &tabs {
+            assert!(tab.get("/read").await.text().starts_with('-'));
+        }
     }
 }
 

@@ -251,6 +251,7 @@ macro_rules! __conformance {
                     c19_a_second_login_of_one_user_keeps_everything
                     a11_a_failing_login_is_none_and_a_failing_logout_is_one
                     c13_two_logins_at_once_both_log_in
+                    c13_two_logins_at_once_keep_what_was_said_of_the_session
                     c13_a_login_whose_answer_was_lost_is_repeated
                     c15_requests_around_a_login_in_any_order
                     c13_a_login_after_the_end_begins_anew
@@ -291,6 +292,7 @@ macro_rules! __conformance {
                     d4_one_touch_per_window_and_never_early
                     d5_a_dead_session_is_never_used
                     d5_a_session_that_dies_meanwhile_takes_no_commit
+                    d5_a_short_session_that_dies_meanwhile_takes_no_commit
                     d6_a_changed_timeout_acts_at_once
                     d6_a_session_may_live_shorter_than_the_layer_says
                     d6_what_began_before_the_layers_moment_is_over
@@ -356,6 +358,7 @@ macro_rules! __conformance_of_keys {
                 g1_a_sealed_value_is_worth_as_much_as_its_key
                 g2_a_sealed_value_opens_nowhere_else
                 g3_no_secret_value_is_in_the_store
+                g3_a_secret_that_another_view_loads_is_opened
                 g3_a_field_is_secret_for_every_view
                 g3_without_keys_nothing_is_read_or_written
                 g3_a_secret_field_is_a_field_like_any_other

@@ -237,8 +237,16 @@ pub async fn c5_a_secret_is_renewed_when_it_is_due(rig: Rig) {
     assert!(browser.get("/renew").await.set_cookies().is_empty());
     rig.clock.advance(Duration::from_secs(1));
     assert!(browser.get("/read").await.set_cookies().is_empty());
+    app.events();
     assert_eq!(browser.get("/renew").await.set_cookies().len(), 1);
+    let id = record_of(&browser).to_string();
+    let events = app.events();
+    assert!(
+        matches!(&events[..], [event] if event.starts_with("Renewed") && event.contains(&id)),
+        "{events:?}"
+    );
     browser.get("/read").await;
+    assert_eq!(app.events(), [""; 0], "its end is no step of its own");
     rig.clock.advance(Duration::from_secs(59));
     assert!(browser.get("/renew").await.set_cookies().is_empty());
     rig.clock.advance(HOUR);

@@ -44,6 +44,12 @@ struct Careless {
     pin: Option<String>,
 }
 
+/// A part of the program that has nothing to do with them.
+#[derive(Session)]
+struct Outside {
+    theme: Option<String>,
+}
+
 /// What the vault was in an older program.
 #[derive(Session)]
 struct Former {
@@ -87,6 +93,20 @@ pub async fn g3_no_secret_value_is_in_the_store(rig: Rig) {
     assert_eq!(browser.get("/vault/card").await.text(), NEEDLE);
     assert_eq!(browser.get("/vault/level").await.text(), NEEDLE);
     assert_eq!(begun.get("/vault/take-code").await.text(), NEEDLE);
+}
+
+/// A value that another view has read again is as plain to its own view as ever.
+pub async fn g3_a_secret_that_another_view_loads_is_opened(rig: Rig) {
+    let app = sealing(&rig, KeyRing::new(key())).await;
+    let browser = app.browser();
+    browser.get("/vault/set-name/Ada").await;
+    let tab = browser.fork();
+    let slow = tokio::spawn(async move { tab.get("/reload/all/Bea").await.text().to_owned() });
+    app.gate.arrived().await;
+    browser.get(&format!("/vault/set-card/{NEEDLE}")).await;
+    app.gate.release();
+    assert_eq!(slow.await.expect("an answer"), NEEDLE);
+    assert_eq!(browser.get("/vault/name").await.text(), "Bea");
 }
 
 /// A value that was changed or cut in any place is not read, and nothing is lost by it.
@@ -366,6 +386,15 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
             let vault: TypedSession<Vault> = session(&mut parts).await?;
             let careless: TypedSession<Careless> = session(&mut parts).await?;
             text(format!("{} {}", vault.card().unwrap_or("-"), careless.card().unwrap_or("-")))
+        }
+        "reload" => {
+            let mut outside: TypedSession<Outside> = session(&mut parts).await?;
+            let mut vault: TypedSession<Vault> = session(&mut parts).await?;
+            gate.pass().await;
+            outside.reload().await?;
+            vault.set_name(argument);
+            vault.save().await?;
+            text(vault.card().unwrap_or("-"))
         }
         _ => {
             let _careless: TypedSession<Careless> = session(&mut parts).await?;

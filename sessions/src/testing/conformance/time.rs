@@ -101,8 +101,8 @@ pub async fn d5_a_dead_session_is_never_used(rig: Rig) {
     for path in ["/name", "/set-name/x", "/hit", "/rotate", "/end", "/fetch-hit", "/flash/x"] {
         let browser = app.visitor("Ada").await;
         let (id, browser) = (record_of(&browser), eternal(&browser));
-        // The clean-up after its create must not take it for dead already.
-        app.layer.drain().await;
+        // The clean-up after its create must not take it away.
+        app.faults.fail(Operation::Purge, 10);
         rig.clock.advance(seconds(2500));
         app.events();
         let response = browser.get(path).await;
@@ -133,6 +133,26 @@ pub async fn d5_a_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
     app.gate.release();
     assert_eq!(slow.await.expect("an answer").status(), 409);
     assert_eq!(eternal(&browser).get("/name").await.text(), "-");
+}
+
+/// So is one that lives shorter than the layer says, whatever the request asks for.
+pub async fn d5_a_short_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    for path in ["/wait/set-name/x", "/wait/hit", "/wait/rotate", "/wait/lengthen-and-rotate"] {
+        let browser = app.browser();
+        browser.get("/shorten/Ada").await;
+        browser.get("/name").await;
+        let tab = browser.fork();
+        let slow = tokio::spawn(async move { tab.get(path).await });
+        app.gate.arrived().await;
+        rig.clock.advance(seconds(625));
+        app.gate.release();
+        assert_eq!(slow.await.expect("an answer").status(), 409, "{path}");
+        assert_eq!(eternal(&browser).get("/name").await.text(), "-", "{path}");
+    }
 }
 
 /// A shorter timeout acts at once on the sessions there are, and a longer one too.

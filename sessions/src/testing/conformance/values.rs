@@ -40,6 +40,8 @@ struct View {
     edges: Option<Edges>,
     text: Option<String>,
     more: Option<String>,
+    #[session(alias = "a_much_longer_name_that_it_once_had")]
+    brief: Option<bool>,
     empty: Option<Vec<u32>>,
     nested: Option<Option<u32>>,
     smallest: i64,
@@ -238,6 +240,8 @@ pub async fn b10_what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig)
                 let refused = view.save().await.expect_err("too large");
                 return text(refused.to_string());
             }
+            "brief" => view.set_brief(true),
+            "remove-brief" => view.remove_brief(),
             "remove" => view.remove_text(),
             _ => {}
         }
@@ -253,12 +257,14 @@ pub async fn b10_what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig)
     assert!(refused.text().contains("`more` takes more than 1000 bytes as JSON"), "{}", refused.text());
     assert_eq!(browser.get("/read").await.text(), "998 0");
     assert_eq!(browser.get("/more/400").await.status(), 200);
+    assert_eq!(browser.get("/brief").await.status(), 200);
 
     let strict = rig.app_with(|layer| layer.with_size_limits(1000, 1000), handler).await;
     let browser = browser.at(&strict.browser());
     assert_eq!(browser.get("/more/500").await.status(), 500);
     assert_eq!(browser.get("/more/300").await.status(), 200, "less than before");
     assert_eq!(browser.get("/read").await.text(), "998 298");
+    assert_eq!(browser.get("/remove-brief").await.status(), 200, "a removal is none, whatever it names");
     assert_eq!(browser.get("/remove").await.status(), 200);
     assert_eq!(browser.get("/more/800").await.status(), 200);
 }
