@@ -531,7 +531,7 @@ async fn what_needs_a_recent_login_asks_for_one() {
     assert_eq!(body(&refused), (403, "This needs a recent login; please log in again."));
     assert_eq!(calls.calls(), []);
     browser.get("/in").await;
-    clock.advance(Duration::from_secs(900));
+    clock.advance(Duration::from_mins(15));
     calls.clear();
     assert_eq!(body(&browser.get("/change").await), (200, "Some(7)"));
     assert_eq!(calls.count(Operation::Load), 1, "with the fields of the session");

@@ -218,9 +218,10 @@ impl Slot {
                 // By the new time the store could take a dead record for a living one.
                 is_over = resealed.is_other_lifetime && self.is_refused(target.0, epoch).await?;
             }
-            let answer = match is_over {
-                true => Answer::Superseded,
-                false => self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?,
+            let answer = if is_over {
+                Answer::Superseded
+            } else {
+                self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?
             };
             match answer {
                 // Another request renewed the secret: as long as the powers are the same, so is this.

@@ -43,10 +43,10 @@ impl Slot {
     }
 
     /// Whether the record is over that this life of the request is about.
-    async fn is_over(&self, life: u32) -> Result<bool, Error> {
+    async fn is_over(&self, of: u32) -> Result<bool, Error> {
         loop {
             let (id, epoch) = match &*self.lock() {
-                State { life: now, .. } if *now != life => return Ok(true),
+                State { life, .. } if *life != of => return Ok(true),
                 State { record: Phase::Live(live), .. } => (live.id, live.epoch),
                 State { record: Phase::Superseded, .. } => return Ok(true),
                 // There is nothing yet that could end.

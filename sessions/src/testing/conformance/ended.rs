@@ -58,7 +58,7 @@ pub async fn d5_whoever_waits_is_told_that_the_time_is_over(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
-    let timeouts = Timeouts::new(Duration::from_secs(2400), Duration::from_hours(10));
+    let timeouts = Timeouts::new(Duration::from_mins(40), Duration::from_hours(10));
     let app = rig.kit_with(|layer| layer.with_timeouts(timeouts).with_ended_within(WITHIN)).await;
     let browser = app.visitor("Ada").await;
     browser.get("/listen").await;
