@@ -17,3 +17,45 @@ pub fn token(value: &[u8]) -> Option<String> {
 pub fn is_seal(bytes: &[u8]) -> bool {
     Authority::read(&Seal::from_bytes(bytes.to_vec())).is_some()
 }
+
+#[cfg(feature = "keys")]
+mod keys {
+    use crate::{
+        KeyRing,
+        keys::Place,
+        value::{RecordId, Secret, Token},
+    };
+
+    const RECORD: [u8; 16] = [7; 16];
+
+    /// The text of a token that the ring has signed.
+    #[must_use]
+    pub fn signed(ring: &KeyRing, purpose: &str) -> String {
+        let token = Token::new(RecordId::from_bytes(RECORD), Secret::from_bytes([9; 32]));
+        ring.token_text(purpose, token)
+    }
+
+    /// The same text, if the ring takes it for what it has signed.
+    #[must_use]
+    pub fn verified(ring: &KeyRing, purpose: &str, value: &[u8]) -> Option<String> {
+        let token = ring.read_token(purpose, value)?.ok()?;
+        Some(ring.token_text(purpose, token))
+    }
+
+    /// A field's value as a store has it.
+    #[must_use]
+    pub fn sealed(ring: &KeyRing, purpose: &str, field: &str, value: &[u8]) -> Vec<u8> {
+        let (record, field) = (RecordId::from_bytes(RECORD), &field.into());
+        ring.seal(Place { purpose, record, field }, value).map(|sealed| sealed.to_vec()).unwrap_or_default()
+    }
+
+    /// The value, if it opens.
+    #[must_use]
+    pub fn opened(ring: &KeyRing, purpose: &str, field: &str, stored: &[u8]) -> Option<Vec<u8>> {
+        let (record, field) = (RecordId::from_bytes(RECORD), &field.into());
+        ring.open(Place { purpose, record, field }, stored).ok().map(|value| value.to_vec())
+    }
+}
+
+#[cfg(feature = "keys")]
+pub use self::keys::{opened, sealed, signed, verified};
