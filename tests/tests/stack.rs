@@ -293,6 +293,52 @@ async fn a_logout_before_a_caught_panic_happens() {
     assert_eq!(thief.get("/read").await.text(), "- 0");
 }
 
+/// A field's type may panic when it is written, which is after the handler: nothing is granted, and what was taken
+/// away is gone.
+#[tokio::test]
+async fn a_right_that_was_taken_away_is_gone_though_another_field_cannot_be_written() {
+    #[derive(Default)]
+    struct Broken;
+
+    impl serde::Serialize for Broken {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            panic!("as the test wants it")
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Broken {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Ok(Self)
+        }
+    }
+
+    #[derive(Session)]
+    struct Staff {
+        #[session(privilege)]
+        role: Option<String>,
+        #[session(privilege)]
+        level: Option<u32>,
+        broken: Option<Broken>,
+    }
+
+    let hire = async |mut staff: TypedSession<Staff>| staff.set_role("admin");
+    let dismiss = async |mut staff: TypedSession<Staff>| {
+        staff.remove_role();
+        staff.set_level(2);
+        staff.set_broken(Broken);
+    };
+    let show =
+        async |staff: TypedSession<Staff>| format!("{} {:?}", staff.role().unwrap_or("-"), staff.level());
+    let routes =
+        Router::new().route("/hire", get(hire)).route("/dismiss", get(dismiss)).route("/show", get(show));
+    let browser = Client::new(routes.layer(CatchPanicLayer::new()).layer(layer()));
+    browser.get("/hire").await;
+    let thief = browser.clone_jar();
+    assert_eq!(browser.get("/dismiss").await.status(), 500);
+    assert_eq!(browser.get("/show").await.text(), "- None");
+    assert_eq!(thief.get("/show").await.text(), "- None");
+}
+
 #[tokio::test]
 async fn a_streams_handle_saves_while_the_body_is_sent() {
     type Work = std::pin::Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;

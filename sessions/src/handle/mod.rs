@@ -8,6 +8,7 @@ pub(crate) mod table;
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -291,10 +292,19 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let tip = self.first.tip();
         // A panicking handler's changes are half of something; but a right that it took away is gone.
-        if std::thread::panicking() {
+        let give_up = || {
             self.slot.hand_over_removed_rights(self.number, tip.life, tip.hand_over_removals(self.table));
-        } else {
-            self.slot.hand_over(self.number, tip.life, tip.hand_over(self.table));
+        };
+        if std::thread::panicking() {
+            return give_up();
+        }
+        // It runs code of the fields' types.
+        match catch_unwind(AssertUnwindSafe(|| tip.hand_over(self.table))) {
+            Ok(handed) => self.slot.hand_over(self.number, tip.life, handed),
+            Err(panic) => {
+                give_up();
+                resume_unwind(panic);
+            }
         }
     }
 }
