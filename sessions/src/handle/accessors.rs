@@ -260,7 +260,7 @@ impl Handle {
             self.slot.failure_heard();
         }
         // What the field is now, done or not.
-        let visible = self.slot.snapshot().fields;
+        let visible = self.slot.snapshot_of(life).fields;
         let fields = &mut self.first.tip_mut().fields;
         match visible.get(field.name) {
             Some(value) => fields.insert(field.name(), value.clone()),

@@ -69,9 +69,12 @@ impl Generation {
     pub(super) fn push(&self, next: Self) {
         let mut next = Box::new(next);
         let mut tip = self.tip();
-        // Another thread may have pushed meanwhile; then this goes after that.
-        while let Err(rejected) = tip.next.set(next) {
-            next = rejected;
+        // Another thread may have pushed meanwhile; then this goes after that, unless that is of a later life.
+        while next.life >= tip.life {
+            match tip.next.set(next) {
+                Ok(()) => return,
+                Err(rejected) => next = rejected,
+            }
             tip = tip.tip();
         }
     }

@@ -210,18 +210,21 @@ impl Slot {
         for _ in 0..RESEALINGS {
             let resealed = self.resealed(id, &write)?;
             let mut commit = self.commit(target, write.delta.clone(), returning)?;
-            let mut is_over = false;
+            let mut refusal = None;
             if let Some(resealed) = &resealed {
                 let id = CommitId::from_bytes(random::bytes()?);
                 commit = commit.with_id(id).with_reseal(resealed.reseal.clone());
-                commit.timeouts = resealed.timeouts;
-                // By the new time the store could take a dead record for a living one.
-                is_over = resealed.is_other_lifetime && self.is_refused(target.0, epoch).await?;
+                if resealed.is_other_lifetime {
+                    // The store is not to judge by either time what was a session by the one until now, and
+                    // this is its use.
+                    refusal = self.refusal(target.0, epoch).await?;
+                    (commit.timeouts, commit.touch) = (self.shared.timeouts, true);
+                }
             }
-            let answer = if is_over {
-                Answer::Superseded
-            } else {
-                self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?
+            let answer = match refusal {
+                Some(_) if rotation == Rotation::Login => Answer::Superseded,
+                Some(error) => return Err(error),
+                None => self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?,
             };
             match answer {
                 // Another request renewed the secret: as long as the powers are the same, so is this.
@@ -229,7 +232,6 @@ impl Slot {
                 Answer::Gone | Answer::Superseded if rotation == Rotation::Login => {
                     // Two logins at once, or a logout before this one: whoever has proved who it is needs
                     // nothing of what the old secret stood for.
-                    self.lock().keep_terms();
                     return Box::pin(self.create(write.delta, life)).await;
                 }
                 Answer::Superseded
@@ -326,7 +328,8 @@ impl Slot {
         if !is_previous {
             return Err(Error::superseded());
         }
-        let commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
+        let mut commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
+        commit.timeouts = self.shared.timeouts.within(authority.lifetime);
         let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
         let values = self.applied(answer)?;
         self.settle(id, kept, None, returning, &values);
@@ -383,8 +386,12 @@ impl Slot {
         if fields.is_empty() {
             return Ok(());
         }
-        if self.lock().life != life {
-            return Err(Error::session_ended());
+        {
+            let mut state = self.lock();
+            if state.life != life {
+                return Err(Error::session_ended());
+            }
+            state.keep_terms();
         }
         let id = RecordId::from_bytes(random::bytes()?);
         let secret = Secret::from_bytes(random::bytes()?);
@@ -403,7 +410,9 @@ impl Slot {
         let is_first_visit = authority.rights.is_empty();
         let timeouts = self.shared.timeouts.within(authority.lifetime);
         let (stored, opened) = self.sealed_fields(id, delta, &fields)?;
-        let new = NewRecord::new(seal.clone(), timeouts).with_fields(stored).with_first_visit(is_first_visit);
+        let new = NewRecord::new(seal.clone(), self.shared.timeouts)
+            .with_fields(stored)
+            .with_first_visit(is_first_visit);
         let creating = self.shared.store.create(id, new);
         let created = match self.bounded(creating, Error::unknown).await? {
             Created::At(created) => created,
@@ -475,7 +484,7 @@ impl Slot {
         live.epoch = live.epoch.wrapping_add(reseal.is_hard.into());
         live.ends_renewal = false;
         if reseal.is_login {
-            live.created = now;
+            (live.created, live.touched) = (now, now);
         }
         if let Some(secret) = secret {
             if reseal.is_hard {
@@ -490,16 +499,15 @@ impl Slot {
     /// Has the store clean up, once a minute, after a create: what fills a store also empties it.
     fn purge_now_and_then(&self, now: Timestamp) {
         let shared = &self.shared;
+        let last = shared.last_purge.load(Ordering::Relaxed);
+        if now.saturating_since(Timestamp::from_millis(last)) < PURGE_EVERY {
+            return;
+        }
         // Instances that were started at once are not to purge at once for ever.
         let [jitter] = random::bytes().unwrap_or_default();
-        let jitter = PURGE_JITTER * jitter.into() / 256;
-        let last = shared.last_purge.load(Ordering::Relaxed);
-        let due = now.saturating_since(Timestamp::from_millis(last)) >= PURGE_EVERY + jitter;
-        let mine = due
-            && shared
-                .last_purge
-                .compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
+        let counted = now.saturating_add(PURGE_JITTER * jitter.into() / 256).as_millis();
+        let swapped = shared.last_purge.compare_exchange(last, counted, Ordering::Relaxed, Ordering::Relaxed);
+        let mine = swapped.is_ok();
         if !mine || shared.store.capabilities().expires_by_itself {
             return;
         }

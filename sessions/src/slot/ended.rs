@@ -48,11 +48,11 @@ impl Slot {
             let (id, epoch) = match &*self.lock() {
                 State { life, .. } if *life != of => return Ok(true),
                 State { record: Phase::Live(live), .. } => (live.id, live.epoch),
-                State { record: Phase::Superseded, .. } => return Ok(true),
+                State { record: Phase::Superseded(_), .. } => return Ok(true),
                 // There is nothing yet that could end.
                 State { record: Phase::Absent | Phase::Unloaded, .. } => return Ok(false),
             };
-            if !self.is_refused(id, epoch).await? {
+            if self.refusal(id, epoch).await?.is_none() {
                 return Ok(false);
             }
             // A commit of the request's own may have done it, or be about to settle.

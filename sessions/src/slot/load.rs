@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Presented, Slot,
-    state::{CookieChange, Live, Phase},
+    state::{CookieChange, Live, Phase, Terms},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -16,8 +16,8 @@ use crate::{
 /// What a presented token leads to.
 enum Found {
     Live(Box<Live>),
-    /// A record whose secret this was a moment ago.
-    Superseded,
+    /// A record whose secret this was a moment ago, and what was said of it.
+    Superseded(Terms),
     Nothing,
 }
 
@@ -32,7 +32,7 @@ impl Slot {
         };
         Ok(match found {
             Found::Live(live) => Phase::Live(live),
-            Found::Superseded => Phase::Superseded,
+            Found::Superseded(terms) => Phase::Superseded(terms),
             Found::Nothing => Phase::Absent,
         })
     }
@@ -47,7 +47,7 @@ impl Slot {
                 Found::Nothing
             }
             (live @ Found::Live(_), _) | (_, live @ Found::Live(_)) => live,
-            (Found::Superseded, _) | (_, Found::Superseded) => Found::Superseded,
+            (Found::Superseded(terms), _) | (_, Found::Superseded(terms)) => Found::Superseded(terms),
             (Found::Nothing, Found::Nothing) => Found::Nothing,
         })
     }
@@ -80,7 +80,7 @@ impl Slot {
             _ if !self.is_alive(&loaded, &authority) => Ok(Found::Nothing),
             Match::Superseded => {
                 events.report(&Event::Superseded { record });
-                Ok(Found::Superseded)
+                Ok(Found::Superseded(Terms::of(&authority)))
             }
             Match::Stale => {
                 events.report(&Event::Stale { record });
@@ -129,11 +129,11 @@ impl Slot {
         Err(error)
     }
 
-    /// Whether the record is over, or another secret's.
-    pub(super) async fn is_refused(&self, id: RecordId, epoch: u64) -> Result<bool, Error> {
+    /// Why a request that has loaded the record in this epoch has no say in it any more, if that is so.
+    pub(super) async fn refusal(&self, id: RecordId, epoch: u64) -> Result<Option<Error>, Error> {
         match self.load_again(id, epoch, &[]).await {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == ErrorKind::Refused => Ok(true),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Refused => Ok(Some(error)),
             Err(error) => Err(error),
         }
     }

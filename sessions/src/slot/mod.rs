@@ -256,6 +256,9 @@ impl Slot {
     }
 
     fn accept(&self, state: &mut State, by: u64, mut handed: Handed) {
+        for change in &mut handed.changes {
+            change.standing = state.standing(change, &self.shared.rules);
+        }
         let is_too_large = |change: &FieldChange| change.op.size() > self.shared.sizes.field;
         if let Some(change) = handed.changes.iter().find(|change| is_too_large(change)) {
             handed.failure = Some((change.at, Error::field_too_large(&change.name, self.shared.sizes.field)));
@@ -264,7 +267,7 @@ impl Slot {
                 |change| if is_too_large(&change) { change.into_removed_right() } else { Some(change) };
             handed.changes = handed.changes.into_iter().filter_map(without).collect();
         }
-        if state.accept(by, handed, &self.shared.rules) {
+        if state.accept(by, handed) {
             self.boundaries.fetch_add(1, Ordering::AcqRel);
         }
     }

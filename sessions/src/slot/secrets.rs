@@ -39,7 +39,7 @@ impl Slot {
         }
         let unopened = match &mut self.lock().record {
             Phase::Live(live) => live.open_secrets(&self.shared, names),
-            Phase::Unloaded | Phase::Absent | Phase::Superseded => return,
+            Phase::Unloaded | Phase::Absent | Phase::Superseded(_) => return,
         };
         self.report_unopened(&unopened);
     }

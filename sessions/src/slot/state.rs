@@ -85,9 +85,24 @@ pub(super) enum Phase {
     Absent,
     /// Its secret was replaced a moment ago. Another request has the new one, or is about to; a session that
     /// began here would take that one's place.
-    Superseded,
+    Superseded(Terms),
     /// It has this one.
     Live(Box<Live>),
+}
+
+/// What was said of a session, besides its fields.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// How long it lives, if that is less than the layer grants.
+    pub(super) lifetime: Option<Lifetime>,
+    /// Whether the browser keeps the cookie when it is closed.
+    pub(super) is_remembered: Option<bool>,
+}
+
+impl Terms {
+    pub(super) const fn of(authority: &Authority) -> Self {
+        Self { lifetime: authority.lifetime, is_remembered: authority.is_remembered }
+    }
 }
 
 /// A record that the request has the rights to.
@@ -235,7 +250,7 @@ impl Phase {
     pub(super) const fn live(&self) -> Option<&Live> {
         match self {
             Self::Live(live) => Some(live),
-            Self::Unloaded | Self::Absent | Self::Superseded => None,
+            Self::Unloaded | Self::Absent | Self::Superseded(_) => None,
         }
     }
 
@@ -281,7 +296,7 @@ impl State {
     pub(super) fn covers(&self, names: &[FieldName]) -> bool {
         match &self.record {
             Phase::Unloaded => false,
-            Phase::Absent | Phase::Superseded => true,
+            Phase::Absent | Phase::Superseded(_) => true,
             Phase::Live(live) => live.missing(names).is_empty(),
         }
     }
@@ -302,15 +317,12 @@ impl State {
     }
 
     /// Enters what a handle hands over; says whether fields end with it.
-    pub(super) fn accept(&mut self, by: u64, mut handed: Handed, rules: &Rules) -> bool {
+    pub(super) fn accept(&mut self, by: u64, handed: Handed) -> bool {
         for (name, value) in handed.request_only {
             match value {
                 Some(value) => self.request_only.insert(name, value),
                 None => self.request_only.remove(name.as_str()),
             }
-        }
-        for change in &mut handed.changes {
-            change.standing = self.standing(change, rules);
         }
         let is_boundary = handed.changes.iter().any(|change| change.standing == Standing::Identity);
         self.ledger.enter(by, handed.changes, handed.failure);
@@ -360,10 +372,13 @@ impl State {
 
     /// What was said of the record counts for the one that a login begins in its place, too.
     pub(super) fn keep_terms(&mut self) {
-        if let Phase::Live(live) = &self.record {
-            self.wishes.lifetime = self.wishes.lifetime.or(live.authority.lifetime);
-            self.wishes.is_remembered = self.wishes.is_remembered.or(live.authority.is_remembered);
-        }
+        let terms = match &self.record {
+            Phase::Live(live) => Terms::of(&live.authority),
+            Phase::Superseded(terms) => *terms,
+            Phase::Absent | Phase::Unloaded => return,
+        };
+        self.wishes.lifetime = self.wishes.lifetime.or(terms.lifetime);
+        self.wishes.is_remembered = self.wishes.is_remembered.or(terms.is_remembered);
     }
 
     /// Removes all fields.
@@ -398,7 +413,7 @@ impl State {
             Some(live) => Ok(Target::Record { id: live.id, epoch: live.epoch, touch }),
             None if self.head_sent => Err(Error::head_sent()),
             // Who logs in needs nothing of what the old secret stood for.
-            None if matches!(self.record, Phase::Superseded) && rotation != Rotation::Login => {
+            None if matches!(self.record, Phase::Superseded(_)) && rotation != Rotation::Login => {
                 Err(Error::superseded())
             }
             None => Ok(Target::New),

@@ -72,6 +72,10 @@ pub async fn d5_whoever_waits_is_told_that_the_time_is_over(rig: Rig) {
 
 /// A store that does not answer for as long as an end may stay unknown ends the wait.
 pub async fn h1_what_nobody_can_tell_is_over(rig: Rig) {
+    let app = rig.kit_with(|layer| layer.with_ended_within(WITHIN)).await;
+    app.visitor("Ada").await.get("/listen").await;
+    app.faults.fail(Operation::Load, 1);
+    goes_on(&app, &app.gate, 2).await;
     // The store's own time is no bound.
     let hour = Duration::from_hours(1);
     let soon = Duration::from_millis(300);

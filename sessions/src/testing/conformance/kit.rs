@@ -175,6 +175,10 @@ pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<Reply, Failur
             session.live_at_most(Duration::from_mins(10), Duration::from_hours(1));
             session.set_name(argument);
         }
+        "shorten-and-rotate" => {
+            session.live_at_most(Duration::from_mins(10), Duration::from_hours(1));
+            session.rotate();
+        }
         "lengthen-and-rotate" => {
             session.live_at_most(Duration::MAX, Duration::MAX);
             session.rotate();

@@ -295,6 +295,7 @@ macro_rules! __conformance {
                     d5_a_short_session_that_dies_meanwhile_takes_no_commit
                     d6_a_changed_timeout_acts_at_once
                     d6_a_session_may_live_shorter_than_the_layer_says
+                    d6_a_living_session_is_shortened_and_lengthened
                     d6_what_began_before_the_layers_moment_is_over
                     d6_very_long_timeouts_do_not_overflow
                     d7_the_cookie_lives_no_longer_than_the_record

@@ -204,6 +204,29 @@ pub async fn d6_a_session_may_live_shorter_than_the_layer_says(rig: Rig) {
     assert_eq!(long.get("/name").await.text(), "-", "never longer than the layer says");
 }
 
+/// A rotation may shorten what a living session has left, even to nothing, and lengthen it again.
+pub async fn d6_a_living_session_is_shortened_and_lengthened(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let browser = app.visitor("Ada").await;
+    rig.clock.advance(seconds(1800));
+    assert_eq!(max_age(&browser.get("/shorten-and-rotate").await.set_cookies()), 1800);
+    assert_eq!(browser.get("/name").await.text(), "Ada", "longer unused than it may be from now on");
+    browser.get("/lengthen-and-rotate").await;
+    rig.clock.advance(seconds(1200));
+    app.visitor("Bea").await;
+    app.raw.purge(TIMEOUTS, 100).await.expect("a number");
+    assert_eq!(browser.get("/name").await.text(), "Ada");
+    let lost = browser.clone_jar();
+    rig.clock.advance(seconds(1200));
+    browser.get("/name").await;
+    let response = browser.get("/shorten-and-rotate").await;
+    assert_eq!((response.status().as_u16(), max_age(&response.set_cookies())), (200, 0));
+    assert_eq!(lost.get("/name").await.text(), "-", "its secret was replaced, and its time is over");
+}
+
 /// Sessions of before a moment are over, whatever else is said of them; those that begin later are not.
 pub async fn d6_what_began_before_the_layers_moment_is_over(rig: Rig) {
     if !rig.can_move_time() {
