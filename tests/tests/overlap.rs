@@ -231,6 +231,24 @@ async fn a_logout_during_the_final_commit_ends_the_session() {
     assert_eq!(thief.get("/read").await.text(), NOBODY);
 }
 
+/// A save that was given up and failed is told by the next one of its handle, once.
+#[tokio::test]
+async fn a_save_that_was_given_up_is_told_by_the_next_one() {
+    let change = async |mut session: Visit| {
+        session.set_name("Bob");
+        begin(session.save()).await;
+        session.set_role("guest");
+        let told = session.save().await.map_err(|error| error.kind());
+        format!("{told:?} {:?}", session.save().await)
+    };
+    let (browser, faults, holds) = failing_browser(routes().route("/change", get(change)));
+    browser.get("/in").await;
+    faults.lose_request(Operation::Commit);
+    let response = held(browser.get("/change"), &holds.hold(Operation::Commit), || {}).await;
+    assert_eq!((response.status().as_u16(), response.text()), (200, "Err(Unknown) Ok(())"));
+    assert_eq!(browser.get("/read").await.text(), "Ada guest 10 pen");
+}
+
 /// A `clear` after the response that nobody saved changes nothing, and is reported.
 #[tokio::test]
 async fn a_forgotten_clear_after_the_response_is_reported() {

@@ -213,7 +213,9 @@ impl Handle {
         if is_changed {
             self.begin_generation(tip.life);
         }
-        let saved = self.slot.save(self.number, taken?).await;
+        let number = taken?;
+        let saved = self.slot.save(self.number, number).await;
+        self.slot.note_heard(self.number, number);
         if saved.is_err() {
             self.slot.failure_heard();
         }

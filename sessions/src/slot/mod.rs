@@ -566,6 +566,11 @@ impl Slot {
         })
     }
 
+    /// Whoever asked for this save knows how it ended.
+    pub(crate) fn note_heard(&self, by: u64, save: u64) {
+        self.lock().note_heard(by, save);
+    }
+
     /// Whoever saved has the error, and answers for it.
     pub(crate) fn failure_heard(&self) {
         self.lock().unheard = None;

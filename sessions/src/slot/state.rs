@@ -71,6 +71,8 @@ struct Saves {
     /// How many there were, and how many of those were taken to be written.
     handed: u64,
     taken: u64,
+    /// Those whose outcome nobody has heard yet: of which handle and life, and their numbers.
+    unheard: Vec<(u64, u32, u64)>,
     /// Those that were taken and lost, after the first number and up to the second.
     lost: Vec<(u64, u64, Error)>,
 }
@@ -339,7 +341,13 @@ impl State {
     pub(super) fn next_save(&mut self, by: u64) -> u64 {
         self.ledger.is_to_be_saved(by);
         self.saves.handed += 1;
+        self.saves.unheard.push((by, self.life, self.saves.handed));
         self.saves.handed
+    }
+
+    /// Notes that whoever asked for this save knows how it ended, and those of the handle before it.
+    pub(super) fn note_heard(&mut self, by: u64, save: u64) {
+        self.saves.unheard.retain(|(of, _, number)| *of != by || *number > save);
     }
 
     /// Whether something that is to be written ends this field.
@@ -347,13 +355,17 @@ impl State {
         !self.ledger.is_empty() && self.ledger.compose(&self.record, rules).ends(name)
     }
 
-    /// Why what this save handed over was lost, if it was.
+    /// Why what this save handed over was lost, if it was, or an earlier one of the handle's that was given up.
     pub(super) fn loss_of(&mut self, by: u64, save: u64) -> Option<Error> {
         if let Some(index) = self.failures.iter().position(|(of, _)| *of == by) {
             return Some(self.failures.swap_remove(index).1);
         }
-        let lost = self.saves.lost.iter().find(|(after, upto, _)| *after < save && save <= *upto);
-        lost.map(|(.., error)| error.duplicate())
+        let Saves { unheard, lost, .. } = &self.saves;
+        let loss = |save: u64| lost.iter().find(|(after, upto, _)| *after < save && save <= *upto);
+        // What a session has lost that was ended since is nobody's any more.
+        let counts = |life: u32, number: u64| number == save || (life == self.life && number < save);
+        let mut own = unheard.iter().filter(|(of, life, number)| *of == by && counts(*life, *number));
+        own.find_map(|(.., number)| loss(*number)).map(|(.., error)| error.duplicate())
     }
 
     /// Ends the record, and all that was to be done to it. What comes next begins a new one.

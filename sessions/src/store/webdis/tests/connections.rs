@@ -36,7 +36,11 @@ async fn waiting_for_a_free_connection_has_an_end() {
     match left.await.unwrap() {
         // It got the connection in the moment in which the other one's time was over.
         Err(CallFailure::Unproven { reason }) => assert_eq!(reason, Reason::TimedOut),
-        failure => assert!(not_sent(failure).contains("in use")),
+        // Or it did not; or in that moment nothing was left for opening another one.
+        failure => {
+            let told = not_sent(failure);
+            assert!(told.contains("in use") || told.contains("connect"), "{told}");
+        }
     }
     assert_eq!(reason(answered.await.unwrap()), Reason::TimedOut);
 }
