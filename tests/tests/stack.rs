@@ -339,6 +339,62 @@ async fn a_right_that_was_taken_away_is_gone_though_another_field_cannot_be_writ
     assert_eq!(thief.get("/show").await.text(), "- None");
 }
 
+/// A right that is taken away and then set to what is too large is gone, whether or not the view knows it for one.
+#[tokio::test]
+async fn a_right_that_was_taken_away_is_gone_though_its_next_value_is_too_large() {
+    #[derive(Session)]
+    struct Staff {
+        #[session(privilege)]
+        role: Option<String>,
+    }
+
+    #[derive(Session)]
+    struct Careless {
+        role: Option<String>,
+    }
+
+    let hire = async |mut staff: TypedSession<Staff>| staff.set_role("admin");
+    let show = async |staff: TypedSession<Staff>| staff.role().unwrap_or("-").to_owned();
+    let knowing = async |mut staff: TypedSession<Staff>| {
+        staff.remove_role();
+        staff.set_role("x".repeat(200));
+    };
+    let careless = async |mut staff: TypedSession<Careless>| {
+        staff.remove_role();
+        staff.set_role("x".repeat(200));
+    };
+    let routes = Router::new()
+        .route("/hire", get(hire))
+        .route("/show", get(show))
+        .route("/knowing", get(knowing))
+        .route("/careless", get(careless));
+    let browser = Client::new(routes.layer(layer().with_size_limits(100, 1000)));
+    for path in ["/knowing", "/careless"] {
+        browser.get("/hire").await;
+        let thief = browser.clone_jar();
+        assert_eq!(browser.get("/show").await.text(), "admin");
+        assert_eq!(browser.get(path).await.status(), 500, "{path}");
+        assert_eq!(browser.get("/show").await.text(), "-", "{path}");
+        assert_eq!(thief.get("/show").await.text(), "-", "{path}");
+    }
+}
+
+/// A handle of a session that another one has ended shows nothing of the next session.
+#[tokio::test]
+async fn a_count_on_an_ended_session_shows_nothing_of_the_next() {
+    let end = async |mut first: TypedSession<Account>, mut second: TypedSession<Account>| {
+        second.destroy();
+        second.add_visits(5);
+        drop(second);
+        let refused = first.fetch_add_visits(1).await.is_err();
+        format!("{refused} {}", first.visits())
+    };
+    let browser = Client::new(routes().route("/end", get(end)).layer(layer()));
+    browser.get("/in/Ada").await;
+    assert_eq!(browser.get("/end").await.text(), "true 0");
+    assert_eq!(browser.get("/read").await.text(), "- 5");
+}
+
 #[tokio::test]
 async fn a_streams_handle_saves_while_the_body_is_sent() {
     type Work = std::pin::Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;

@@ -136,3 +136,25 @@ fn collect(handed: &mut Handed, field: &Field, cell: &Cell, fields: &Fields) -> 
     handed.changes.extend(cell.change(field, fields)?);
     cell.add_request_only_to(&mut handed.request_only, field)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static NO_FIELDS: Table = Table::new(&[]);
+
+    fn of_life(life: u32) -> Generation {
+        let (fields, request_only) = (Fields::new(), Fields::new());
+        Generation::new(&NO_FIELDS, Snapshot { life, boundary: 0, fields, request_only })
+    }
+
+    /// As a `save` that read the life before does, when another thread has ended the session since.
+    #[test]
+    fn a_handle_falls_back_into_no_ended_life() {
+        let first = of_life(0);
+        for (pushed, tip) in [(0, 0), (1, 1), (0, 1), (1, 1), (2, 2)] {
+            first.push(of_life(pushed));
+            assert_eq!(first.tip().life, tip);
+        }
+    }
+}
