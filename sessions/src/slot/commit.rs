@@ -212,12 +212,12 @@ impl Slot {
             let mut commit = self.commit(target, write.delta.clone(), returning)?;
             let mut refusal = None;
             if let Some(resealed) = &resealed {
-                let id = CommitId::from_bytes(random::bytes()?);
-                commit = commit.with_id(id).with_reseal(resealed.reseal.clone());
+                let commit_id = CommitId::from_bytes(random::bytes()?);
+                commit = commit.with_id(commit_id).with_reseal(resealed.reseal.clone());
                 if resealed.is_other_lifetime {
-                    // The store is not to judge by either time what was a session by the one until now, and
-                    // this is its use.
-                    refusal = self.refusal(target.0, epoch).await?;
+                    // The store would judge the record by the time that it is about to get. So it is looked at
+                    // by the time that it has, and this counts as its use.
+                    refusal = self.refusal(id, epoch).await?;
                     (commit.timeouts, commit.touch) = (self.shared.timeouts, true);
                 }
             }
