@@ -8,6 +8,8 @@ use std::{
 
 use tokio::runtime::Handle;
 
+use crate::span::in_current_span;
+
 /// Work that is done where it is awaited, and goes on in a task of its own if this future is dropped.
 ///
 /// A task from the beginning would do the same, but waking another thread for it costs as much as
@@ -48,7 +50,7 @@ impl<T: Send + 'static> Future for InPlace<T> {
 impl<T: Send + 'static> Drop for InPlace<T> {
     fn drop(&mut self) {
         if let (Some(work), Some(runtime)) = (self.work.take(), self.runtime.take()) {
-            runtime.spawn(work);
+            runtime.spawn(in_current_span(work));
         }
     }
 }

@@ -47,7 +47,7 @@
 //! | feature | |
 //! |---|---|
 //! | `axum` (default) | the extractors |
-//! | `tracing` (default) | events go to `tracing` |
+//! | `tracing` (default) | events go to `tracing`; without it, only to a hook, if there is one |
 //! | `sqlite` | `store::SqliteStore` |
 //! | `redis` | `store::RedisStore`: one server, Sentinel, Cluster |
 //! | `redis-tls` | `rediss://` for it |
@@ -83,6 +83,7 @@ mod macros;
 mod random;
 mod rejection;
 mod slot;
+mod span;
 pub mod store;
 mod sync;
 #[cfg(feature = "test-util")]
@@ -100,7 +101,7 @@ pub use self::{
 pub use self::{
     clock::{Clock, SystemClock},
     error::{Error, ErrorKind},
-    event::Event,
+    event::{Event, EventLevel, RotationCause},
     handle::Handle,
     layer::{
         CookieConfig, OnServerError, ReplaceableBody, ResponseFuture, SameSite, SessionLayer, SessionService,

@@ -3,6 +3,9 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
+#[path = "stack/events.rs"]
+mod events;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

@@ -18,9 +18,8 @@ pub use self::cookie::{CookieConfig, SameSite};
 pub(crate) use self::service::RequestSession;
 pub use self::service::{ReplaceableBody, ResponseFuture, SessionService};
 use crate::{
-    clock::{Clock, SystemClock},
     error::Error,
-    event::{Event, Events, Throttle},
+    event::{Event, Events},
     keys::KeyRing,
     slot::{Shared, Sizes},
     store::AnyStore,
@@ -75,7 +74,6 @@ struct Frame {
     cookie: CookieConfig,
     /// The keys that tokens are signed with, if they are.
     signing: Option<Arc<KeyRing>>,
-    bad_signatures: Arc<Throttle>,
     on_server_error: OnServerError,
     clears_site_data: bool,
 }
@@ -90,13 +88,7 @@ impl Frame {
     fn read_token(&self, value: &[u8], events: &Events) -> Option<Token> {
         let Some(keys) = &self.signing else { return Token::parse(value) };
         let read = keys.read_token(self.cookie.name(), value)?;
-        read.inspect_err(|error| self.report_signature(error, events)).ok()
-    }
-
-    fn report_signature(&self, error: &impl fmt::Display, events: &Events) {
-        if let Some(unreported) = self.bad_signatures.count(SystemClock.now()) {
-            events.report(&Event::BadSignature { reason: &error.to_string(), unreported });
-        }
+        read.inspect_err(|error| events.report(&Event::BadSignature { reason: &error.to_string() })).ok()
     }
 
     /// The cookie's value for a token.
@@ -134,7 +126,6 @@ impl SessionLayer {
             timeouts: Timeouts::default(),
             not_before: Timestamp::from_millis(i64::MIN),
             events: Events::default(),
-            forged: Arc::default(),
             rules: Arc::default(),
             last_purge: Arc::default(),
             store_timeout: DEFAULT_STORE_TIMEOUT,
@@ -238,16 +229,30 @@ impl SessionLayer {
         self
     }
 
-    /// Calls `hook` for every event, in place of `tracing`. It runs inside requests, so it must not
-    /// block.
+    /// Calls `hook` for every event, beside `tracing` (feature `tracing`). It runs inside requests, so it must not
+    /// block. If it panics, the event is lost to it and the request goes on.
+    ///
+    /// Without the feature `tracing` and without a hook, no event is seen anywhere, a failing store among them.
     #[must_use]
     pub fn with_event_hook(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.shared_mut().events = Events::to(hook);
+        let shared = self.shared_mut();
+        shared.events = std::mem::take(&mut shared.events).with_hook(hook);
+        self
+    }
+
+    /// Reports one event in this time of several that have the same name and record, one second by default; the
+    /// number of the others follows ([`Event::Repeated`]). With no time, each is reported. Logins, logouts and
+    /// other steps of a session's life are reported in any case.
+    #[must_use]
+    pub fn with_event_interval(mut self, interval: Duration) -> Self {
+        let shared = self.shared_mut();
+        shared.events = std::mem::take(&mut shared.events).with_interval(interval);
         self
     }
 
     /// Waits until all work has ended that goes on when its request is gone: the commits of requests whose
-    /// clients went away, and saves that nobody awaits. Each is bounded by the time that the store has.
+    /// clients went away, and saves that nobody awaits. Each is bounded by the time that the store has. Then it
+    /// reports how many events were held back and not counted yet ([`Repeated`](crate::Event::Repeated)).
     ///
     /// Call it when the server has shut down, before the runtime does:
     ///
@@ -262,6 +267,7 @@ impl SessionLayer {
     /// ```
     pub async fn drain(&self) {
         self.shared.in_flight.closed().await;
+        self.shared.events.flush();
     }
 
     fn shared_mut(&mut self) -> &mut Shared {

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     delta::{Delta, Op},
     error::{Error, ErrorKind},
-    event::Event,
+    event::{Event, RotationCause},
     random,
     store::{Answer, Commit, CommitId, Created, NewRecord, Reseal},
     sync::atomic::Ordering,
@@ -241,7 +241,7 @@ impl Slot {
                 }
                 answer => {
                     let values = self.applied(answer)?;
-                    self.report_rotation(id, resealed.as_ref());
+                    self.report_rotation(id, rotation, resealed.as_ref());
                     self.settle(id, kept, resealed, returning, &values);
                     return Ok(());
                 }
@@ -250,13 +250,21 @@ impl Slot {
         Err(Error::superseded())
     }
 
-    fn report_rotation(&self, record: RecordId, resealed: Option<&Resealed>) {
-        let Some(Resealed { secret, reseal, .. }) = resealed else { return };
-        if reseal.is_hard {
-            self.shared.events.report(&Event::Rotated { record, is_login: reseal.is_login });
-        } else if secret.is_some() {
-            self.shared.events.report(&Event::Renewed { record });
-        }
+    fn report_rotation(&self, record: RecordId, rotation: Rotation, resealed: Option<&Resealed>) {
+        let Some(Resealed { secret, .. }) = resealed else { return };
+        let cause = match rotation {
+            Rotation::None | Rotation::Renewal => {
+                if secret.is_some() {
+                    self.shared.events.report(&Event::Renewed { record });
+                }
+                return;
+            }
+            Rotation::Hard => RotationCause::Other,
+            Rotation::Proof => RotationCause::Reauthentication,
+            Rotation::Login => RotationCause::Login,
+            Rotation::Logout => RotationCause::Logout,
+        };
+        self.shared.events.report(&Event::Rotated { record, cause });
     }
 
     /// What is to take the place of the record's seal; `None` if another request has done it already.
@@ -407,7 +415,7 @@ impl Slot {
         Wishes { is_remembered: authority.is_remembered, lifetime: authority.lifetime, .. } =
             self.lock().wishes;
         let seal = authority.seal();
-        let is_first_visit = authority.rights.is_empty();
+        let (is_first_visit, is_login) = (authority.rights.is_empty(), authority.identity.is_some());
         let timeouts = self.shared.timeouts.within(authority.lifetime);
         let (stored, opened) = self.sealed_fields(id, delta, &fields)?;
         let new = NewRecord::new(seal.clone(), self.shared.timeouts)
@@ -447,7 +455,7 @@ impl Slot {
             state.cookie = CookieChange::Set { token, max_age, is_renewal: false };
             state.record = Phase::Live(record);
         }
-        self.shared.events.report(&Event::Created { record: id });
+        self.shared.events.report(&Event::Created { record: id, is_login });
         self.purge_now_and_then(created);
         Ok(())
     }

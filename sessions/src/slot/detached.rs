@@ -9,7 +9,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use crate::{error::Error, in_place::InPlace};
+use crate::{error::Error, in_place::InPlace, span::in_current_span};
 
 /// Work that, once begun, is finished even if this future is dropped: a browser that goes away
 /// must not leave a commit half awaited.
@@ -50,7 +50,7 @@ impl<T: Send + 'static> Future for Detached<T> {
             if polled.is_ready() {
                 return polled;
             }
-            self.0 = State::Task(tokio::spawn(work));
+            self.0 = State::Task(tokio::spawn(in_current_span(work)));
         }
         let polled = match &mut self.0 {
             State::Task(task) => Pin::new(task)

@@ -87,9 +87,7 @@ impl Slot {
                 Ok(Found::Nothing)
             }
             Match::Forged => {
-                if let Some(unreported) = self.shared.forged.count(loaded.now) {
-                    events.report(&Event::Forged { record, unreported });
-                }
+                events.report(&Event::Forged { record });
                 Ok(Found::Nothing)
             }
         }

@@ -38,8 +38,9 @@ use tokio::sync::watch;
 
 use crate::{
     error::Error,
-    event::{Event, Events, Throttle},
+    event::{Event, Events},
     keys::KeyRing,
+    span::in_current_span,
     store::{Boxed, DynStore},
     sync::{
         Mutex, MutexGuard,
@@ -61,7 +62,6 @@ pub(crate) struct Shared {
     /// Sessions that began before this are over.
     pub(crate) not_before: Timestamp,
     pub(crate) events: Events,
-    pub(crate) forged: Arc<Throttle>,
     /// What the views say of fields.
     pub(crate) rules: Arc<Rules>,
     pub(crate) last_purge: Arc<AtomicI64>,
@@ -610,12 +610,12 @@ impl Slot {
     fn flush_in_background(self: &Arc<Self>) {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (slot, working) = (Arc::clone(self), self.working());
-            runtime.spawn(async move {
+            runtime.spawn(in_current_span(async move {
                 let _working = working;
                 let _gate = slot.gate.lock().await;
                 // Reported where it fails; there is nobody left to tell.
                 let _ = slot.flush(Afterwards::Handles, None).await;
-            });
+            }));
         }
     }
 

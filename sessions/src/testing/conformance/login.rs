@@ -180,19 +180,23 @@ pub async fn g6_the_life_of_a_session_is_told(rig: Rig) {
     browser.get("/read").await;
     steps(&[]);
     browser.get("/login/Ada").await;
-    assert!(steps(&["Rotated"]).contains("is_login: true"));
+    assert!(steps(&["Rotated"]).contains("cause: Login"));
     browser.get("/rotate").await;
-    assert!(steps(&["Rotated"]).contains("is_login: false"));
+    assert!(steps(&["Rotated"]).contains("cause: Other"));
     let tab = browser.fork();
     let slow = tokio::spawn(async move { tab.get("/wait/note/slow").await });
     gate.arrived().await;
     browser.get("/logout").await;
-    assert!(steps(&["Rotated"]).contains("is_login: false"));
+    assert!(steps(&["Rotated"]).contains("cause: Logout"));
     gate.release();
     assert_eq!(slow.await.expect("an answer").status(), 409);
     steps(&["Conflict"]);
     browser.get("/end").await;
     steps(&["Destroyed"]);
+    let newcomer = app.browser();
+    newcomer.get("/login/Ada").await;
+    let told = app.events().concat();
+    assert!(told.starts_with("Created") && told.contains("is_login: true"), "{told}");
 }
 
 async fn user(app: &App, name: &str) -> Client {

@@ -5,6 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use http::request::Parts;
@@ -129,7 +130,8 @@ impl Rig {
         let note = move |event: &Event<'_>| {
             heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{event:?}"));
         };
-        let layer = configure(SessionLayer::new(store)).with_event_hook(note);
+        let layer =
+            configure(SessionLayer::new(store)).with_event_hook(note).with_event_interval(Duration::ZERO);
         let client = Client::new(layer.layer(Handling::new(handler))).with_clock(self.clock.clone());
         App { raw, faults, calls, gate: Gate::new(), layer, events, noted: Vec::new(), client }
     }

@@ -1,0 +1,571 @@
+//! What a layer reports beyond what a response can say.
+
+mod throttle;
+
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use self::throttle::{Key, Throttle};
+use crate::{
+    error::{Error, ErrorKind},
+    value::{FieldName, RecordId},
+};
+
+/// Something that a layer reports: a step in the life of a session, or something that an operator should know.
+///
+/// Events go to `tracing` (feature `tracing`, on by default) and to the hook of the application
+/// ([`SessionLayer::with_event_hook`](crate::SessionLayer::with_event_hook)). With neither, nothing is
+/// reported anywhere. Records appear by their public handle only, and no event shows a token, a secret or a
+/// field's value.
+///
+/// Steps of a session's life ([`Created`](Self::Created), [`Rotated`](Self::Rotated),
+/// [`Renewed`](Self::Renewed), [`Destroyed`](Self::Destroyed)) are all reported. Of the others, one per second
+/// ([`with_event_interval`](crate::SessionLayer::with_event_interval)), name and record is reported, and the number of those that were held back follows as
+/// [`Repeated`](Self::Repeated). So metrics count each event as one, and add
+/// [`times`](Self::Repeated::times) to the name in [`of`](Self::Repeated::of).
+///
+/// ```
+/// use sessions::{Event, SessionLayer, store::MemoryStore};
+///
+/// # fn count(name: &str, times: u64) {}
+/// let layer = SessionLayer::new(MemoryStore::new()).with_event_hook(|event| match event {
+///     Event::Repeated { of, times, .. } => count(of, *times),
+///     _ => count(event.name(), 1),
+/// });
+/// # let _ = layer;
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A session began: it has something in it, and its cookie is on the way.
+    Created {
+        /// The record.
+        record: RecordId,
+        /// Whether a user logged in with the request that began it.
+        is_login: bool,
+    },
+    /// A session has a new secret, and the old one is worth nothing.
+    Rotated {
+        /// The record.
+        record: RecordId,
+        /// Why.
+        cause: RotationCause,
+    },
+    /// A session has a new secret with the powers of the old one, which is good until the new one is seen.
+    Renewed {
+        /// The record.
+        record: RecordId,
+    },
+    /// A session was ended by its user or the application.
+    Destroyed {
+        /// The record.
+        record: RecordId,
+    },
+    /// A stored value could not be read as its field's type, or not be opened: it counts as absent, or the request
+    /// is refused, as the field says (`on_invalid`).
+    UndecodableField {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The field.
+        field: &'a FieldName,
+        /// What is wrong, and where. Never the value, which serde's own messages quote.
+        reason: &'a str,
+    },
+    /// Changes were dropped because the response head had left: save them with `save().await`.
+    UnsavedChanges {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The fields that were changed.
+        fields: Vec<FieldName>,
+    },
+    /// A request sent two live tokens of this layer's cookie; neither was used.
+    TwoLiveTokens {
+        /// Their records.
+        records: [RecordId; 2],
+    },
+    /// A request came with a session's own token, and the session is over.
+    Expired {
+        /// The record.
+        record: RecordId,
+    },
+    /// A request came with a secret that was replaced a moment ago: it has no rights and gets no cookie, since
+    /// another request has the new one.
+    Superseded {
+        /// The record.
+        record: RecordId,
+    },
+    /// A request came with a secret that was replaced more than a minute ago. A browser that was switched off
+    /// may do that, and so does who has stolen an old one.
+    Stale {
+        /// The record.
+        record: RecordId,
+    },
+    /// A request came with a secret that was never the record's, as far as it remembers.
+    Forged {
+        /// The record.
+        record: RecordId,
+    },
+    /// A request came with a signed token that is not taken: somebody made it up, or its key is not in the ring of
+    /// this layer, or revoked.
+    BadSignature {
+        /// What is wrong, with the key's id.
+        reason: &'a str,
+    },
+    /// A view needs what the layer does not have, so that every request that takes it is answered with an error.
+    Misconfigured {
+        /// What is missing, and what to write.
+        error: &'a Error,
+    },
+    /// A record could not be read, so that its request is answered with an error.
+    LoadFailed {
+        /// The record.
+        record: RecordId,
+        /// Why.
+        error: &'a Error,
+    },
+    /// A commit was refused, since another request had rotated or ended the session, or changed what it relied
+    /// on. Nothing of it was written.
+    Conflict {
+        /// The record.
+        record: RecordId,
+        /// Why.
+        error: &'a Error,
+    },
+    /// The store took more than a tenth of the time it has for one operation
+    /// ([`with_store_timeout`](crate::SessionLayer::with_store_timeout)).
+    StoreSlow {
+        /// How long it took.
+        took: Duration,
+    },
+    /// A commit, destroy or touch did not go through, or nobody knows whether it did
+    /// ([`Unknown`](crate::ErrorKind::Unknown)).
+    CommitFailed {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// Why.
+        error: &'a Error,
+    },
+    /// The clean-up of dead records failed; the next one is tried all the same.
+    PurgeFailed {
+        /// Why.
+        error: &'a Error,
+    },
+    /// Events of one name and record that were held back, since another one was reported a moment before.
+    /// The number comes with a later event of the layer, or with [`drain`](crate::SessionLayer::drain).
+    Repeated {
+        /// Their name.
+        of: &'static str,
+        /// Their level.
+        level: EventLevel,
+        /// Their record; `None` if they have none, or if they are of many records at once.
+        record: Option<RecordId>,
+        /// How many there were.
+        times: u64,
+    },
+}
+
+/// The reason for a new secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RotationCause {
+    /// A user logged in, where none was logged in before.
+    Login,
+    /// The user who is logged in proved again who they are.
+    Reauthentication,
+    /// The user logged out, or another one took their place.
+    Logout,
+    /// Another right changed, or the application asked for it.
+    Other,
+}
+
+/// How much attention an event needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum EventLevel {
+    /// Of use while looking for a fault.
+    Debug,
+    /// A step that an audit wants to see: a login, a logout.
+    Info,
+    /// An attack, or a fault that the library got over.
+    Warn,
+    /// A request failed, or data was dropped.
+    Error,
+}
+
+impl Event<'_> {
+    /// The name of its kind, for metrics: that of the variant.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "Created",
+            Self::Rotated { .. } => "Rotated",
+            Self::Renewed { .. } => "Renewed",
+            Self::Destroyed { .. } => "Destroyed",
+            Self::UndecodableField { .. } => "UndecodableField",
+            Self::UnsavedChanges { .. } => "UnsavedChanges",
+            Self::TwoLiveTokens { .. } => "TwoLiveTokens",
+            Self::Expired { .. } => "Expired",
+            Self::Superseded { .. } => "Superseded",
+            Self::Stale { .. } => "Stale",
+            Self::Forged { .. } => "Forged",
+            Self::BadSignature { .. } => "BadSignature",
+            Self::Misconfigured { .. } => "Misconfigured",
+            Self::LoadFailed { .. } => "LoadFailed",
+            Self::Conflict { .. } => "Conflict",
+            Self::StoreSlow { .. } => "StoreSlow",
+            Self::CommitFailed { .. } => "CommitFailed",
+            Self::PurgeFailed { .. } => "PurgeFailed",
+            Self::Repeated { .. } => "Repeated",
+        }
+    }
+
+    /// How much attention it needs.
+    #[must_use]
+    pub const fn level(&self) -> EventLevel {
+        match self {
+            Self::Created { is_login: false, .. }
+            | Self::Renewed { .. }
+            | Self::Expired { .. }
+            | Self::Superseded { .. } => EventLevel::Debug,
+            Self::Created { is_login: true, .. } | Self::Rotated { .. } | Self::Destroyed { .. } => {
+                EventLevel::Info
+            }
+            Self::UndecodableField { .. }
+            | Self::TwoLiveTokens { .. }
+            | Self::Stale { .. }
+            | Self::Forged { .. }
+            | Self::BadSignature { .. }
+            | Self::Conflict { .. }
+            | Self::StoreSlow { .. }
+            | Self::PurgeFailed { .. } => EventLevel::Warn,
+            Self::UnsavedChanges { .. }
+            | Self::Misconfigured { .. }
+            | Self::LoadFailed { .. }
+            | Self::CommitFailed { .. } => EventLevel::Error,
+            Self::Repeated { level, .. } => *level,
+        }
+    }
+
+    /// The record that it is about, if it is about one that there is; of two, the first.
+    #[must_use]
+    pub const fn record(&self) -> Option<RecordId> {
+        match self {
+            Self::Created { record, .. }
+            | Self::Rotated { record, .. }
+            | Self::Renewed { record }
+            | Self::Destroyed { record }
+            | Self::Expired { record }
+            | Self::Superseded { record }
+            | Self::Stale { record }
+            | Self::Forged { record }
+            | Self::LoadFailed { record, .. }
+            | Self::Conflict { record, .. } => Some(*record),
+            Self::UndecodableField { record, .. }
+            | Self::UnsavedChanges { record, .. }
+            | Self::CommitFailed { record, .. }
+            | Self::Repeated { record, .. } => *record,
+            Self::TwoLiveTokens { records: [first, _] } => Some(*first),
+            Self::BadSignature { .. }
+            | Self::Misconfigured { .. }
+            | Self::StoreSlow { .. }
+            | Self::PurgeFailed { .. } => None,
+        }
+    }
+
+    /// The error that it reports, if it reports one.
+    #[must_use]
+    pub const fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Misconfigured { error }
+            | Self::LoadFailed { error, .. }
+            | Self::Conflict { error, .. }
+            | Self::CommitFailed { error, .. }
+            | Self::PurgeFailed { error } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What makes it one of those that may be held back; `None` for the steps of a session's life.
+    fn key(&self) -> Option<Key> {
+        let mut detail = DefaultHasher::new();
+        match self {
+            Self::Created { .. }
+            | Self::Rotated { .. }
+            | Self::Renewed { .. }
+            | Self::Destroyed { .. }
+            | Self::Repeated { .. } => return None,
+            Self::UndecodableField { field, .. } => field.as_str().hash(&mut detail),
+            Self::UnsavedChanges { fields, .. } => {
+                fields.iter().for_each(|field| field.as_str().hash(&mut detail));
+            }
+            // It names the field, or what is missing.
+            _ => self.error().map(Error::to_string).hash(&mut detail),
+        }
+        Some(Key { name: self.name(), record: self.record(), detail: detail.finish() })
+    }
+
+    /// What happened and what to do, without the record.
+    fn write_message(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created { is_login: false, .. } => f.write_str("session created"),
+            Self::Created { is_login: true, .. } => f.write_str("session created by a login"),
+            Self::Rotated { cause: RotationCause::Login, .. } => f.write_str("session rotated by a login"),
+            Self::Rotated { cause: RotationCause::Reauthentication, .. } => {
+                f.write_str("session rotated by a repeated login")
+            }
+            Self::Rotated { cause: RotationCause::Logout, .. } => f.write_str("session rotated by a logout"),
+            Self::Rotated { cause: RotationCause::Other, .. } => f.write_str("session rotated"),
+            Self::Renewed { .. } => f.write_str("session renewed"),
+            Self::Destroyed { .. } => f.write_str("session destroyed"),
+            Self::UndecodableField { field, reason, .. } => {
+                write!(f, "stored session field `{field}` does not decode: {reason}")
+            }
+            Self::UnsavedChanges { fields, .. } => {
+                f.write_str("session changes dropped after the response head left; call `save().await`: ")?;
+                for (index, field) in fields.iter().enumerate() {
+                    write!(f, "{}`{field}`", if index == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::TwoLiveTokens { records: [_, second] } => {
+                write!(f, "two live session tokens in one request, using neither; the other is {second}")
+            }
+            Self::Expired { .. } => f.write_str("session expired"),
+            Self::Superseded { .. } => f.write_str("session token replaced a moment ago"),
+            Self::Stale { .. } => f.write_str("session token replaced long ago"),
+            Self::Forged { .. } => f.write_str("forged session token"),
+            Self::BadSignature { reason } => write!(f, "session token with a bad signature: {reason}"),
+            Self::Misconfigured { error } => write!(f, "session layer misconfigured: {error}"),
+            Self::LoadFailed { error, .. } => write!(f, "session load failed: {error}"),
+            Self::Conflict { error, .. } => write!(f, "session commit refused: {error}"),
+            Self::StoreSlow { took } => write!(f, "session store slow: it took {took:?}"),
+            Self::CommitFailed { error, .. } => write!(f, "session commit failed: {error}"),
+            Self::PurgeFailed { error } => write!(f, "session purge failed: {error}"),
+            Self::Repeated { of, times, .. } => write!(f, "{times} more events `{of}` were held back"),
+        }
+    }
+}
+
+/// What happened, what to do, the store's own error and the record, in one line.
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_message(f)?;
+        if let Some(source) = self.error().and_then(std::error::Error::source) {
+            write!(f, ": {source}")?;
+        }
+        self.record().map_or(Ok(()), |record| write!(f, " (record {record})"))
+    }
+}
+
+type Hook = dyn Fn(&Event<'_>) + Send + Sync;
+
+/// Where a layer's events go.
+#[derive(Clone, Default)]
+pub(crate) struct Events {
+    hook: Option<Arc<Hook>>,
+    throttle: Arc<Throttle>,
+}
+
+impl Events {
+    /// The same, with a hook.
+    pub(crate) fn with_hook(self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        Self { hook: Some(Arc::new(hook)), ..self }
+    }
+
+    /// The same, with another interval in which one of several like events is reported.
+    pub(crate) fn with_interval(self, interval: Duration) -> Self {
+        Self { throttle: Arc::new(Throttle::new(interval)), ..self }
+    }
+
+    /// Reports the reason for which a commit did not go through.
+    pub(crate) fn report_failure(&self, record: Option<RecordId>, error: &Error) {
+        self.report(&match record {
+            Some(record) if error.kind() == ErrorKind::Refused => Event::Conflict { record, error },
+            _ => Event::CommitFailed { record, error },
+        });
+    }
+
+    pub(crate) fn report(&self, event: &Event<'_>) {
+        self.report_at(event, Instant::now);
+    }
+
+    fn report_at(&self, event: &Event<'_>, now: impl FnOnce() -> Instant) {
+        let Some(key) = event.key() else { return self.send(event) };
+        let passed = self.throttle.count(key, event.level(), now());
+        for repeated in &passed.repeated {
+            self.send(repeated);
+        }
+        if passed.is_reported {
+            self.send(event);
+        }
+    }
+
+    /// Reports what was held back and not counted yet.
+    pub(crate) fn flush(&self) {
+        for repeated in self.throttle.take_all() {
+            self.send(&repeated);
+        }
+    }
+
+    /// A hook or a subscriber that panics changes nothing of the request that the event is about.
+    fn send(&self, event: &Event<'_>) {
+        let _ = catch_unwind(AssertUnwindSafe(|| trace(event)));
+        let Some(hook) = &self.hook else { return };
+        if catch_unwind(AssertUnwindSafe(|| hook(event))).is_err() {
+            let _ = catch_unwind(trace_panic);
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.hook.is_some() { "Events(tracing, hook)" } else { "Events(tracing)" })
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn trace(event: &Event<'_>) {
+    struct Message<'a>(&'a Event<'a>);
+
+    impl fmt::Display for Message<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.write_message(f)
+        }
+    }
+
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::event!(
+                tracing::Level::$level,
+                event = event.name(),
+                record = event.record().map(tracing::field::display),
+                source = event.error().and_then(std::error::Error::source).map(tracing::field::display),
+                "{}",
+                Message(event)
+            )
+        };
+    }
+
+    match event.level() {
+        EventLevel::Debug => at!(DEBUG),
+        EventLevel::Info => at!(INFO),
+        EventLevel::Warn => at!(WARN),
+        EventLevel::Error => at!(ERROR),
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+fn trace(_event: &Event<'_>) {}
+
+#[cfg(feature = "tracing")]
+fn trace_panic() {
+    tracing::error!("the event hook of the session layer panicked; the event is lost to it");
+}
+
+#[cfg(not(feature = "tracing"))]
+fn trace_panic() {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    fn id(byte: u8) -> RecordId {
+        RecordId::from_bytes([byte; 16])
+    }
+
+    /// Events whose lines end in the returned list.
+    fn heard() -> (Events, Arc<Mutex<Vec<String>>>) {
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let noted = Arc::clone(&lines);
+        let events = Events::default().with_hook(move |event| noted.lock().unwrap().push(event.to_string()));
+        (events, lines)
+    }
+
+    #[test]
+    fn a_flood_of_one_event_is_two_lines_a_second() {
+        let (events, lines) = heard();
+        let began = Instant::now();
+        for milli in 0..2500 {
+            let now = began + Duration::from_millis(milli);
+            events.report_at(&Event::Stale { record: id(1) }, || now);
+        }
+        events.flush();
+        let stale = format!("session token replaced long ago (record {})", id(1));
+        let more = |times| format!("{times} more events `Stale` were held back (record {})", id(1));
+        let expected = [&stale, &more(999), &stale, &more(999), &stale, &more(499)];
+        assert_eq!(*lines.lock().unwrap(), expected.map(String::from));
+    }
+
+    #[test]
+    fn another_record_field_or_name_is_another_event() {
+        let (events, lines) = heard();
+        let now = Instant::now();
+        let undecodable = |field: &'static str| {
+            let field = FieldName::from_static(field);
+            let event = Event::UndecodableField { record: Some(id(1)), field: &field, reason: "cut off" };
+            events.report_at(&event, || now);
+        };
+        for _ in 0..3 {
+            events.report_at(&Event::Stale { record: id(1) }, || now);
+            events.report_at(&Event::Stale { record: id(2) }, || now);
+            events.report_at(&Event::Forged { record: id(1) }, || now);
+            undecodable("a");
+            undecodable("b");
+        }
+        assert_eq!(lines.lock().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn steps_of_a_sessions_life_are_never_held_back() {
+        let (events, lines) = heard();
+        let (now, record) = (Instant::now(), id(1));
+        for _ in 0..100 {
+            events.report_at(&Event::Created { record, is_login: true }, || now);
+            events.report_at(&Event::Rotated { record, cause: RotationCause::Logout }, || now);
+            events.report_at(&Event::Renewed { record }, || now);
+            events.report_at(&Event::Destroyed { record }, || now);
+        }
+        assert_eq!(lines.lock().unwrap().len(), 400);
+    }
+
+    #[test]
+    fn logins_and_logouts_are_told_from_visitors() {
+        let record = id(1);
+        assert_eq!(Event::Created { record, is_login: false }.level(), EventLevel::Debug);
+        assert_eq!(Event::Created { record, is_login: true }.level(), EventLevel::Info);
+        let rotated = Event::Rotated { record, cause: RotationCause::Login };
+        assert_eq!(rotated.level(), EventLevel::Info);
+        assert_eq!(rotated.to_string(), format!("session rotated by a login (record {record})"));
+    }
+
+    #[test]
+    fn a_line_names_the_error_its_source_and_the_record() {
+        let error = Error::unavailable("connection refused");
+        let event = Event::LoadFailed { record: id(1), error: &error };
+        let line = format!(
+            "session load failed: the session store is unavailable: connection refused (record {})",
+            id(1)
+        );
+        assert_eq!((event.to_string(), event.name(), event.record()), (line, "LoadFailed", Some(id(1))));
+    }
+
+    #[test]
+    fn a_hook_that_panics_is_called_again_and_stops_nothing() {
+        let calls = Arc::<Mutex<u32>>::default();
+        let counted = Arc::clone(&calls);
+        let events = Events::default().with_hook(move |_| {
+            *counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += 1;
+            panic!("a hook that panics");
+        });
+        events.report(&Event::Destroyed { record: id(1) });
+        events.report(&Event::Destroyed { record: id(1) });
+        assert_eq!(*calls.lock().unwrap(), 2);
+    }
+}
