@@ -289,4 +289,45 @@ mod tests {
         delta.apply(&mut record).unwrap();
         assert_eq!(record, fields(&[("cart", "8"), ("role", "1")]));
     }
+
+    #[test]
+    fn what_a_delta_says_of_itself() {
+        let mut delta = Delta::new();
+        assert!(delta.is_empty() && delta.retained().is_none());
+        delta.push("a".into(), Op::Put(json("1")), None).unwrap();
+        assert!(delta.has("a") && !delta.has("b") && !delta.is_empty() && !delta.drops(&"b".into()));
+        delta.retain(vec!["a".into()]);
+        assert_eq!(delta.retained(), Some(&["a".into()][..]));
+        assert!(delta.drops(&"b".into()) && !delta.drops(&"a".into()));
+        assert_eq!(delta.take("b"), None);
+        assert_eq!(delta.take("a"), Some(Op::Put(json("1"))));
+        assert!(!delta.has("a"));
+        assert!(!delta.is_empty(), "it still drops all but one");
+    }
+
+    #[test]
+    fn a_forced_operation_is_the_only_one_of_its_field() {
+        let mut delta = Delta::new();
+        delta.push("a".into(), Op::Put(json("1")), None).unwrap();
+        delta.push("b".into(), Op::Put(json("2")), None).unwrap();
+        delta.force("a".into(), Op::Remove);
+        assert_eq!(delta.ops(), [("b".into(), Op::Put(json("2"))), ("a".into(), Op::Remove)]);
+    }
+
+    #[test]
+    fn operations_are_mapped_left_out_or_fail_as_one() {
+        let mut delta = Delta::new();
+        delta.push("a".into(), Op::Put(json("1")), None).unwrap();
+        delta.push("b".into(), Op::Put(json("2")), None).unwrap();
+        delta.retain(vec!["a".into(), "b".into()]);
+        let mapped =
+            delta.clone().try_map(|name, _| Ok::<_, ()>((name == &"b".into()).then_some(Op::Remove)));
+        let mapped = mapped.unwrap();
+        assert_eq!(mapped.ops(), [("b".into(), Op::Remove)]);
+        assert_eq!(mapped.retained(), delta.retained());
+        assert_eq!(
+            delta.try_map(|name, op| if name == &"b".into() { Err("b") } else { Ok(Some(op)) }),
+            Err("b")
+        );
+    }
 }

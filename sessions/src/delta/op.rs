@@ -215,4 +215,36 @@ mod tests {
         assert_eq!(applied(&op, "\"new\""), Ok(some("\"new\"")));
         assert_eq!(op.apply(None), Ok(None));
     }
+
+    #[test]
+    fn operations_tell_what_they_bring_and_what_they_need() {
+        let value = || Bytes::from_static(b"123");
+        for (op, size, counts) in [
+            (Op::Put(value()), 3, false),
+            (Op::PutIfAbsent(value()), 3, false),
+            (Op::Remove, 0, false),
+            (Op::RemoveIf(value()), 0, false),
+            (add(1, 0, 9), 0, true),
+            (Op::Max(1), 0, true),
+            (Op::Min(1), 0, true),
+        ] {
+            assert_eq!((op.size(), op.is_relative(), op.can_fail()), (size, counts, counts), "{op:?}");
+        }
+    }
+
+    /// A flash that was put and taken in one request leaves the one that was loaded to be taken, if it is still there.
+    #[test]
+    fn a_conditional_removal_absorbs_only_what_it_is_about() {
+        let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+        let put = Op::Put(bytes("new"));
+        let loaded = bytes("old");
+        let then =
+            |first: &Op, next: &'static str, loaded| first.then(Op::RemoveIf(bytes(next)), loaded).unwrap();
+        assert_eq!(then(&put, "new", Some(&loaded)), Some(Op::RemoveIf(loaded.clone())));
+        assert_eq!(then(&put, "new", None), None);
+        assert_eq!(then(&put, "other", None), Some(put.clone()));
+        let removal = Op::RemoveIf(loaded.clone());
+        assert_eq!(then(&removal, "old", Some(&loaded)), Some(removal.clone()));
+        assert_eq!(then(&removal, "other", Some(&loaded)), Some(Op::Remove));
+    }
 }
