@@ -13,7 +13,10 @@ use super::{
 use crate::{
     delta::Delta,
     error::Error,
-    value::{Authority, FieldName, Fields, Lifetime, RecordId, Seal, Secret, Timeouts, Timestamp, Token},
+    value::{
+        Authority, DAY, FieldName, Fields, Lifetime, RecordId, Seal, Secret, Timeouts, Timestamp, Token,
+        hours,
+    },
 };
 
 /// The session of one request.
@@ -57,10 +60,8 @@ pub(super) struct Wishes {
     pub(super) rotation: bool,
     /// One with the same powers.
     pub(super) renewal: bool,
-    /// Whether the browser is to keep the next cookie when it is closed.
-    pub(super) is_remembered: Option<bool>,
-    /// How long the session is to live, if less than the layer grants.
-    pub(super) lifetime: Option<Lifetime>,
+    /// What is said of the session, from its next secret on.
+    pub(super) terms: Terms,
     /// That the request be no use of the session.
     pub(super) is_passive: bool,
 }
@@ -93,17 +94,34 @@ pub(super) enum Phase {
 }
 
 /// What was said of a session, besides its fields.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Terms {
     /// How long it lives, if that is less than the layer grants.
     pub(super) lifetime: Option<Lifetime>,
-    /// Whether the browser keeps the cookie when it is closed.
+    /// Whether its user asked to be remembered; or that the browser is to forget the cookie when it is closed.
     pub(super) is_remembered: Option<bool>,
 }
 
 impl Terms {
     pub(super) const fn of(authority: &Authority) -> Self {
         Self { lifetime: authority.lifetime, is_remembered: authority.is_remembered }
+    }
+
+    /// Notes them. A visitor is not remembered: nothing depends on it, and the next login is to ask for itself.
+    pub(super) fn note_in(self, authority: &mut Authority) {
+        let is_nobody = authority.rights.is_empty();
+        authority.is_remembered = self.is_remembered.filter(|is_remembered| !(*is_remembered && is_nobody));
+        authority.lifetime = self.lifetime;
+    }
+
+    /// The same after what a request says: to be remembered is to be so for as long as the layer grants, but
+    /// for what is said beside it.
+    pub(super) fn and(self, said: Self) -> Self {
+        let lifetime = if said.is_remembered == Some(true) { None } else { self.lifetime };
+        Self {
+            lifetime: said.lifetime.or(lifetime),
+            is_remembered: said.is_remembered.or(self.is_remembered),
+        }
     }
 }
 
@@ -119,7 +137,7 @@ pub(super) struct Live {
     pub(super) secret: Secret,
     /// The request came with the secret that a renewal has led to, for the first time.
     pub(super) ends_renewal: bool,
-    /// The layer's, within the lifetime of this session.
+    /// The layer's for this kind of session, within the lifetime of its own.
     pub(super) timeouts: Timeouts,
     pub(super) created: Timestamp,
     pub(super) touched: Timestamp,
@@ -389,8 +407,17 @@ impl State {
             Phase::Superseded(terms) => *terms,
             Phase::Absent | Phase::Unloaded => return,
         };
-        self.wishes.lifetime = self.wishes.lifetime.or(terms.lifetime);
-        self.wishes.is_remembered = self.wishes.is_remembered.or(terms.is_remembered);
+        // But to be remembered each login asks for itself: another one may have been somebody else's.
+        let terms =
+            Terms { is_remembered: terms.is_remembered.filter(|is_remembered| !is_remembered), ..terms };
+        self.wishes.terms = terms.and(self.wishes.terms);
+    }
+
+    /// What was said of the session is noted in its seal, unless something else was said since.
+    pub(super) fn terms_noted(&mut self, said: Terms) {
+        if self.wishes.terms == said {
+            self.wishes.terms = Terms::default();
+        }
     }
 
     /// Removes all fields.
@@ -404,6 +431,7 @@ impl State {
     pub(super) fn discard(&mut self, rules: &Rules) {
         self.lose_waiting(|| Error::refused("the request failed before this was written"));
         self.ledger.keep_removed_rights(&self.record, rules);
+        self.wishes.terms = Terms::default();
     }
 
     /// Whether there is anything to write but a touch.
@@ -437,7 +465,10 @@ impl State {
         let Some(live) = self.live() else { return false };
         let wanted = self.wishes.renewal.then_some(SHORTEST);
         let age = wanted.or_else(|| live.timeouts.renewal().map(|age| age.max(SHORTEST)));
-        live.ends_renewal || (!self.head_sent && age.is_some_and(|age| live.may_be_renewed(age)))
+        let is_due = |age| live.holds_rights() && live.may_be_renewed(age);
+        let is_wanted =
+            || age.is_some_and(is_due) || (live.outlives_cookie() && live.may_be_renewed(SHORTEST));
+        live.ends_renewal || (!self.head_sent && is_wanted())
     }
 
     /// Whether something is to be written even if nothing changed.
@@ -629,6 +660,16 @@ impl Saves {
     }
 }
 
+/// How long the browser keeps the cookie of a record of this age.
+fn max_age(timeouts: &Timeouts, age: Duration) -> Duration {
+    timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE)
+}
+
+/// When the browser forgets a cookie that it is given at this age of the record, in hours of that age.
+pub(super) fn cookie_hours(timeouts: &Timeouts, age: Duration) -> u32 {
+    hours(age.saturating_add(max_age(timeouts, age)))
+}
+
 /// Whether a new record would have anything in it: an empty one is never created.
 fn creates(delta: &Delta) -> Result<bool, Error> {
     let mut fields = Fields::new();
@@ -642,19 +683,31 @@ impl Live {
         self.loaded_at.saturating_add(self.since.elapsed())
     }
 
-    /// Whether the secret may be renewed, if it is at least this old: only a record that holds a right is
-    /// worth it, and two renewals at once are one too many.
-    pub(super) fn may_be_renewed(&self, age: Duration) -> bool {
+    pub(super) fn holds_rights(&self) -> bool {
+        !self.authority.rights.is_empty()
+    }
+
+    /// Whether the secret may be renewed, if it is at least this old: two renewals at once are one too many.
+    fn may_be_renewed(&self, age: Duration) -> bool {
         let since = self.authority.secret_since().unwrap_or(self.created);
-        let is_worth_it = !self.authority.rights.is_empty() && !self.authority.is_renewing();
-        is_worth_it && self.now().saturating_since(since) >= age
+        !self.authority.is_renewing() && self.now().saturating_since(since) >= age
+    }
+
+    /// Whether the browser may forget the cookie while the record is alive, used no more after this request: the
+    /// layer's timeouts are longer than when it was sent, or than browsers keep any.
+    fn outlives_cookie(&self) -> bool {
+        let age = self.loaded_at.saturating_since(self.created);
+        let unused = age.saturating_add(self.timeouts.idle_and_window());
+        // A new one lasts for no more than this; a day less, so that it is not due with each request.
+        let most = age.saturating_add(LONGEST_COOKIE - DAY);
+        let needed = unused.min(self.timeouts.absolute()).min(most);
+        self.authority.has_lasting_cookie() && hours(needed) > self.authority.cookie_hours
     }
 
     /// How long the browser keeps a cookie; `None` until it is closed.
     pub(super) fn max_age(&self) -> Option<Duration> {
         let age = self.loaded_at.saturating_since(self.created);
-        let max_age = self.timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE);
-        (self.authority.is_remembered != Some(false)).then_some(max_age)
+        self.authority.has_lasting_cookie().then(|| max_age(&self.timeouts, age))
     }
 
     /// These names, and those of all fields that are here.
