@@ -173,7 +173,8 @@ impl Slot {
         let carried = (is_carry_only && !delta.is_empty()).then(|| delta.clone());
         let commit = self.commit((id, epoch, touch), delta, returning)?;
         let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
-        if let (Answer::Superseded, Some(delta)) = (&answer, carried) {
+        // Its times may have changed with its secret, so that what is over by the old ones may be alive.
+        if let (Answer::Superseded | Answer::Gone, Some(delta)) = (&answer, carried) {
             return Box::pin(self.carry_over((id, epoch, touch), delta, returning, kept)).await;
         }
         let values = self.applied(answer)?;
@@ -222,7 +223,7 @@ impl Slot {
                     // nothing of what the old secret stood for.
                     return Box::pin(self.create(write.delta, life)).await;
                 }
-                Answer::Superseded
+                Answer::Superseded | Answer::Gone
                     if rotation == Rotation::Renewal && is_carry_only && !write.delta.is_empty() =>
                 {
                     return Box::pin(self.carry_over(target, write.delta, returning, kept)).await;
