@@ -670,6 +670,16 @@ pub(super) fn cookie_hours(timeouts: &Timeouts, age: Duration) -> u32 {
     hours(age.saturating_add(max_age(timeouts, age)))
 }
 
+/// For how long a cookie is needed that is sent back at this age of the record, in hours of that age: until the
+/// record ends, if this is its last use. That may be later than when the cookie ends where the layer's timeouts
+/// are longer than when it was sent, or than browsers keep any.
+fn hours_needed(timeouts: &Timeouts, age: Duration) -> u32 {
+    let unused = age.saturating_add(timeouts.idle_and_window());
+    // A new one lasts for no more than this; a day less, so that it is not due with each request.
+    let most = age.saturating_add(LONGEST_COOKIE - DAY);
+    hours(unused.min(timeouts.absolute()).min(most))
+}
+
 /// Whether a new record would have anything in it: an empty one is never created.
 fn creates(delta: &Delta) -> Result<bool, Error> {
     let mut fields = Fields::new();
@@ -693,15 +703,11 @@ impl Live {
         !self.authority.is_renewing() && self.now().saturating_since(since) >= age
     }
 
-    /// Whether the browser may forget the cookie while the record is alive, used no more after this request: the
-    /// layer's timeouts are longer than when it was sent, or than browsers keep any.
+    /// Whether the browser may forget the cookie before the record ends.
     fn outlives_cookie(&self) -> bool {
         let age = self.loaded_at.saturating_since(self.created);
-        let unused = age.saturating_add(self.timeouts.idle_and_window());
-        // A new one lasts for no more than this; a day less, so that it is not due with each request.
-        let most = age.saturating_add(LONGEST_COOKIE - DAY);
-        let needed = unused.min(self.timeouts.absolute()).min(most);
-        self.authority.has_lasting_cookie() && hours(needed) > self.authority.cookie_hours
+        let hours = hours_needed(&self.timeouts, age);
+        self.authority.has_lasting_cookie() && hours > self.authority.cookie_hours
     }
 
     /// How long the browser keeps a cookie; `None` until it is closed.
@@ -723,5 +729,61 @@ impl Live {
             None => Vec::new(),
             Some(known) => names.iter().filter(|name| !known.contains(name)).cloned().collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn what_a_request_says_comes_after_what_was_said() {
+        let (one, two) = (Lifetime { idle: HOUR, absolute: HOUR }, Lifetime { idle: DAY, absolute: DAY });
+        let terms = |is_remembered, lifetime| Terms { lifetime, is_remembered };
+        for (before, said, after) in [
+            ((None, None), (None, None), (None, None)),
+            ((Some(false), Some(one)), (None, None), (Some(false), Some(one))),
+            ((Some(false), Some(one)), (None, Some(two)), (Some(false), Some(two))),
+            ((Some(true), Some(one)), (Some(false), None), (Some(false), Some(one))),
+            ((Some(false), Some(one)), (Some(true), None), (Some(true), None)),
+            ((Some(false), Some(one)), (Some(true), Some(two)), (Some(true), Some(two))),
+        ] {
+            let [before, said, after] = [before, said, after].map(|(kept, lifetime)| terms(kept, lifetime));
+            assert_eq!(before.and(said), after, "{before:?} {said:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_of_the_same_times_is_never_too_short() {
+        for idle in [Duration::ZERO, HOUR / 7, DAY, 30 * DAY, Duration::MAX] {
+            for absolute in [Duration::ZERO, HOUR / 2, 61 * HOUR / 60, 30 * DAY, 400 * DAY] {
+                let timeouts = Timeouts::new(idle, absolute);
+                let cookie = cookie_hours(&timeouts, Duration::ZERO);
+                for share in 0..=20 {
+                    let age = absolute * share / 20;
+                    assert!(hours_needed(&timeouts, age) <= cookie, "{idle:?} {absolute:?} {age:?}");
+                    assert_eq!(cookie_hours(&timeouts, age), cookie, "a rotation moves no deadline");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_too_short_once_its_session_might_outlive_it() {
+        let (before, now) = (Timeouts::new(DAY, 30 * DAY), Timeouts::new(DAY, 90 * DAY));
+        let cookie = cookie_hours(&before, 3 * DAY);
+        assert_eq!(cookie, 30 * 24);
+        // A day and an hour before its end, unused after that.
+        assert!(hours_needed(&now, 30 * DAY - 25 * HOUR) <= cookie);
+        assert!(hours_needed(&now, 30 * DAY - 24 * HOUR) > cookie);
+        assert!(hours_needed(&now, 89 * DAY) <= cookie_hours(&now, 29 * DAY));
+        // Longer than browsers keep one: not with each request.
+        let forever = Timeouts::new(Duration::MAX, Duration::MAX);
+        let cookie = cookie_hours(&forever, DAY);
+        assert_eq!(cookie, 401 * 24);
+        assert!(hours_needed(&forever, DAY + 23 * HOUR) <= cookie);
+        assert!(hours_needed(&forever, 2 * DAY + HOUR) > cookie);
     }
 }

@@ -341,6 +341,30 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_session_has_its_own_times() {
+        let kinds = [SessionKind::Visitor, SessionKind::User, SessionKind::Remembered];
+        let times = |timeouts: Timeouts| {
+            kinds.map(|kind| timeouts.of_kind(kind)).map(|of| (of.idle().as_secs(), of.absolute().as_secs()))
+        };
+        let timeouts = Timeouts::new(seconds(10), seconds(20));
+        assert_eq!(times(timeouts), [(10, 20); 3]);
+        let timeouts =
+            timeouts.with_visitors(seconds(1), seconds(2)).with_remembered(seconds(30), seconds(40));
+        assert_eq!(times(timeouts), [(1, 2), (10, 20), (30, 40)]);
+        assert_eq!((timeouts.idle(), timeouts.absolute()), (seconds(10), seconds(20)));
+        let own = Lifetime { idle: seconds(15), absolute: seconds(100) };
+        let of = timeouts.of_kind(SessionKind::Remembered).within(Some(own));
+        assert_eq!((of.idle(), of.absolute()), (seconds(15), seconds(40)));
+        assert_eq!(times(of), times(timeouts), "the layer's are still there");
+        let (day, month) = (86_400, 30 * 86_400);
+        assert_eq!(times(Timeouts::default()), [(day, month), (day, month), (month, month)]);
+        // What a level or a limit says holds for all.
+        for timeouts in [Timeouts::aal1(), Timeouts::aal2(), Timeouts::aal3(), timeouts.idle_at_most(DAY)] {
+            assert_eq!(times(timeouts).map(|(idle, _)| idle), [timeouts.idle().as_secs(); 3]);
+        }
+    }
+
+    #[test]
     fn the_window_is_bounded() {
         assert_eq!(Timeouts::new(seconds(5), seconds(9)).touch_window(), seconds(1));
         assert_eq!(Timeouts::new(seconds(90 * 86400), seconds(9)).touch_window(), seconds(3600));

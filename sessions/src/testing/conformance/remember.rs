@@ -13,7 +13,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-const MONTH: u64 = 30 * 86_400;
+/// Thirty days in seconds, some of which may be over on a server's own clock.
+const MONTH: std::ops::RangeInclusive<u64> = 30 * 86_400 - 60..=30 * 86_400;
 
 /// A browser that has sent this request as its first.
 async fn after(app: &App, path: &str) -> Client {
@@ -125,7 +126,7 @@ pub async fn d8_a_logout_takes_back_what_was_said_at_the_login(rig: Rig) {
             for path in steps {
                 browser.get(path).await;
             }
-            assert_eq!(max_age(&browser, login).await, Some(MONTH), "{steps:?}");
+            assert!(is_month(max_age(&browser, login).await), "{steps:?}");
             if rig.can_move_time() {
                 rig.clock.advance(2 * HOUR);
                 browser.restart();
@@ -150,7 +151,7 @@ pub async fn d8_to_be_remembered_takes_back_a_shorter_time(rig: Rig) {
     for before in ["/login-unticked/ada", "/visit-for-an-hour"] {
         let browser = app.browser();
         browser.get(before).await;
-        assert_eq!(max_age(&browser, "/login-ticked/ada").await, Some(MONTH), "{before}");
+        assert!(is_month(max_age(&browser, "/login-ticked/ada").await), "{before}");
         if rig.can_move_time() {
             rig.clock.advance(3 * DAY);
             assert!(is_user(&browser, "ada").await, "{before}");
@@ -160,7 +161,7 @@ pub async fn d8_to_be_remembered_takes_back_a_shorter_time(rig: Rig) {
     let browser = visitor(&app).await;
     let late = browser.clone_jar();
     browser.get("/login-unticked/ada").await;
-    assert_eq!(max_age(&late, "/login-ticked/ada").await, Some(MONTH));
+    assert!(is_month(max_age(&late, "/login-ticked/ada").await));
     if rig.can_move_time() {
         rig.clock.advance(3 * DAY);
         assert!(is_user(&late, "ada").await);
@@ -317,6 +318,10 @@ fn eternal(browser: &Client) -> Client {
     let eternal = browser.stranger();
     eternal.set_cookie_raw(COOKIE, &browser.cookie(COOKIE).expect("a session cookie"));
     eternal
+}
+
+fn is_month(age: Option<u64>) -> bool {
+    age.is_some_and(|age| MONTH.contains(&age))
 }
 
 /// For how long the browser is to keep the cookie that comes with an answer, in seconds.
