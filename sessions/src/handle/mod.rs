@@ -115,10 +115,18 @@ impl Handle {
         self.slot.passive();
     }
 
-    /// Says whether the browser keeps the cookie when it is closed, which it does by default. It counts for
-    /// the cookie of this request's login, rotation or new session, and for all that follow: a cookie
-    /// that is there already stays as it is. So it comes with the login, and before a `save()`. It makes no
-    /// session longer.
+    /// Says whether the user asked to be remembered, as with a box "stay logged in".
+    ///
+    /// | | the browser keeps the cookie | the session of who holds a right lives |
+    /// |---|---|---|
+    /// | `remember(true)` | when it is closed, too | for [`with_remembered`](crate::Timeouts::with_remembered), thirty days by default |
+    /// | nothing said | when it is closed, too | for the layer's times, by default a day without use |
+    /// | `remember(false)` | until it is closed (no `Max-Age`) | for the layer's times |
+    ///
+    /// It counts from this request's login, rotation or new session on: a cookie that is there already stays
+    /// as it is. So it comes with the login, and before a `save()`. A logout, or a change to another user, takes
+    /// it back, together with [`live_at_most`](Self::live_at_most). `remember(true)` takes back what an earlier
+    /// request said with `live_at_most`, and does nothing for a session that holds no right.
     pub fn remember(&self, is_remembered: bool) {
         self.slot.remember(is_remembered);
     }
@@ -127,8 +135,8 @@ impl Handle {
     /// sooner than the layer's [`Timeouts`](crate::Timeouts) would end it: so a layer has the longest that
     /// anybody may get, and a login without "stay logged in" asks for less.
     ///
-    /// It counts from this request's login, rotation or new session on, and until one that says otherwise. So
-    /// it comes with the login, and before a `save()`.
+    /// It counts from this request's login, rotation or new session on, until a rotation that says otherwise,
+    /// a logout, or [`remember(true)`](Self::remember). So it comes with the login, and before a `save()`.
     pub fn live_at_most(&self, idle: Duration, absolute: Duration) {
         self.slot.live_at_most(Lifetime { idle, absolute });
     }

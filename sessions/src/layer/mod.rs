@@ -167,7 +167,11 @@ impl SessionLayer {
         self
     }
 
-    /// Ends sessions after these times: by default a day without use, thirty days in all.
+    /// Ends sessions after these times: by default a day without use, thirty days in all; those of users who
+    /// asked to be remembered after thirty days.
+    ///
+    /// They count at once for the sessions there are. Where they are longer than before, the browser gets
+    /// another cookie, with a new secret, before it would forget the one that it has.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.shared_mut().timeouts = timeouts;

@@ -14,7 +14,7 @@ use super::{
     detached::caught,
     ledger::Rotation,
     rules::{Rule, Rules, Standing},
-    state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Wishes, Write},
+    state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Terms, Write, cookie_hours},
 };
 use crate::{
     delta::{Delta, Op},
@@ -39,8 +39,8 @@ struct Resealed {
     reseal: Reseal,
     /// How long the session lives then.
     timeouts: Timeouts,
-    /// Whether that is another time than before.
-    is_other_lifetime: bool,
+    /// What the request said of the session.
+    said: Terms,
     /// The store's time.
     now: Timestamp,
 }
@@ -173,7 +173,8 @@ impl Slot {
         let carried = (is_carry_only && !delta.is_empty()).then(|| delta.clone());
         let commit = self.commit((id, epoch, touch), delta, returning)?;
         let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
-        if let (Answer::Superseded, Some(delta)) = (&answer, carried) {
+        // Its times may have changed with its secret, so that what is over by the old ones may be alive.
+        if let (Answer::Superseded | Answer::Gone, Some(delta)) = (&answer, carried) {
             return Box::pin(self.carry_over((id, epoch, touch), delta, returning, kept)).await;
         }
         let values = self.applied(answer)?;
@@ -210,23 +211,11 @@ impl Slot {
         for _ in 0..RESEALINGS {
             let resealed = self.resealed(id, &write)?;
             let mut commit = self.commit(target, write.delta.clone(), returning)?;
-            let mut refusal = None;
             if let Some(resealed) = &resealed {
                 let commit_id = CommitId::from_bytes(random::bytes()?);
                 commit = commit.with_id(commit_id).with_reseal(resealed.reseal.clone());
-                if resealed.is_other_lifetime {
-                    // The store would judge the record by the time that it is about to get. So it is looked at
-                    // by the time that it has, and this counts as its use.
-                    refusal = self.refusal(id, epoch).await?;
-                    (commit.timeouts, commit.touch) = (self.shared.timeouts, true);
-                }
             }
-            let answer = match refusal {
-                Some(_) if rotation == Rotation::Login => Answer::Superseded,
-                Some(error) => return Err(error),
-                None => self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?,
-            };
-            match answer {
+            match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await? {
                 // Another request renewed the secret: as long as the powers are the same, so is this.
                 Answer::Resealed => self.reload_seal(id, epoch).await?,
                 Answer::Gone | Answer::Superseded if rotation == Rotation::Login => {
@@ -234,7 +223,7 @@ impl Slot {
                     // nothing of what the old secret stood for.
                     return Box::pin(self.create(write.delta, life)).await;
                 }
-                Answer::Superseded
+                Answer::Superseded | Answer::Gone
                     if rotation == Rotation::Renewal && is_carry_only && !write.delta.is_empty() =>
                 {
                     return Box::pin(self.carry_over(target, write.delta, returning, kept)).await;
@@ -272,7 +261,7 @@ impl Slot {
         let rotation = write.rotation;
         let (fresh, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
         let mut state = self.lock();
-        let Wishes { is_remembered, lifetime, .. } = state.wishes;
+        let said = state.wishes.terms;
         let State { record: Phase::Live(live), cookie, .. } = &mut *state else {
             return Err(Error::session_ended());
         };
@@ -285,8 +274,10 @@ impl Slot {
             authority.replace(self.shared.hasher.hash(&id, &fresh), now);
             secret = Some(fresh);
             note_rights(&mut authority, write, &self.shared.rules, now);
-            authority.is_remembered = is_remembered.or(authority.is_remembered);
-            authority.lifetime = lifetime.or(authority.lifetime);
+            let is_over = rotation == Rotation::Logout || live.holds_rights() && authority.rights.is_empty();
+            // What was said at one user's login says nothing of the next one's.
+            let before = if is_over { Terms::default() } else { Terms::of(&authority) };
+            before.and(said).note_in(&mut authority);
         } else {
             let presented = self.shared.hasher.hash(&id, &live.secret);
             match authority.compare(&presented, now) {
@@ -310,10 +301,17 @@ impl Slot {
                 }
             }
         }
-        let reseal = rotation.reseal(authority.seal()).in_place_of(live.seal.clone());
-        let timeouts = self.shared.timeouts.within(authority.lifetime);
-        let is_other_lifetime = timeouts != live.timeouts;
-        Ok(Some(Resealed { secret, authority, reseal, timeouts, is_other_lifetime, now }))
+        let timeouts = self.shared.timeouts_of(&authority);
+        if secret.is_some() {
+            let created = if rotation == Rotation::Login { now } else { live.created };
+            authority.cookie_hours = cookie_hours(&timeouts, now.saturating_since(created));
+        }
+        let mut reseal = rotation.reseal(authority.seal()).in_place_of(live.seal.clone());
+        if timeouts != live.timeouts {
+            // For the store what the layer grants: the session's own time may be longer again one day.
+            reseal = reseal.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
+        }
+        Ok(Some(Resealed { secret, authority, reseal, timeouts, said, now }))
     }
 
     /// What belongs to the browser is written all the same if the secret was replaced a moment ago.
@@ -337,7 +335,7 @@ impl Slot {
             return Err(Error::superseded());
         }
         let mut commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
-        commit.timeouts = self.shared.timeouts.within(authority.lifetime);
+        commit.timeouts = self.shared.timeouts_of(&authority);
         let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
         let values = self.applied(answer)?;
         self.settle(id, kept, None, returning, &values);
@@ -412,13 +410,14 @@ impl Slot {
                 }
             }
         }
-        Wishes { is_remembered: authority.is_remembered, lifetime: authority.lifetime, .. } =
-            self.lock().wishes;
+        let said = self.lock().wishes.terms;
+        said.note_in(&mut authority);
+        let timeouts = self.shared.timeouts_of(&authority);
+        authority.cookie_hours = cookie_hours(&timeouts, Duration::ZERO);
         let seal = authority.seal();
         let (is_first_visit, is_login) = (authority.rights.is_empty(), authority.identity.is_some());
-        let timeouts = self.shared.timeouts.within(authority.lifetime);
         let (stored, opened) = self.sealed_fields(id, delta, &fields)?;
-        let new = NewRecord::new(seal.clone(), self.shared.timeouts)
+        let new = NewRecord::new(seal.clone(), self.shared.timeouts.of_kind(authority.kind()))
             .with_fields(stored)
             .with_first_visit(is_first_visit);
         let creating = self.shared.store.create(id, new);
@@ -454,6 +453,7 @@ impl Slot {
             let token = Token::new(id, secret);
             state.cookie = CookieChange::Set { token, max_age, is_renewal: false };
             state.record = Phase::Live(record);
+            state.terms_noted(said);
         }
         self.shared.events.report(&Event::Created { record: id, is_login });
         self.purge_now_and_then(created);
@@ -470,6 +470,9 @@ impl Slot {
         values: &[Option<Bytes>],
     ) {
         let mut state = self.lock();
+        if let Some(Resealed { said, reseal: Reseal { is_hard: true, .. }, .. }) = &resealed {
+            state.terms_noted(*said);
+        }
         let State { record, cookie, .. } = &mut *state;
         let Phase::Live(live) = record else { return };
         if live.id != id {

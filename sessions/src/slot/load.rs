@@ -63,7 +63,8 @@ impl Slot {
                 if self.is_alive(&loaded, &authority) =>
             {
                 let is_renewed = found == Match::Renewed;
-                let mut live = Box::new(Live::new(&token, loaded, authority, &self.shared.timeouts, names));
+                let timeouts = self.shared.timeouts_of(&authority);
+                let mut live = Box::new(Live::new(&token, loaded, authority, timeouts, names));
                 live.ends_renewal = is_renewed;
                 if let Match::Renewing(salt) = found {
                     // The same for every request on the old secret, and for none of the others.
@@ -137,7 +138,7 @@ impl Slot {
     }
 
     pub(super) fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {
-        let timeouts = self.shared.timeouts.within(authority.lifetime);
+        let timeouts = self.shared.timeouts_of(authority);
         loaded.created >= self.shared.not_before
             && timeouts.is_alive(loaded.created, loaded.touched, loaded.now)
     }
@@ -167,14 +168,14 @@ impl Live {
         token: &Token,
         loaded: Loaded,
         authority: Authority,
-        timeouts: &Timeouts,
+        timeouts: Timeouts,
         names: &[FieldName],
     ) -> Self {
         Self {
             id: token.id(),
             epoch: loaded.epoch,
             seal: loaded.seal,
-            timeouts: timeouts.within(authority.lifetime),
+            timeouts,
             authority,
             secret: token.secret().clone(),
             ends_renewal: false,

@@ -46,7 +46,9 @@ use crate::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
-    value::{FieldName, Fields, Lifetime, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher},
+    value::{
+        Authority, FieldName, Fields, Lifetime, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher,
+    },
 };
 
 /// What all requests of a layer share.
@@ -75,6 +77,13 @@ pub(crate) struct Shared {
     /// What the layer keeps for itself. It is here and not beside this, because each shared
     /// allocation that a request holds is a reference count that all cores fight for.
     pub(crate) frame: Arc<dyn Any + Send + Sync>,
+}
+
+impl Shared {
+    /// How long a session lives: as long as the layer grants its kind, or as was said of it where that is less.
+    fn timeouts_of(&self, authority: &Authority) -> Timeouts {
+        self.timeouts.of_kind(authority.kind()).within(authority.lifetime)
+    }
 }
 
 /// How many bytes there may be.
@@ -439,11 +448,11 @@ impl Slot {
     }
 
     pub(crate) fn live_at_most(&self, lifetime: Lifetime) {
-        self.lock().wishes.lifetime = Some(lifetime);
+        self.lock().wishes.terms.lifetime = Some(lifetime);
     }
 
     pub(crate) fn remember(&self, is_remembered: bool) {
-        self.lock().wishes.is_remembered = Some(is_remembered);
+        self.lock().wishes.terms.is_remembered = Some(is_remembered);
     }
 
     /// Writes now what was handed over for the save of this number.

@@ -13,7 +13,10 @@ use super::{
 use crate::{
     delta::Delta,
     error::Error,
-    value::{Authority, FieldName, Fields, Lifetime, RecordId, Seal, Secret, Timeouts, Timestamp, Token},
+    value::{
+        Authority, DAY, FieldName, Fields, Lifetime, RecordId, Seal, Secret, Timeouts, Timestamp, Token,
+        hours,
+    },
 };
 
 /// The session of one request.
@@ -57,10 +60,8 @@ pub(super) struct Wishes {
     pub(super) rotation: bool,
     /// One with the same powers.
     pub(super) renewal: bool,
-    /// Whether the browser is to keep the next cookie when it is closed.
-    pub(super) is_remembered: Option<bool>,
-    /// How long the session is to live, if less than the layer grants.
-    pub(super) lifetime: Option<Lifetime>,
+    /// What is said of the session, from its next secret on.
+    pub(super) terms: Terms,
     /// That the request be no use of the session.
     pub(super) is_passive: bool,
 }
@@ -93,17 +94,34 @@ pub(super) enum Phase {
 }
 
 /// What was said of a session, besides its fields.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Terms {
     /// How long it lives, if that is less than the layer grants.
     pub(super) lifetime: Option<Lifetime>,
-    /// Whether the browser keeps the cookie when it is closed.
+    /// Whether its user asked to be remembered; or that the browser is to forget the cookie when it is closed.
     pub(super) is_remembered: Option<bool>,
 }
 
 impl Terms {
     pub(super) const fn of(authority: &Authority) -> Self {
         Self { lifetime: authority.lifetime, is_remembered: authority.is_remembered }
+    }
+
+    /// Notes them. A visitor is not remembered: nothing depends on it, and the next login is to ask for itself.
+    pub(super) fn note_in(self, authority: &mut Authority) {
+        let is_nobody = authority.rights.is_empty();
+        authority.is_remembered = self.is_remembered.filter(|is_remembered| !(*is_remembered && is_nobody));
+        authority.lifetime = self.lifetime;
+    }
+
+    /// The same after what a request says: to be remembered is to be so for as long as the layer grants, but
+    /// for what is said beside it.
+    pub(super) fn and(self, said: Self) -> Self {
+        let lifetime = if said.is_remembered == Some(true) { None } else { self.lifetime };
+        Self {
+            lifetime: said.lifetime.or(lifetime),
+            is_remembered: said.is_remembered.or(self.is_remembered),
+        }
     }
 }
 
@@ -119,7 +137,7 @@ pub(super) struct Live {
     pub(super) secret: Secret,
     /// The request came with the secret that a renewal has led to, for the first time.
     pub(super) ends_renewal: bool,
-    /// The layer's, within the lifetime of this session.
+    /// The layer's for this kind of session, within the lifetime of its own.
     pub(super) timeouts: Timeouts,
     pub(super) created: Timestamp,
     pub(super) touched: Timestamp,
@@ -389,8 +407,17 @@ impl State {
             Phase::Superseded(terms) => *terms,
             Phase::Absent | Phase::Unloaded => return,
         };
-        self.wishes.lifetime = self.wishes.lifetime.or(terms.lifetime);
-        self.wishes.is_remembered = self.wishes.is_remembered.or(terms.is_remembered);
+        // But to be remembered each login asks for itself: another one may have been somebody else's.
+        let terms =
+            Terms { is_remembered: terms.is_remembered.filter(|is_remembered| !is_remembered), ..terms };
+        self.wishes.terms = terms.and(self.wishes.terms);
+    }
+
+    /// What was said of the session is noted in its seal, unless something else was said since.
+    pub(super) fn terms_noted(&mut self, said: Terms) {
+        if self.wishes.terms == said {
+            self.wishes.terms = Terms::default();
+        }
     }
 
     /// Removes all fields.
@@ -404,6 +431,7 @@ impl State {
     pub(super) fn discard(&mut self, rules: &Rules) {
         self.lose_waiting(|| Error::refused("the request failed before this was written"));
         self.ledger.keep_removed_rights(&self.record, rules);
+        self.wishes.terms = Terms::default();
     }
 
     /// Whether there is anything to write but a touch.
@@ -437,7 +465,10 @@ impl State {
         let Some(live) = self.live() else { return false };
         let wanted = self.wishes.renewal.then_some(SHORTEST);
         let age = wanted.or_else(|| live.timeouts.renewal().map(|age| age.max(SHORTEST)));
-        live.ends_renewal || (!self.head_sent && age.is_some_and(|age| live.may_be_renewed(age)))
+        let is_due = |age| live.holds_rights() && live.may_be_renewed(age);
+        let is_wanted =
+            || age.is_some_and(is_due) || (live.outlives_cookie() && live.may_be_renewed(SHORTEST));
+        live.ends_renewal || (!self.head_sent && is_wanted())
     }
 
     /// Whether something is to be written even if nothing changed.
@@ -629,6 +660,26 @@ impl Saves {
     }
 }
 
+/// How long the browser keeps the cookie of a record of this age.
+fn max_age(timeouts: &Timeouts, age: Duration) -> Duration {
+    timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE)
+}
+
+/// When the browser forgets a cookie that it is given at this age of the record, in hours of that age.
+pub(super) fn cookie_hours(timeouts: &Timeouts, age: Duration) -> u32 {
+    hours(age.saturating_add(max_age(timeouts, age)))
+}
+
+/// For how long a cookie is needed that is sent back at this age of the record, in hours of that age: until the
+/// record ends, if this is its last use. That may be later than when the cookie ends where the layer's timeouts
+/// are longer than when it was sent, or than browsers keep any.
+fn hours_needed(timeouts: &Timeouts, age: Duration) -> u32 {
+    let unused = age.saturating_add(timeouts.idle_and_window());
+    // A new one lasts for no more than this; a day less, so that it is not due with each request.
+    let most = age.saturating_add(LONGEST_COOKIE - DAY);
+    hours(unused.min(timeouts.absolute()).min(most))
+}
+
 /// Whether a new record would have anything in it: an empty one is never created.
 fn creates(delta: &Delta) -> Result<bool, Error> {
     let mut fields = Fields::new();
@@ -642,19 +693,27 @@ impl Live {
         self.loaded_at.saturating_add(self.since.elapsed())
     }
 
-    /// Whether the secret may be renewed, if it is at least this old: only a record that holds a right is
-    /// worth it, and two renewals at once are one too many.
-    pub(super) fn may_be_renewed(&self, age: Duration) -> bool {
+    pub(super) fn holds_rights(&self) -> bool {
+        !self.authority.rights.is_empty()
+    }
+
+    /// Whether the secret may be renewed, if it is at least this old: two renewals at once are one too many.
+    fn may_be_renewed(&self, age: Duration) -> bool {
         let since = self.authority.secret_since().unwrap_or(self.created);
-        let is_worth_it = !self.authority.rights.is_empty() && !self.authority.is_renewing();
-        is_worth_it && self.now().saturating_since(since) >= age
+        !self.authority.is_renewing() && self.now().saturating_since(since) >= age
+    }
+
+    /// Whether the browser may forget the cookie before the record ends.
+    fn outlives_cookie(&self) -> bool {
+        let age = self.loaded_at.saturating_since(self.created);
+        let hours = hours_needed(&self.timeouts, age);
+        self.authority.has_lasting_cookie() && hours > self.authority.cookie_hours
     }
 
     /// How long the browser keeps a cookie; `None` until it is closed.
     pub(super) fn max_age(&self) -> Option<Duration> {
         let age = self.loaded_at.saturating_since(self.created);
-        let max_age = self.timeouts.absolute().saturating_sub(age).min(LONGEST_COOKIE);
-        (self.authority.is_remembered != Some(false)).then_some(max_age)
+        self.authority.has_lasting_cookie().then(|| max_age(&self.timeouts, age))
     }
 
     /// These names, and those of all fields that are here.
@@ -670,5 +729,61 @@ impl Live {
             None => Vec::new(),
             Some(known) => names.iter().filter(|name| !known.contains(name)).cloned().collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn what_a_request_says_comes_after_what_was_said() {
+        let (one, two) = (Lifetime { idle: HOUR, absolute: HOUR }, Lifetime { idle: DAY, absolute: DAY });
+        let terms = |is_remembered, lifetime| Terms { lifetime, is_remembered };
+        for (before, said, after) in [
+            ((None, None), (None, None), (None, None)),
+            ((Some(false), Some(one)), (None, None), (Some(false), Some(one))),
+            ((Some(false), Some(one)), (None, Some(two)), (Some(false), Some(two))),
+            ((Some(true), Some(one)), (Some(false), None), (Some(false), Some(one))),
+            ((Some(false), Some(one)), (Some(true), None), (Some(true), None)),
+            ((Some(false), Some(one)), (Some(true), Some(two)), (Some(true), Some(two))),
+        ] {
+            let [before, said, after] = [before, said, after].map(|(kept, lifetime)| terms(kept, lifetime));
+            assert_eq!(before.and(said), after, "{before:?} {said:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_of_the_same_times_is_never_too_short() {
+        for idle in [Duration::ZERO, HOUR / 7, DAY, 30 * DAY, Duration::MAX] {
+            for absolute in [Duration::ZERO, HOUR / 2, 61 * HOUR / 60, 30 * DAY, 400 * DAY] {
+                let timeouts = Timeouts::new(idle, absolute);
+                let cookie = cookie_hours(&timeouts, Duration::ZERO);
+                for share in 0..=20 {
+                    let age = absolute * share / 20;
+                    assert!(hours_needed(&timeouts, age) <= cookie, "{idle:?} {absolute:?} {age:?}");
+                    assert_eq!(cookie_hours(&timeouts, age), cookie, "a rotation moves no deadline");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_too_short_once_its_session_might_outlive_it() {
+        let (before, now) = (Timeouts::new(DAY, 30 * DAY), Timeouts::new(DAY, 90 * DAY));
+        let cookie = cookie_hours(&before, 3 * DAY);
+        assert_eq!(cookie, 30 * 24);
+        // A day and an hour before its end, unused after that.
+        assert!(hours_needed(&now, 30 * DAY - 25 * HOUR) <= cookie);
+        assert!(hours_needed(&now, 30 * DAY - 24 * HOUR) > cookie);
+        assert!(hours_needed(&now, 89 * DAY) <= cookie_hours(&now, 29 * DAY));
+        // Longer than browsers keep one: not with each request.
+        let forever = Timeouts::new(Duration::MAX, Duration::MAX);
+        let cookie = cookie_hours(&forever, DAY);
+        assert_eq!(cookie, 401 * 24);
+        assert!(hours_needed(&forever, DAY + 23 * HOUR) <= cookie);
+        assert!(hours_needed(&forever, 2 * DAY + HOUR) > cookie);
     }
 }

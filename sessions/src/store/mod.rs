@@ -93,7 +93,8 @@ pub trait Store: Send + Sync + 'static {
     fn destroy(&self, id: RecordId) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Deletes up to `limit` records that are dead under `timeouts`, and says how many it did.
-    /// Only a clean-up: what is dead is never used, purged or not.
+    /// Only a clean-up: what is dead is never used, purged or not. Each record has the times of its kind,
+    /// which its seal tells: [`Timeouts::of`].
     fn purge(&self, timeouts: Timeouts, limit: usize) -> impl Future<Output = Result<usize, Error>> + Send;
 
     /// The longest that any of the above takes, if the store sees to that itself. A layer that is
@@ -297,11 +298,19 @@ impl Commit {
         self
     }
 
-    /// Whether this moment is noted as the last use: with a touch, or if the record holds a right from now on.
+    /// Whether this moment is noted as the last use: with a touch, or if the record holds a right or has other
+    /// times from now on.
     #[must_use]
     pub fn notes_use(&self) -> bool {
         let holds_rights = |reseal: &Reseal| reseal.is_login || (reseal.is_hard && reseal.to.holds_rights());
-        self.touch || self.reseal.as_ref().is_some_and(holds_rights)
+        let notes = |reseal: &Reseal| reseal.timeouts.is_some() || holds_rights(reseal);
+        self.touch || self.reseal.as_ref().is_some_and(notes)
+    }
+
+    /// How long the record may live once this is applied.
+    #[must_use]
+    pub fn timeouts_after(&self) -> &Timeouts {
+        self.reseal.as_ref().and_then(|reseal| reseal.timeouts.as_ref()).unwrap_or(&self.timeouts)
     }
 
     /// The same, asking for values after the commit.
@@ -325,31 +334,41 @@ pub struct Reseal {
     pub is_hard: bool,
     /// Whether the record's life begins anew: it was created and used now.
     pub is_login: bool,
+    /// How long the record may live from now on, if that is another time than the commit's
+    /// [`timeouts`](Commit::timeouts), by which it is still judged. This moment counts as its use.
+    pub timeouts: Option<Timeouts>,
 }
 
 impl Reseal {
     /// A hard rotation: the epoch grows.
     #[must_use]
     pub const fn rotation(to: Seal) -> Self {
-        Self { to, from: None, is_hard: true, is_login: false }
+        Self { to, from: None, is_hard: true, is_login: false, timeouts: None }
     }
 
     /// A hard rotation with which the record's life begins anew.
     #[must_use]
     pub const fn login(to: Seal) -> Self {
-        Self { to, from: None, is_hard: true, is_login: true }
+        Self { to, from: None, is_hard: true, is_login: true, timeouts: None }
     }
 
     /// A soft rotation: the epoch stays.
     #[must_use]
     pub const fn renewal(to: Seal) -> Self {
-        Self { to, from: None, is_hard: false, is_login: false }
+        Self { to, from: None, is_hard: false, is_login: false, timeouts: None }
     }
 
     /// The same, in the place of this one only.
     #[must_use]
     pub fn in_place_of(mut self, from: Seal) -> Self {
         self.from = Some(from);
+        self
+    }
+
+    /// The same, with which the record gets other times.
+    #[must_use]
+    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = Some(timeouts);
         self
     }
 }

@@ -69,7 +69,7 @@ impl Record {
     #[must_use]
     pub fn is_disposable(&self, timeouts: &Timeouts, now: Timestamp) -> bool {
         // Of a visitor who never came back nobody can use more.
-        self.expires <= now && (self.touched < self.created || !self.is_alive(timeouts, now))
+        self.expires <= now && (self.touched < self.created || !self.is_alive(&timeouts.of(&self.seal), now))
     }
 
     /// Applies all of a commit or nothing: the whole contract of `Store::commit` but for holding
@@ -98,7 +98,7 @@ impl Record {
         }
         if commit.notes_use() {
             self.touched = self.touched.max(now);
-            self.expires = self.expires.max(commit.timeouts.deadline(self.created, self.touched));
+            self.expires = self.expires.max(commit.timeouts_after().deadline(self.created, self.touched));
         }
         if let Some(reseal) = &commit.reseal {
             self.seal = reseal.to.clone();

@@ -28,7 +28,7 @@ pub use self::{
 };
 pub(crate) use self::{
     hash::{SecretHash, TokenHasher},
-    seal::{Authority, Match, Proof},
-    time::Lifetime,
+    seal::{Authority, Match, Proof, hours},
+    time::{DAY, Lifetime, SessionKind},
     token::{Secret, Token},
 };

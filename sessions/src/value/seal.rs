@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     FieldName, Lifetime, SecretHash, Timestamp,
     hash::{HASH_BYTES, SALT_BYTES, is_same},
+    time::{DEFAULT_ABSOLUTE, SessionKind},
 };
 
 /// For how long a secret that was replaced is told from one that never was.
@@ -24,6 +25,12 @@ const PREFIX: usize = 16;
 
 /// The bit of the byte after the hash that says that the record holds a right.
 const HOLDS_RIGHTS: u8 = 0x80;
+
+/// The bit that says that its user asked to be remembered, which counts beside a right only.
+const IS_REMEMBERED: u8 = 0x40;
+
+/// The bit that says that the browser forgets the cookie when it is closed.
+const FORGOTTEN: u8 = 0x20;
 
 /// Who may use a record, as bytes that a store keeps, compares and returns, and does not read.
 ///
@@ -43,7 +50,7 @@ impl Seal {
     #[cfg(any(feature = "redis", feature = "webdis"))]
     pub(crate) fn checked(bytes: &[u8]) -> Option<Self> {
         let (_, rest) = bytes.split_first_chunk::<HASH_BYTES>()?;
-        let is_one = rest.first().is_none_or(|first| first & !HOLDS_RIGHTS == 0);
+        let is_one = rest.first().is_none_or(|flags| are_flags(*flags));
         is_one.then(|| Self(Bytes::copy_from_slice(bytes)))
     }
 
@@ -57,7 +64,36 @@ impl Seal {
     /// none of these for a newcomer. It is the highest bit of the byte after the first 32.
     #[must_use]
     pub fn holds_rights(&self) -> bool {
-        self.0.get(HASH_BYTES).is_some_and(|flags| flags & HOLDS_RIGHTS != 0)
+        self.flags() & HOLDS_RIGHTS != 0
+    }
+
+    /// Whether the record holds a right and its user asked to be remembered, so that it may live longer
+    /// ([`Timeouts::with_remembered`](crate::Timeouts::with_remembered)). It is the second highest bit of the
+    /// byte after the first 32, and set beside the highest one only.
+    #[must_use]
+    pub fn is_remembered(&self) -> bool {
+        self.flags() >= HOLDS_RIGHTS | IS_REMEMBERED
+    }
+
+    pub(crate) fn kind(&self) -> SessionKind {
+        kind(self.holds_rights(), self.is_remembered())
+    }
+
+    fn flags(&self) -> u8 {
+        self.0.get(HASH_BYTES).copied().unwrap_or(0)
+    }
+}
+
+/// Whether a seal of this version may have these flags.
+const fn are_flags(flags: u8) -> bool {
+    matches!(flags & !HOLDS_RIGHTS, 0 | FORGOTTEN) || flags == HOLDS_RIGHTS | IS_REMEMBERED
+}
+
+const fn kind(holds_rights: bool, is_remembered: bool) -> SessionKind {
+    match (holds_rights, is_remembered) {
+        (false, _) => SessionKind::Visitor,
+        (true, false) => SessionKind::User,
+        (true, true) => SessionKind::Remembered,
     }
 }
 
@@ -82,10 +118,13 @@ pub(crate) struct Authority {
     renewal: Option<Renewal>,
     /// When its user proved who it is.
     pub(crate) proof: Proof,
-    /// Whether the browser keeps the cookie when it is closed.
+    /// Whether the user asked to be remembered; or that the browser is to forget the cookie when it is closed.
     pub(crate) is_remembered: Option<bool>,
     /// How long the session lives, if that is less than the layer grants.
     pub(crate) lifetime: Option<Lifetime>,
+    /// When the browser forgets the present cookie: so many whole hours after the record's life began. The
+    /// layer's timeouts may have changed since.
+    pub(crate) cookie_hours: u32,
 }
 
 /// A new secret with the powers of the old one, which is derived from it: requests at once and lost answers all
@@ -144,16 +183,16 @@ mod entry {
     pub(super) const RIGHT: u8 = 1;
     pub(super) const REPLACED: u8 = 2;
     pub(super) const PROOF: u8 = 3;
-    pub(super) const REMEMBERED: u8 = 4;
     pub(super) const RENEWAL_BEGUN: u8 = 5;
     pub(super) const RENEWAL_ENDED: u8 = 6;
     pub(super) const IDENTITY: u8 = 7;
     pub(super) const LIFETIME: u8 = 8;
+    pub(super) const COOKIE: u8 = 9;
 }
 
 impl Authority {
     /// Of a new record.
-    pub(crate) const fn new(hash: SecretHash) -> Self {
+    pub(crate) fn new(hash: SecretHash) -> Self {
         Self {
             hash,
             rights: Vec::new(),
@@ -163,6 +202,7 @@ impl Authority {
             proof: Proof::None,
             is_remembered: None,
             lifetime: None,
+            cookie_hours: usual_cookie_hours(None),
         }
     }
 
@@ -171,12 +211,21 @@ impl Authority {
         let (hash, rest) = seal.0.split_first_chunk::<HASH_BYTES>()?;
         let mut read = Self::new(SecretHash::from_bytes(*hash));
         let Some((flags, mut rest)) = rest.split_first() else { return Some(read) };
+        let mut cookie_hours = None;
         while let Some(([kind, high, low], after)) = rest.split_first_chunk() {
             let (entry, after) = after.split_at_checked(u16::from_be_bytes([*high, *low]).into())?;
-            read.read_entry(*kind, entry)?;
+            match *kind {
+                entry::COOKIE => cookie_hours = Some(integer(entry)?),
+                kind => read.read_entry(kind, entry)?,
+            }
             rest = after;
         }
-        let is_sound = flags & !HOLDS_RIGHTS == 0 && (*flags != 0) != read.rights.is_empty();
+        read.is_remembered = match (flags & IS_REMEMBERED != 0, flags & FORGOTTEN != 0) {
+            (false, false) => None,
+            (is_remembered, _) => Some(is_remembered),
+        };
+        read.cookie_hours = cookie_hours.unwrap_or_else(|| usual_cookie_hours(read.lifetime));
+        let is_sound = are_flags(*flags) && (flags & HOLDS_RIGHTS != 0) != read.rights.is_empty();
         (rest.is_empty() && is_sound).then_some(read)
     }
 
@@ -202,7 +251,6 @@ impl Authority {
             (entry::RENEWAL_ENDED, salt) => {
                 self.renewal = Some(Renewal { salt: salt.try_into().ok()?, state: RenewalState::Ended });
             }
-            (entry::REMEMBERED, [is_remembered @ 0..=1]) => self.is_remembered = Some(*is_remembered == 1),
             (entry::LIFETIME, _) => {
                 let (idle, absolute) = entry.split_first_chunk()?;
                 let millis = |bytes| Duration::from_millis(u64::from_be_bytes(bytes));
@@ -216,7 +264,7 @@ impl Authority {
 
     pub(crate) fn seal(&self) -> Seal {
         let mut bytes = self.hash.as_bytes().to_vec();
-        bytes.push(if self.rights.is_empty() { 0 } else { HOLDS_RIGHTS });
+        bytes.push(self.flags());
         let mut add = |kind: u8, parts: &[&[u8]]| {
             let length: usize = parts.iter().map(|part| part.len()).sum();
             // What is longer than 64 KiB, a field's name, is cut: nobody has one, and it is read as none.
@@ -246,18 +294,39 @@ impl Authority {
             Proof::AtCreation => add(entry::PROOF, &[]),
             Proof::At(at) => add(entry::PROOF, &[&at.as_millis().to_be_bytes()]),
         }
-        if let Some(is_remembered) = self.is_remembered {
-            add(entry::REMEMBERED, &[&[is_remembered.into()]]);
-        }
         if let Some(Lifetime { idle, absolute }) = self.lifetime {
             let millis = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).to_be_bytes();
             add(entry::LIFETIME, &[&millis(idle), &millis(absolute)]);
         }
-        if bytes.len() == HASH_BYTES + 1 {
+        if self.cookie_hours != usual_cookie_hours(self.lifetime) && self.has_lasting_cookie() {
+            let bytes = self.cookie_hours.to_be_bytes();
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            add(entry::COOKIE, &[&bytes[zeros..]]);
+        }
+        if bytes[HASH_BYTES..] == [0] {
             // Most sessions need no more than the hash.
             bytes.pop();
         }
         Seal(bytes.into())
+    }
+
+    fn flags(&self) -> u8 {
+        let rights = if self.rights.is_empty() { 0 } else { HOLDS_RIGHTS };
+        match self.is_remembered {
+            Some(false) => rights | FORGOTTEN,
+            Some(true) if rights != 0 => rights | IS_REMEMBERED,
+            _ => rights,
+        }
+    }
+
+    /// What kind of session it is, as far as its times depend on it.
+    pub(crate) fn kind(&self) -> SessionKind {
+        kind(!self.rights.is_empty(), self.is_remembered == Some(true))
+    }
+
+    /// Whether the browser keeps the cookie when it is closed.
+    pub(crate) fn has_lasting_cookie(&self) -> bool {
+        self.is_remembered != Some(false)
     }
 
     /// What a presented secret is to the record. Every comparison takes the same time wherever the
@@ -337,6 +406,22 @@ impl Authority {
     }
 }
 
+/// How long a cookie is kept of which the seal says nothing: the session's own time, or else the default.
+fn usual_cookie_hours(lifetime: Option<Lifetime>) -> u32 {
+    hours(lifetime.map_or(DEFAULT_ABSOLUTE, |own| own.absolute.min(DEFAULT_ABSOLUTE)))
+}
+
+/// The whole hours in it.
+pub(crate) fn hours(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs() / 3600).unwrap_or(u32::MAX)
+}
+
+/// An integer without leading zeros.
+fn integer(bytes: &[u8]) -> Option<u32> {
+    let is_one = bytes.len() <= 4 && bytes.first() != Some(&0);
+    is_one.then(|| bytes.iter().fold(0, |integer, byte| integer << 8 | u32::from(*byte)))
+}
+
 fn prefix(hash: &SecretHash) -> [u8; PREFIX] {
     let mut prefix = [0; PREFIX];
     prefix.copy_from_slice(&hash.as_bytes()[..PREFIX]);
@@ -370,6 +455,7 @@ mod tests {
         authority.is_remembered = Some(true);
         authority.lifetime =
             Some(Lifetime { idle: Duration::from_secs(5), absolute: Duration::from_millis(u64::MAX) });
+        authority.cookie_hours = 90 * 24;
         authority.begin_renewal([7; SALT_BYTES], hash(4));
         authority
     }
@@ -392,6 +478,56 @@ mod tests {
         assert!(authority.seal().holds_rights());
         authority.note_right(&"role".into(), false);
         assert!(!authority.seal().holds_rights());
+    }
+
+    #[test]
+    fn a_seal_tells_who_asked_to_be_remembered() {
+        for (role, is_remembered, kind, read) in [
+            (false, None, SessionKind::Visitor, None),
+            (false, Some(false), SessionKind::Visitor, Some(false)),
+            // Of a visitor nobody needs to know.
+            (false, Some(true), SessionKind::Visitor, None),
+            (true, None, SessionKind::User, None),
+            (true, Some(false), SessionKind::User, Some(false)),
+            (true, Some(true), SessionKind::Remembered, Some(true)),
+        ] {
+            let mut authority = Authority::new(hash(1));
+            authority.note_right(&"role".into(), role);
+            authority.is_remembered = is_remembered;
+            let seal = authority.seal();
+            assert_eq!((authority.kind(), seal.kind()), (kind, kind), "{role} {is_remembered:?}");
+            assert_eq!(seal.is_remembered(), kind == SessionKind::Remembered);
+            assert_eq!(Authority::read(&seal).unwrap().is_remembered, read);
+        }
+        let mut seal = full().seal().as_bytes().to_vec();
+        for flags in 0..=u8::MAX {
+            seal[HASH_BYTES] = flags;
+            let sound = matches!(flags, 0x80 | 0xa0 | 0xc0);
+            assert_eq!(Authority::read(&Seal::from_bytes(seal.clone())).is_some(), sound, "{flags:#x}");
+        }
+    }
+
+    #[test]
+    fn when_the_cookie_ends_costs_nothing_where_it_is_as_usual() {
+        let mut authority = Authority::new(hash(1));
+        let length = |authority: &Authority| {
+            let seal = authority.seal();
+            assert_eq!(Authority::read(&seal), Some(authority.clone()));
+            seal.as_bytes().len()
+        };
+        assert_eq!(authority.cookie_hours, 720);
+        assert_eq!(length(&authority), 32);
+        for (hours, bytes) in [(0, 0), (12, 1), (90 * 24, 2), (u32::MAX, 4)] {
+            authority.cookie_hours = hours;
+            assert_eq!(length(&authority), 33 + 3 + bytes, "{hours}");
+        }
+        let hour = Duration::from_hours(1);
+        authority.lifetime = Some(Lifetime { idle: hour, absolute: 12 * hour });
+        authority.cookie_hours = 12;
+        assert_eq!(length(&authority), 33 + 3 + 16);
+        authority.lifetime = Some(Lifetime { idle: hour, absolute: Duration::from_millis(u64::MAX) });
+        authority.cookie_hours = 720;
+        assert_eq!(length(&authority), 33 + 3 + 16);
     }
 
     #[test]

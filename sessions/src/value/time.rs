@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::Seal;
+
 /// A point in time on a store's clock: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -46,15 +48,36 @@ impl Timestamp {
 
 /// How long a session lives: without use, and in all.
 ///
-/// Both are counted from what the store recorded, with the configuration of now, so that a shorter
-/// timeout acts at once. The default is one day without use and thirty days in all.
+/// There are three kinds of sessions, by what the record holds: those of visitors, which hold no right; those
+/// that hold one, such as who is logged in; and those of users who asked to be remembered
+/// ([`Handle::remember`](crate::Handle::remember)). [`new`](Self::new) sets one time for all of them,
+/// [`with_visitors`](Self::with_visitors) and [`with_remembered`](Self::with_remembered) other ones. The
+/// default is one day without use and thirty days in all; a remembered session has thirty days without use.
+///
+/// ```
+/// use std::time::Duration;
+/// use sessions::Timeouts;
+///
+/// const DAY: Duration = Duration::from_hours(24);
+/// // Half an hour without use for users, a month for the carts of visitors and for "stay logged in".
+/// let timeouts = Timeouts::new(Duration::from_mins(30), DAY)
+///     .with_visitors(30 * DAY, 90 * DAY)
+///     .with_remembered(30 * DAY, 90 * DAY);
+/// # let _ = timeouts;
+/// ```
+///
+/// All times are counted from what the store recorded, with the configuration of now, so that a shorter
+/// timeout acts at once.
 ///
 /// A session's use is noted at most once per [touch window](Self::touch_window). So it lives from
 /// `idle` to `idle` plus one window after its last use, never less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    idle: Duration,
-    absolute: Duration,
+    /// Of the session at hand, once there is one; until then of a user's.
+    own: Lifetime,
+    visitors: Lifetime,
+    users: Lifetime,
+    remembered: Lifetime,
     first_visit: Duration,
     renewal: Option<Duration>,
 }
@@ -66,42 +89,60 @@ pub(crate) struct Lifetime {
     pub(crate) absolute: Duration,
 }
 
-const DAY: Duration = Duration::from_hours(24);
+/// The kinds of sessions that may live for different times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionKind {
+    /// It holds no right.
+    Visitor,
+    /// It holds a right.
+    User,
+    /// It holds a right, and its user asked to be remembered.
+    Remembered,
+}
+
+pub(crate) const DAY: Duration = Duration::from_hours(24);
+
+/// The default time in all.
+pub(crate) const DEFAULT_ABSOLUTE: Duration = DAY.saturating_mul(30);
 
 /// The bounds of the touch window.
 const LEAST_WINDOW: Duration = Duration::from_secs(1);
 const MOST_WINDOW: Duration = Duration::from_hours(1);
 
-/// How long a visitor has to come back.
-const FIRST_VISIT: Duration = Duration::from_mins(15);
+/// How long a visitor has to come back: as long as a sign-in elsewhere or a long form takes.
+const FIRST_VISIT: Duration = Duration::from_hours(1);
 
 impl Timeouts {
-    /// Ends a session after `idle` without use and, whatever happens, after `absolute`.
+    /// Ends a session after `idle` without use and, whatever happens, after `absolute`: those of visitors, of
+    /// users, and of users who asked to be remembered.
     #[must_use]
     pub const fn new(idle: Duration, absolute: Duration) -> Self {
-        Self { idle, absolute, first_visit: FIRST_VISIT, renewal: None }
+        let all = Lifetime { idle, absolute };
+        Self { own: all, visitors: all, users: all, remembered: all, first_visit: FIRST_VISIT, renewal: None }
     }
 
     /// For authentication assurance level 1 of NIST SP 800-63B-4 (section 2.1.3): 30 days in all.
     #[must_use]
     pub const fn aal1() -> Self {
-        Self::new(DAY.saturating_mul(30), DAY.saturating_mul(30))
+        Self::new(DEFAULT_ABSOLUTE, DEFAULT_ABSOLUTE)
     }
 
-    /// For level 2 (section 2.2.3): at most an hour without use, and a day in all.
+    /// For level 2 (section 2.2.3): at most an hour without use, and a day in all. It holds for users who asked
+    /// to be remembered, too.
     #[must_use]
     pub const fn aal2() -> Self {
         Self::new(Duration::ZERO, DAY).idle_at_most(Duration::from_hours(1))
     }
 
-    /// For level 3 (section 2.3.3): at most a quarter of an hour without use, and twelve hours in all.
+    /// For level 3 (section 2.3.3): at most a quarter of an hour without use, and twelve hours in all. It holds
+    /// for users who asked to be remembered, too.
     #[must_use]
     pub const fn aal3() -> Self {
         Self::new(Duration::ZERO, Duration::from_hours(12)).idle_at_most(Duration::from_mins(15))
     }
 
-    /// Ends a session at most so long after its last use. Since that is noted once per touch window, it may
-    /// end by one window sooner: [`idle`](Self::idle) is that much shorter.
+    /// Ends a session at most so long after its last use, of whichever kind it is. Since a use is noted once per
+    /// touch window, it may end by one window sooner: [`idle`](Self::idle) is that much shorter.
     #[must_use]
     pub const fn idle_at_most(mut self, most: Duration) -> Self {
         // The window is a twenty-fourth of what is left, or its least or most.
@@ -110,11 +151,31 @@ impl Timeouts {
             None => Duration::ZERO,
         };
         let idle = most.saturating_sub(window);
-        self.idle = match idle.as_secs() / 24 {
+        let idle = match idle.as_secs() / 24 {
             0 => most.saturating_sub(LEAST_WINDOW),
             seconds if seconds >= MOST_WINDOW.as_secs() => most.saturating_sub(MOST_WINDOW),
             _ => idle,
         };
+        self.own.idle = idle;
+        self.visitors.idle = idle;
+        self.users.idle = idle;
+        self.remembered.idle = idle;
+        self
+    }
+
+    /// Ends a session that holds no right after these times, in place of those of users.
+    #[must_use]
+    pub const fn with_visitors(mut self, idle: Duration, absolute: Duration) -> Self {
+        self.visitors = Lifetime { idle, absolute };
+        self
+    }
+
+    /// Ends a session after these times whose user asked to be remembered
+    /// ([`remember(true)`](crate::Handle::remember)), in place of those of other users. What the record needs
+    /// to be told apart is in its seal, so a change acts at once on the sessions there are.
+    #[must_use]
+    pub const fn with_remembered(mut self, idle: Duration, absolute: Duration) -> Self {
+        self.remembered = Lifetime { idle, absolute };
         self
     }
 
@@ -132,26 +193,46 @@ impl Timeouts {
         self.renewal
     }
 
-    /// The same, or what a session has of its own where that is shorter.
-    pub(crate) fn within(self, lifetime: Option<Lifetime>) -> Self {
-        let Some(Lifetime { idle, absolute }) = lifetime else { return self };
-        Self { idle: self.idle.min(idle), absolute: self.absolute.min(absolute), ..self }
+    /// The times of a session with this seal: what a store goes by that clears up. A shorter time of the
+    /// session's own is not in them.
+    #[must_use]
+    pub fn of(&self, seal: &Seal) -> Self {
+        self.of_kind(seal.kind())
     }
 
-    /// The longest time without use.
+    /// The times of a session of this kind.
+    pub(crate) const fn of_kind(mut self, kind: SessionKind) -> Self {
+        self.own = match kind {
+            SessionKind::Visitor => self.visitors,
+            SessionKind::User => self.users,
+            SessionKind::Remembered => self.remembered,
+        };
+        self
+    }
+
+    /// The same, or what a session has of its own where that is shorter.
+    pub(crate) fn within(mut self, lifetime: Option<Lifetime>) -> Self {
+        if let Some(Lifetime { idle, absolute }) = lifetime {
+            self.own = Lifetime { idle: self.own.idle.min(idle), absolute: self.own.absolute.min(absolute) };
+        }
+        self
+    }
+
+    /// The longest time without use: of a user's session, or of the one that these are the times [`of`](Self::of).
     #[must_use]
     pub const fn idle(&self) -> Duration {
-        self.idle
+        self.own.idle
     }
 
-    /// The longest time in all.
+    /// The longest time in all, of the same session.
     #[must_use]
     pub const fn absolute(&self) -> Duration {
-        self.absolute
+        self.own.absolute
     }
 
-    /// Ends a session that holds no right after this time, fifteen minutes by default, if its token never
-    /// comes back: robots and browsers without cookies must not fill the store.
+    /// Ends a session that holds no right after this time, one hour by default, if its token never comes back:
+    /// robots and browsers without cookies must not fill the store. A sign-in elsewhere and a long form have to
+    /// fit into it, since what they come back to was stored by a first visit.
     #[must_use]
     pub const fn with_first_visit(mut self, first_visit: Duration) -> Self {
         self.first_visit = first_visit;
@@ -167,7 +248,12 @@ impl Timeouts {
     /// How much use goes unrecorded: a twenty-fourth of `idle`, from one second to one hour.
     #[must_use]
     pub fn touch_window(&self) -> Duration {
-        (self.idle / 24).clamp(LEAST_WINDOW, MOST_WINDOW)
+        (self.own.idle / 24).clamp(LEAST_WINDOW, MOST_WINDOW)
+    }
+
+    /// How long after its last noted use a record lives.
+    pub(crate) fn idle_and_window(&self) -> Duration {
+        self.own.idle.saturating_add(self.touch_window())
     }
 
     /// When a record ends if it is not used again: the earlier of the two deadlines.
@@ -175,10 +261,10 @@ impl Timeouts {
     /// One that was touched before it was created is a visitor's who has not come back.
     #[must_use]
     pub fn deadline(&self, created: Timestamp, touched: Timestamp) -> Timestamp {
-        let idle = self.idle.saturating_add(self.touch_window());
+        let idle = self.idle_and_window();
         let idle = if touched < created { idle.min(self.first_visit) } else { idle };
         let idle = touched.max(created).saturating_add(idle);
-        idle.min(created.saturating_add(self.absolute))
+        idle.min(created.saturating_add(self.own.absolute))
     }
 
     /// Whether a record is alive at `now`.
@@ -196,7 +282,7 @@ impl Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self::new(DAY, DAY.saturating_mul(30))
+        Self::new(DAY, DEFAULT_ABSOLUTE).with_remembered(DEFAULT_ABSOLUTE, DEFAULT_ABSOLUTE)
     }
 }
 
@@ -230,10 +316,10 @@ mod tests {
     }
 
     #[test]
-    fn a_visitor_has_a_quarter_of_an_hour_to_come_back() {
+    fn a_visitor_has_an_hour_to_come_back() {
         let timeouts = Timeouts::default();
         let (created, before) = (at(100), Timestamp::from_millis(99_999));
-        assert_eq!(timeouts.deadline(created, before), at(1000));
+        assert_eq!(timeouts.deadline(created, before), at(3700));
         assert_eq!(timeouts.with_first_visit(seconds(5)).deadline(created, before), at(105));
         assert!(timeouts.is_alive(created, created, at(80_000)));
         assert!(timeouts.needs_touch(created, before, created));
@@ -252,6 +338,30 @@ mod tests {
         assert_eq!(longest(Timeouts::aal1()), (at(30 * 86_400), DAY * 30));
         assert!(longest(Timeouts::aal2()).0 <= at(3600) && longest(Timeouts::aal2()).1 == DAY);
         assert!(longest(Timeouts::aal3()).0 <= at(900) && longest(Timeouts::aal3()).1 == DAY / 2);
+    }
+
+    #[test]
+    fn each_kind_of_session_has_its_own_times() {
+        let kinds = [SessionKind::Visitor, SessionKind::User, SessionKind::Remembered];
+        let times = |timeouts: Timeouts| {
+            kinds.map(|kind| timeouts.of_kind(kind)).map(|of| (of.idle().as_secs(), of.absolute().as_secs()))
+        };
+        let timeouts = Timeouts::new(seconds(10), seconds(20));
+        assert_eq!(times(timeouts), [(10, 20); 3]);
+        let timeouts =
+            timeouts.with_visitors(seconds(1), seconds(2)).with_remembered(seconds(30), seconds(40));
+        assert_eq!(times(timeouts), [(1, 2), (10, 20), (30, 40)]);
+        assert_eq!((timeouts.idle(), timeouts.absolute()), (seconds(10), seconds(20)));
+        let own = Lifetime { idle: seconds(15), absolute: seconds(100) };
+        let of = timeouts.of_kind(SessionKind::Remembered).within(Some(own));
+        assert_eq!((of.idle(), of.absolute()), (seconds(15), seconds(40)));
+        assert_eq!(times(of), times(timeouts), "the layer's are still there");
+        let (day, month) = (86_400, 30 * 86_400);
+        assert_eq!(times(Timeouts::default()), [(day, month), (day, month), (month, month)]);
+        // What a level or a limit says holds for all.
+        for timeouts in [Timeouts::aal1(), Timeouts::aal2(), Timeouts::aal3(), timeouts.idle_at_most(DAY)] {
+            assert_eq!(times(timeouts).map(|(idle, _)| idle), [timeouts.idle().as_secs(); 3]);
+        }
     }
 
     #[test]

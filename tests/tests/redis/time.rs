@@ -126,6 +126,45 @@ async fn a_rotation_keeps_the_deadline() {
     assert_eq!(place.ends(id), before);
 }
 
+/// With other times the record is judged by the old ones and its key kept by the new; where those are shorter, the
+/// key stays for the layer that granted more.
+#[tokio::test]
+async fn a_seal_that_brings_other_times_moves_the_deadline() {
+    let place = Place::new().await;
+    for renewed in [false, true] {
+        let (id, created) = place.create(SHORT).await;
+        let rotate = |epoch, from, to| {
+            let reseal =
+                if renewed { Reseal::renewal(random_seal()) } else { Reseal::rotation(random_seal()) };
+            let commit = Commit::new(epoch, from).with_reseal(reseal.with_timeouts(to));
+            place.store.commit(id, commit)
+        };
+        applied(rotate(0, SHORT, LONG).await);
+        let touched = place.touched(id).await;
+        let ends = place.ends_at(id, LONG.deadline(created, touched), touched);
+        let epoch = u64::from(!renewed);
+        applied(rotate(epoch, LONG, SHORT).await);
+        assert_eq!(place.ends(id), ends);
+        let dead = Timeouts::new(Duration::ZERO, Duration::ZERO);
+        assert!(matches!(rotate(2 * epoch, dead, LONG).await, Ok(Answer::Gone)));
+        assert_eq!(place.ends(id), ends);
+    }
+}
+
+/// A visitor's key lives for the first visit, and once they are back for as long as others.
+#[tokio::test]
+async fn a_key_of_a_first_visit_ends_soon_unless_it_is_touched() {
+    let place = Place::new().await;
+    let timeouts = LONG.with_first_visit(Duration::from_mins(30));
+    let (id, new) = (record_id(), NewRecord::new(random_seal(), timeouts).with_first_visit(true));
+    let Ok(Created::At(created)) = place.store.create(id, new).await else { panic!("a new id is free") };
+    let first = Timeouts::new(timeouts.first_visit(), timeouts.absolute());
+    place.ends_at(id, first.deadline(created, created), created);
+    applied(place.store.commit(id, Commit::new(0, timeouts).with_touch(true)).await);
+    let touched = place.touched(id).await;
+    place.ends_at(id, timeouts.deadline(created, touched), touched);
+}
+
 /// The server reads its clock when it does the work, which is later than when we asked: it is stopped meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn times_are_those_of_the_server() {

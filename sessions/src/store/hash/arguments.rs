@@ -107,14 +107,18 @@ pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut
     }
 }
 
-/// A new seal: whether the record's life begins anew, the next epoch, the length of the seal that is to be
-/// replaced, that seal, and the new one.
+/// A new seal: flags (1 if the record's life begins anew, 2 if it gets other times), the next epoch, those
+/// times if there are any, the length of the seal that is to be replaced, that seal, and the new one.
 fn resealing(epoch: u32, reseal: &Reseal) -> Vec<u8> {
     // Compared for equality only, so that the last one may be followed by the first.
     let epoch = epoch.wrapping_add(reseal.is_hard.into());
     let from = reseal.from.as_ref().map_or(&[][..], Seal::as_bytes);
     let mut bytes = vec![u8::from(reseal.is_login)];
     bytes.extend_from_slice(&epoch.to_be_bytes());
+    if let Some(timeouts) = &reseal.timeouts {
+        bytes[0] |= OTHER_TIMES;
+        bytes.extend_from_slice(&times(timeouts));
+    }
     // A seal is far from that long.
     bytes.extend_from_slice(&u32::try_from(from.len()).unwrap_or(u32::MAX).to_be_bytes());
     bytes.extend_from_slice(from);
@@ -138,10 +142,7 @@ pub(in crate::store) fn head(
 ) {
     let mut head = [0; 23];
     head[..4].copy_from_slice(&epoch.to_be_bytes());
-    // With the window, in which use goes unrecorded.
-    let idle = timeouts.idle().saturating_add(timeouts.touch_window());
-    head[4..10].copy_from_slice(&duration(idle));
-    head[10..16].copy_from_slice(&duration(timeouts.absolute()));
+    head[4..16].copy_from_slice(&times(timeouts));
     head[16] = touch.into();
     let length = match time {
         Time::Manual(now) => {
@@ -163,8 +164,16 @@ pub(in crate::store) fn head(
 /// The flag of a manual clock, beside the one of a touch.
 const MANUAL: u8 = 2;
 
-fn duration(duration: Duration) -> [u8; 6] {
-    six_bytes(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+/// The flag of other times, beside the one of a login.
+const OTHER_TIMES: u8 = 2;
+
+/// How long a record lives without use, with the window in which use goes unrecorded; and in all.
+fn times(timeouts: &Timeouts) -> [u8; 12] {
+    let six = |time: Duration| six_bytes(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+    let mut times = [0; 12];
+    times[..6].copy_from_slice(&six(timeouts.idle_and_window()));
+    times[6..].copy_from_slice(&six(timeouts.absolute()));
+    times
 }
 
 /// An operation's kind and operand.

@@ -104,7 +104,7 @@ const ATTEMPTS: usize = 3;
 /// Measured on Redis 7.0 with all that belongs to a key: an empty session takes 210 bytes, one with 5 fields
 /// of 40 bytes 460, one with 20 fields of 32 bytes 1,030. A value longer than 64 bytes makes Redis keep its
 /// session as a table: the last one with such a value takes 2,390 (`hash-max-listpack-value` moves the limit). A key goes when its session has ended:
-/// by default a day and an hour after its last use.
+/// by default a day and an hour after its last use, and thirty days where its user asked to be remembered.
 ///
 /// Set `maxmemory-policy noeviction`, and room enough: a policy that evicts ends sessions early, as if their
 /// users had logged out. The store warns of it when it is opened, if its user may ask (`+info`). A full

@@ -67,7 +67,10 @@ impl Statements {
             }),
             purge: safe(format!(
                 "DELETE FROM {table} WHERE rowid IN \
-                 (SELECT rowid FROM {table} WHERE expires <= ? AND (touched <= ? OR created <= ? OR touched < created) LIMIT ?)"
+                 (SELECT rowid FROM {table} WHERE expires <= ? AND (touched < created OR CASE \
+                 WHEN substr(seal, 33, 1) >= x'c0' THEN touched <= ? OR created <= ? \
+                 WHEN substr(seal, 33, 1) >= x'80' THEN touched <= ? OR created <= ? \
+                 ELSE touched <= ? OR created <= ? END) LIMIT ?)"
             )),
         }
     }
@@ -94,8 +97,9 @@ impl Statements {
         self.swap[size_for(rows)].clone()
     }
 
-    /// Deletes records that expired by the first of these times, and were last used by the second or
-    /// created by the third, up to a number.
+    /// Deletes records that expired by the first of these times, and were last used by the second or created by
+    /// the third if their users asked to be remembered, by the next two if they hold a right, else by the last
+    /// two; up to a number. What they hold is in the byte after the seal's hash: see [`Seal`](crate::store::Seal).
     pub(super) fn purge(&self) -> SqlStr {
         self.purge.clone()
     }

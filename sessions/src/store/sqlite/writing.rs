@@ -22,7 +22,7 @@ use crate::{
     clock::AnyClock,
     error::Error,
     store::{Answer, Commit, Created, NewRecord, Record},
-    value::{FieldName, RecordId, Timeouts, Timestamp},
+    value::{FieldName, RecordId, SessionKind, Timeouts, Timestamp},
 };
 
 pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
@@ -265,13 +265,13 @@ async fn purge(
     now: Timestamp,
     limit: usize,
 ) -> Result<Verdict, Failure> {
+    let mut query = sqlx::query(statements.purge()).bind(now.as_millis());
     // The same arithmetic as in `Timeouts::deadline`, turned around.
-    let idle = timeouts.idle().saturating_add(timeouts.touch_window());
-    let query = sqlx::query(statements.purge())
-        .bind(now.as_millis())
-        .bind(earlier(now, idle))
-        .bind(earlier(now, timeouts.absolute()))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    for kind in [SessionKind::Remembered, SessionKind::User, SessionKind::Visitor] {
+        let timeouts = timeouts.of_kind(kind);
+        query = query.bind(earlier(now, timeouts.idle_and_window())).bind(earlier(now, timeouts.absolute()));
+    }
+    let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
     let done = query.execute(connection).await.map_err(Failure::at_commit)?;
     Ok(Verdict::Purged(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX)))
 }

@@ -361,6 +361,95 @@ pub async fn purge_spares_what_was_touched(rig: Rig) {
     assert!(direct.load(unused, &[]).await.is_none() || direct.raw.capabilities().expires_by_itself);
 }
 
+/// A purge goes by the times of the kind of session that a record's seal names.
+pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let direct = Direct::new(&rig).await;
+    let hour = Duration::from_hours(1);
+    for (idle, absolute) in [(true, false), (false, true)] {
+        let time = |hours: u32, counts| if counts { hour * hours } else { 100 * hour };
+        let times = |hours| (time(hours, idle), time(hours, absolute));
+        let timeouts = Timeouts::new(times(2).0, times(2).1)
+            .with_visitors(times(4).0, times(4).1)
+            .with_remembered(times(6).0, times(6).1);
+        let mut ids = Vec::new();
+        // Nobody, nobody whose browser forgets, and a right, alone and with either.
+        for flags in [&[][..], &[0x20], &[0x80], &[0xa0], &[0xc0]] {
+            let seal = [random_seal().as_bytes(), flags].concat();
+            let seal = if flags.is_empty() { seal } else { [&seal[..], &[9, 0, 1, 7]].concat() };
+            // The longest deadline that was noted is over soon, so that only what is said now counts.
+            let short = Timeouts::new(Duration::from_mins(1), Duration::from_mins(1));
+            let (id, new) = (random_id(), NewRecord::new(Seal::from_bytes(seal), short));
+            assert!(matches!(direct.raw.create(id, new).await, Ok(Created::At(_))));
+            ids.push(id);
+        }
+        for (hours, gone) in [(1, 0), (3, 2), (5, 4), (7, 5)] {
+            rig.clock.advance(if hours == 1 { hour } else { 2 * hour });
+            if direct.raw.capabilities().expires_by_itself {
+                println!("skipped the rest: the store's records end by themselves (`expires_by_itself`)");
+                return;
+            }
+            direct.raw.purge(timeouts, 100).await.expect("a number");
+            let mut left = Vec::new();
+            for id in &ids {
+                left.push(direct.load(*id, &[]).await.is_some());
+            }
+            // Users first, then visitors, then the remembered.
+            let expected = match gone {
+                0 => [true; 5],
+                2 => [true, true, false, false, true],
+                4 => [false, false, false, false, true],
+                _ => [false; 5],
+            };
+            assert_eq!(left, expected, "after {hours} hours");
+        }
+    }
+}
+
+/// A record that gets other times with a new seal is judged by those that it had, and kept by those that it gets.
+pub async fn a_seal_that_brings_other_times_is_judged_by_the_old_ones(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let (direct, other) = (Direct::new(&rig).await, Direct::new(&rig).await);
+    let hours = |hours| Timeouts::new(Duration::from_hours(hours), Duration::from_hours(hours));
+    for from in [None, Some(())] {
+        let (alive, dead) = (direct.create_for(hours(1), &[]).await, direct.create_for(hours(1), &[]).await);
+        let rotate = async |id| {
+            let reseal = Reseal::rotation(random_seal()).with_timeouts(hours(5));
+            let loaded = direct.load(id, &[]).await.expect("the record");
+            let reseal = from.map_or_else(|| reseal.clone(), |()| reseal.clone().in_place_of(loaded.seal));
+            let sealed = reseal.to.clone();
+            let commit = Commit::new(0, hours(1)).with_delta(delta(&[("n", Op::Put(json("1")))]));
+            (direct.raw.commit(id, commit.with_reseal(reseal)).await.expect("an answer"), sealed)
+        };
+        rig.clock.advance(Duration::from_mins(59));
+        let (answer, seal) = rotate(alive).await;
+        assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+        let loaded = direct.load(alive, &["n"]).await.expect("the record");
+        assert_eq!((loaded.epoch, &loaded.seal, loaded.fields.get("n")), (1, &seal, Some(&json("1"))));
+        assert_eq!(loaded.touched, loaded.now, "it counts as a use");
+        rig.clock.advance(Duration::from_mins(1));
+        if direct.load(dead, &[]).await.is_some() {
+            let (answer, _) = rotate(dead).await;
+            assert!(matches!(answer, Answer::Gone), "{answer:?}");
+        }
+        rig.clock.advance(Duration::from_hours(2));
+        other.raw.purge(hours(1), 100).await.expect("a number");
+        assert!(direct.load(alive, &[]).await.is_some(), "whoever gave it a longer life may still use it");
+        assert!(matches!(
+            direct.raw.commit(alive, Commit::new(1, hours(1)).with_touch(true)).await,
+            Ok(Answer::Gone)
+        ));
+        assert!(matches!(
+            direct.raw.commit(alive, Commit::new(1, hours(5)).with_touch(true)).await,
+            Ok(Answer::Applied(_))
+        ));
+    }
+}
+
 /// What one instance writes the other reads, at once.
 pub async fn instances_share_one_backend(rig: Rig) {
     let (one, other) = (Direct::new(&rig).await, Direct::new(&rig).await);

@@ -73,9 +73,11 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
             shopper.set_note("hello");
         }
         "visit-for-an-hour" => {
-            let hour = Duration::from_hours(1);
-            shopper.live_at_most(hour, hour);
-            shopper.remember(false);
+            stay_for_an_hour(&shopper);
+            shopper.set_note("hello");
+        }
+        "visit-ticked" => {
+            shopper.remember(true);
             shopper.set_note("hello");
         }
         "login" => shopper.set_user(argument),
@@ -133,15 +135,47 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
             shopper.remember(false);
             shopper.set_user(argument);
         }
+        // "Stay logged in" is ticked, and is not.
+        "login-ticked" => {
+            shopper.remember(true);
+            shopper.set_user(argument);
+        }
+        "login-unticked" => {
+            stay_for_an_hour(&shopper);
+            shopper.set_user(argument);
+        }
+        "login-unticked-and-out" => {
+            stay_for_an_hour(&shopper);
+            shopper.set_user(argument);
+            shopper.save().await?;
+            shopper.remove_user();
+        }
+        "switch-ticked-and-fail" => {
+            shopper.remember(true);
+            shopper.set_user(argument);
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "grant" => shopper.set_role("admin"),
+        "grant-unticked" => {
+            stay_for_an_hour(&shopper);
+            shopper.set_role("admin");
+        }
+        "ungrant" => shopper.remove_role(),
         other => panic!("there is no `{other}`"),
     }
     text("done")
 }
 
+fn stay_for_an_hour(session: &crate::Handle) {
+    let hour = Duration::from_hours(1);
+    session.live_at_most(hour, hour);
+    session.remember(false);
+}
+
 /// How many requests meet.
 const TABS: usize = 16;
 
-async fn app(rig: &Rig) -> (App, Gate) {
+pub(super) async fn app(rig: &Rig) -> (App, Gate) {
     app_with(rig, |layer| layer).await
 }
 
@@ -578,7 +612,7 @@ pub async fn d8_who_is_not_remembered_is_forgotten_with_the_browser(rig: Rig) {
     assert!(browser.get("/read").await.text().starts_with('-'));
 }
 
-/// A visitor has a quarter of an hour to come back; who has come back, or has a right, has longer.
+/// A visitor has an hour to come back; who has come back, or has a right, has longer.
 pub async fn d12_a_visitor_who_never_comes_back_is_forgotten(rig: Rig) {
     if !rig.can_move_time() {
         return;
@@ -589,12 +623,12 @@ pub async fn d12_a_visitor_who_never_comes_back_is_forgotten(rig: Rig) {
     gone.get("/visit").await;
     back.get("/visit").await;
     known.get("/login/ada").await;
-    rig.clock.advance(minutes(10));
-    assert_eq!(back.get("/read").await.text(), "- - pen letter hello");
+    rig.clock.advance(minutes(45));
+    assert_eq!(back.get("/read").await.text(), "- - pen letter hello", "a sign-in elsewhere takes that long");
     let writes = app.calls.writes();
     back.get("/read").await;
     assert_eq!(app.calls.writes(), writes, "it is noted once");
-    rig.clock.advance(minutes(10));
+    rig.clock.advance(minutes(16));
     assert_eq!(gone.get("/read").await.text(), "- -  - -");
     assert_eq!(back.get("/read").await.text(), "- - pen letter hello");
     assert!(known.get("/read").await.text().starts_with("ada"));

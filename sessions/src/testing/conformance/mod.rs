@@ -43,6 +43,7 @@ pub mod login;
 pub mod merge;
 pub mod names;
 pub mod overlap;
+pub mod remember;
 pub mod renewal;
 mod rig;
 pub mod rights;
@@ -210,6 +211,8 @@ macro_rules! __conformance {
                     a_dead_record_takes_no_commit
                     purge_takes_the_dead_and_keeps_to_its_limit
                     purge_spares_what_was_touched
+                    purge_tells_the_kinds_of_sessions_apart
+                    a_seal_that_brings_other_times_is_judged_by_the_old_ones
                     instances_share_one_backend
                 }
                 overlap {
@@ -271,6 +274,16 @@ macro_rules! __conformance {
                     c6_a_superseded_request_sends_no_renewed_cookie
                     d1_a_passive_request_keeps_nothing_alive
                     h2_a_failed_renewal_is_only_an_event
+                }
+                remember {
+                    d8_who_asked_to_be_remembered_may_stay_away
+                    d8_to_be_remembered_is_asked_at_each_login
+                    d8_a_logout_takes_back_what_was_said_at_the_login
+                    d8_to_be_remembered_takes_back_a_shorter_time
+                    d6_each_kind_of_session_has_its_own_times
+                    c17_what_is_carried_goes_by_the_times_of_the_login
+                    d7_a_cookie_lasts_as_long_as_its_session
+                    d7_a_cookie_that_is_lost_is_sent_again
                 }
                 boundary {
                     c20_what_comes_after_a_change_of_users_begins_with_what_is_left

@@ -22,14 +22,20 @@ for start = 1, #commits, 8 do
   if string.sub(commits, start, start + 7) == id then return applied() end
 end
 if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
--- A new seal: whether the record's life begins anew (1 byte), the next epoch (4), how long the seal is that
--- is to be replaced (4), that seal, and the new one.
+-- A new seal: flags (1 byte: 1 if the record's life begins anew, 2 if it gets other times), the next epoch (4),
+-- the lifetime without use and in all that it gets (6 each, or nothing), how long the seal is that is to be
+-- replaced (4), that seal, and the new one.
 local epoch, seal = string.sub(stored, 1, 4), string.sub(stored, 17)
 if rotation ~= '' then
-  local length = struct.unpack('>I4', rotation, 6)
-  if length > 0 and string.sub(rotation, 10, 9 + length) ~= seal then return -4 end
-  epoch, seal = string.sub(rotation, 2, 5), string.sub(rotation, 10 + length)
-  if string.byte(rotation) == 1 then created = math.max(created, now) end
+  local kind, at = string.byte(rotation), 6
+  if kind >= 2 then
+    idle, absolute = struct.unpack('>I6I6', rotation, at)
+    at = at + 12
+  end
+  local length = struct.unpack('>I4', rotation, at)
+  if length > 0 and string.sub(rotation, at + 4, at + 3 + length) ~= seal then return -4 end
+  epoch, seal = string.sub(rotation, 2, 5), string.sub(rotation, at + 4 + length)
+  if kind % 2 == 1 then created = math.max(created, now) end
 end
 
 local retained = kept >= 0 and {}
