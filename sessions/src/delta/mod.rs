@@ -193,6 +193,15 @@ mod tests {
     }
 
     #[test]
+    fn set_and_set_back_is_nothing_to_send() {
+        let mut delta = Delta::new();
+        let loaded = json("1");
+        delta.push("n".into(), Op::Put(json("2")), Some(&loaded)).unwrap();
+        delta.push("n".into(), Op::Put(json("1")), Some(&loaded)).unwrap();
+        assert!(delta.is_empty());
+    }
+
+    #[test]
     fn remove_then_set_is_one_put() {
         let mut delta = Delta::new();
         let loaded = json("1");
