@@ -1,12 +1,15 @@
 //! Sessions in Redis: one server, the primary that Sentinels name, or a cluster.
 
+mod address;
 mod builder;
 mod client;
 mod cluster;
+mod dial;
 #[cfg(feature = "tracing")]
 mod eviction;
 mod failure;
 mod lanes;
+mod sentinel;
 mod source;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -16,7 +19,7 @@ use bytes::Bytes;
 use redis::Value;
 use tokio::time::Instant;
 
-pub use self::builder::RedisStoreBuilder;
+pub use self::{builder::RedisStoreBuilder, dial::RedisLogin};
 use self::{client::Client, failure::Failure};
 use super::{
     Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
@@ -180,10 +183,11 @@ impl RedisStore {
         RedisStoreBuilder::pool(pool).connect().await
     }
 
-    /// Whether the server lets us do all that the store will do, on a record that nobody gets to see.
-    async fn probe(&self) -> Result<(), Failure> {
+    /// Whether the server lets us do all that the store will do, on a record that nobody gets to see. Takes no longer
+    /// than any request, and ends at this moment.
+    async fn probe(&self, until: Instant) -> Result<(), Failure> {
         let id = RecordId::from_bytes(random::bytes().map_err(|_| unreadable())?);
-        let (key, time, deadline) = (self.prefix.key(id), self.time(), self.client.deadline());
+        let (key, time, deadline) = (self.prefix.key(id), self.time(), self.client.deadline().min(until));
         let _ = self.read(id, |fields| hash::load(&[], fields), deadline).await?;
         let (new, commit) = (hash::probe_record(), hash::probe_commit());
         let create = |command: &mut redis::Cmd| hash::create(&new, time, command);

@@ -10,10 +10,15 @@ use super::{
     endpoint::Endpoint,
     store::WebdisStore,
 };
+#[cfg(feature = "webdis-tls")]
+use crate::store::tls;
 use crate::{
     clock::{AnyClock, Clock},
     error::Error,
-    store::hash::{Prefix, ServerClock},
+    store::{
+        hash::{Prefix, ServerClock},
+        userinfo::percent_decoded,
+    },
 };
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,7 +36,7 @@ pub struct WebdisStoreBuilder {
     prefix: Prefix,
     clock: Option<AnyClock>,
     #[cfg(feature = "webdis-tls")]
-    roots: Option<super::tls::Roots>,
+    tls: tls::Options,
 }
 
 /// Who we are.
@@ -53,7 +58,7 @@ impl WebdisStoreBuilder {
             prefix: Prefix::default(),
             clock: None,
             #[cfg(feature = "webdis-tls")]
-            roots: None,
+            tls: tls::Options::default(),
         }
     }
 
@@ -108,8 +113,28 @@ impl WebdisStoreBuilder {
     /// If this is not PEM, or there is no certificate in it.
     #[cfg(feature = "webdis-tls")]
     pub fn with_root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
-        self.roots = Some(super::tls::Roots::of_pem(pem)?);
+        tls::roots(pem)?;
+        self.tls.roots = Some(pem.to_vec());
         Ok(self)
+    }
+
+    /// Shows this certificate, with those that vouch for it, to a server that asks for one (mutual TLS).
+    /// Both are PEM; the key is RSA, ECDSA on P-256 or P-384, or Ed25519, and has no passphrase.
+    #[cfg(feature = "webdis-tls")]
+    pub fn with_client_certificate(
+        mut self,
+        certificate: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.tls.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Expects a certificate for this name, in place of the host in the URL.
+    #[cfg(feature = "webdis-tls")]
+    pub fn with_tls_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.name = Some(name.into());
+        self
     }
 
     /// Connects, and tries whether the store may do there what it needs to.
@@ -173,6 +198,13 @@ impl WebdisStoreBuilder {
                 "the URL of Webdis begins with `https`, which needs the feature `webdis-tls` of `sessions`",
             ));
         }
+        #[cfg(feature = "webdis-tls")]
+        if let Some(what) = self.tls.first_given().filter(|_| !is_https) {
+            return Err(Error::config(format!(
+                "{what} was given, and the URL of Webdis begins with `http://`, which is plain text: write \
+                 `https://`, or leave it out"
+            )));
+        }
         if !matches!(url.path(), "" | "/") {
             return Err(refused("has a path, which Webdis would read as a command"));
         }
@@ -215,7 +247,7 @@ impl WebdisStoreBuilder {
             authorization: credentials.map(|credentials| credentials.header()).transpose()?,
             connect_timeout: self.connect_timeout,
             #[cfg(feature = "webdis-tls")]
-            tls: if is_https { Some(super::tls::Tls::new(host, self.roots)?) } else { None },
+            tls: if is_https { Some(self.tls.prepare(&["http/1.1"])?.only_to(host)?) } else { None },
         })
     }
 }
@@ -240,7 +272,7 @@ impl fmt::Debug for WebdisStoreBuilder {
 impl Credentials {
     fn of_userinfo(userinfo: &str) -> Option<Self> {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-        Some(Self { user: percent_decoded(user)?, password: percent_decoded(password)? })
+        Some(Self { user: percent_decoded(user)?.into(), password: percent_decoded(password)?.into() })
     }
 
     /// The value of the header `Authorization`, in RFC 7617.
@@ -256,22 +288,6 @@ impl Credentials {
         value.set_sensitive(true);
         Ok(value)
     }
-}
-
-fn percent_decoded(text: &str) -> Option<Box<str>> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let (high, low) = (digit(bytes.next()?)?, digit(bytes.next()?)?);
-                u8::try_from(high << 4 | low).ok()?
-            }
-            byte => byte,
-        });
-    }
-    Some(String::from_utf8(decoded).ok()?.into())
 }
 
 #[cfg(test)]

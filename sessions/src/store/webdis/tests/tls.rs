@@ -4,7 +4,6 @@ use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         ServerConfig,
-        crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     },
 };
@@ -54,7 +53,7 @@ fn certificate(folder: &Path, name: &str) -> (Vec<u8>, Vec<u8>) {
 /// What stands before Webdis.
 async fn serve(certificate: &[u8], key: &[u8], webdis: SocketAddr) -> SocketAddr {
     let certificates = CertificateDer::pem_slice_iter(certificate).map(Result::unwrap).collect();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(crate::store::tls::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
