@@ -489,3 +489,152 @@ impl fmt::Debug for RedisStoreBuilder {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(builder: &RedisStoreBuilder, words: &str) {
+        let Err(error) = builder.servers() else { panic!("{words}: it is accepted") };
+        assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+        assert!(error.to_string().contains(words), "{words}: {error}");
+        assert!(!format!("{error:?} {builder:?}").contains("sesame"), "{error:?}");
+    }
+
+    #[test]
+    fn a_user_without_a_password_is_nobody_else() {
+        for url in ["redis://app@host", "redis://app:@host"] {
+            refused(&RedisStoreBuilder::url(url), "a user and no password");
+            refused(&RedisStoreBuilder::cluster([url]), "a user and no password");
+            refused(&RedisStoreBuilder::sentinel([url], "service"), "a user and no password");
+            let builder = RedisStoreBuilder::url(url).with_password("sesame");
+            let login = builder.login(Some("app".into()), None).map_err(|error| error.to_string());
+            assert!(matches!(login, Ok(Login::As(login)) if login.user() == Some("app")));
+            assert!(builder.servers().is_ok());
+        }
+    }
+
+    #[test]
+    fn what_is_given_twice_is_refused() {
+        let url = RedisStoreBuilder::url;
+        let provider = |builder: RedisStoreBuilder| {
+            builder.with_login_provider(|| async { Ok(RedisLogin::with_password("sesame")) })
+        };
+        refused(&url("redis://a:sesame@host").with_user("a", "sesame"), "twice");
+        refused(&url("redis://:sesame@host").with_user("a", "sesame"), "twice");
+        refused(&url("redis://a:sesame@host").with_password("sesame"), "twice");
+        refused(&provider(url("redis://a:sesame@host")), "twice");
+        refused(&provider(url("redis://a@host")), "twice");
+        refused(&provider(url("redis://host").with_password("sesame")), "twice");
+        refused(&url("redis://host/1").with_database(2), "twice");
+        refused(&url("redis://host/?db=1").with_database(0), "twice");
+        assert!(url("redis://host/1").with_database(1).servers().is_ok());
+        assert!(provider(url("redis://host")).servers().is_ok());
+        let sentinel = |url| RedisStoreBuilder::sentinel([url], "service");
+        assert!(provider(sentinel("redis://a:sesame@host")).servers().is_ok());
+        assert!(sentinel("redis://a:sesame@host").with_user("b", "sesame").servers().is_ok());
+    }
+
+    #[test]
+    fn addresses_that_do_not_fit_together_are_refused() {
+        refused(&RedisStoreBuilder::cluster(["redis://a:sesame@one", "redis://two"]), "alike");
+        refused(&RedisStoreBuilder::cluster(["redis://one", "redis://two/1"]), "alike");
+        refused(&RedisStoreBuilder::cluster(["redis://one/1", "redis://two/1"]), "database");
+        refused(&RedisStoreBuilder::cluster(["redis+unix:///run/redis"]), "Unix");
+        refused(&RedisStoreBuilder::cluster::<String>([]), "a cluster");
+        refused(&RedisStoreBuilder::sentinel::<String>([], "service"), "Sentinels need");
+        refused(&RedisStoreBuilder::sentinel(["redis://one"], ""), "Sentinels need");
+        refused(&RedisStoreBuilder::sentinel(["redis://one/1"], "service"), "with_database");
+        refused(
+            &RedisStoreBuilder::sentinel(["redis://one", "redis://two#insecure"], "service"),
+            "#insecure",
+        );
+    }
+
+    #[tokio::test]
+    async fn options_that_a_pool_does_not_see_are_refused() {
+        let manager = RedisConnectionManager::new("redis://host").unwrap();
+        let builder = || RedisStoreBuilder::pool(Pool::builder().build_unchecked(manager.clone()));
+        assert!(builder().servers().is_ok());
+        refused(&builder().with_password("sesame"), "a pool");
+        refused(&builder().with_database(1), "a pool");
+        #[cfg(feature = "redis-tls")]
+        refused(&builder().with_root_certificate(ROOT), "a pool");
+    }
+
+    #[cfg(feature = "redis-tls")]
+    const ROOT: &[u8] = include_bytes!("../tls/test-root.pem");
+
+    /// Where a URL, a certificate or a name says TLS, nothing goes out without.
+    #[cfg(feature = "redis-tls")]
+    #[test]
+    fn plain_text_beside_tls_is_refused() {
+        let cluster = |urls: [&'static str; 2]| RedisStoreBuilder::cluster(urls);
+        let sentinel = |urls: [&'static str; 2]| RedisStoreBuilder::sentinel(urls, "service");
+        let plain = ["redis://one", "redis://two"];
+        for urls in [["redis://one", "rediss://two"], ["valkeys://one", "redis://two"]] {
+            refused(&cluster(urls).with_root_certificate(ROOT), "plain text");
+            refused(&sentinel(urls).with_root_certificate(ROOT), "plain text");
+        }
+        for builder in [
+            RedisStoreBuilder::url("redis://host"),
+            RedisStoreBuilder::url("redis+unix:///run/redis"),
+            cluster(plain),
+            sentinel(plain),
+        ] {
+            assert!(builder.servers().is_ok());
+            refused(&builder.clone().with_root_certificate(ROOT), "plain text");
+            refused(&builder.clone().with_client_certificate(ROOT, "sesame"), "plain text");
+            refused(&builder.with_tls_name("host"), "plain text");
+        }
+        // Nodes and primaries that are named later are dialled like those that were given.
+        let tls = ["rediss://one", "rediss://two"];
+        let Servers::One(_) = sentinel(tls).with_root_certificate(ROOT).servers().unwrap() else { panic!() };
+        let sentinels =
+            sentinel(tls).with_root_certificate(ROOT).sentinels(&tls.map(str::to_owned), "service").unwrap();
+        assert!(sentinels.servers.tls.is_some());
+        assert!(sentinels.sentinels.iter().all(|(dial, _)| dial.tls.is_some()));
+    }
+
+    #[cfg(feature = "redis-tls")]
+    #[test]
+    fn what_is_no_certificate_is_refused() {
+        let key = "-----BEGIN PRIVATE KEY-----\nc2VzYW1l\n-----END PRIVATE KEY-----\n";
+        let broken = "-----BEGIN CERTIFICATE-----\nsesame\n";
+        let url = || RedisStoreBuilder::url("rediss://host");
+        for pem in ["", "ca.pem", "sesame", key, broken] {
+            refused(&url().with_root_certificate(pem), "no certificate");
+            let sentinel = RedisStoreBuilder::sentinel(["rediss://host"], "service");
+            refused(&sentinel.with_root_certificate(pem), "no certificate");
+            refused(
+                &RedisStoreBuilder::cluster(["rediss://host"]).with_root_certificate(pem),
+                "no certificate",
+            );
+            let builder = url().with_root_certificate(ROOT);
+            refused(&builder.with_client_certificate(pem, key), "client certificate");
+        }
+        let not_one = "-----BEGIN CERTIFICATE-----\nc2VzYW1l\n-----END CERTIFICATE-----\n";
+        refused(&url().with_root_certificate(not_one), "cannot be read");
+        refused(
+            &url().with_root_certificate(ROOT).with_client_certificate(ROOT, "key.pem"),
+            "client certificate",
+        );
+        refused(&url().with_root_certificate(ROOT).with_client_certificate(ROOT, key), "do not fit");
+        refused(&url().with_root_certificate(ROOT).with_tls_name("a b"), "`a b`");
+        assert!(url().with_root_certificate([ROOT, ROOT].concat()).servers().is_ok());
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        let url = || RedisStoreBuilder::url("redis://host");
+        for builder in [
+            url().with_timeout(Duration::ZERO),
+            url().with_connect_timeout(Duration::MAX),
+            url().with_start_timeout(Duration::ZERO),
+            url().with_start_timeout(Duration::MAX),
+            url().with_connections(0),
+        ] {
+            assert_eq!(builder.check().unwrap_err().kind(), ErrorKind::Config);
+        }
+    }
+}

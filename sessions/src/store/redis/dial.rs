@@ -68,6 +68,11 @@ impl RedisLogin {
     pub fn with_password(password: impl Into<String>) -> Self {
         Self { user: None, password: password.into() }
     }
+
+    #[cfg(test)]
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
 }
 
 impl fmt::Debug for RedisLogin {

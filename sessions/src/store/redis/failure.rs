@@ -269,6 +269,7 @@ mod tests {
     use redis::{ServerError, Value, parse_redis_value};
 
     use super::*;
+    use crate::ErrorKind;
 
     fn reply(error: &str) -> RedisError {
         match parse_redis_value(format!("-{error}\r\n").as_bytes()).unwrap() {
@@ -298,6 +299,59 @@ mod tests {
         }
         for kind in [std::io::ErrorKind::BrokenPipe, std::io::ErrorKind::TimedOut] {
             assert_eq!(verdict(&std::io::Error::from(kind).into()), Verdict::Unknown, "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_unavailable() {
+        let kind = |error: &str, follows| Failure::Refused(reply(error)).into_opening(follows).kind();
+        for passing in [
+            "LOADING Redis is loading the dataset in memory",
+            "ERR max number of clients reached",
+            "ERR max number of clients + cluster connections reached",
+            "NOREPLICAS Not enough good replicas to write.",
+            "CLUSTERDOWN The cluster is down",
+            "CLUSTERDOWN Hash slot not served",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "MISCONF Redis is configured to save RDB snapshots",
+            "BUSY Redis is busy running a script.",
+        ] {
+            assert_eq!(kind(passing, false), ErrorKind::Unavailable, "{passing}");
+        }
+        assert_eq!(
+            kind("READONLY You can't write against a read only replica.", true),
+            ErrorKind::Unavailable
+        );
+        for lasting in [
+            "READONLY You can't write against a read only replica.",
+            "WRONGPASS invalid username-password pair or user is disabled.",
+            "NOAUTH HELLO must be called with the client already authenticated",
+            "NOPERM this user has no permissions to run the 'eval' command",
+            "MOVED 3999 127.0.0.1:6381",
+            "ERR DB index is out of range",
+        ] {
+            assert_eq!(kind(lasting, false), ErrorKind::Config, "{lasting}");
+        }
+        let tls = RedisError::from((redis::ErrorKind::InvalidClientConfig, TLS, "UnknownIssuer".to_owned()));
+        assert_eq!(verdict(&tls), Verdict::Refused);
+        let error = Failure::Refused(tls).into_opening(true);
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+    }
+
+    #[test]
+    fn of_several_errors_the_clearest_is_kept() {
+        let timed_out = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        let cut = || RedisError::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        let tls =
+            || RedisError::from((redis::ErrorKind::InvalidClientConfig, TLS, "UnknownIssuer".to_owned()));
+        for errors in [[timed_out(), cut(), tls()], [tls(), cut(), timed_out()], [cut(), tls(), timed_out()]]
+        {
+            let mut kept = None;
+            errors.into_iter().for_each(|error| keep_the_clearer(&mut kept, error));
+            assert!(kept.is_some_and(|kept| tls_reason(&kept) == Some("UnknownIssuer")));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Uri, uri::Scheme};
+use tokio::time::{Instant, sleep};
 
 use super::{
     base64,
@@ -14,7 +15,7 @@ use super::{
 use crate::store::tls;
 use crate::{
     clock::{AnyClock, Clock},
-    error::Error,
+    error::{Error, ErrorKind},
     store::{
         hash::{Prefix, ServerClock},
         userinfo::percent_decoded,
@@ -32,6 +33,7 @@ pub struct WebdisStoreBuilder {
     url: Box<str>,
     credentials: Option<Credentials>,
     connect_timeout: Duration,
+    start_timeout: Option<Duration>,
     limits: Limits,
     prefix: Prefix,
     clock: Option<AnyClock>,
@@ -54,6 +56,7 @@ impl WebdisStoreBuilder {
             url: url.into(),
             credentials: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            start_timeout: None,
             limits: Limits::DEFAULT,
             prefix: Prefix::default(),
             clock: None,
@@ -78,6 +81,13 @@ impl WebdisStoreBuilder {
     /// by default.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
+        self
+    }
+
+    /// How long [`connect`](Self::connect) may go on trying while Webdis or Redis is not ready, of which the last
+    /// attempt takes as long as any request: it tries once by default.
+    pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = Some(timeout);
         self
     }
 
@@ -142,17 +152,23 @@ impl WebdisStoreBuilder {
     /// # Errors
     ///
     /// With the kind [`Config`](crate::ErrorKind::Config) if the URL or another option makes no
-    /// sense, or Webdis or Redis refuses us; [`Unavailable`](crate::ErrorKind::Unavailable) if one of
-    /// them does not answer.
+    /// sense, Webdis or Redis refuses us, or TLS does not come about;
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if one of them does not answer, or not yet.
     pub async fn connect(self) -> Result<WebdisStore, Error> {
         let (prefix, clock) = (self.prefix.clone(), self.clock.clone());
+        let until = Instant::now() + self.start_timeout.unwrap_or_default();
         let store = WebdisStore {
             channels: Arc::new(self.channels()?),
             prefix,
             clock,
             server: ServerClock::new().into(),
         };
-        store.probe().await?;
+        while let Err(error) = store.probe().await {
+            if error.kind() == ErrorKind::Config || Instant::now() + START_PAUSE >= until {
+                return Err(error);
+            }
+            sleep(START_PAUSE).await;
+        }
         Ok(store)
     }
 
@@ -168,7 +184,8 @@ impl WebdisStoreBuilder {
             return Err(Error::config("a timeout of nothing would fail every request: leave some time"));
         }
         // tokio cannot add more to the time of day.
-        if limits.timeout > LONGEST_TIMEOUT || self.connect_timeout > LONGEST_TIMEOUT {
+        let longest = limits.timeout.max(self.connect_timeout).max(self.start_timeout.unwrap_or_default());
+        if longest > LONGEST_TIMEOUT {
             return Err(Error::config("a timeout of more than a day is none: give less"));
         }
         Ok(Channels::new(self.endpoint()?, limits))
@@ -234,6 +251,10 @@ impl WebdisStoreBuilder {
                     "the user of Webdis is given twice: leave it out of the URL or leave out `with_basic_auth`",
                 ));
             }
+            // As when a variable is empty.
+            (Some("" | ":"), None) => {
+                return Err(refused("has an `@` with neither a user nor a password before it"));
+            }
             (Some(userinfo), None) => {
                 Some(Credentials::of_userinfo(userinfo).ok_or_else(|| refused("has an unreadable user"))?)
             }
@@ -254,6 +275,9 @@ impl WebdisStoreBuilder {
 
 /// More would be no limit, and a semaphore cannot count much more.
 const MAX_CONNECTIONS: usize = 10_000;
+
+/// How long to wait before the next attempt to open the store.
+const START_PAUSE: Duration = Duration::from_millis(100);
 
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
 
@@ -293,7 +317,6 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
 
     fn endpoint(url: &str) -> Result<Endpoint, Error> {
         WebdisStoreBuilder::new(url).endpoint()
@@ -344,7 +367,13 @@ mod tests {
             "http://user:sesame%4@webdis",
             "http://user:sesame%ff@webdis",
             "http://us%3aer:sesame@webdis",
+            "http://@webdis",
+            "http://:@webdis",
             "http://web dis",
+            "http://user:sesame@webdis\n",
+            "https://webdis/#insecure",
+            "https://webdis#insecure",
+            "https://webdis?insecure=sesame",
         ];
         for url in urls {
             let error = endpoint(url).unwrap_err();
@@ -394,6 +423,7 @@ mod tests {
             builder().with_timeout(Duration::ZERO),
             builder().with_timeout(Duration::MAX),
             builder().with_connect_timeout(Duration::ZERO),
+            builder().with_start_timeout(Duration::MAX),
         ];
         for builder in bad {
             assert_eq!(builder.channels().unwrap_err().kind(), ErrorKind::Config);
