@@ -118,8 +118,9 @@ impl Dial {
         let stream = self.stream(place).await.map_err(failure::of_io)?;
         // Now, when the server is there: a password may be good for a minute only.
         let login = self.login().await?;
-        let mut settings =
-            RedisConnectionInfo::default().set_protocol(protocol).set_db(i64::from(self.database));
+        // Nothing but the login in the first write: where the server says no to all of it and hangs up, the client
+        // library would miss the other replies, and never look at that one.
+        let mut settings = RedisConnectionInfo::default().set_protocol(protocol).set_skip_set_lib_name();
         if let Some(RedisLogin { user, password }) = login {
             settings = settings.set_password(password);
             if let Some(user) = user {
@@ -129,7 +130,14 @@ impl Dial {
         let connected = MultiplexedConnection::new_with_config(&settings, stream, config).await;
         // With TLS 1.3 a server's no to our certificate comes as the answer to the first thing that is said.
         let (multiplexed, driver) = connected.map_err(failure::of_connection)?;
-        Ok(Connection::new(multiplexed, is_closed, Some(tokio::spawn(driver).abort_handle())))
+        let driver = tokio::spawn(driver).abort_handle();
+        let mut connection = Connection::new(multiplexed, is_closed, Some(driver));
+        if self.database != 0 {
+            let mut select = redis::cmd("SELECT");
+            select.arg(self.database);
+            connection.command(&select).await?.extract_error()?;
+        }
+        Ok(connection)
     }
 
     async fn login(&self) -> Result<Option<RedisLogin>, RedisError> {

@@ -84,6 +84,7 @@ impl fmt::Debug for Options {
 
 impl Tls {
     /// The same for the server at this address, to which alone it is spoken.
+    #[cfg(feature = "webdis-tls")]
     pub(super) fn only_to(self, host: &str) -> Result<Self, Error> {
         let name = self.name.map_or_else(|| name(host), Ok)?;
         Ok(Self { name: Some(name), ..self })
@@ -176,7 +177,7 @@ fn name(name: &str) -> Result<ServerName<'static>, Error> {
 }
 
 /// For the tests: a server speaks TLS by the same cryptography.
-#[cfg(test)]
+#[cfg(all(test, feature = "webdis-tls"))]
 pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(crypto::provider())
 }

@@ -403,6 +403,10 @@ impl Failure {
             Reason::Status(StatusCode::SERVICE_UNAVAILABLE) => {
                 (false, "Webdis is there, but cannot reach Redis")
             }
+            Reason::Redis(code) => {
+                let message = not_serving(*code);
+                return Error::unavailable(reason).with_message(message);
+            }
             Reason::Tls(refusal) => return Error::config(no_tls(refusal)).with_source(reason),
             Reason::Foreign | Reason::Status(_) => {
                 (false, "what the session store has reached does not answer like Webdis; check the URL")
@@ -430,6 +434,10 @@ fn opening(error: Error) -> Error {
         return error.with_message(message);
     }
     error.with_message(UNREACHABLE)
+}
+
+fn not_serving(code: Code) -> String {
+    format!("Webdis is there, but Redis does not serve the session store now: {}", code.as_str())
 }
 
 fn no_tls(refusal: &str) -> String {
