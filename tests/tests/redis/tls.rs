@@ -4,9 +4,12 @@ use std::{fs, time::Duration};
 
 use sessions::{
     Error, ErrorKind,
-    store::{RedisStore, RedisStoreBuilder},
+    store::{RedisStore, RedisStoreBuilder, Store},
 };
-use tests::servers::{RedisOptions, RedisServer, TlsSentinel};
+use tests::{
+    records::record_id,
+    servers::{RedisOptions, RedisServer, TlsSentinel},
+};
 
 use crate::common::{SECRET, assert_no_secret, does_everything, whole};
 
@@ -142,13 +145,24 @@ async fn a_certificate_is_asked_for_and_shown() {
 /// Servers that announce IP addresses, of which their certificate does not know.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_verified_in_place_of_the_address() {
-    let kinds = Kinds::start("named", "");
+    let (kinds, mut stores) = (Kinds::start("named", ""), Vec::new());
     for (kind, builder) in kinds.builders(None) {
         refused(kind, builder.clone(), &["not valid for"]).await;
         refused(kind, builder.clone().with_tls_name("redis.example"), &["redis.example"]).await;
         let store = builder.with_tls_name("redis.test").connect().await;
         let store = store.unwrap_or_else(|error| panic!("{kind}: {error:?}"));
         assert_eq!(does_everything(&store).await, Ok(()), "{kind}");
+        stores.push((kind, store));
+    }
+    // From now on they have another, for the address: requests are told at once, with the reason.
+    for server in [&kinds.server, &kinds.cluster] {
+        server.change_key("genpkey -algorithm ed25519");
+        server.cut_connections();
+    }
+    for (kind, store) in stores {
+        let error = store.load(record_id(), &[]).await.expect_err("another certificate");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{kind}: {error:?}");
+        assert!(whole(&error).contains("not valid for"), "{kind}: {error:?}");
     }
 }
 

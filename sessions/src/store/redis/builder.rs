@@ -418,7 +418,13 @@ impl RedisStoreBuilder {
                  would go in plain text: write `rediss://` in all of them",
             ));
         }
-        self.tls.prepare(&[]).map(Some)
+        let tls = self.tls.prepare(&[])?;
+        for address in addresses {
+            if let Place::Tcp(host, _) = &address.place {
+                tls.check(host)?;
+            }
+        }
+        Ok(Some(tls))
     }
 
     /// The login of the options and of the URL, together.
@@ -621,6 +627,7 @@ mod tests {
         );
         refused(&url().with_root_certificate(ROOT).with_client_certificate(ROOT, key), "do not fit");
         refused(&url().with_root_certificate(ROOT).with_tls_name("a b"), "`a b`");
+        refused(&RedisStoreBuilder::url("rediss://a..b").with_root_certificate(ROOT), "`a..b`");
         assert!(url().with_root_certificate([ROOT, ROOT].concat()).servers().is_ok());
     }
 

@@ -177,12 +177,15 @@ pub(super) fn says_little(error: &RedisError) -> bool {
 }
 
 /// Of several servers that were asked alike, the error that says most. What is refused for good says more than what
-/// may pass.
+/// may pass, and what a server says more than that it says nothing.
 pub(super) fn keep_the_clearer(kept: &mut Option<RedisError>, error: RedisError) {
     let clarity = |error: &RedisError| match verdict(error) {
-        Verdict::Refused => 2,
         _ if says_little(error) => 0,
-        _ => 1,
+        Verdict::Unknown => 1,
+        // Another Sentinel may know the service, and why it has no primary.
+        _ if error.kind() == ErrorKind::MasterNameNotFoundBySentinel => 2,
+        Verdict::Refused => 4,
+        _ => 3,
     };
     if kept.as_ref().is_none_or(|kept| clarity(kept) <= clarity(&error)) {
         *kept = Some(error);
@@ -352,6 +355,13 @@ mod tests {
             let mut kept = None;
             errors.into_iter().for_each(|error| keep_the_clearer(&mut kept, error));
             assert!(kept.is_some_and(|kept| tls_reason(&kept) == Some("UnknownIssuer")));
+        }
+        let unknown =
+            || RedisError::from((redis::ErrorKind::MasterNameNotFoundBySentinel, "no such service"));
+        for errors in [[unknown(), cut(), reply("MASTERDOWN")], [reply("MASTERDOWN"), unknown(), cut()]] {
+            let mut kept = None;
+            errors.into_iter().for_each(|error| keep_the_clearer(&mut kept, error));
+            assert_eq!(kept.map(|kept| verdict(&kept)), Some(Verdict::Later));
         }
     }
 }

@@ -102,6 +102,14 @@ const ATTEMPTS: usize = 3;
 /// `+role`, and create the user on every node. On the Sentinels themselves the store needs `+role
 /// +sentinel|masters`.
 ///
+/// # TLS
+///
+/// `rediss://` with the feature `redis-tls`: TLS 1.3 or 1.2, by rustls and ring, whatever cryptography the rest of the
+/// program has. Certificates are always checked, against the authorities that the system trusts or
+/// [`with_root_certificate`](RedisStoreBuilder::with_root_certificate), for the host in the URL or
+/// [`with_tls_name`](RedisStoreBuilder::with_tls_name). Where one URL says TLS, Sentinels, nodes and primaries that
+/// are named later get nothing in plain text.
+///
 /// # Size
 ///
 /// Measured on Redis 7.0 with all that belongs to a key: an empty session takes 210 bytes, one with 5 fields
@@ -174,7 +182,8 @@ impl RedisStore {
     }
 
     /// Connects as a pool does. The connections are the store's own, since all requests share them:
-    /// who borrows one from the pool may be in a `MULTI` or wait in a `BLPOP`.
+    /// who borrows one from the pool may be in a `MULTI` or wait in a `BLPOP`. TLS is the pool's matter, too: the feature
+    /// of your `redis` dependency, and the process's default cryptography.
     ///
     /// # Errors
     ///

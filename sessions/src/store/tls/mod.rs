@@ -86,8 +86,13 @@ impl Tls {
     /// The same for the server at this address, to which alone it is spoken.
     #[cfg(feature = "webdis-tls")]
     pub(super) fn only_to(self, host: &str) -> Result<Self, Error> {
-        let name = self.name.map_or_else(|| name(host), Ok)?;
-        Ok(Self { name: Some(name), ..self })
+        Ok(Self { name: Some(self.name_of(host)?), ..self })
+    }
+
+    /// Whether a certificate could be for this host, or another name was given.
+    #[cfg(feature = "redis-tls")]
+    pub(super) fn check(&self, host: &str) -> Result<(), Error> {
+        self.name_of(host).map(drop)
     }
 
     /// Speaks TLS on a connection to this host, whose certificate must be for it unless another name was given.
@@ -95,11 +100,12 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let name = match &self.name {
-            Some(name) => name.clone(),
-            None => name(host).map_err(io::Error::other)?,
-        };
+        let name = self.name_of(host).map_err(io::Error::other)?;
         self.connector.connect(name, stream).await
+    }
+
+    fn name_of(&self, host: &str) -> Result<ServerName<'static>, Error> {
+        self.name.clone().map_or_else(|| name(host), Ok)
     }
 }
 
