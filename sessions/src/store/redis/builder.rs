@@ -373,8 +373,8 @@ impl RedisStoreBuilder {
             };
             Ok((Arc::new(dial), place))
         };
-        let sentinels = addresses.into_iter().map(sentinel).collect::<Result<_, Error>>()?;
-        Ok(Sentinels { service: service.into(), sentinels, servers: servers.into() })
+        let asked = addresses.into_iter().map(sentinel).collect::<Result<_, Error>>()?;
+        Ok(Sentinels { service: service.into(), asked, servers: servers.into() })
     }
 
     /// How to connect to servers at these addresses, which are logged in to alike.
@@ -599,7 +599,7 @@ mod tests {
         let sentinels =
             sentinel(tls).with_root_certificate(ROOT).sentinels(&tls.map(str::to_owned), "service").unwrap();
         assert!(sentinels.servers.tls.is_some());
-        assert!(sentinels.sentinels.iter().all(|(dial, _)| dial.tls.is_some()));
+        assert!(sentinels.asked.iter().all(|(dial, _)| dial.tls.is_some()));
     }
 
     #[cfg(feature = "redis-tls")]

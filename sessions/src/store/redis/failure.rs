@@ -158,7 +158,7 @@ fn tls_reason(error: &RedisError) -> Option<&str> {
 }
 
 fn no_login(error: &RedisError) -> bool {
-    io_error(error).and_then(io::Error::get_ref).is_some_and(|error| error.is::<NoLogin>())
+    io_error(error).and_then(io::Error::get_ref).is_some_and(<dyn StdError + Send + Sync>::is::<NoLogin>)
 }
 
 fn io_error(error: &RedisError) -> Option<&io::Error> {
@@ -353,14 +353,18 @@ mod tests {
         for errors in [[timed_out(), cut(), tls()], [tls(), cut(), timed_out()], [cut(), tls(), timed_out()]]
         {
             let mut kept = None;
-            errors.into_iter().for_each(|error| keep_the_clearer(&mut kept, error));
+            for error in errors {
+                keep_the_clearer(&mut kept, error);
+            }
             assert!(kept.is_some_and(|kept| tls_reason(&kept) == Some("UnknownIssuer")));
         }
         let unknown =
             || RedisError::from((redis::ErrorKind::MasterNameNotFoundBySentinel, "no such service"));
         for errors in [[unknown(), cut(), reply("MASTERDOWN")], [reply("MASTERDOWN"), unknown(), cut()]] {
             let mut kept = None;
-            errors.into_iter().for_each(|error| keep_the_clearer(&mut kept, error));
+            for error in errors {
+                keep_the_clearer(&mut kept, error);
+            }
             assert_eq!(kept.map(|kept| verdict(&kept)), Some(Verdict::Later));
         }
     }

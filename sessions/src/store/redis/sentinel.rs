@@ -11,7 +11,7 @@ use super::{address::Place, dial::Dial, failure, source::Connection};
 pub(super) struct Sentinels {
     pub(super) service: Arc<str>,
     /// Each with a login of its own.
-    pub(super) sentinels: Vec<(Arc<Dial>, Place)>,
+    pub(super) asked: Vec<(Arc<Dial>, Place)>,
     /// How to connect to the servers that they name. With TLS where it is spoken to the Sentinels.
     pub(super) servers: Arc<Dial>,
 }
@@ -19,14 +19,14 @@ pub(super) struct Sentinels {
 impl Sentinels {
     /// Connects to the primary that the first Sentinel to answer names: any of them may be silent, or wrong.
     pub(super) async fn connect(&self) -> Result<Connection, RedisError> {
-        let mut asked = JoinSet::new();
-        for (dial, place) in &self.sentinels {
+        let mut answers = JoinSet::new();
+        for (dial, place) in &self.asked {
             let (dial, place) = (Arc::clone(dial), place.clone());
             let (service, servers) = (Arc::clone(&self.service), Arc::clone(&self.servers));
-            asked.spawn(async move { connect(&dial, &place, &service, &servers).await });
+            answers.spawn(async move { connect(&dial, &place, &service, &servers).await });
         }
         let mut reason = None;
-        while let Some(answered) = asked.join_next().await {
+        while let Some(answered) = answers.join_next().await {
             match answered {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => failure::keep_the_clearer(&mut reason, error),

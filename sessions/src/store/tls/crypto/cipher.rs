@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{
 
 use super::digest;
 
-/// How many records one key may encrypt (draft-irtf-cfrg-aead-limits-08, 5.1.1); ChaCha20 knows no bound that could
+/// How many records one key may encrypt (draft-irtf-cfrg-aead-limits-08, 5.1.1); `ChaCha20` knows no bound that could
 /// be reached (5.2.1).
 pub(super) const GCM_RECORDS: u64 = 1 << 24;
 

@@ -85,7 +85,7 @@ mod tests {
             let secret = one.complete(&of_other).unwrap();
             assert_eq!(secret.secret_bytes(), other.complete(&of_one).unwrap().secret_bytes(), "{group:?}");
             // Nothing, too short, too long, zero; compressed, where there is that form.
-            let mut compressed = of_one[..of_one.len() / 2 + 1].to_vec();
+            let mut compressed = of_one[..=of_one.len() / 2].to_vec();
             compressed[0] = 2;
             let longer = [&of_one[..], &[0]].concat();
             for wrong in [&[][..], &of_one[1..], &longer, &vec![0; of_one.len()], &compressed] {

@@ -6,7 +6,7 @@
 //! nothing is installed as the process's default. rustls 0.24 has such providers as crates of their own; then
 //! this folder goes.
 //!
-//! Suites, groups and limits are those of rustls' own provider, without ChaCha20 in TLS 1.2.
+//! Suites, groups and limits are those of rustls' own provider, without `ChaCha20` in TLS 1.2.
 
 mod cipher;
 mod cipher12;
