@@ -11,11 +11,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use redis::{
     AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError,
     aio::MultiplexedConnection,
+    io::tcp::socket2::{SockRef, TcpKeepalive},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -173,6 +175,17 @@ impl fmt::Debug for Dial {
     }
 }
 
+/// The system's own times are hours and minutes. Not all systems let the second be said.
+fn keepalive() -> TcpKeepalive {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd", target_os = "windows"))]
+    let keepalive = keepalive.with_interval(KEEPALIVE / 3);
+    keepalive
+}
+
+/// After how long without traffic a connection is kept alive.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 /// Connects to the first of a host's addresses that answers: one of them may lead nowhere.
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
@@ -183,8 +196,10 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     while let Some(attempt) = attempts.join_next().await {
         match attempt {
             Ok(Ok(stream)) => {
-                // Requests are small, and each waits for its answer.
+                // A packet is not held back until the last one was acknowledged; and idle connections are kept alive in
+                // whatever is on the way, and end when that has forgotten them.
                 stream.set_nodelay(true)?;
+                SockRef::from(&stream).set_tcp_keepalive(&keepalive())?;
                 return Ok(stream);
             }
             Ok(Err(error)) => last = error,
@@ -192,4 +207,17 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn packets_are_not_held_back_and_connections_are_kept_alive() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tcp("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
+        assert!(stream.nodelay().unwrap());
+        assert!(SockRef::from(&stream).keepalive().unwrap());
+    }
 }
