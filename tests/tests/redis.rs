@@ -16,6 +16,10 @@ mod fronted;
 mod late;
 #[path = "redis/locks.rs"]
 mod locks;
+#[path = "redis/logins.rs"]
+mod logins;
+#[path = "redis/start.rs"]
+mod start;
 #[path = "redis/time.rs"]
 mod time;
 #[path = "redis/tls.rs"]

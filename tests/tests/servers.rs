@@ -78,7 +78,7 @@ fn redis_has_passwords_users_and_tls() {
     let user = ["--user", "sessions", "-a", "word"];
     assert_eq!(cli(&user, &["GET", "s:1"]), "\n");
     assert!(cli(&user, &["GET", "t:1"]).starts_with("NOPERM"));
-    let tls = redis.process().second_port().to_string();
+    let tls = redis.tls_port().to_string();
     let ca = redis.ca_file().display().to_string();
     for host in ["127.0.0.1", "localhost"] {
         let over_tls = ["-h", host, "-p", &tls, "--tls", "--cacert", &ca, "-a", "secret"];

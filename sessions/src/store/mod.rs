@@ -19,6 +19,10 @@ mod redis;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "redis-tls", feature = "webdis-tls"))]
+mod tls;
+#[cfg(any(feature = "redis", feature = "webdis"))]
+mod userinfo;
 #[cfg(feature = "webdis")]
 mod webdis;
 
@@ -31,7 +35,7 @@ pub(crate) use self::erased::{Boxed, DynStore};
 #[doc(hidden)]
 pub use self::hash::fuzzing as fuzzing_hash;
 #[cfg(feature = "redis")]
-pub use self::redis::{RedisStore, RedisStoreBuilder};
+pub use self::redis::{RedisLogin, RedisStore, RedisStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
 #[cfg(all(fuzzing, feature = "webdis"))]

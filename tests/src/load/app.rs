@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{Router, extract::Path, routing::get};
@@ -45,7 +46,10 @@ impl Unknowns {
 /// A browser in front of the application on this store.
 pub(super) fn browser(store: impl Store, unknowns: &Unknowns) -> Client {
     let unknowns = unknowns.clone();
-    let layer = SessionLayer::new(store).with_event_hook(move |event| unknowns.hear(event));
+    let layer = SessionLayer::new(store)
+        .with_event_hook(move |event| unknowns.hear(event))
+        // Each counts.
+        .with_event_interval(Duration::ZERO);
     let routes =
         Router::new().route("/add", get(add)).route("/put/{number}", get(put)).route("/show", get(show));
     Client::new(routes.layer(layer))

@@ -21,7 +21,7 @@ pub use self::{
     cluster::RedisCluster,
     process::Process,
     redis::{RedisOptions, RedisServer},
-    sentinel::Sentinel,
+    sentinel::{Sentinel, TlsSentinel},
     webdis::{WebdisOptions, WebdisServer},
 };
 

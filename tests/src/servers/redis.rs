@@ -1,8 +1,8 @@
 //! A Redis server.
 
-use std::{fmt::Write, path::PathBuf, sync::OnceLock};
+use std::{fmt::Write, fs, path::PathBuf, sync::OnceLock};
 
-use super::{process::Process, resp, tls};
+use super::{port::Port, process::Process, resp, tls};
 
 /// The user as whom the helpers log in, so that a test may restrict the default user as it likes.
 const LOGIN: &[&str] = &["AUTH", "support", "support"];
@@ -12,6 +12,7 @@ const LOGIN: &[&str] = &["AUTH", "support", "support"];
 pub struct RedisServer {
     process: Process,
     password: Option<String>,
+    tls_port: Option<Port>,
 }
 
 /// What a Redis server is started with.
@@ -37,7 +38,7 @@ impl RedisOptions {
         self.add_line("appendonly yes").add_line("appendfsync always")
     }
 
-    /// Listens for TLS too, see `tls_url` and `ca_file`.
+    /// Listens for TLS too, see `tls_url` and `ca_file`. Lines added can change how, such as `tls-auth-clients yes`.
     #[must_use]
     pub fn with_tls(mut self) -> Self {
         self.tls = true;
@@ -45,7 +46,8 @@ impl RedisOptions {
     }
 
     /// A node of a cluster.
-    pub(super) fn with_cluster(mut self) -> Self {
+    #[must_use]
+    pub fn with_cluster(mut self) -> Self {
         self.cluster = true;
         self
     }
@@ -66,31 +68,32 @@ impl RedisOptions {
 
     /// Starts the server and waits until it answers.
     pub fn start(self) -> RedisServer {
+        let tls_port = self.tls.then(Port::take);
         let process = Process::start(
             "redis-server",
             |port, second, folder| {
                 let mut config = format!(
                     "port {port}\nbind 127.0.0.1\nsave \"\"\ndaemonize no\n\
-                     user support on >support ~* &* +@all\n{}",
-                    self.lines
+                     user support on >support ~* &* +@all\n"
                 );
                 if self.cluster {
                     write!(config, "cluster-enabled yes\ncluster-port {second}\n").expect("text");
                 }
-                if self.tls {
+                if let Some(tls_port) = &tls_port {
                     tls::make_certificates(folder);
                     write!(
                         config,
-                        "tls-port {second}\ntls-auth-clients no\ntls-ca-cert-file ca.pem\n\
+                        "tls-port {}\ntls-auth-clients no\ntls-ca-cert-file ca.pem\n\
                          tls-cert-file server.pem\ntls-key-file server.key\n",
+                        tls_port.number()
                     )
                     .expect("text");
                 }
-                config
+                config + &self.lines
             },
             |port| resp::call(port, &[LOGIN, &["PING"]]).is_ok_and(|reply| reply.is_ok()),
         );
-        RedisServer { process, password: self.password }
+        RedisServer { process, password: self.password, tls_port }
     }
 }
 
@@ -127,12 +130,33 @@ impl RedisServer {
     /// `rediss://…`, of a server with TLS; the certificate is good for 127.0.0.1 and for localhost.
     pub fn tls_url(&self) -> String {
         let login = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
-        format!("rediss://{login}127.0.0.1:{}/", self.process.second_port())
+        format!("rediss://{login}127.0.0.1:{}/", self.tls_port())
+    }
+
+    /// The port of a server with TLS where it is spoken.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.as_ref().expect("a server with TLS").number()
     }
 
     /// The certificate authority of a server with TLS, in PEM.
     pub fn ca_file(&self) -> PathBuf {
         self.process.folder().join("ca.pem")
+    }
+
+    /// A new certificate and key for a client, in PEM, of the authority of a server with TLS. `key` is how openssl makes
+    /// one, such as `genpkey -algorithm ed25519`.
+    pub fn client_certificate(&self, name: &str, key: &str) -> (Vec<u8>, Vec<u8>) {
+        let folder = self.process.folder();
+        tls::make_certificate(folder, name, "client", key);
+        let read =
+            |extension: &str| fs::read(folder.join(format!("{name}.{extension}"))).expect("openssl wrote it");
+        (read("pem"), read("key"))
+    }
+
+    /// From now on shows a certificate with a key of this kind.
+    pub fn change_key(&self, key: &str) {
+        tls::make_certificate(self.process.folder(), "changed", "server", key);
+        self.cli(&["CONFIG", "SET", "tls-cert-file", "changed.pem", "tls-key-file", "changed.key"]);
     }
 
     /// Runs a command as a user who may do everything; arrays come as lines.

@@ -103,6 +103,16 @@ impl Sentinel {
         self.ask(&["SENTINEL", "SET", NAME, "down-after-milliseconds", "3600000"]).expect("a setting");
     }
 
+    /// Kills both servers, and waits until the sentinel holds the primary for down.
+    pub fn kill_both(&self) {
+        self.servers.iter().for_each(RedisServer::kill);
+        let is_down = || {
+            let known = self.ask(&["SENTINEL", "MASTER", NAME]).unwrap_or_default();
+            known.lines().any(|line| line.contains("s_down"))
+        };
+        until("the sentinel to miss the primary", || self.log(), is_down);
+    }
+
     /// Waits until the replica follows the primary and the sentinel knows.
     pub fn wait_for_replica(&self) {
         let follows = || {
@@ -137,6 +147,48 @@ impl Sentinel {
     fn log(&self) -> String {
         let [one, other] = &self.servers;
         format!("{}\n{}\n{}", self.process.log(), one.log(), other.log())
+    }
+}
+
+/// A sentinel that listens for TLS, of a primary with TLS and its authority.
+#[derive(Debug)]
+pub struct TlsSentinel {
+    process: Process,
+}
+
+impl TlsSentinel {
+    /// Starts it. It names the primary's port for TLS, or the one for plain text. `certificate` is of the primary's
+    /// folder, `server` or `named`.
+    pub fn start(primary: &RedisServer, names_tls_port: bool, certificate: &str) -> Self {
+        let files = primary.process().folder().display().to_string();
+        let (replication, primary) =
+            if names_tls_port { ("yes", primary.tls_port()) } else { ("no", primary.port()) };
+        let process = Process::start(
+            "redis-sentinel",
+            |port, second, _| {
+                format!(
+                    "port {port}\ntls-port {second}\nbind 127.0.0.1\ndaemonize no\n\
+                     tls-auth-clients no\ntls-replication {replication}\ntls-ca-cert-file {files}/ca.pem\n\
+                     tls-cert-file {files}/{certificate}.pem\ntls-key-file {files}/{certificate}.key\n\
+                     sentinel monitor {NAME} 127.0.0.1 {primary} 1\n\
+                     sentinel auth-user {NAME} support\nsentinel auth-pass {NAME} support\n\
+                     sentinel down-after-milliseconds {NAME} 3600000\n"
+                )
+            },
+            |port| resp::call(port, &[&["PING"]]).is_ok_and(|reply| reply.is_ok()),
+        );
+        Self { process }
+    }
+
+    /// `rediss://…`.
+    pub fn url(&self) -> String {
+        format!("rediss://127.0.0.1:{}/", self.process.second_port())
+    }
+
+    /// The name under which the sentinel knows the primary.
+    #[must_use]
+    pub fn service_name(&self) -> &'static str {
+        NAME
     }
 }
 

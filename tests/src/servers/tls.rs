@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own, and a certificate of it for 127.0.0.1 and localhost.
+//! A certificate authority of a test's own, and certificates of it.
 
 use std::{fs, path::Path, process::Command};
 
@@ -13,21 +13,54 @@ basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign
 [server]
 basicConstraints = critical, CA:FALSE
-extendedKeyUsage = serverAuth
+extendedKeyUsage = serverAuth, clientAuth
 subjectAltName = IP:127.0.0.1, DNS:localhost
+[named]
+basicConstraints = critical, CA:FALSE
+extendedKeyUsage = serverAuth, clientAuth
+subjectAltName = DNS:redis.test
+[client]
+basicConstraints = critical, CA:FALSE
+extendedKeyUsage = clientAuth
 ";
 
-/// Writes `ca.pem`, `server.pem` and `server.key` into the folder.
+/// How openssl makes a key. `EC` is in a form of its own (`BEGIN EC PRIVATE KEY`), the others are in that for all.
+pub(super) const EC: &str = "ecparam -name prime256v1 -genkey -noout";
+
+/// Writes the authority's `ca.pem` into the folder, and with their keys `server.pem`, good for 127.0.0.1 and localhost,
+/// and `named.pem`, good for redis.test only.
 pub(super) fn make_certificates(folder: &Path) {
     fs::write(folder.join("openssl.cnf"), CONFIG).expect("the configuration of openssl");
-    for command in [
-        "ecparam -name prime256v1 -genkey -noout -out ca.key",
-        "ecparam -name prime256v1 -genkey -noout -out server.key",
-        "req -config openssl.cnf -x509 -extensions authority -days 2 -key ca.key -out ca.pem",
-        "req -config openssl.cnf -new -subj /CN=localhost -key server.key -out server.csr",
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -set_serial 1 -days 2 \
-         -extfile openssl.cnf -extensions server -out server.pem",
-    ] {
+    openssl(
+        folder,
+        &[
+            "ecparam -name prime256v1 -genkey -noout -out ca.key",
+            "req -config openssl.cnf -x509 -extensions authority -days 2 -key ca.key -out ca.pem",
+        ],
+    );
+    make_certificate(folder, "server", "server", EC);
+    make_certificate(folder, "named", "named", EC);
+}
+
+/// Writes `NAME.pem` and `NAME.key` of a section of the configuration into the folder.
+pub(super) fn make_certificate(folder: &Path, name: &str, section: &str, key: &str) {
+    openssl(
+        folder,
+        &[
+            &format!("{key} -out {name}.key"),
+            &format!(
+                "req -config openssl.cnf -new -subj /CN=sessions-tests-{name} -key {name}.key -out {name}.csr"
+            ),
+            &format!(
+                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -set_serial 1 -days 2 \
+                 -extfile openssl.cnf -extensions {section} -out {name}.pem"
+            ),
+        ],
+    );
+}
+
+fn openssl(folder: &Path, commands: &[&str]) {
+    for command in commands {
         let output = Command::new("openssl")
             .args(command.split_whitespace())
             .current_dir(folder)

@@ -1,31 +1,234 @@
-//! `rediss://`: with the right authority, and with another.
+//! `rediss://`: who is trusted, what is shown, and that nothing goes out in plain text where a URL says TLS.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use sessions::{
-    ErrorKind,
-    store::{Created, RedisStore, Store},
+    Error, ErrorKind,
+    store::{RedisStore, RedisStoreBuilder, Store},
 };
 use tests::{
-    records::{new_record, record_id},
-    servers::RedisServer,
+    records::record_id,
+    servers::{RedisOptions, RedisServer, TlsSentinel},
 };
+
+use crate::common::{SECRET, assert_no_secret, does_everything, whole};
+
+/// Longer than any test: what is tried again until then never ends.
+const LONG: Duration = Duration::from_hours(1);
+
+fn with_tls() -> RedisOptions {
+    RedisServer::options().with_tls()
+}
+
+fn authority(server: &RedisServer) -> Vec<u8> {
+    fs::read(server.ca_file()).expect("the certificate")
+}
+
+/// The server as it is, as a cluster of one node, and behind a Sentinel.
+struct Kinds {
+    server: RedisServer,
+    cluster: RedisServer,
+    sentinel: TlsSentinel,
+}
+
+impl Kinds {
+    /// All that speak TLS have this certificate, `server` or `named`, and these lines.
+    fn start(certificate: &str, lines: &str) -> Self {
+        let options = || {
+            with_tls()
+                .add_line(&format!("tls-cert-file {certificate}.pem\ntls-key-file {certificate}.key"))
+                .add_line(lines)
+        };
+        let server = options().start();
+        // It tells of the port for TLS only then.
+        let cluster = options()
+            .with_cluster()
+            .add_line("tls-cluster yes\ncluster-announce-ip 127.0.0.1\ncluster-require-full-coverage no");
+        let cluster = cluster.start();
+        cluster.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        let served = || cluster.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
+        tests::servers::until("the cluster to serve", || cluster.log(), served);
+        let sentinel = TlsSentinel::start(&server, true, certificate);
+        Self { server, cluster, sentinel }
+    }
+
+    /// Builders for each, which trust these authorities. By a name where others are named by their address.
+    fn builders(&self, trusted: Option<&RedisServer>) -> [(&'static str, RedisStoreBuilder); 3] {
+        let trust = |builder: RedisStoreBuilder, server: &RedisServer| {
+            builder.with_root_certificate(authority(trusted.unwrap_or(server))).with_timeout(LONG)
+        };
+        let cluster = RedisStoreBuilder::cluster([format!("rediss://localhost:{}", self.cluster.tls_port())]);
+        let sentinel = RedisStoreBuilder::sentinel([self.sentinel.url()], self.sentinel.service_name());
+        [
+            ("server", trust(RedisStore::builder(self.server.tls_url()), &self.server)),
+            ("cluster", trust(cluster, &self.cluster)),
+            ("sentinel", trust(sentinel, &self.server)),
+        ]
+    }
+}
+
+/// The error of a store that does not open. It comes at once: the time for trying again would never end.
+async fn refused(kind: &str, builder: RedisStoreBuilder, reasons: &[&str]) -> Error {
+    let Err(error) = builder.connect().await else { panic!("{kind}: it opens") };
+    let text = error.to_string();
+    assert_eq!(error.kind(), ErrorKind::Config, "{kind}: {error:?}");
+    assert!(reasons.iter().any(|reason| text.contains(reason)), "{kind}: {error:?}");
+    assert!(text.contains("TLS"), "{kind}: {error}");
+    whole(&error);
+    error
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_server_is_used_and_another_is_not() {
-    let server = RedisServer::options().with_tls().start();
-    let authority = fs::read(server.ca_file()).expect("the certificate");
-    let trusting = RedisStore::builder(server.tls_url()).with_root_certificate(authority);
-    let store = trusting.connect().await.expect("a server that is trusted");
-    let (id, new) = (record_id(), new_record());
-    assert!(matches!(store.create(id, new.clone()).await, Ok(Created::At(_))));
-    let loaded = store.load(id, &[]).await.expect("an answer").expect("the record");
-    assert_eq!(loaded.seal, new.seal);
+    let (kinds, another) = (Kinds::start("server", ""), with_tls().start());
+    for (kind, builder) in kinds.builders(None) {
+        let store = builder.connect().await.unwrap_or_else(|error| panic!("{kind}: {error:?}"));
+        assert_eq!(does_everything(&store).await, Ok(()), "{kind}");
+    }
+    for (kind, builder) in kinds.builders(Some(&another)) {
+        // It has the same name, and another key.
+        refused(kind, builder, &["BadSignature", "UnknownIssuer"]).await;
+    }
+}
 
-    let another = RedisServer::options().with_tls().start();
-    let authority = fs::read(another.ca_file()).expect("the certificate");
-    let wrong = RedisStore::builder(server.tls_url()).with_root_certificate(authority);
-    let error = wrong.connect().await.expect_err("a server that is not trusted");
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
-    assert!(error.to_string().contains("TLS"), "{error}");
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_asked_for_and_shown() {
+    let kinds = Kinds::start("server", "tls-auth-clients yes");
+    for (kind, builder) in kinds.builders(None) {
+        let server = if kind == "cluster" { &kinds.cluster } else { &kinds.server };
+        server.cli(&["CONFIG", "SET", "tls-protocols", "TLSv1.2"]);
+        refused(kind, builder.clone(), &["HandshakeFailure"]).await;
+        server.cli(&["CONFIG", "SET", "tls-protocols", "TLSv1.3"]);
+        refused(kind, builder.clone(), &["CertificateRequired"]).await;
+        let (stranger, key) = with_tls().start().client_certificate("client", "genpkey -algorithm ed25519");
+        let strange = builder.clone().with_client_certificate(stranger, key);
+        refused(kind, strange, &["UnknownCA", "UnknownCa", "DecryptError", "BadCertificate"]).await;
+        for (number, key) in [
+            "ecparam -name prime256v1 -genkey -noout",
+            "genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-256",
+            "ecparam -name secp384r1 -genkey -noout",
+            "genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-384",
+            "genpkey -algorithm ed25519",
+            "genpkey -algorithm rsa -pkeyopt rsa_keygen_bits:2048",
+            "genrsa -traditional",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let (certificate, key) = server.client_certificate(&format!("client-{kind}-{number}"), key);
+            for protocol in ["TLSv1.2", "TLSv1.3"] {
+                server.cli(&["CONFIG", "SET", "tls-protocols", protocol]);
+                let builder = builder.clone().with_client_certificate(certificate.clone(), key.clone());
+                let store =
+                    builder.connect().await.unwrap_or_else(|error| panic!("{kind} {number}: {error:?}"));
+                assert_eq!(does_everything(&store).await, Ok(()), "{kind} {number}");
+            }
+        }
+    }
+    // What does not fit together, and what is none.
+    let (certificate, key) = kinds.server.client_certificate("one", "genpkey -algorithm ed25519");
+    let (_, other) = kinds.server.client_certificate("other", "genpkey -algorithm ed25519");
+    let [(_, builder), ..] = kinds.builders(None);
+    for (certificate, key) in [
+        (certificate.clone(), other),
+        (certificate.clone(), certificate.clone()),
+        (certificate, b"key.pem".to_vec()),
+        (key.clone(), key),
+    ] {
+        let builder = builder.clone().with_client_certificate(certificate, key);
+        let error = builder.connect().await.expect_err("no certificate and key");
+        assert!(error.to_string().contains("client certificate"), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+    }
+}
+
+/// Servers that announce IP addresses, of which their certificate does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_verified_in_place_of_the_address() {
+    let (kinds, mut stores) = (Kinds::start("named", ""), Vec::new());
+    for (kind, builder) in kinds.builders(None) {
+        refused(kind, builder.clone(), &["not valid for"]).await;
+        refused(kind, builder.clone().with_tls_name("redis.example"), &["redis.example"]).await;
+        let store = builder.with_tls_name("redis.test").connect().await;
+        let store = store.unwrap_or_else(|error| panic!("{kind}: {error:?}"));
+        assert_eq!(does_everything(&store).await, Ok(()), "{kind}");
+        stores.push((kind, store));
+    }
+    // From now on they have another, for the address: requests are told at once, with the reason.
+    for server in [&kinds.server, &kinds.cluster] {
+        server.change_key("genpkey -algorithm ed25519");
+        server.cut_connections();
+    }
+    for (kind, store) in stores {
+        let error = store.load(record_id(), &[]).await.expect_err("another certificate");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{kind}: {error:?}");
+        assert!(whole(&error).contains("not valid for"), "{kind}: {error:?}");
+    }
+}
+
+/// The cryptography is put together by the library, so each piece of it is tried on another implementation.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_suite_is_spoken() {
+    let server = with_tls().start();
+    let ecdsa = "genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-384";
+    let rsa = "genpkey -algorithm rsa -pkeyopt rsa_keygen_bits:2048";
+    for (key, option, suite) in [
+        (ecdsa, "tls-ciphersuites", "TLS_AES_256_GCM_SHA384"),
+        (ecdsa, "tls-ciphersuites", "TLS_AES_128_GCM_SHA256"),
+        (rsa, "tls-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"),
+        (ecdsa, "tls-ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+        (ecdsa, "tls-ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+        (rsa, "tls-ciphers", "ECDHE-RSA-AES256-GCM-SHA384"),
+        (rsa, "tls-ciphers", "ECDHE-RSA-AES128-GCM-SHA256"),
+    ] {
+        let version = if option == "tls-ciphers" { "TLSv1.2" } else { "TLSv1.3" };
+        server.change_key(key);
+        server.cli(&["CONFIG", "SET", "tls-protocols", version, option, suite]);
+        let builder = RedisStore::builder(server.tls_url()).with_root_certificate(authority(&server));
+        let store = builder.connect().await.unwrap_or_else(|error| panic!("{suite}: {error:?}"));
+        assert_eq!(does_everything(&store).await, Ok(()), "{suite}");
+    }
+    server.cli(&["CONFIG", "SET", "tls-ciphers", "ECDHE-RSA-AES128-SHA256", "tls-protocols", "TLSv1.2"]);
+    let builder = RedisStore::builder(server.tls_url()).with_root_certificate(authority(&server));
+    refused("an old suite", builder.with_timeout(LONG), &["HandshakeFailure"]).await;
+}
+
+/// A Sentinel behind TLS that names a port for plain text: the password is not sent there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sentinel_behind_tls_leads_nobody_into_plain_text() {
+    let server = with_tls().with_password(SECRET).start();
+    let sentinel = TlsSentinel::start(&server, false, "server");
+    let hellos = server.calls("hello");
+    let builder = RedisStoreBuilder::sentinel([sentinel.url()], sentinel.service_name())
+        .with_password(SECRET)
+        .with_root_certificate(authority(&server));
+    assert_no_secret(&format!("{builder:?}"));
+    let error = builder.with_timeout(Duration::from_secs(3)).connect().await.expect_err("no TLS there");
+    whole(&error);
+    assert_eq!(server.calls("hello"), hellos, "it was greeted in plain text");
+    // What is no command of the greeting, either.
+    assert_eq!(server.cli(&["ACL", "LOG"]), "");
+
+    let sentinel = TlsSentinel::start(&server, true, "server");
+    let builder = RedisStoreBuilder::sentinel([sentinel.url()], sentinel.service_name())
+        .with_password(SECRET)
+        .with_root_certificate(authority(&server));
+    let store = builder.connect().await.expect("TLS to both");
+    assert_eq!(does_everything(&store).await, Ok(()));
+}
+
+/// To a server that speaks no TLS nothing else is spoken, and the other way round.
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_and_plain_text_do_not_meet() {
+    let server = with_tls().with_password(SECRET).start();
+    let hellos = server.calls("hello");
+    let to_plain = RedisStore::builder(format!("rediss://:{SECRET}@127.0.0.1:{}", server.port()))
+        .with_root_certificate(authority(&server));
+    let error = to_plain.with_timeout(Duration::from_secs(3)).connect().await.expect_err("no TLS there");
+    whole(&error);
+    assert_eq!(server.calls("hello"), hellos);
+    let to_tls = RedisStore::builder(format!("redis://:{SECRET}@127.0.0.1:{}", server.tls_port()));
+    let error = to_tls.with_timeout(Duration::from_secs(3)).connect().await.expect_err("TLS there");
+    assert!(error.to_string().contains("TLS"), "{error:?}");
+    whole(&error);
 }

@@ -3,24 +3,23 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
-use redis::{
-    AsyncConnectionConfig, Client as RedisClient, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-    ProtocolVersion, RedisError,
-    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
-};
-use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
 use super::{
     RedisStore,
+    address::{Address, Place, REDIS, SENTINEL},
     client::{Client, Servers},
-    cluster::{Address, Cluster},
-    failure::Failure,
+    cluster::Cluster,
+    dial::{BoxError, Dial, Login, Provider, RedisLogin},
     lanes::Lanes,
+    sentinel::Sentinels,
     source::Source,
 };
+#[cfg(feature = "redis-tls")]
+use crate::store::tls;
 use crate::{
     clock::{AnyClock, Clock},
-    error::Error,
+    error::{Error, ErrorKind},
     store::hash::Prefix,
 };
 
@@ -51,12 +50,14 @@ pub struct RedisStoreBuilder {
     clock: Option<AnyClock>,
     user: Option<String>,
     password: Option<String>,
-    database: Option<i64>,
+    provider: Option<Provider>,
+    database: Option<u32>,
     connections: usize,
     connect_timeout: Duration,
     timeout: Duration,
+    start_timeout: Option<Duration>,
     #[cfg(feature = "redis-tls")]
-    root_certificate: Option<Vec<u8>>,
+    tls: tls::Options,
 }
 
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
@@ -73,7 +74,10 @@ enum Target {
 
 impl RedisStoreBuilder {
     /// One server: `redis://user:password@host:port/database`, or `rediss://…` over TLS (feature
-    /// `redis-tls`), or `redis+unix:///path`.
+    /// `redis-tls`), or `redis+unix:///path?db=database&user=user&pass=password`.
+    ///
+    /// What a URL says is understood or refused by [`connect`](Self::connect), never left out: an option that is
+    /// not known, a user without a password, `#insecure`. Certificates are always checked.
     pub fn url(url: impl Into<String>) -> Self {
         Self::new(Target::Server(url.into()))
     }
@@ -83,15 +87,21 @@ impl RedisStoreBuilder {
         Self::new(Target::Pool(pool))
     }
 
-    /// A Redis Cluster, of which these nodes are asked for the others.
+    /// A Redis Cluster, of which these nodes are asked for the others. All URLs have one login, and all are
+    /// `redis://…` or all `rediss://…`: then TLS is spoken to every node.
     pub fn cluster<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Self {
         Self::new(Target::Cluster(urls.into_iter().map(Into::into).collect()))
     }
 
-    /// The primary that Sentinels at these URLs name under this service name. User, password and
-    /// database in the URLs are those of the Sentinels; for Redis set them with
-    /// [`with_user`](Self::with_user), [`with_password`](Self::with_password) and
-    /// [`with_database`](Self::with_database).
+    /// The primary that Sentinels at these URLs name under this service name. User and password in the URLs are
+    /// those of the Sentinels; for Redis set them with [`with_user`](Self::with_user) or
+    /// [`with_password`](Self::with_password), and the database with [`with_database`](Self::with_database). The
+    /// default port is 26379.
+    ///
+    /// All URLs are `redis://…` or all `rediss://…`: then TLS is spoken to Sentinels and Redis alike, with the same
+    /// certificates, and a primary that does not speak it is refused. So Sentinels must name its TLS port
+    /// (`tls-replication yes`), and its certificate be for the address that they name, or for
+    /// [`with_tls_name`](Self::with_tls_name).
     pub fn sentinel<U: Into<String>>(urls: impl IntoIterator<Item = U>, service: impl Into<String>) -> Self {
         let urls = urls.into_iter().map(Into::into).collect();
         Self::new(Target::Sentinel { urls, service: service.into() })
@@ -122,9 +132,41 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// Asks for user and password before each new connection, for passwords that change while the program runs:
+    /// tokens of a cloud's identity service, secrets that are rotated. It has
+    /// [`with_connect_timeout`](Self::with_connect_timeout) to answer, and is asked again as long as the request has
+    /// time if it fails; a login that Redis refuses fails the request.
+    ///
+    /// Connections that are open stay as they are. A server that closes them when their password ends is a broken
+    /// connection like others, of which some commits may get no answer: give tokens of which much is left.
+    ///
+    /// ```no_run
+    /// use sessions::store::{RedisLogin, RedisStoreBuilder};
+    ///
+    /// # async fn connect() -> Result<(), sessions::Error> {
+    /// let store = RedisStoreBuilder::url("rediss://redis.internal:6379")
+    ///     .with_login_provider(|| async {
+    ///         let token = tokio::fs::read_to_string("/run/secrets/redis").await?;
+    ///         Ok(RedisLogin::new("sessions", token.trim_end()))
+    ///     })
+    ///     .connect()
+    ///     .await?;
+    /// # let _ = store;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_login_provider<F, L>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> L + Send + Sync + 'static,
+        L: Future<Output = Result<RedisLogin, BoxError>> + Send + 'static,
+    {
+        self.provider = Some(Arc::new(move || Box::pin(provider())));
+        self
+    }
+
     /// Uses this database, 0 by default. A cluster has no other.
     pub fn with_database(mut self, database: u32) -> Self {
-        self.database = Some(database.into());
+        self.database = Some(database);
         self
     }
 
@@ -147,10 +189,39 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Trusts servers with a certificate of this authority, in PEM form.
+    /// How long [`connect`](Self::connect) may wait for a server that is not ready: as long as
+    /// [`with_timeout`](Self::with_timeout) by default. A program that starts together with its Redis gives more, so
+    /// that it waits while Redis loads its data and requests need not wait as long later.
+    pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = Some(timeout);
+        self
+    }
+
+    /// Trusts servers, Sentinels too, with a certificate of this authority, in PEM form, and no others. By default
+    /// those are trusted that the operating system trusts.
     #[cfg(feature = "redis-tls")]
     pub fn with_root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.root_certificate = Some(pem.into());
+        self.tls.roots = Some(pem.into());
+        self
+    }
+
+    /// Shows this certificate, with those that vouch for it, to servers that ask for one (`tls-auth-clients yes`).
+    /// Both are PEM; the key is RSA, ECDSA on P-256 or P-384, or Ed25519, and has no passphrase.
+    #[cfg(feature = "redis-tls")]
+    pub fn with_client_certificate(
+        mut self,
+        certificate: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.tls.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Expects certificates for this name from all servers, Sentinels too, in place of the host by which each is
+    /// reached: for a cluster or Sentinels that announce IP addresses, of which no certificate knows.
+    #[cfg(feature = "redis-tls")]
+    pub fn with_tls_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.name = Some(name.into());
         self
     }
 
@@ -164,14 +235,24 @@ impl RedisStoreBuilder {
     ///
     /// # Errors
     ///
-    /// With the kind [`Config`](crate::ErrorKind::Config) if a URL or another option makes no sense
-    /// or the server refuses us; [`Unavailable`](crate::ErrorKind::Unavailable) if it does not
-    /// answer.
+    /// With the kind [`Config`](crate::ErrorKind::Config) if a URL or another option makes no sense, the server
+    /// refuses us, or TLS does not come about: it will be so again until something is changed.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the server does not answer, or not yet: it loads its data,
+    /// has too many clients or too few replicas, is out of memory, or its Sentinels or cluster know no primary.
     pub async fn connect(self) -> Result<RedisStore, Error> {
         self.check()?;
-        let client = Client::new(self.servers().map_err(misconfigured)?, self.timeout);
-        let store = RedisStore { client: Arc::new(client), prefix: self.prefix.into(), clock: self.clock };
-        store.probe().await.map_err(Failure::into_opening)?;
+        let servers = self.servers()?;
+        let follows = servers.follows_primaries();
+        let client = Arc::new(Client::new(servers, self.timeout));
+        let store = RedisStore { client, prefix: self.prefix.into(), clock: self.clock };
+        let until = Instant::now() + self.start_timeout.unwrap_or(self.timeout);
+        while let Err(failure) = store.probe(until).await {
+            let error = failure.into_opening(follows);
+            if error.kind() == ErrorKind::Config || Instant::now() + START_PAUSE >= until {
+                return Err(error);
+            }
+            sleep(START_PAUSE).await;
+        }
         #[cfg(feature = "tracing")]
         store.warn_of_eviction().await;
         Ok(store)
@@ -184,18 +265,21 @@ impl RedisStoreBuilder {
             clock: None,
             user: None,
             password: None,
+            provider: None,
             database: None,
             connections: 2,
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(5),
+            start_timeout: None,
             #[cfg(feature = "redis-tls")]
-            root_certificate: None,
+            tls: tls::Options::default(),
         }
     }
 
     fn check(&self) -> Result<(), Error> {
         let is_odd = |timeout: Duration| timeout.is_zero() || timeout > LONGEST_TIMEOUT;
-        if is_odd(self.timeout) || is_odd(self.connect_timeout) {
+        let start_timeout = self.start_timeout.unwrap_or(self.timeout);
+        if is_odd(self.timeout) || is_odd(self.connect_timeout) || is_odd(start_timeout) {
             return Err(Error::config("a timeout is more than nothing and at most a day"));
         }
         if self.connections == 0 || self.connections > MOST_CONNECTIONS {
@@ -206,107 +290,198 @@ impl RedisStoreBuilder {
         Ok(())
     }
 
-    fn servers(&self) -> Result<Servers, RedisError> {
-        // The time that a reply may take is kept by `Client`.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(None);
-        let is_sentinel = matches!(self.target, Target::Sentinel { .. });
+    fn servers(&self) -> Result<Servers, Error> {
         let source = match &self.target {
-            Target::Server(url) => Source::Server { client: self.open(url)?.into(), config },
-            Target::Pool(pool) => Source::Pool(pool.clone()),
-            Target::Cluster(urls) => return self.nodes(urls, &config),
-            Target::Sentinel { urls, service } => {
-                let mut nodes = Vec::with_capacity(urls.len());
-                for url in urls {
-                    nodes.push(url.as_str().into_connection_info()?);
-                }
-                let login = self.login("redis://localhost".into_connection_info()?);
-                let primary = SentinelNodeConnectionInfo::default()
-                    .set_redis_connection_info(login.redis_settings().clone());
-                let sentinel = |node| {
-                    let (service, primary) = (service.clone(), Some(primary.clone()));
-                    let client =
-                        SentinelClient::build(vec![node], service, primary, SentinelServerType::Master)?;
-                    Ok::<_, RedisError>(Arc::new(Mutex::new(client)))
-                };
-                let sentinels = nodes.into_iter().map(sentinel).collect::<Result<_, _>>()?;
-                Source::Sentinel { sentinels, config }
+            Target::Server(url) => {
+                let address = Address::parse(url, REDIS)?;
+                let dial = self.dial(&[&address])?;
+                Source::Server { dial: dial.into(), place: address.place }
             }
+            Target::Pool(pool) => {
+                self.check_pool()?;
+                Source::Pool(pool.clone())
+            }
+            Target::Cluster(urls) => return self.cluster_of(urls),
+            Target::Sentinel { urls, service } => Source::Sentinel(self.sentinels(urls, service)?),
         };
         // A sentinel is asked first.
-        let connect_timeout = self.connect_timeout * if is_sentinel { 2 } else { 1 };
-        Ok(Servers::One(Arc::new(Lanes::new(source, "", self.connections, connect_timeout))))
+        let steps = if matches!(source, Source::Sentinel(_)) { 2 } else { 1 };
+        let lanes = Lanes::new(source, "", self.connections, self.connect_timeout * steps);
+        Ok(Servers::One(Arc::new(lanes)))
     }
 
-    fn nodes(&self, urls: &[String], config: &AsyncConnectionConfig) -> Result<Servers, RedisError> {
-        let mut seeds = Vec::with_capacity(urls.len());
-        let mut first = None;
-        for url in urls {
-            let info = self.login(url.as_str().into_connection_info()?);
-            if info.redis_settings().db() != 0 {
-                let what = "a cluster has no database but 0: SELECT is not allowed";
-                return Err((redis::ErrorKind::InvalidClientConfig, what).into());
-            }
-            match info.addr() {
-                ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                    seeds.push((host.clone(), *port));
-                }
-                _ => {}
-            }
-            first.get_or_insert(info);
-        }
-        let Some(first) = first.filter(|_| seeds.len() == urls.len()) else {
-            return Err((redis::ErrorKind::InvalidClientConfig, "a cluster has hosts and ports").into());
+    fn cluster_of(&self, urls: &[String]) -> Result<Servers, Error> {
+        let addresses = parsed(urls, REDIS)?;
+        let addresses: Vec<_> = addresses.iter().collect();
+        let Some(first) = addresses.first() else {
+            return Err(Error::config("a cluster was given without a node: give the URLs of some"));
         };
-        let config = config.clone();
-        #[cfg(feature = "redis-tls")]
-        let certificate = self.root_certificate.clone();
-        // All nodes are logged in to alike.
-        let open = move |(host, port): &Address| {
-            let mut address = first.addr().clone();
-            match &mut address {
-                ConnectionAddr::Tcp(old_host, old_port)
-                | ConnectionAddr::TcpTls { host: old_host, port: old_port, .. } => {
-                    (*old_host, *old_port) = (host.clone(), *port);
+        let login = |address: &Address| (address.user.clone(), address.password.clone(), address.database);
+        if addresses.iter().any(|address| login(address) != login(first)) {
+            return Err(Error::config(
+                "the nodes of a cluster are logged in to alike: give all URLs of it the same user, password and \
+                 database, or none",
+            ));
+        }
+        let dial = self.dial(&addresses)?;
+        if dial.database != 0 {
+            return Err(Error::config("a Redis Cluster has no database but 0: leave the number out"));
+        }
+        let mut seeds = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            match &address.place {
+                Place::Tcp(host, port) => seeds.push((host.clone(), *port)),
+                #[cfg(unix)]
+                Place::Unix(_) => {
+                    return Err(Error::config("a cluster has hosts and ports, and no Unix sockets"));
                 }
-                _ => {}
             }
-            let info = first.clone().set_addr(address);
+        }
+        // With TLS, if the URLs say so, to whatever node is named later.
+        let dial = Arc::new(dial);
+        let open = move |(host, port): &(String, u16)| Source::Server {
+            dial: Arc::clone(&dial),
+            place: Place::Tcp(host.clone(), *port),
+        };
+        Ok(Servers::Cluster(Arc::new(Cluster::new(seeds, self.connections, self.connect_timeout, open))))
+    }
+
+    fn sentinels(&self, urls: &[String], service: &str) -> Result<Sentinels, Error> {
+        let addresses = parsed(urls, SENTINEL)?;
+        if addresses.is_empty() || service.is_empty() {
+            return Err(Error::config(
+                "Sentinels need at least one URL, and the name of the service whose primary is asked for",
+            ));
+        }
+        if addresses.iter().any(|address| address.database.is_some()) {
+            return Err(Error::config(
+                "the URL of a Sentinel has a database, but Sentinels have none: for Redis set it by `with_database`",
+            ));
+        }
+        let servers = Dial {
             #[cfg(feature = "redis-tls")]
-            if let Some(pem) = &certificate {
-                let client = RedisClient::build_with_tls(info, certificates(pem))?;
-                return Ok(Source::Server { client: client.into(), config: config.clone() });
-            }
-            Ok(Source::Server { client: RedisClient::open(info)?.into(), config: config.clone() })
+            tls: self.tls(&addresses.iter().collect::<Vec<_>>())?,
+            login: self.login(None, None)?,
+            database: self.database.unwrap_or_default(),
         };
-        let patience = self.connect_timeout;
-        Ok(Servers::Cluster(Arc::new(Cluster::new(seeds, self.connections, patience, open))))
+        let sentinel = |Address { place, user, password, .. }| {
+            let dial = Dial {
+                #[cfg(feature = "redis-tls")]
+                tls: servers.tls.clone(),
+                login: login(user, password)?,
+                database: 0,
+            };
+            Ok((Arc::new(dial), place))
+        };
+        let asked = addresses.into_iter().map(sentinel).collect::<Result<_, Error>>()?;
+        Ok(Sentinels { service: service.into(), asked, servers: servers.into() })
     }
 
-    fn open(&self, url: &str) -> Result<RedisClient, RedisError> {
-        let info = self.login(url.into_connection_info()?);
+    /// How to connect to servers at these addresses, which are logged in to alike.
+    fn dial(&self, addresses: &[&Address]) -> Result<Dial, Error> {
+        let first = addresses.first();
+        let database = first.and_then(|address| address.database);
+        let twice = self.database.is_some_and(|option| database.is_some_and(|database| database != option));
+        if twice {
+            return Err(Error::config(
+                "the database of the session store is given twice: leave it out of the URL or leave out \
+                 `with_database`",
+            ));
+        }
+        Ok(Dial {
+            #[cfg(feature = "redis-tls")]
+            tls: self.tls(addresses)?,
+            login: self.login(
+                first.and_then(|address| address.user.clone()),
+                first.and_then(|address| address.password.clone()),
+            )?,
+            database: self.database.or(database).unwrap_or_default(),
+        })
+    }
+
+    /// Whether TLS is spoken to servers at these addresses, and how. Where it is, nothing goes out in plain text.
+    #[cfg(feature = "redis-tls")]
+    fn tls(&self, addresses: &[&Address]) -> Result<Option<tls::Tls>, Error> {
+        let count = addresses.iter().filter(|address| address.is_tls).count();
+        if count == 0 {
+            return match self.tls.first_given() {
+                None => Ok(None),
+                Some(what) => Err(Error::config(format!(
+                    "{what} was given, and the address of the session store does not begin with `rediss://`, so that \
+                     all would go in plain text: write `rediss://`, or leave it out"
+                ))),
+            };
+        }
+        if count < addresses.len() {
+            return Err(Error::config(
+                "some addresses of the session store begin with `rediss://`, and others do not, so that something \
+                 would go in plain text: write `rediss://` in all of them",
+            ));
+        }
+        let tls = self.tls.prepare(&[])?;
+        for address in addresses {
+            if let Place::Tcp(host, _) = &address.place {
+                tls.check(host)?;
+            }
+        }
+        Ok(Some(tls))
+    }
+
+    /// The login of the options and of the URL, together.
+    fn login(&self, user: Option<String>, password: Option<String>) -> Result<Login, Error> {
+        let in_url = user.is_some() || password.is_some();
+        let in_options = self.user.is_some() || self.password.is_some();
+        let is_twice = match &self.provider {
+            Some(_) => in_url || in_options,
+            None => self.user.is_some() && in_url || self.password.is_some() && password.is_some(),
+        };
+        if is_twice {
+            return Err(Error::config(
+                "the login of the session store is given twice: give it in the URL, or by `with_user` or \
+                 `with_password`, or by `with_login_provider`",
+            ));
+        }
+        match &self.provider {
+            Some(provider) => Ok(Login::Provided(Arc::clone(provider))),
+            None => login(self.user.clone().or(user), self.password.clone().or(password)),
+        }
+    }
+
+    /// The connections of a pool are made by it alone.
+    fn check_pool(&self) -> Result<(), Error> {
+        let has_login = self.user.is_some() || self.password.is_some() || self.provider.is_some();
         #[cfg(feature = "redis-tls")]
-        if let Some(pem) = &self.root_certificate {
-            return RedisClient::build_with_tls(info, certificates(pem));
+        let has_tls = self.tls.first_given().is_some();
+        #[cfg(not(feature = "redis-tls"))]
+        let has_tls = false;
+        if has_login || has_tls || self.database.is_some() {
+            return Err(Error::config(
+                "a pool connects by itself: give login, database and certificates to the pool, not to the builder of \
+                 the session store",
+            ));
         }
-        RedisClient::open(info)
+        Ok(())
     }
+}
 
-    /// The same with the user, password and database that were set beside the URL.
-    fn login(&self, info: ConnectionInfo) -> ConnectionInfo {
-        // In version 3 a connection tells when it has ended.
-        let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        if let Some(user) = &self.user {
-            settings = settings.set_username(user);
-        }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password);
-        }
-        if let Some(database) = self.database {
-            settings = settings.set_db(database);
-        }
-        info.set_redis_settings(settings)
+/// How long to wait before the next attempt to open the store.
+const START_PAUSE: Duration = Duration::from_millis(100);
+
+fn parsed(urls: &[String], default_port: u16) -> Result<Vec<Address>, Error> {
+    urls.iter().map(|url| Address::parse(url, default_port)).collect()
+}
+
+fn login(user: Option<String>, password: Option<String>) -> Result<Login, Error> {
+    match (user, password) {
+        (None, None) => Ok(Login::Nobody),
+        (None, Some(password)) => Ok(Login::As(RedisLogin::with_password(password))),
+        (Some(user), Some(password)) => Ok(Login::As(RedisLogin::new(user, password))),
+        // Not sent, it would be another user: `default`.
+        (Some(_), None) => Err(Error::config(
+            "the address of the session store has a user and no password; write it like \
+             `redis://user:password@host:6379/0`, or `redis://:password@host:6379/0` without a user, or give the \
+             password by `with_password`",
+        )),
     }
 }
 
@@ -321,19 +496,152 @@ impl fmt::Debug for RedisStoreBuilder {
     }
 }
 
-#[cfg(feature = "redis-tls")]
-fn certificates(pem: &[u8]) -> redis::TlsCertificates {
-    redis::TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn misconfigured(error: RedisError) -> Error {
-    if error.to_string().contains("SELECT") {
-        return Failure::Refused(error).into_opening();
+    fn refused(builder: &RedisStoreBuilder, words: &str) {
+        let Err(error) = builder.servers() else { panic!("{words}: it is accepted") };
+        assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+        assert!(error.to_string().contains(words), "{words}: {error}");
+        assert!(!format!("{error:?} {builder:?}").contains("sesame"), "{error:?}");
     }
-    Error::config(
-        "the address of the session store makes no sense; write it like `redis://user:password@host:6379/0`, \
-         with what is special in a password percent-encoded or set by `with_user`; `rediss://` needs the \
-         feature `redis-tls` of `sessions`",
-    )
-    .with_source(error)
+
+    #[test]
+    fn a_user_without_a_password_is_nobody_else() {
+        for url in ["redis://app@host", "redis://app:@host"] {
+            refused(&RedisStoreBuilder::url(url), "a user and no password");
+            refused(&RedisStoreBuilder::cluster([url]), "a user and no password");
+            refused(&RedisStoreBuilder::sentinel([url], "service"), "a user and no password");
+            let builder = RedisStoreBuilder::url(url).with_password("sesame");
+            let login = builder.login(Some("app".into()), None).map_err(|error| error.to_string());
+            assert!(matches!(login, Ok(Login::As(login)) if login.user() == Some("app")));
+            assert!(builder.servers().is_ok());
+        }
+    }
+
+    #[test]
+    fn what_is_given_twice_is_refused() {
+        let url = RedisStoreBuilder::url;
+        let provider = |builder: RedisStoreBuilder| {
+            builder.with_login_provider(|| async { Ok(RedisLogin::with_password("sesame")) })
+        };
+        refused(&url("redis://a:sesame@host").with_user("a", "sesame"), "twice");
+        refused(&url("redis://:sesame@host").with_user("a", "sesame"), "twice");
+        refused(&url("redis://a:sesame@host").with_password("sesame"), "twice");
+        refused(&provider(url("redis://a:sesame@host")), "twice");
+        refused(&provider(url("redis://a@host")), "twice");
+        refused(&provider(url("redis://host").with_password("sesame")), "twice");
+        refused(&url("redis://host/1").with_database(2), "twice");
+        refused(&url("redis://host/?db=1").with_database(0), "twice");
+        assert!(url("redis://host/1").with_database(1).servers().is_ok());
+        assert!(provider(url("redis://host")).servers().is_ok());
+        let sentinel = |url| RedisStoreBuilder::sentinel([url], "service");
+        assert!(provider(sentinel("redis://a:sesame@host")).servers().is_ok());
+        assert!(sentinel("redis://a:sesame@host").with_user("b", "sesame").servers().is_ok());
+    }
+
+    #[test]
+    fn addresses_that_do_not_fit_together_are_refused() {
+        refused(&RedisStoreBuilder::cluster(["redis://a:sesame@one", "redis://two"]), "alike");
+        refused(&RedisStoreBuilder::cluster(["redis://one", "redis://two/1"]), "alike");
+        refused(&RedisStoreBuilder::cluster(["redis://one/1", "redis://two/1"]), "database");
+        refused(&RedisStoreBuilder::cluster(["redis+unix:///run/redis"]), "Unix");
+        refused(&RedisStoreBuilder::cluster::<String>([]), "a cluster");
+        refused(&RedisStoreBuilder::sentinel::<String>([], "service"), "Sentinels need");
+        refused(&RedisStoreBuilder::sentinel(["redis://one"], ""), "Sentinels need");
+        refused(&RedisStoreBuilder::sentinel(["redis://one/1"], "service"), "with_database");
+        refused(
+            &RedisStoreBuilder::sentinel(["redis://one", "redis://two#insecure"], "service"),
+            "#insecure",
+        );
+    }
+
+    #[tokio::test]
+    async fn options_that_a_pool_does_not_see_are_refused() {
+        let manager = RedisConnectionManager::new("redis://host").unwrap();
+        let builder = || RedisStoreBuilder::pool(Pool::builder().build_unchecked(manager.clone()));
+        assert!(builder().servers().is_ok());
+        refused(&builder().with_password("sesame"), "a pool");
+        refused(&builder().with_database(1), "a pool");
+        #[cfg(feature = "redis-tls")]
+        refused(&builder().with_root_certificate(ROOT), "a pool");
+    }
+
+    #[cfg(feature = "redis-tls")]
+    const ROOT: &[u8] = include_bytes!("../tls/test-root.pem");
+
+    /// Where a URL, a certificate or a name says TLS, nothing goes out without.
+    #[cfg(feature = "redis-tls")]
+    #[test]
+    fn plain_text_beside_tls_is_refused() {
+        let cluster = |urls: [&'static str; 2]| RedisStoreBuilder::cluster(urls);
+        let sentinel = |urls: [&'static str; 2]| RedisStoreBuilder::sentinel(urls, "service");
+        let plain = ["redis://one", "redis://two"];
+        for urls in [["redis://one", "rediss://two"], ["valkeys://one", "redis://two"]] {
+            refused(&cluster(urls).with_root_certificate(ROOT), "plain text");
+            refused(&sentinel(urls).with_root_certificate(ROOT), "plain text");
+        }
+        for builder in [
+            RedisStoreBuilder::url("redis://host"),
+            RedisStoreBuilder::url("redis+unix:///run/redis"),
+            cluster(plain),
+            sentinel(plain),
+        ] {
+            assert!(builder.servers().is_ok());
+            refused(&builder.clone().with_root_certificate(ROOT), "plain text");
+            refused(&builder.clone().with_client_certificate(ROOT, "sesame"), "plain text");
+            refused(&builder.with_tls_name("host"), "plain text");
+        }
+        // Nodes and primaries that are named later are dialled like those that were given.
+        let tls = ["rediss://one", "rediss://two"];
+        let Servers::One(_) = sentinel(tls).with_root_certificate(ROOT).servers().unwrap() else { panic!() };
+        let sentinels =
+            sentinel(tls).with_root_certificate(ROOT).sentinels(&tls.map(str::to_owned), "service").unwrap();
+        assert!(sentinels.servers.tls.is_some());
+        assert!(sentinels.asked.iter().all(|(dial, _)| dial.tls.is_some()));
+    }
+
+    #[cfg(feature = "redis-tls")]
+    #[test]
+    fn what_is_no_certificate_is_refused() {
+        let key = "-----BEGIN PRIVATE KEY-----\nc2VzYW1l\n-----END PRIVATE KEY-----\n";
+        let broken = "-----BEGIN CERTIFICATE-----\nsesame\n";
+        let url = || RedisStoreBuilder::url("rediss://host");
+        for pem in ["", "ca.pem", "sesame", key, broken] {
+            refused(&url().with_root_certificate(pem), "no certificate");
+            let sentinel = RedisStoreBuilder::sentinel(["rediss://host"], "service");
+            refused(&sentinel.with_root_certificate(pem), "no certificate");
+            refused(
+                &RedisStoreBuilder::cluster(["rediss://host"]).with_root_certificate(pem),
+                "no certificate",
+            );
+            let builder = url().with_root_certificate(ROOT);
+            refused(&builder.with_client_certificate(pem, key), "client certificate");
+        }
+        let not_one = "-----BEGIN CERTIFICATE-----\nc2VzYW1l\n-----END CERTIFICATE-----\n";
+        refused(&url().with_root_certificate(not_one), "cannot be read");
+        refused(
+            &url().with_root_certificate(ROOT).with_client_certificate(ROOT, "key.pem"),
+            "client certificate",
+        );
+        refused(&url().with_root_certificate(ROOT).with_client_certificate(ROOT, key), "do not fit");
+        refused(&url().with_root_certificate(ROOT).with_tls_name("a b"), "`a b`");
+        refused(&RedisStoreBuilder::url("rediss://a..b").with_root_certificate(ROOT), "`a..b`");
+        assert!(url().with_root_certificate([ROOT, ROOT].concat()).servers().is_ok());
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        let url = || RedisStoreBuilder::url("redis://host");
+        for builder in [
+            url().with_timeout(Duration::ZERO),
+            url().with_connect_timeout(Duration::MAX),
+            url().with_start_timeout(Duration::ZERO),
+            url().with_start_timeout(Duration::MAX),
+            url().with_connections(0),
+        ] {
+            assert_eq!(builder.check().unwrap_err().kind(), ErrorKind::Config);
+        }
+    }
 }

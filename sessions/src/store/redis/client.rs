@@ -7,7 +7,7 @@ use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
 
 use super::{
     cluster::Cluster,
-    failure::{Failure, Verdict, is_midway, verdict},
+    failure::{Failure, Verdict, is_midway, says_little, verdict},
     lanes::{Lane, Lanes},
     source::Connection,
 };
@@ -195,7 +195,8 @@ impl Client {
         deadline: Instant,
         mut begun: Option<(Lane, Option<RedisError>)>,
     ) -> Result<R::Reply, Failure> {
-        let mut retry = Retry { pause: PAUSES.0, deadline, timeout: self.timeout, is_unknown: false };
+        let mut retry =
+            Retry { pause: PAUSES.0, deadline, timeout: self.timeout, is_unknown: false, reason: None };
         // Whom another node of a cluster named, and whether for this once.
         let mut named: Option<(Arc<Lanes>, bool)> = None;
         loop {
@@ -234,7 +235,12 @@ impl Client {
             let Some(error) = error else {
                 // Nobody knows whether this connection still leads anywhere.
                 self.retire(&lane);
-                return Err(Failure::Unknown(timed_out()));
+                let error = timed_out();
+                return Err(Failure::Unknown(match repeat {
+                    // The last attempt is the one of which it is not known what became of it.
+                    Repeat::Never => error,
+                    Repeat::Always => retry.told(error),
+                }));
             };
             match verdict(&error) {
                 Verdict::Ask(node) => {
@@ -281,6 +287,14 @@ impl Client {
 }
 
 impl Servers {
+    /// Whether primaries are found anew when others take their place.
+    pub(super) fn follows_primaries(&self) -> bool {
+        match self {
+            Self::One(lanes) => lanes.follows_primary(),
+            Self::Cluster(_) => true,
+        }
+    }
+
     async fn owner(&self, key: &str, deadline: Instant) -> Result<Arc<Lanes>, RedisError> {
         match self {
             Self::One(lanes) => Ok(Arc::clone(lanes)),
@@ -331,6 +345,8 @@ struct Retry {
     timeout: Duration,
     /// Whether an attempt may have been carried out.
     is_unknown: bool,
+    /// Why the latest attempt failed of those that found out. The last one often has no time left for that.
+    reason: Option<RedisError>,
 }
 
 impl Retry {
@@ -341,6 +357,9 @@ impl Retry {
         let until = Instant::now() + self.pause;
         if is_hopeless || until >= self.deadline {
             return Err(self.refused(error));
+        }
+        if !says_little(&error) {
+            self.reason = Some(error);
         }
         sleep_until(until).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
@@ -356,8 +375,16 @@ impl Retry {
         self.later(error).await
     }
 
-    fn refused(&self, error: RedisError) -> Failure {
+    fn refused(&mut self, error: RedisError) -> Failure {
+        let error = self.told(error);
         if self.is_unknown { Failure::Unknown(error) } else { Failure::Refused(error) }
+    }
+}
+
+impl Retry {
+    /// What is told in the end: this error, unless only an earlier one gives a reason.
+    fn told(&mut self, error: RedisError) -> RedisError {
+        if says_little(&error) { self.reason.take().unwrap_or(error) } else { error }
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{lanes::Lanes, source::Source};
+use super::{failure, lanes::Lanes, source::Source};
 
 const SLOTS: u16 = 16_384;
 
@@ -30,7 +30,7 @@ const REST: Duration = Duration::from_millis(50);
 pub(super) type Address = (String, u16);
 
 /// Makes the source of a node's connections.
-type Open = dyn Fn(&Address) -> Result<Source, RedisError> + Send + Sync;
+type Open = dyn Fn(&Address) -> Source + Send + Sync;
 
 pub(super) struct Cluster {
     seeds: Vec<Address>,
@@ -55,7 +55,7 @@ impl Cluster {
         seeds: Vec<Address>,
         connections: usize,
         patience: Duration,
-        open: impl Fn(&Address) -> Result<Source, RedisError> + Send + Sync + 'static,
+        open: impl Fn(&Address) -> Source + Send + Sync + 'static,
     ) -> Self {
         Self {
             seeds,
@@ -97,7 +97,7 @@ impl Cluster {
         moved: bool,
     ) -> Option<Arc<Lanes>> {
         let (host, port) = address.rsplit_once(':')?;
-        let lanes = self.node(&mut self.map(), &(known_host(host, asked), port.parse().ok()?)).ok()?;
+        let lanes = self.node(&mut self.map(), &(known_host(host, asked), port.parse().ok()?));
         if moved {
             if let Some(owner) = self.map().owners.get_mut(usize::from(slot(key))) {
                 *owner = Some(Arc::clone(&lanes));
@@ -123,33 +123,34 @@ impl Cluster {
     /// Asks all nodes at once; who answers first is believed.
     async fn ask(&self) -> Result<(), RedisError> {
         let mut asked = JoinSet::new();
-        let mut last = None;
+        let mut reason = None;
         {
             let mut map = self.map();
             let addresses: HashSet<_> = self.seeds.iter().chain(map.nodes.keys()).cloned().collect();
             for address in addresses {
-                match self.node(&mut map, &address) {
-                    Ok(lanes) => drop(asked.spawn(slots(lanes, address, Instant::now() + self.patience))),
-                    Err(error) => last = Some(error),
-                }
+                let lanes = self.node(&mut map, &address);
+                asked.spawn(slots(lanes, address, Instant::now() + self.patience));
             }
         }
         while let Some(answer) = asked.join_next().await {
             match answer {
-                Ok(Ok(ranges)) => return self.learn(ranges),
-                Ok(Err(error)) => last = Some(error),
+                Ok(Ok(ranges)) => {
+                    self.learn(ranges);
+                    return Ok(());
+                }
+                Ok(Err(error)) => failure::keep_the_clearer(&mut reason, error),
                 Err(_) => {}
             }
         }
-        Err(last.unwrap_or_else(|| nobody("no node of the cluster answers")))
+        Err(reason.unwrap_or_else(|| nobody("no node of the cluster answers")))
     }
 
-    fn learn(&self, ranges: Vec<(u16, u16, Address)>) -> Result<(), RedisError> {
+    fn learn(&self, ranges: Vec<(u16, u16, Address)>) {
         let mut map = self.map();
         let mut owners = vec![None; usize::from(SLOTS)];
         let mut kept: HashSet<_> = self.seeds.iter().cloned().collect();
         for (first, last, address) in ranges {
-            let lanes = self.node(&mut map, &address)?;
+            let lanes = self.node(&mut map, &address);
             kept.insert(address);
             for owner in owners.iter_mut().take(usize::from(last) + 1).skip(usize::from(first)) {
                 *owner = Some(Arc::clone(&lanes));
@@ -157,16 +158,15 @@ impl Cluster {
         }
         map.owners = owners;
         map.nodes.retain(|address, _| kept.contains(address));
-        Ok(())
     }
 
-    fn node(&self, map: &mut Map, address: &Address) -> Result<Arc<Lanes>, RedisError> {
+    fn node(&self, map: &mut Map, address: &Address) -> Arc<Lanes> {
         if let Some(lanes) = map.nodes.get(address) {
-            return Ok(Arc::clone(lanes));
+            return Arc::clone(lanes);
         }
-        let lanes = Arc::new(Lanes::new((self.open)(address)?, &address.0, self.connections, self.patience));
+        let lanes = Arc::new(Lanes::new((self.open)(address), &address.0, self.connections, self.patience));
         map.nodes.insert(address.clone(), Arc::clone(&lanes));
-        Ok(lanes)
+        lanes
     }
 
     fn map(&self) -> MutexGuard<'_, Map> {

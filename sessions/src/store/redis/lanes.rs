@@ -84,6 +84,11 @@ impl Lanes {
         }
     }
 
+    /// Whether it is the primary that is connected to, whichever server that is.
+    pub(super) fn follows_primary(&self) -> bool {
+        matches!(self.source, Source::Sentinel(_))
+    }
+
     pub(super) fn host(&self) -> &str {
         &self.host
     }

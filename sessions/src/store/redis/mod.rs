@@ -1,12 +1,15 @@
 //! Sessions in Redis: one server, the primary that Sentinels name, or a cluster.
 
+mod address;
 mod builder;
 mod client;
 mod cluster;
+mod dial;
 #[cfg(feature = "tracing")]
 mod eviction;
 mod failure;
 mod lanes;
+mod sentinel;
 mod source;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -16,7 +19,7 @@ use bytes::Bytes;
 use redis::Value;
 use tokio::time::Instant;
 
-pub use self::builder::RedisStoreBuilder;
+pub use self::{builder::RedisStoreBuilder, dial::RedisLogin};
 use self::{client::Client, failure::Failure};
 use super::{
     Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
@@ -99,6 +102,14 @@ const ATTEMPTS: usize = 3;
 /// `+role`, and create the user on every node. On the Sentinels themselves the store needs `+role
 /// +sentinel|masters`.
 ///
+/// # TLS
+///
+/// `rediss://` with the feature `redis-tls`: TLS 1.3 or 1.2, by rustls and ring, whatever cryptography the rest of the
+/// program has. Certificates are always checked, against the authorities that the system trusts or
+/// [`with_root_certificate`](RedisStoreBuilder::with_root_certificate), for the host in the URL or
+/// [`with_tls_name`](RedisStoreBuilder::with_tls_name). Where one URL says TLS, Sentinels, nodes and primaries that
+/// are named later get nothing in plain text.
+///
 /// # Size
 ///
 /// Measured on Redis 7.0 with all that belongs to a key: an empty session takes 210 bytes, one with 5 fields
@@ -171,7 +182,8 @@ impl RedisStore {
     }
 
     /// Connects as a pool does. The connections are the store's own, since all requests share them:
-    /// who borrows one from the pool may be in a `MULTI` or wait in a `BLPOP`.
+    /// who borrows one from the pool may be in a `MULTI` or wait in a `BLPOP`. TLS is the pool's matter, too: the feature
+    /// of your `redis` dependency, and the process's default cryptography.
     ///
     /// # Errors
     ///
@@ -180,10 +192,11 @@ impl RedisStore {
         RedisStoreBuilder::pool(pool).connect().await
     }
 
-    /// Whether the server lets us do all that the store will do, on a record that nobody gets to see.
-    async fn probe(&self) -> Result<(), Failure> {
+    /// Whether the server lets us do all that the store will do, on a record that nobody gets to see. Takes no longer
+    /// than any request, and ends at this moment.
+    async fn probe(&self, until: Instant) -> Result<(), Failure> {
         let id = RecordId::from_bytes(random::bytes().map_err(|_| unreadable())?);
-        let (key, time, deadline) = (self.prefix.key(id), self.time(), self.client.deadline());
+        let (key, time, deadline) = (self.prefix.key(id), self.time(), self.client.deadline().min(until));
         let _ = self.read(id, |fields| hash::load(&[], fields), deadline).await?;
         let (new, commit) = (hash::probe_record(), hash::probe_commit());
         let create = |command: &mut redis::Cmd| hash::create(&new, time, command);

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Uri, uri::Scheme};
+use tokio::time::{Instant, sleep};
 
 use super::{
     base64,
@@ -10,10 +11,15 @@ use super::{
     endpoint::Endpoint,
     store::WebdisStore,
 };
+#[cfg(feature = "webdis-tls")]
+use crate::store::tls;
 use crate::{
     clock::{AnyClock, Clock},
-    error::Error,
-    store::hash::{Prefix, ServerClock},
+    error::{Error, ErrorKind},
+    store::{
+        hash::{Prefix, ServerClock},
+        userinfo::percent_decoded,
+    },
 };
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,11 +33,12 @@ pub struct WebdisStoreBuilder {
     url: Box<str>,
     credentials: Option<Credentials>,
     connect_timeout: Duration,
+    start_timeout: Option<Duration>,
     limits: Limits,
     prefix: Prefix,
     clock: Option<AnyClock>,
     #[cfg(feature = "webdis-tls")]
-    roots: Option<super::tls::Roots>,
+    tls: tls::Options,
 }
 
 /// Who we are.
@@ -49,11 +56,12 @@ impl WebdisStoreBuilder {
             url: url.into(),
             credentials: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            start_timeout: None,
             limits: Limits::DEFAULT,
             prefix: Prefix::default(),
             clock: None,
             #[cfg(feature = "webdis-tls")]
-            roots: None,
+            tls: tls::Options::default(),
         }
     }
 
@@ -73,6 +81,13 @@ impl WebdisStoreBuilder {
     /// by default.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
+        self
+    }
+
+    /// How long [`connect`](Self::connect) may go on trying while Webdis or Redis is not ready, of which the last
+    /// attempt takes as long as any request: it tries once by default.
+    pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = Some(timeout);
         self
     }
 
@@ -108,8 +123,28 @@ impl WebdisStoreBuilder {
     /// If this is not PEM, or there is no certificate in it.
     #[cfg(feature = "webdis-tls")]
     pub fn with_root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
-        self.roots = Some(super::tls::Roots::of_pem(pem)?);
+        tls::roots(pem)?;
+        self.tls.roots = Some(pem.to_vec());
         Ok(self)
+    }
+
+    /// Shows this certificate, with those that vouch for it, to a server that asks for one (mutual TLS).
+    /// Both are PEM; the key is RSA, ECDSA on P-256 or P-384, or Ed25519, and has no passphrase.
+    #[cfg(feature = "webdis-tls")]
+    pub fn with_client_certificate(
+        mut self,
+        certificate: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.tls.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Expects a certificate for this name, in place of the host in the URL.
+    #[cfg(feature = "webdis-tls")]
+    pub fn with_tls_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.name = Some(name.into());
+        self
     }
 
     /// Connects, and tries whether the store may do there what it needs to.
@@ -117,17 +152,23 @@ impl WebdisStoreBuilder {
     /// # Errors
     ///
     /// With the kind [`Config`](crate::ErrorKind::Config) if the URL or another option makes no
-    /// sense, or Webdis or Redis refuses us; [`Unavailable`](crate::ErrorKind::Unavailable) if one of
-    /// them does not answer.
+    /// sense, Webdis or Redis refuses us, or TLS does not come about;
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if one of them does not answer, or not yet.
     pub async fn connect(self) -> Result<WebdisStore, Error> {
         let (prefix, clock) = (self.prefix.clone(), self.clock.clone());
+        let until = Instant::now() + self.start_timeout.unwrap_or_default();
         let store = WebdisStore {
             channels: Arc::new(self.channels()?),
             prefix,
             clock,
             server: ServerClock::new().into(),
         };
-        store.probe().await?;
+        while let Err(error) = store.probe().await {
+            if error.kind() == ErrorKind::Config || Instant::now() + START_PAUSE >= until {
+                return Err(error);
+            }
+            sleep(START_PAUSE).await;
+        }
         Ok(store)
     }
 
@@ -143,7 +184,8 @@ impl WebdisStoreBuilder {
             return Err(Error::config("a timeout of nothing would fail every request: leave some time"));
         }
         // tokio cannot add more to the time of day.
-        if limits.timeout > LONGEST_TIMEOUT || self.connect_timeout > LONGEST_TIMEOUT {
+        let longest = limits.timeout.max(self.connect_timeout).max(self.start_timeout.unwrap_or_default());
+        if longest > LONGEST_TIMEOUT {
             return Err(Error::config("a timeout of more than a day is none: give less"));
         }
         Ok(Channels::new(self.endpoint()?, limits))
@@ -172,6 +214,13 @@ impl WebdisStoreBuilder {
             return Err(Error::config(
                 "the URL of Webdis begins with `https`, which needs the feature `webdis-tls` of `sessions`",
             ));
+        }
+        #[cfg(feature = "webdis-tls")]
+        if let Some(what) = self.tls.first_given().filter(|_| !is_https) {
+            return Err(Error::config(format!(
+                "{what} was given, and the URL of Webdis begins with `http://`, which is plain text: write \
+                 `https://`, or leave it out"
+            )));
         }
         if !matches!(url.path(), "" | "/") {
             return Err(refused("has a path, which Webdis would read as a command"));
@@ -202,6 +251,10 @@ impl WebdisStoreBuilder {
                     "the user of Webdis is given twice: leave it out of the URL or leave out `with_basic_auth`",
                 ));
             }
+            // As when a variable is empty.
+            (Some("" | ":"), None) => {
+                return Err(refused("has an `@` with neither a user nor a password before it"));
+            }
             (Some(userinfo), None) => {
                 Some(Credentials::of_userinfo(userinfo).ok_or_else(|| refused("has an unreadable user"))?)
             }
@@ -215,13 +268,16 @@ impl WebdisStoreBuilder {
             authorization: credentials.map(|credentials| credentials.header()).transpose()?,
             connect_timeout: self.connect_timeout,
             #[cfg(feature = "webdis-tls")]
-            tls: if is_https { Some(super::tls::Tls::new(host, self.roots)?) } else { None },
+            tls: if is_https { Some(self.tls.prepare(&["http/1.1"])?.only_to(host)?) } else { None },
         })
     }
 }
 
 /// More would be no limit, and a semaphore cannot count much more.
 const MAX_CONNECTIONS: usize = 10_000;
+
+/// How long to wait before the next attempt to open the store.
+const START_PAUSE: Duration = Duration::from_millis(100);
 
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
 
@@ -240,7 +296,7 @@ impl fmt::Debug for WebdisStoreBuilder {
 impl Credentials {
     fn of_userinfo(userinfo: &str) -> Option<Self> {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-        Some(Self { user: percent_decoded(user)?, password: percent_decoded(password)? })
+        Some(Self { user: percent_decoded(user)?.into(), password: percent_decoded(password)?.into() })
     }
 
     /// The value of the header `Authorization`, in RFC 7617.
@@ -258,26 +314,9 @@ impl Credentials {
     }
 }
 
-fn percent_decoded(text: &str) -> Option<Box<str>> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let (high, low) = (digit(bytes.next()?)?, digit(bytes.next()?)?);
-                u8::try_from(high << 4 | low).ok()?
-            }
-            byte => byte,
-        });
-    }
-    Some(String::from_utf8(decoded).ok()?.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
 
     fn endpoint(url: &str) -> Result<Endpoint, Error> {
         WebdisStoreBuilder::new(url).endpoint()
@@ -328,7 +367,13 @@ mod tests {
             "http://user:sesame%4@webdis",
             "http://user:sesame%ff@webdis",
             "http://us%3aer:sesame@webdis",
+            "http://@webdis",
+            "http://:@webdis",
             "http://web dis",
+            "http://user:sesame@webdis\n",
+            "https://webdis/#insecure",
+            "https://webdis#insecure",
+            "https://webdis?insecure=sesame",
         ];
         for url in urls {
             let error = endpoint(url).unwrap_err();
@@ -378,6 +423,7 @@ mod tests {
             builder().with_timeout(Duration::ZERO),
             builder().with_timeout(Duration::MAX),
             builder().with_connect_timeout(Duration::ZERO),
+            builder().with_start_timeout(Duration::MAX),
         ];
         for builder in bad {
             assert_eq!(builder.channels().unwrap_err().kind(), ErrorKind::Config);

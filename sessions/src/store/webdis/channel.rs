@@ -43,14 +43,23 @@ const LARGEST_REPLY: usize = super::percent::LARGEST;
 /// An open connection.
 pub(super) struct Channel {
     sender: SendRequest<Full<Bytes>>,
-    /// Gives the socket back when hyper is done with it, if an answer may be to come.
-    driver: JoinHandle<Option<Remains>>,
+    /// Ends when hyper is done with the socket.
+    driver: JoinHandle<Ended>,
     /// Whether an answer may be to come. Otherwise what the other side ends is closed at once.
     is_busy: Arc<AtomicBool>,
     /// Where the driver runs: in another runtime, it may stand still.
     runtime: Id,
     /// Since when no call uses it. `None` before the first.
     rests_since: Option<Instant>,
+}
+
+/// What is left of a connection.
+struct Ended {
+    /// The socket, if an answer may be to come.
+    remains: Option<Remains>,
+    /// Why TLS was refused, if that ended it. With TLS 1.3 a server looks at our certificate when we believe that all
+    /// is well.
+    refusal: Option<Box<str>>,
 }
 
 /// How an exchange ended.
@@ -78,11 +87,12 @@ impl Channel {
         let driver = tokio::spawn({
             let is_busy = Arc::clone(&is_busy);
             async move {
-                // What ended it does not matter: whoever waited for an answer is told by hyper.
-                let _ = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+                // Else what ended it does not matter: whoever waited for an answer is told by hyper.
+                let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+                let refusal = ended.err().and_then(|error| refusal(&error));
                 let parts = connection.into_parts();
                 let remains = Remains { stream: parts.io.into_inner(), unread: parts.read_buf };
-                is_busy.load(Ordering::SeqCst).then_some(remains)
+                Ended { remains: is_busy.load(Ordering::SeqCst).then_some(remains), refusal }
             }
         });
         let runtime = Handle::current().id();
@@ -106,7 +116,13 @@ impl Channel {
     /// runtime ended.
     pub(super) async fn retire(self) -> Option<Remains> {
         drop(self.sender);
-        self.driver.await.ok().flatten()
+        self.driver.await.ok()?.remains
+    }
+
+    /// Why TLS was refused, if that ended the connection, which has ended.
+    pub(super) async fn refusal(self) -> Option<Box<str>> {
+        drop(self.sender);
+        self.driver.await.ok()?.refusal
     }
 
     /// Whether the other side closed it, or sent what nobody had asked for.
@@ -144,6 +160,19 @@ impl Channel {
             Err(_) => Exchanged::Cut,
         }
     }
+}
+
+#[cfg(feature = "webdis-tls")]
+fn refusal(error: &hyper::Error) -> Option<Box<str>> {
+    use std::error::Error as _;
+
+    let error = error.source()?.downcast_ref::<std::io::Error>()?;
+    Some(crate::store::tls::refusal(error)?.to_string().into())
+}
+
+#[cfg(not(feature = "webdis-tls"))]
+fn refusal(_: &hyper::Error) -> Option<Box<str>> {
+    None
 }
 
 /// The path is always `/`: nothing of what is sent is ever read as a URL.

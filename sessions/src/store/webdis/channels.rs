@@ -268,14 +268,21 @@ impl Shared {
             let (status, body) = match exchanged {
                 Exchanged::Answered(status, body) => (status, body),
                 Exchanged::TooLarge => return Ok(Settled::Outstanding(used)),
-                Exchanged::Cut => return Ok(Settled::Cut),
+                Exchanged::Cut => {
+                    return match used.refusal().await {
+                        Some(refusal) => Err(CallFailure::Unproven { reason: Reason::Tls(refusal) }),
+                        None => Ok(Settled::Cut),
+                    };
+                }
                 // Nor is anything sent any more once the caller has been let down.
                 Exchanged::Unsent if new_ones == NEW_CONNECTIONS || Instant::now() >= deadline => {
                     let address = self.endpoint.address();
                     return Err(CallFailure::not_sent(NotSent::Unusable { address }));
                 }
                 Exchanged::Unsent => {
-                    drop(used);
+                    if let Some(refusal) = used.refusal().await {
+                        return Err(CallFailure::Unproven { reason: Reason::Tls(refusal) });
+                    }
                     channel = self.channel(deadline, None).await?;
                     continue;
                 }

@@ -28,7 +28,7 @@ pub(super) struct Endpoint {
     pub(super) authorization: Option<HeaderValue>,
     pub(super) connect_timeout: Duration,
     #[cfg(feature = "webdis-tls")]
-    pub(super) tls: Option<super::tls::Tls>,
+    pub(super) tls: Option<crate::store::tls::Tls>,
 }
 
 impl Endpoint {
@@ -50,7 +50,7 @@ impl Endpoint {
         let stream = self.tcp().await?;
         #[cfg(feature = "webdis-tls")]
         if let Some(tls) = &self.tls {
-            return Ok(Box::new(tls.over(stream).await?));
+            return Ok(Box::new(tls.over(&self.host, stream).await?));
         }
         Ok(Box::new(stream))
     }

@@ -29,6 +29,8 @@ pub(in crate::store) enum Reason {
     TimedOut,
     /// The end of the connection.
     Cut,
+    /// The end of the connection, at which this was the reason to speak no TLS with us.
+    Tls(Box<str>),
     /// The answer to another call, very likely another client's.
     Foreign,
     /// A status other than 200.
@@ -44,6 +46,7 @@ impl fmt::Display for Reason {
         match self {
             Self::TimedOut => f.write_str("Webdis did not answer in time"),
             Self::Cut => f.write_str("the connection to Webdis ended before the answer"),
+            Self::Tls(refusal) => write!(f, "TLS with Webdis fails: {refusal}"),
             Self::Foreign => f.write_str("Webdis delivered the reply to another call, and it was discarded"),
             Self::Status(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => f.write_str(
                 "Webdis refused the command (403): check the user, the password, and the ACL for EVAL and \
@@ -112,6 +115,15 @@ pub(super) enum NotSent {
     TooManyPoisoned { connections: usize },
     /// More than Webdis takes.
     TooLarge,
+}
+
+#[cfg(feature = "webdis-tls")]
+impl NotSent {
+    /// Why no TLS came about, and will not by trying again.
+    pub(super) fn tls_refusal(&self) -> Option<String> {
+        let Self::NoConnection { source, .. } = self else { return None };
+        Some(crate::store::tls::refusal(source.downcast_ref()?)?.to_string())
+    }
 }
 
 impl fmt::Display for NotSent {

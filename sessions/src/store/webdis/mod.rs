@@ -26,7 +26,5 @@ mod reply;
 mod store;
 #[cfg(test)]
 mod tests;
-#[cfg(feature = "webdis-tls")]
-mod tls;
 
 pub use self::{builder::WebdisStoreBuilder, store::WebdisStore};

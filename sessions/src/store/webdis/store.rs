@@ -1,9 +1,11 @@
 //! The store's operations as calls of one script.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Instant};
 
 use http::StatusCode;
 
+#[cfg(feature = "webdis-tls")]
+use super::failure::NotSent;
 use super::{
     builder::WebdisStoreBuilder,
     channels::Channels,
@@ -382,7 +384,7 @@ impl Failure {
     /// Of the first things that a store asks for.
     fn into_opening(self) -> Error {
         let reason = match self {
-            Self::Refused(error) => return error.with_message(UNREACHABLE),
+            Self::Refused(error) => return opening(error),
             Self::Unknown(reason) => reason,
         };
         let (is_ours, what_to_do) = match &reason {
@@ -401,6 +403,11 @@ impl Failure {
             Reason::Status(StatusCode::SERVICE_UNAVAILABLE) => {
                 (false, "Webdis is there, but cannot reach Redis")
             }
+            Reason::Redis(code) => {
+                let message = not_serving(*code);
+                return Error::unavailable(reason).with_message(message);
+            }
+            Reason::Tls(refusal) => return Error::config(no_tls(refusal)).with_source(reason),
             Reason::Foreign | Reason::Status(_) => {
                 (false, "what the session store has reached does not answer like Webdis; check the URL")
             }
@@ -412,6 +419,32 @@ impl Failure {
             Error::unavailable(reason).with_message(what_to_do)
         }
     }
+}
+
+/// Of the first thing that a store asks for, which certainly did not happen.
+fn opening(error: Error) -> Error {
+    let source = StdError::source(&error);
+    #[cfg(feature = "webdis-tls")]
+    if let Some(refusal) = source.and_then(|source| source.downcast_ref::<NotSent>()?.tls_refusal()) {
+        return Error::config(no_tls(&refusal)).with_source(error);
+    }
+    if let Some(Reason::Redis(code)) = source.and_then(|source| source.downcast_ref()) {
+        let message =
+            format!("Webdis is there, but Redis does not serve the session store now: {}", code.as_str());
+        return error.with_message(message);
+    }
+    error.with_message(UNREACHABLE)
+}
+
+fn not_serving(code: Code) -> String {
+    format!("Webdis is there, but Redis does not serve the session store now: {}", code.as_str())
+}
+
+fn no_tls(refusal: &str) -> String {
+    format!(
+        "TLS between the session store and Webdis fails: {refusal}; check the port, `with_root_certificates`, \
+         `with_tls_name` and `with_client_certificate`"
+    )
 }
 
 const UNREACHABLE: &str = "the session store cannot reach Webdis; check host, port and TLS";

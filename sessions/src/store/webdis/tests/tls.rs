@@ -4,8 +4,8 @@ use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         ServerConfig,
-        crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+        server::WebPkiClientVerifier,
     },
 };
 
@@ -17,7 +17,7 @@ async fn https_is_spoken_to_whom_the_roots_vouch_for() {
     live.channels().await;
     let (certificate, key) = certificate(&live.folder.0, "right");
     let (other, _) = self::certificate(&live.folder.0, "wrong");
-    let address = serve(&certificate, &key, live.webdis.address()).await;
+    let address = serve(&certificate, &key, None, live.webdis.address()).await;
     let builder = WebdisStoreBuilder::new(format!("https://{address}")).with_timeout(SOON);
 
     let trusting = builder.clone().with_root_certificates(&certificate).unwrap().channels().unwrap();
@@ -32,6 +32,51 @@ async fn https_is_spoken_to_whom_the_roots_vouch_for() {
     for bad in [&b""[..], b"nonsense", &key] {
         let error = builder.clone().with_root_certificates(bad).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
+    }
+}
+
+/// With the reason at the top, and of a kind that says that something must be changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_not_good_is_said_to_be_the_reason() {
+    let live = Live::new(OPEN);
+    live.channels().await;
+    let (certificate, key) = certificate(&live.folder.0, "right");
+    let (other, other_key) = self::certificate(&live.folder.0, "wrong");
+    let (client, client_key) = self::certificate(&live.folder.0, "client");
+    let open = serve(&certificate, &key, None, live.webdis.address()).await;
+    let asking = serve(&certificate, &key, Some(&client), live.webdis.address()).await;
+    let builder = |address: SocketAddr, root: &[u8]| {
+        let builder = WebdisStoreBuilder::new(format!("https://{address}")).with_timeout(SOON);
+        // Longer than the test may take, if any of this were tried again.
+        builder.with_start_timeout(Duration::from_hours(1)).with_root_certificates(root).unwrap()
+    };
+    for (builder, reason) in [
+        (builder(open, &other), "invalid peer certificate"),
+        (builder(open, &certificate).with_tls_name("webdis.test"), "not valid for name"),
+        (builder(asking, &certificate), "CertificateRequired"),
+        (builder(asking, &certificate).with_client_certificate(&*other, &*other_key), "received fatal alert"),
+    ] {
+        let error = builder.connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+        assert!(error.to_string().contains(reason) && error.to_string().contains("TLS"), "{error:?}");
+    }
+    for builder in [
+        builder(open, &certificate).with_tls_name("127.0.0.1"),
+        builder(asking, &certificate).with_client_certificate(&*client, &*client_key),
+    ] {
+        builder.connect().await.unwrap();
+    }
+    let error = builder(open, &certificate).with_client_certificate(&*client, &*other_key).connect().await;
+    assert!(error.unwrap_err().to_string().contains("client certificate"));
+    // In plain text neither is anything shown nor anything checked.
+    let builder = WebdisStoreBuilder::new("http://webdis");
+    for builder in [
+        builder.clone().with_root_certificates(&certificate).unwrap(),
+        builder.clone().with_client_certificate(&*client, &*client_key),
+        builder.with_tls_name("webdis.test"),
+    ] {
+        let error = builder.connect().await.unwrap_err();
+        assert!(error.to_string().contains("plain text"), "{error}");
     }
 }
 
@@ -51,13 +96,21 @@ fn certificate(folder: &Path, name: &str) -> (Vec<u8>, Vec<u8>) {
     (std::fs::read(certificate).unwrap(), std::fs::read(key).unwrap())
 }
 
-/// What stands before Webdis.
-async fn serve(certificate: &[u8], key: &[u8], webdis: SocketAddr) -> SocketAddr {
+/// What stands before Webdis. It lets in only whom `clients` vouches for.
+async fn serve(certificate: &[u8], key: &[u8], clients: Option<&[u8]>, webdis: SocketAddr) -> SocketAddr {
     let certificates = CertificateDer::pem_slice_iter(certificate).map(Result::unwrap).collect();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(crate::store::tls::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(match clients {
+            None => WebPkiClientVerifier::no_client_auth(),
+            Some(clients) => {
+                let roots = Arc::new(crate::store::tls::roots(clients).unwrap());
+                WebPkiClientVerifier::builder_with_provider(roots, crate::store::tls::provider())
+                    .build()
+                    .unwrap()
+            }
+        })
         .with_single_cert(certificates, PrivateKeyDer::from_pem_slice(key).unwrap())
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
