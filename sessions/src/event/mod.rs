@@ -518,8 +518,12 @@ mod tests {
             events.report_at(&Event::Forged { record: id(1) }, || now);
             undecodable("a");
             undecodable("b");
+            for fields in [&["a"][..], &["a", "b"]] {
+                let fields = fields.iter().map(|field| FieldName::from_static(field)).collect();
+                events.report_at(&Event::UnsavedChanges { record: Some(id(1)), fields }, || now);
+            }
         }
-        assert_eq!(lines.lock().unwrap().len(), 5);
+        assert_eq!(lines.lock().unwrap().len(), 7);
     }
 
     #[test]
