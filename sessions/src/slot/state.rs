@@ -107,10 +107,10 @@ impl Terms {
         Self { lifetime: authority.lifetime, is_remembered: authority.is_remembered }
     }
 
-    /// Notes them. A visitor is not remembered: nothing depends on it, and the next login is to ask for itself.
-    pub(super) fn note_in(self, authority: &mut Authority) {
-        let is_nobody = authority.rights.is_empty();
-        authority.is_remembered = self.is_remembered.filter(|is_remembered| !(*is_remembered && is_nobody));
+    /// Notes them. The seal keeps of a visitor's record that it is remembered no more than this request does, so
+    /// that the next login is to ask for itself.
+    pub(super) const fn note_in(self, authority: &mut Authority) {
+        authority.is_remembered = self.is_remembered;
         authority.lifetime = self.lifetime;
     }
 
