@@ -159,11 +159,13 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
             shopper.remove_user();
         }
         "switch-ticked-and-fail" => {
+            shopper.remove_user();
             shopper.remember(true);
             shopper.set_user(argument);
             return status(StatusCode::INTERNAL_SERVER_ERROR);
         }
         "switch-unticked-and-fail" => {
+            shopper.remove_user();
             stay_for_an_hour(&shopper);
             shopper.set_user(argument);
             return status(StatusCode::INTERNAL_SERVER_ERROR);
