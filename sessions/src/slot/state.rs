@@ -776,8 +776,8 @@ mod tests {
         let cookie = cookie_hours(&before, 3 * DAY);
         assert_eq!(cookie, 30 * 24);
         // A day and an hour before its end, unused after that.
-        assert!(hours_needed(&now, 30 * DAY - 25 * HOUR) <= cookie);
-        assert!(hours_needed(&now, 30 * DAY - 24 * HOUR) > cookie);
+        assert!(hours_needed(&now, 28 * DAY + 23 * HOUR) <= cookie);
+        assert!(hours_needed(&now, 29 * DAY) > cookie);
         assert!(hours_needed(&now, 89 * DAY) <= cookie_hours(&now, 29 * DAY));
         // Longer than browsers keep one: not with each request.
         let forever = Timeouts::new(Duration::MAX, Duration::MAX);
