@@ -107,10 +107,10 @@ impl Terms {
         Self { lifetime: authority.lifetime, is_remembered: authority.is_remembered }
     }
 
-    /// Notes them. A visitor is not remembered: nothing depends on it, and the next login is to ask for itself.
-    pub(super) fn note_in(self, authority: &mut Authority) {
-        let is_nobody = authority.rights.is_empty();
-        authority.is_remembered = self.is_remembered.filter(|is_remembered| !(*is_remembered && is_nobody));
+    /// Notes them. The seal keeps of a visitor's record that it is remembered no more than this request does, so
+    /// that the next login is to ask for itself.
+    pub(super) const fn note_in(self, authority: &mut Authority) {
+        authority.is_remembered = self.is_remembered;
         authority.lifetime = self.lifetime;
     }
 
@@ -776,8 +776,8 @@ mod tests {
         let cookie = cookie_hours(&before, 3 * DAY);
         assert_eq!(cookie, 30 * 24);
         // A day and an hour before its end, unused after that.
-        assert!(hours_needed(&now, 30 * DAY - 25 * HOUR) <= cookie);
-        assert!(hours_needed(&now, 30 * DAY - 24 * HOUR) > cookie);
+        assert!(hours_needed(&now, 28 * DAY + 23 * HOUR) <= cookie);
+        assert!(hours_needed(&now, 29 * DAY) > cookie);
         assert!(hours_needed(&now, 89 * DAY) <= cookie_hours(&now, 29 * DAY));
         // Longer than browsers keep one: not with each request.
         let forever = Timeouts::new(Duration::MAX, Duration::MAX);

@@ -314,7 +314,7 @@ impl Commit {
     /// How long the record may live once this is applied.
     #[must_use]
     pub fn timeouts_after(&self) -> &Timeouts {
-        self.reseal.as_ref().and_then(|reseal| reseal.timeouts.as_ref()).unwrap_or(&self.timeouts)
+        self.reseal.as_ref().and_then(|reseal| reseal.timeouts.as_deref()).unwrap_or(&self.timeouts)
     }
 
     /// The same, asking for values after the commit.
@@ -340,7 +340,7 @@ pub struct Reseal {
     pub is_login: bool,
     /// How long the record may live from now on, if that is another time than the commit's
     /// [`timeouts`](Commit::timeouts), by which it is still judged. This moment counts as its use.
-    pub timeouts: Option<Timeouts>,
+    pub timeouts: Option<Box<Timeouts>>,
 }
 
 impl Reseal {
@@ -371,8 +371,8 @@ impl Reseal {
 
     /// The same, with which the record gets other times.
     #[must_use]
-    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = Some(timeouts);
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = Some(Box::new(timeouts));
         self
     }
 }

@@ -314,6 +314,7 @@ impl Authority {
         let rights = if self.rights.is_empty() { 0 } else { HOLDS_RIGHTS };
         match self.is_remembered {
             Some(false) => rights | FORGOTTEN,
+            // Of a visitor it is not kept: each login asks for itself.
             Some(true) if rights != 0 => rights | IS_REMEMBERED,
             _ => rights,
         }
@@ -485,7 +486,7 @@ mod tests {
         for (role, is_remembered, kind, read) in [
             (false, None, SessionKind::Visitor, None),
             (false, Some(false), SessionKind::Visitor, Some(false)),
-            // Of a visitor nobody needs to know.
+            // A visitor is never remembered.
             (false, Some(true), SessionKind::Visitor, None),
             (true, None, SessionKind::User, None),
             (true, Some(false), SessionKind::User, Some(false)),

@@ -375,7 +375,7 @@ pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
             .with_visitors(times(4).0, times(4).1)
             .with_remembered(times(6).0, times(6).1);
         let mut ids = Vec::new();
-        // Nobody, nobody whose browser forgets, and a right, alone and with either.
+        // No right, with a lasting cookie and without; a right, with a lasting cookie, without, remembered.
         for flags in [&[][..], &[0x20], &[0x80], &[0xa0], &[0xc0]] {
             let seal = [random_seal().as_bytes(), flags].concat();
             let seal = if flags.is_empty() { seal } else { [&seal[..], &[9, 0, 1, 7]].concat() };
@@ -438,7 +438,10 @@ pub async fn a_seal_that_brings_other_times_is_judged_by_the_old_ones(rig: Rig) 
         }
         rig.clock.advance(Duration::from_hours(2));
         other.raw.purge(hours(1), 100).await.expect("a number");
-        assert!(direct.load(alive, &[]).await.is_some(), "whoever gave it a longer life may still use it");
+        assert!(
+            direct.load(alive, &[]).await.is_some(),
+            "the layer that gave it a longer life may still use it"
+        );
         assert!(matches!(
             direct.raw.commit(alive, Commit::new(1, hours(1)).with_touch(true)).await,
             Ok(Answer::Gone)

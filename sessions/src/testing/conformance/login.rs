@@ -76,6 +76,14 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
             stay_for_an_hour(&shopper);
             shopper.set_note("hello");
         }
+        "visit-ticked-and-save" | "ticked-save-and-login" => {
+            shopper.remember(true);
+            shopper.set_note("hello");
+            shopper.save().await?;
+            if command == "ticked-save-and-login" {
+                shopper.set_user(argument);
+            }
+        }
         "visit-ticked" => {
             shopper.remember(true);
             shopper.set_note("hello");
@@ -151,7 +159,14 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
             shopper.remove_user();
         }
         "switch-ticked-and-fail" => {
+            shopper.remove_user();
             shopper.remember(true);
+            shopper.set_user(argument);
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        "switch-unticked-and-fail" => {
+            shopper.remove_user();
+            stay_for_an_hour(&shopper);
             shopper.set_user(argument);
             return status(StatusCode::INTERNAL_SERVER_ERROR);
         }
