@@ -292,15 +292,15 @@ impl Cell {
         let Some(op) = self.op(field, fields)? else { return Ok(None) };
         let is_default = matches!(&op, Op::Put(value) if is_default(field, fields, value));
         let (name, aliases, at) = (field.name(), field.aliases, self.at);
-        let (standing, was_removed) = (field.standing, self.was_removed);
-        Ok(Some(FieldChange { name, op, aliases, is_default, standing, was_removed, at }))
+        let (standing, declared, was_removed) = (field.standing, field.standing, self.was_removed);
+        Ok(Some(FieldChange { name, op, aliases, is_default, standing, declared, was_removed, at }))
     }
 
     /// The removal of the field, if it was removed at some time.
     pub(super) fn removal(&self, field: &Field) -> Option<FieldChange> {
         let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
-        let (op, was_removed, at) = (Op::Remove, true, self.at);
-        let change = FieldChange { name, op, aliases, is_default: false, standing, was_removed, at };
+        let (op, is_default, declared, was_removed, at) = (Op::Remove, false, standing, true, self.at);
+        let change = FieldChange { name, op, aliases, is_default, standing, declared, was_removed, at };
         self.was_removed.then_some(change)
     }
 
@@ -426,7 +426,8 @@ pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Opti
     let start = start(field, fields, source);
     let op = Op::Add(counter.adding(by, start));
     let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
-    Some(FieldChange { name, op, aliases, is_default: false, standing, was_removed: false, at })
+    let (is_default, declared, was_removed) = (false, standing, false);
+    Some(FieldChange { name, op, aliases, is_default, standing, declared, was_removed, at })
 }
 
 /// What a store that has no such field counts from: its default, or what it has under an older

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    slot::{FieldChange, Handed, Snapshot},
+    slot::{FieldChange, Handed, Snapshot, UNOPENED},
     sync::atomic::{AtomicBool, Ordering},
     value::Fields,
 };
@@ -86,6 +86,12 @@ impl Generation {
         report: OnUndecodable<'_>,
     ) -> Option<&'a Value> {
         self.cell(index).value(field, &self.fields, report)
+    }
+
+    /// Whether the field is stored, sealed, and does not open.
+    pub(super) fn is_unopened(&self, field: &Field) -> bool {
+        let mut names = [field.name].into_iter().chain(field.aliases.iter().copied());
+        names.find_map(|name| self.fields.get(name)).is_some_and(|stored| **stored == *UNOPENED)
     }
 
     pub(super) fn cell(&self, index: usize) -> &Cell {

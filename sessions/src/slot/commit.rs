@@ -12,8 +12,7 @@ use bytes::Bytes;
 use super::{
     Afterwards, Slot,
     detached::caught,
-    ledger::Rotation,
-    rules::{Rule, Rules, Standing},
+    ledger::{Rights, Rotation},
     state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Terms, Write, cookie_hours},
 };
 use crate::{
@@ -164,7 +163,7 @@ impl Slot {
             return Err(Error::record_too_large(self.shared.sizes.record));
         }
         let Target::Record { id, epoch, touch } = write.target else {
-            return Box::pin(self.create(write.delta, write.life)).await;
+            return Box::pin(self.create(write.delta, write.rights, write.life)).await;
         };
         if write.rotation != Rotation::None {
             return Box::pin(self.rotate_record((id, epoch, touch), write, returning, kept)).await;
@@ -172,7 +171,7 @@ impl Slot {
         let Write { delta, is_carry_only, .. } = write;
         let carried = (is_carry_only && !delta.is_empty()).then(|| delta.clone());
         let commit = self.commit((id, epoch, touch), delta, returning)?;
-        let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
+        let answer = self.send(id, commit).await?;
         // Its times may have changed with its secret, so that what is over by the old ones may be alive.
         if let (Answer::Superseded | Answer::Gone, Some(delta)) = (&answer, carried) {
             return Box::pin(self.carry_over((id, epoch, touch), delta, returning, kept)).await;
@@ -182,6 +181,17 @@ impl Slot {
             self.settle(id, kept, None, returning, &values);
         }
         Ok(())
+    }
+
+    /// Sends a commit. A record that cannot be read any more is none.
+    async fn send(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+        match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await {
+            Err(error) if error.kind() == ErrorKind::Unreadable => {
+                self.report_unreadable(id, &error);
+                Ok(Answer::Gone)
+            }
+            answer => answer,
+        }
     }
 
     /// The values that were asked for, or why nothing was written.
@@ -215,13 +225,13 @@ impl Slot {
                 let commit_id = CommitId::from_bytes(random::bytes()?);
                 commit = commit.with_id(commit_id).with_reseal(resealed.reseal.clone());
             }
-            match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await? {
+            match self.send(id, commit).await? {
                 // Another request renewed the secret: as long as the powers are the same, so is this.
                 Answer::Resealed => self.reload_seal(id, epoch).await?,
                 Answer::Gone | Answer::Superseded if rotation == Rotation::Login => {
                     // Two logins at once, or a logout before this one: whoever has proved who it is needs
                     // nothing of what the old secret stood for.
-                    return Box::pin(self.create(write.delta, life)).await;
+                    return Box::pin(self.create(write.delta, write.rights, life)).await;
                 }
                 Answer::Superseded | Answer::Gone
                     if rotation == Rotation::Renewal && is_carry_only && !write.delta.is_empty() =>
@@ -273,7 +283,7 @@ impl Slot {
         if rotation > Rotation::Renewal {
             authority.replace(self.shared.hasher.hash(&id, &fresh), now);
             secret = Some(fresh);
-            note_rights(&mut authority, write, &self.shared.rules, now);
+            note_rights(&mut authority, write, now);
             let is_over = rotation == Rotation::Logout || live.holds_rights() && authority.rights.is_empty();
             // What was said at one user's login says nothing of the next one's.
             let before = if is_over { Terms::default() } else { Terms::of(&authority) };
@@ -324,10 +334,8 @@ impl Slot {
     ) -> Result<(), Error> {
         self.lock().forget_renewal();
         let Some(loaded) = self.load(id, &[]).await? else { return Err(Error::ended_meanwhile()) };
-        let authority = self.read(id, &loaded)?;
-        if !self.is_alive(&loaded, &authority) {
-            return Err(Error::ended_meanwhile());
-        }
+        let authority = self.read(id, &loaded).filter(|authority| self.is_alive(&loaded, authority));
+        let Some(authority) = authority else { return Err(Error::ended_meanwhile()) };
         let was = self.lock().live().map(|live| live.authority.hash);
         let is_previous = loaded.epoch == epoch.wrapping_add(1)
             && was.is_some_and(|was| authority.compare(&was, loaded.now) == Match::Superseded);
@@ -336,7 +344,7 @@ impl Slot {
         }
         let mut commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
         commit.timeouts = self.shared.timeouts_of(&authority);
-        let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
+        let answer = self.send(id, commit).await?;
         let values = self.applied(answer)?;
         self.settle(id, kept, None, returning, &values);
         Ok(())
@@ -386,7 +394,7 @@ impl Slot {
         }
     }
 
-    async fn create(&self, delta: Delta, life: u32) -> Result<(), Error> {
+    async fn create(&self, delta: Delta, rights: Rights, life: u32) -> Result<(), Error> {
         let mut fields = Fields::new();
         delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
         if fields.is_empty() {
@@ -402,13 +410,11 @@ impl Slot {
         let id = RecordId::from_bytes(random::bytes()?);
         let secret = Secret::from_bytes(random::bytes()?);
         let mut authority = Authority::new(self.shared.hasher.hash(&id, &secret));
-        for rule in self.shared.rules.all(Standing::is_right) {
-            for name in rule.names().filter(|name| fields.contains(name.as_str())) {
-                authority.note_right(&name, true);
-                if rule.standing == Standing::Identity {
-                    (authority.identity, authority.proof) = (Some(name), Proof::AtCreation);
-                }
-            }
+        authority.rights = rights.names;
+        authority.rights.retain(|name| fields.contains(name.as_str()));
+        authority.identity = rights.identity.filter(|name| fields.contains(name.as_str()));
+        if authority.identity.is_some() {
+            authority.proof = Proof::AtCreation;
         }
         let said = self.lock().wishes.terms;
         said.note_in(&mut authority);
@@ -441,6 +447,8 @@ impl Slot {
             fields,
             names: None,
             opened,
+            examined: self.shared.rules.number(),
+            is_withheld: false,
         });
         {
             let mut state = self.lock();
@@ -491,9 +499,12 @@ impl Slot {
         live.touched = live.touched.max(live.loaded_at);
         let Some(Resealed { secret, authority, reseal, timeouts, now, .. }) = resealed else { return };
         live.timeouts = timeouts;
+        let rights_before = std::mem::take(&mut live.authority.rights);
         (live.seal, live.authority) = (reseal.to, authority);
         live.epoch = live.epoch.wrapping_add(reseal.is_hard.into());
         live.ends_renewal = false;
+        // A change of rights has ended what cannot be read.
+        live.is_withheld &= live.authority.rights == rights_before;
         if reseal.is_login {
             (live.created, live.touched) = (now, now);
         }
@@ -537,24 +548,10 @@ impl Slot {
 }
 
 /// Notes which rights there are after a write, and whether somebody has proved who it is.
-fn note_rights(authority: &mut Authority, write: &Write, rules: &Rules, now: Timestamp) {
-    let Write { delta, rotation, .. } = write;
-    let before = std::mem::take(&mut authority.rights);
-    let known = rules.all(Standing::is_right);
-    let mut names: Vec<_> = known.iter().flat_map(Rule::names).collect();
-    names.extend(before.iter().chain(&write.rights).cloned());
-    names.sort_unstable();
-    names.dedup();
-    for name in &names {
-        let is_set = match delta.ops().iter().find(|(known, _)| known == name) {
-            Some((_, op)) => *op != Op::Remove,
-            None => !delta.drops(name) && (before.contains(name) || write.rights.contains(name)),
-        };
-        authority.note_right(name, is_set);
-        if is_set && rules.of(name) == Standing::Identity {
-            authority.identity = Some(name.clone());
-        }
-    }
+fn note_rights(authority: &mut Authority, write: &Write, now: Timestamp) {
+    let Write { rights, rotation, .. } = write;
+    authority.rights.clone_from(&rights.names);
+    authority.identity.clone_from(&rights.identity);
     authority.proof = match rotation {
         Rotation::None | Rotation::Renewal | Rotation::Hard => authority.proof,
         Rotation::Login => Proof::AtCreation,

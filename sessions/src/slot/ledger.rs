@@ -76,6 +76,8 @@ pub(crate) struct FieldChange {
     pub(crate) is_default: bool,
     /// What the field is to whoever uses the session: with a right, a new secret goes with the change.
     pub(crate) standing: Standing,
+    /// What the view says of it that it was changed in: only one that declares a right can grant it.
+    pub(crate) declared: Standing,
     /// Whether it was removed at some time, whatever came after that.
     pub(crate) was_removed: bool,
     /// When it was done, in the request's own count.
@@ -87,6 +89,8 @@ pub(crate) struct FieldChange {
 pub(super) struct Composed {
     pub(super) delta: Delta,
     pub(super) rotation: Rotation,
+    /// The rights that there are then.
+    pub(super) rights: Rights,
     /// Whether nothing but fields that belong to the browser changes.
     pub(super) is_carry_only: bool,
     /// What ended fields.
@@ -95,6 +99,15 @@ pub(super) struct Composed {
     dropped: Vec<FieldName>,
     /// The first change that cannot be stored, which is not in the delta, and whose it is.
     pub(super) failure: Option<(u64, Error)>,
+}
+
+/// The rights that a record holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rights {
+    /// Their stored names.
+    pub(super) names: Vec<FieldName>,
+    /// Which of them says who is logged in.
+    pub(super) identity: Option<FieldName>,
 }
 
 /// Whether a new secret goes with it, and why.
@@ -245,10 +258,10 @@ impl Ledger {
 
     /// The same of some deeds, which were taken out.
     pub(super) fn compose_of(&self, deeds: &[Deed], record: &Phase, rules: &Rules) -> Composed {
-        let mut composed = Composed { is_carry_only: true, ..Composed::default() };
+        let mut composed = Composed { is_carry_only: true, rights: record.rights(), ..Composed::default() };
         for deed in deeds {
             match &deed.what {
-                What::Clear => composed.clear(deed.at, record, rules),
+                What::Clear => composed.clear(deed.at, record),
                 What::Change(change) if self.comes_too_late(change) => {}
                 What::Change(change) => {
                     if let Err(error) = composed.push(change, record, rules) {
@@ -313,10 +326,11 @@ pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) ->
         };
         match what {
             What::Change(change) => change.into_removed_right().into_iter().for_each(keep),
-            What::Clear => record.rights(rules).into_iter().for_each(|name| {
+            What::Clear => record.rights().names.into_iter().for_each(|name| {
                 let standing = record.standing(&name, rules);
-                let (op, aliases) = (Op::Remove, &[][..]);
-                keep(FieldChange { name, op, aliases, is_default: false, standing, was_removed: true, at });
+                let (op, aliases, declared) = (Op::Remove, &[][..], standing);
+                let (is_default, was_removed) = (false, true);
+                keep(FieldChange { name, op, aliases, is_default, standing, declared, was_removed, at });
             }),
             What::Failure(_) => {}
         }
@@ -330,10 +344,11 @@ impl Composed {
         self.ends.iter().any(|end| end.of.has(name))
     }
 
-    fn clear(&mut self, at: u64, record: &Phase, rules: &Rules) {
+    fn clear(&mut self, at: u64, record: &Phase) {
         self.delta = Delta::new();
         self.dropped.clear();
         self.ends.push(End { at, of: Ended::AllBut(Vec::new()) });
+        self.rights = Rights::default();
         if self.rotation == Rotation::Login {
             // Whoever it was is nobody again.
             self.rotation = Rotation::None;
@@ -343,21 +358,26 @@ impl Composed {
         }
         self.is_carry_only = false;
         self.delta.retain(Vec::new());
-        let rights = record.rights(rules);
-        if rights.iter().any(|name| record.standing(name, rules) == Standing::Identity) {
+        let rights = record.rights();
+        if rights.identity.is_some() {
             self.rotation = Rotation::Logout;
-        } else if !rights.is_empty() {
+        } else if !rights.names.is_empty() {
             self.rotation.at_least_hard();
         }
     }
 
     /// Adds a change to what was done before it.
     pub(super) fn push(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) -> Result<(), Error> {
+        if change.standing.is_right() && record.is_withheld() && self.rotation != Rotation::Logout {
+            // Whoever it was that cannot be read: nothing of it is mixed with what comes.
+            self.log_out(change.at, record, rules);
+        }
         if change.standing == Standing::Identity {
             self.note_identity(change, record, rules);
         } else if change.standing.is_right() {
             self.rotation.at_least_hard();
         }
+        self.rights.note(change);
         if is_none(&self.delta, change, record) {
             return Ok(());
         }
@@ -376,6 +396,16 @@ impl Composed {
             }
         }
         pushed.map_err(|_| Error::not_an_integer(name))
+    }
+
+    /// Drops all that does not outlive a logout.
+    fn log_out(&mut self, at: u64, record: &Phase, rules: &Rules) {
+        self.rotation = Rotation::Logout;
+        self.rights = Rights::default();
+        let carried = record.carried(rules);
+        self.dropped.clear();
+        self.delta.retain(carried.clone());
+        self.ends.push(End { at, of: Ended::AllBut(carried) });
     }
 
     /// What goes with a change of who is logged in.
@@ -402,21 +432,18 @@ impl Composed {
                         self.delta.force(name.clone(), Op::Remove);
                     }
                 }
+                self.rights.names.retain(|name| !dropped.contains(name));
                 self.dropped.extend(dropped.iter().cloned());
                 self.ends.push(End { at, of: Ended::These(dropped) });
             }
-            (Some(before), Some(after)) if before == after && !change.was_removed => {
+            (Some(before), Some(after))
+                if before == after && !change.was_removed && change.declared.is_right() =>
+            {
                 if !matches!(self.rotation, Rotation::Login | Rotation::Logout) {
                     self.rotation = Rotation::Proof;
                 }
             }
-            _ => {
-                self.rotation = Rotation::Logout;
-                let carried = rules.names(Standing::Carry);
-                self.dropped.clear();
-                self.delta.retain(carried.clone());
-                self.ends.push(End { at, of: Ended::AllBut(carried) });
-            }
+            _ => self.log_out(at, record, rules),
         }
     }
 
@@ -426,6 +453,23 @@ impl Composed {
         match self.delta.ops().iter().find(|(known, _)| known == name) {
             Some((_, op)) => op.apply(loaded).ok().flatten(),
             None => loaded.cloned(),
+        }
+    }
+}
+
+impl Rights {
+    /// Notes what a change makes of them: a right is granted by a view that declares it. One that does not takes it
+    /// away, since what it writes is no right.
+    fn note(&mut self, change: &FieldChange) {
+        for name in change.names() {
+            self.names.retain(|known| *known != name);
+            self.identity.take_if(|identity| *identity == name);
+        }
+        if change.declared.is_right() && matches!(change.op, Op::Put(_)) {
+            self.names.push(change.name.clone());
+            if change.standing == Standing::Identity {
+                self.identity = Some(change.name.clone());
+            }
         }
     }
 }

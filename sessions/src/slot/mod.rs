@@ -7,6 +7,7 @@
 mod commit;
 mod detached;
 mod ended;
+mod examine;
 mod ledger;
 mod load;
 mod rules;
@@ -26,7 +27,7 @@ use std::{
 pub(crate) use self::{
     detached::Detached,
     ledger::FieldChange,
-    rules::{Rule, Rules, Standing},
+    rules::{OnInvalid, Rule, Rules, Standing},
     secrets::UNOPENED,
     state::{CookieChange, Handed},
 };
@@ -195,49 +196,53 @@ impl Slot {
         present: impl FnOnce() -> Presented,
         names: &[FieldName],
     ) -> Result<bool, Error> {
-        if self.lock().covers(names) {
-            self.open_secrets(names);
+        let rules = &self.shared.rules;
+        if self.lock().covers(names, rules) {
             return Ok(self.facts().is_some());
         }
         let _gate = self.gate.lock().await;
+        let wanted = rules.with_rights(names);
         let unloaded = matches!(self.lock().record, Phase::Unloaded);
-        if unloaded {
-            let found = self.find_live(present(), names).await?;
-            let is_live = found.live().is_some();
-            let mut state = self.lock();
-            state.record = found;
-            state.was_privileged = state.was_privileged();
-            drop(state);
-            self.open_secrets(names);
-            return Ok(is_live);
+        if !unloaded {
+            return Box::pin(self.load_missing(&wanted, names)).await;
         }
-        let is_live = Box::pin(self.load_missing(names)).await?;
-        self.open_secrets(names);
-        Ok(is_live)
+        let mut found = self.find_live(present(), &wanted).await?;
+        let (mut examined, mut is_withheld) = (Ok(()), false);
+        if let Phase::Live(live) = &mut found {
+            examined = self.examine(live, names);
+            is_withheld = live.is_withheld;
+        }
+        let is_live = found.live().is_some();
+        let mut state = self.lock();
+        state.record = found;
+        state.was_privileged = state.was_privileged();
+        if is_withheld {
+            // What is read of it changes nothing, and sets no cookie.
+            state.forget_renewal();
+        }
+        examined.map(|()| is_live)
     }
 
     /// Reads the record again, with these fields and all that were loaded before.
     pub(crate) async fn reload(&self, names: &[FieldName]) -> Result<(), Error> {
         let _gate = self.gate.lock().await;
-        let known = self.lock().live().map(|live| (live.id, live.epoch, live.with_names(names)));
-        let Some((id, epoch, names)) = known else { return Ok(()) };
-        let (loaded, authority) = self.load_again(id, epoch, &names).await?;
-        let mut unopened = Vec::new();
-        if let Phase::Live(live) = &mut self.lock().record
-            && live.id == id
-        {
-            live.authority = authority;
-            live.seal = loaded.seal;
-            live.fields = loaded.fields;
-            live.opened.clear();
-            // Under the same lock: other handles look at any time.
-            unopened = live.open_all_secrets(&self.shared);
-            live.names = (!loaded.complete).then_some(names);
-            live.touched = loaded.touched;
-            (live.loaded_at, live.since) = (loaded.now, Instant::now());
-        }
-        self.report_unopened(&unopened);
-        Ok(())
+        let wanted = self.shared.rules.with_rights(names);
+        let known = self.lock().live().map(|live| (Box::new(live.clone()), live.with_names(&wanted)));
+        let Some((mut live, names)) = known else { return Ok(()) };
+        let (loaded, authority) = self.load_again(live.id, live.epoch, &names).await?;
+        live.authority = authority;
+        live.seal = loaded.seal;
+        live.fields = loaded.fields;
+        live.opened.clear();
+        live.names = (!loaded.complete).then_some(names);
+        live.touched = loaded.touched;
+        (live.loaded_at, live.since) = (loaded.now, Instant::now());
+        (live.examined, live.is_withheld) = (0, false);
+        // Before others see it: they look at any time.
+        let all: Vec<_> = live.fields.iter().map(|(name, _)| name.clone()).collect();
+        let examined = self.examine(&mut live, &all);
+        self.enter(live);
+        examined
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -262,6 +267,11 @@ impl Slot {
     /// How many times something ended fields in this request.
     pub(crate) fn boundary(&self) -> u64 {
         self.boundaries.load(Ordering::Acquire)
+    }
+
+    /// Has handles that saw what was before look again.
+    fn note_boundary(&self) {
+        self.boundaries.fetch_add(1, Ordering::AcqRel);
     }
 
     fn accept(&self, state: &mut State, by: u64, mut handed: Handed) {
@@ -291,7 +301,7 @@ impl Slot {
     /// When the user last proved who it is, and the time now, on the store's clock.
     pub(crate) fn authenticated_at(&self) -> Option<(Timestamp, Timestamp)> {
         let state = self.lock();
-        let live = state.live()?;
+        let live = state.live().filter(|live| !live.is_withheld)?;
         let at = match live.authority.proof {
             Proof::None => return None,
             Proof::AtCreation => live.created,
@@ -501,7 +511,7 @@ impl Slot {
                     state.put_back(&mut { taken }, rules);
                     return Err(error);
                 }
-                (target, state.write_of(composed, target, rules), taken)
+                (target, state.write_of(composed, target), taken)
             };
             let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
             if let Err(error) = slot.write_caught(write, names, Some(&kept)).await {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    ledger::{Composed, Deed, End, FieldChange, Ledger, Rotation, removed_rights},
-    rules::{Rule, Rules, Standing},
+    ledger::{Composed, Deed, End, FieldChange, Ledger, Rights, Rotation, removed_rights},
+    rules::{Rules, Standing},
     secrets::Opened,
 };
 use crate::{
@@ -126,7 +126,7 @@ impl Terms {
 }
 
 /// A record that the request has the rights to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) id: RecordId,
     pub(super) epoch: u64,
@@ -149,6 +149,10 @@ pub(super) struct Live {
     pub(super) names: Option<Vec<FieldName>>,
     /// Those of the fields that were opened.
     pub(super) opened: Vec<Opened>,
+    /// The number of the rules by which its rights were examined last.
+    pub(super) examined: usize,
+    /// A right cannot be read: the request sees the record as after a logout, and the fields are what that leaves.
+    pub(super) is_withheld: bool,
 }
 
 /// What the response does to the browser's cookie.
@@ -196,8 +200,8 @@ pub(super) struct Write {
     pub(super) is_carry_only: bool,
     /// Which of the request's records it is for.
     pub(super) life: u32,
-    /// The rights that the record held before, where a rotation has to tell.
-    pub(super) rights: Vec<FieldName>,
+    /// The rights that the record holds after it.
+    pub(super) rights: Rights,
     /// How many bytes of fields there will be, as far as the request knows them; 0 if no more than before.
     pub(super) grows_to: usize,
 }
@@ -294,16 +298,23 @@ impl Phase {
         noted.strongest(rules.of(name))
     }
 
-    /// The names of the rights that the record holds.
-    pub(super) fn rights(&self, rules: &Rules) -> Vec<FieldName> {
-        let Some(live) = self.live() else { return Vec::new() };
-        let mut rights = live.authority.rights.clone();
-        let known = rules.all(Standing::is_right);
-        let stored = known.iter().flat_map(Rule::names);
-        rights.extend(stored.filter(|name| live.fields.contains(name.as_str())));
-        rights.sort_unstable();
-        rights.dedup();
-        rights
+    /// The rights that the record holds.
+    pub(super) fn rights(&self) -> Rights {
+        let authority = self.live().map(|live| &live.authority);
+        authority.map_or_else(Rights::default, |Authority { rights, identity, .. }| Rights {
+            names: rights.clone(),
+            identity: identity.clone(),
+        })
+    }
+
+    /// The names of the fields that outlive a logout.
+    pub(super) fn carried(&self, rules: &Rules) -> Vec<FieldName> {
+        self.live().map_or_else(|| rules.names(Standing::Carry), |live| live.carried(rules))
+    }
+
+    /// Whether the request sees the record as after a logout, and it is not.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.live().is_some_and(|live| live.is_withheld)
     }
 }
 
@@ -312,12 +323,15 @@ impl State {
         self.record.live()
     }
 
-    /// Whether a view of these fields can be served without asking the store.
-    pub(super) fn covers(&self, names: &[FieldName]) -> bool {
+    /// Whether a view of these fields can be served as it is.
+    pub(super) fn covers(&self, names: &[FieldName], rules: &Rules) -> bool {
         match &self.record {
             Phase::Unloaded => false,
             Phase::Absent | Phase::Superseded(_) => true,
-            Phase::Live(live) => live.missing(names).is_empty(),
+            Phase::Live(live) => {
+                let is_examined = !rules.has_any() || live.examined == rules.number();
+                is_examined && live.missing(names).is_empty() && live.are_open(names, rules)
+            }
         }
     }
 
@@ -529,15 +543,13 @@ impl State {
         let rescue = if is_hard { self.rescue(&deeds, rotation_wanted, target, rules) } else { None };
         let ends = std::mem::take(&mut composed.ends);
         let taken = Taken { deeds, ends, rotation_wanted, at, saves };
-        let write = self.write_of(composed, target, rules);
+        let write = self.write_of(composed, target);
         Ok(Some(Plan { write, taken, rescue, failure }))
     }
 
     /// One atomic operation, of what was put together.
-    pub(super) fn write_of(&self, composed: Composed, target: Target, rules: &Rules) -> Write {
-        let Composed { delta, rotation, is_carry_only, .. } = composed;
-        let is_hard = rotation > Rotation::Renewal;
-        let rights = if is_hard { self.record.rights(rules) } else { Vec::new() };
+    pub(super) fn write_of(&self, composed: Composed, target: Target) -> Write {
+        let Composed { delta, rotation, is_carry_only, rights, .. } = composed;
         let grows_to = self.grows_to(&delta);
         Write { target, delta, rotation, is_carry_only, life: self.life, rights, grows_to }
     }
@@ -575,7 +587,7 @@ impl State {
         if rotation_wanted {
             composed.rotation.at_least_hard();
         }
-        (composed.rotation > Rotation::Renewal).then(|| self.write_of(composed, target, rules))
+        (composed.rotation > Rotation::Renewal).then(|| self.write_of(composed, target))
     }
 
     /// Takes out what is to be done to one field, to be written by itself.
@@ -700,7 +712,7 @@ impl Live {
     /// Whether the secret may be renewed, if it is at least this old: two renewals at once are one too many.
     fn may_be_renewed(&self, age: Duration) -> bool {
         let since = self.authority.secret_since().unwrap_or(self.created);
-        !self.authority.is_renewing() && self.now().saturating_since(since) >= age
+        !self.is_withheld && !self.authority.is_renewing() && self.now().saturating_since(since) >= age
     }
 
     /// Whether the browser may forget the cookie before the record ends.
@@ -708,6 +720,13 @@ impl Live {
         let age = self.loaded_at.saturating_since(self.created);
         let hours = hours_needed(&self.timeouts, age);
         self.authority.has_lasting_cookie() && hours > self.authority.cookie_hours
+    }
+
+    /// The names of the fields that outlive a logout: what one view carries and the record calls a right does not.
+    pub(super) fn carried(&self, rules: &Rules) -> Vec<FieldName> {
+        let mut carried = rules.names(Standing::Carry);
+        carried.retain(|name| !self.authority.rights.contains(name));
+        carried
     }
 
     /// How long the browser keeps a cookie; `None` until it is closed.

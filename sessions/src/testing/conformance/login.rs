@@ -509,17 +509,19 @@ pub async fn c17_what_is_carried_crosses_a_login(rig: Rig) {
 /// A right is one for all views, whether they know or not.
 pub async fn c9_a_view_that_knows_no_rights_changes_none_by_accident(rig: Rig) {
     let (app, _) = app(&rig).await;
-    for path in ["/guest/role", "/guest/clear"] {
-        let browser = user(&app, "ada").await;
-        let users = browser.clone_jar();
-        assert_eq!(browser.get(path).await.set_cookies().len(), 1, "{path}");
-        assert_eq!(users.get("/read").await.text(), "- -  - -", "{path}");
-    }
-    // Another instance has met no other view yet: what the record says of its rights counts.
     let browser = user(&app, "ada").await;
-    let (users, (other, _)) = (browser.clone_jar(), self::app(&rig).await);
-    assert_eq!(browser.at(&other.browser()).get("/guest/role").await.set_cookies().len(), 1);
-    assert_eq!(users.get("/read").await.text(), "- -  - -");
+    for path in ["/guest/role", "/guest/clear"] {
+        assert_eq!(browser.get(path).await.status(), 500, "{path}");
+    }
+    assert_eq!(browser.get("/read").await.text(), "ada admin pen new hello");
+    // Another instance has met no other view yet: what the record says of its rights counts.
+    for (path, seen) in [("/guest/role", "ada - pen new hello"), ("/guest/clear", "- -  - -")] {
+        let browser = user(&app, "ada").await;
+        let (users, (other, _)) = (browser.clone_jar(), self::app(&rig).await);
+        assert_eq!(browser.at(&other.browser()).get(path).await.set_cookies().len(), 1, "{path}");
+        assert_eq!(users.get("/read").await.text(), "- -  - -", "{path}");
+        assert_eq!(browser.get("/read").await.text(), seen, "{path}");
+    }
 }
 
 /// A superseded secret is known for a minute: it reads nothing, writes nothing, begins nothing and gets no
