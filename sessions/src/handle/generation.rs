@@ -128,7 +128,8 @@ impl Generation {
         if handed.is_empty() || self.spend() { handed } else { Handed::default() }
     }
 
-    /// The fields that were removed, once. Runs no code of the fields' types.
+    /// The fields that were removed, once. Runs no code of the fields' types but of rights that were lent out for
+    /// change, and that only where a panic of it is caught.
     pub(super) fn hand_over_removals(&self, table: &Table) -> Vec<FieldChange> {
         if !self.spend() {
             return Vec::new();

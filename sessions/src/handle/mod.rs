@@ -228,6 +228,13 @@ impl Handle {
         saved
     }
 
+    /// What the request takes from here on sees at once that a right was taken away.
+    fn hand_over_right(&self, field: &Field) {
+        if field.standing.is_right() {
+            self.hand_over_early();
+        }
+    }
+
     /// What comes after a change of who is logged in starts from what that leaves.
     fn hand_over_identity(&self, field: &Field) {
         if field.standing == Standing::Identity {

@@ -240,6 +240,27 @@ impl Ledger {
         self.deeds = removed_rights(deeds, record, rules);
     }
 
+    /// Takes out the rights that are granted, and after a login all that is not a removal of a right: it is the new
+    /// user's. Returns the names of the rights.
+    pub(super) fn drop_grants(&mut self) -> Vec<FieldName> {
+        let mut dropped = Vec::new();
+        let mut is_after_login = false;
+        for Deed { by, at, is_to_be_saved, what } in std::mem::take(&mut self.deeds) {
+            let what = match what {
+                What::Change(change) if change.standing.is_right() && change.op != Op::Remove => {
+                    dropped.push(change.name.clone());
+                    is_after_login |= change.standing == Standing::Identity;
+                    change.into_removed_right().map(What::Change)
+                }
+                What::Change(change) if is_after_login => change.into_removed_right().map(What::Change),
+                What::Failure(_) if is_after_login => None,
+                kept => Some(kept),
+            };
+            self.deeds.extend(what.map(|what| Deed { by, at, is_to_be_saved, what }));
+        }
+        dropped
+    }
+
     /// Leaves of what a handle did the removals of rights only.
     pub(super) fn keep_removed_rights_of(&mut self, by: u64, record: &Phase, rules: &Rules) {
         let deeds = self.deeds.extract_if(.., |deed| deed.by == by && !deed.is_to_be_saved).collect();

@@ -133,6 +133,8 @@ pub(crate) struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Commit,
+    /// All but the rights that were granted, and what a new user did.
+    GrantNothing,
     /// Only a logout and an explicit rotation.
     Discard,
 }
@@ -302,6 +304,9 @@ impl Slot {
     pub(crate) fn authenticated_at(&self) -> Option<(Timestamp, Timestamp)> {
         let state = self.lock();
         let live = state.live().filter(|live| !live.is_withheld)?;
+        if state.ends_login(&self.shared.rules) {
+            return None;
+        }
         let at = match live.authority.proof {
             Proof::None => return None,
             Proof::AtCreation => live.created,
@@ -538,8 +543,10 @@ impl Slot {
         }
         // A save that was begun and not awaited to its end may still bring a cookie, or fail.
         let is_busy = self.gate.try_lock().is_err();
-        if verdict == Verdict::Discard && !is_busy {
-            state.discard(&self.shared.rules);
+        if verdict != Verdict::Commit && !is_busy {
+            drop(state);
+            self.drop_what_failed(verdict);
+            state = self.lock();
         }
         let idle = state.is_done() && state.unheard.is_none() && !state.needs_upkeep();
         if idle && !is_busy {
@@ -557,10 +564,8 @@ impl Slot {
             let _working = working;
             let _gate = slot.gate.lock().await;
             loop {
-                if verdict == Verdict::Discard {
-                    // Also what a save that was under way has put back.
-                    slot.lock().discard(&slot.shared.rules);
-                }
+                // Also what a save that was under way has put back.
+                slot.drop_what_failed(verdict);
                 let to_be_ended = slot.lock().destroy.clone();
                 let error = slot.flush(slot.afterwards(), None).await.err();
                 let mut state = slot.lock();
@@ -583,6 +588,25 @@ impl Slot {
                 return Ok(Outcome { cookie, is_privileged, error });
             }
         })
+    }
+
+    /// Drops what a request that has failed must not write.
+    fn drop_what_failed(&self, verdict: Verdict) {
+        let (dropped, record) = {
+            let mut state = self.lock();
+            let dropped = match verdict {
+                Verdict::Commit => Vec::new(),
+                Verdict::GrantNothing => state.ledger.drop_grants(),
+                Verdict::Discard => {
+                    state.discard(&self.shared.rules);
+                    Vec::new()
+                }
+            };
+            (dropped, state.live().map(|live| live.id))
+        };
+        if !dropped.is_empty() {
+            self.shared.events.report(&Event::GrantDropped { record, fields: dropped });
+        }
     }
 
     /// Whoever asked for this save knows how it ended.

@@ -335,6 +335,15 @@ impl State {
         }
     }
 
+    /// Whether what is to be written ends the login that the record has.
+    pub(super) fn ends_login(&self, rules: &Rules) -> bool {
+        if self.ledger.is_empty() {
+            return false;
+        }
+        let composed = self.ledger.compose(&self.record, rules);
+        composed.rotation == Rotation::Logout || composed.rights.identity.is_none()
+    }
+
     /// Whether the record held a right when it was loaded, or holds one now.
     pub(super) fn was_privileged(&self) -> bool {
         self.was_privileged || self.live().is_some_and(|live| !live.authority.rights.is_empty())

@@ -8,7 +8,7 @@ use tokio::sync::Barrier;
 use super::{
     super::{Client, Gate, Operation},
     rig::{App, COOKIE, Rig, at_once, record_of, session},
-    service::{Failure, Reply, status, text},
+    service::{Failure, Reply, redirect, status, text},
 };
 use crate::{Session, SessionLayer, Timeouts, TypedSession};
 
@@ -101,6 +101,48 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
         "out-and-in" => {
             shopper.remove_user();
             shopper.set_user(argument);
+        }
+        "refuse" => {
+            shopper.set_note("before");
+            shopper.set_user(argument);
+            shopper.set_note("after");
+            shopper.cart_mut().push("ink".to_owned());
+            return status(StatusCode::FORBIDDEN);
+        }
+        "out-in-and-refuse" => {
+            shopper.remove_user();
+            shopper.cart_mut().push("ink".to_owned());
+            shopper.set_user(argument);
+            shopper.cart_mut().push("axe".to_owned());
+            return status(StatusCode::CONFLICT);
+        }
+        "in-out-and-refuse" => {
+            shopper.set_user(argument);
+            shopper.set_note("after");
+            shopper.remove_user();
+            return status(StatusCode::NOT_FOUND);
+        }
+        "save-and-refuse" => {
+            shopper.set_user(argument);
+            shopper.save().await?;
+            return status(StatusCode::FORBIDDEN);
+        }
+        "redirect" => {
+            shopper.set_user(argument);
+            return redirect("/read");
+        }
+        "out-beside" => {
+            let mut other: TypedSession<Shopper> = session(&mut parts).await?;
+            assert!(other.was_authenticated_within(Duration::from_hours(1)));
+            match argument {
+                "remove" => shopper.remove_user(),
+                "take" => drop(shopper.take_user()),
+                "switch" => shopper.set_user("eve"),
+                "clear" => shopper.clear(),
+                _ => shopper.destroy(),
+            }
+            assert!(!other.was_authenticated_within(Duration::from_hours(1)), "{argument}");
+            other.cart_mut();
         }
         "logout" => shopper.remove_user(),
         "logout-and-fail" => {
@@ -325,6 +367,45 @@ pub async fn a11_a_failing_login_is_none_and_a_failing_logout_is_one(rig: Rig) {
     }
     assert_eq!(app.stored(id, "note").await, None);
     assert!(app.stored(id, "cart").await.is_some());
+}
+
+/// A request that is refused logs nobody in, and drops what the new user did; what came before stands, and so does a
+/// logout and what was saved.
+pub async fn a11_a_refused_login_is_none(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = visitor(&app).await;
+    app.events();
+    let response = browser.get("/refuse/ada").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (403, 0));
+    assert_eq!(browser.get("/read").await.text(), "- - pen letter before");
+    let told = app.events().concat();
+    assert!(told.contains("GrantDropped") && told.contains("user"), "{told}");
+    for (path, seen, cookies) in [
+        ("/refuse/bob", "ada admin pen new before", 0),
+        ("/refuse/ada", "ada admin pen new before", 0),
+        ("/out-in-and-refuse/bob", "- - pen,ink - -", 1),
+        ("/in-out-and-refuse/bob", "- - pen - -", 1),
+        ("/save-and-refuse/bob", "bob - pen - -", 1),
+        ("/redirect/bob", "bob - pen - -", 1),
+    ] {
+        let browser = user(&app, "ada").await;
+        assert_eq!(browser.get(path).await.set_cookies().len(), cookies, "{path}");
+        assert_eq!(browser.get("/read").await.text(), seen, "{path}");
+    }
+    let stranger = app.browser();
+    assert_eq!(stranger.get("/refuse/ada").await.set_cookies().len(), 1);
+    assert_eq!(stranger.get("/read").await.text(), "- -  - before");
+    assert_eq!(app.browser().get("/in-out-and-refuse/ada").await.set_cookies().len(), 0);
+}
+
+/// Where a request has ended the login, or another one has taken its place, what asks for a recent one is refused at
+/// once.
+pub async fn c19_a_login_that_the_request_has_ended_proves_nothing(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for how in ["remove", "take", "switch", "clear", "destroy"] {
+        let browser = user(&app, "ada").await;
+        assert_eq!(browser.get(&format!("/out-beside/{how}")).await.status(), 200, "{how}");
+    }
 }
 
 /// Of two logins at once both succeed: the loser begins a session of its own. Whichever answer comes last, the

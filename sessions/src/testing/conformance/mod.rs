@@ -242,6 +242,8 @@ macro_rules! __conformance {
                     c10_of_many_grants_at_once_one_wins
                     c11_a_request_from_before_a_grant_writes_nothing
                     a11_a_right_that_was_taken_away_stays_away
+                    a11_a_right_that_is_set_to_its_default_is_taken_away
+                    a11_a_refused_request_grants_no_right
                     a10_a_late_right_is_refused
                     a10_a_right_after_a_disconnect_is_refused
                     a11_a_failing_request_grants_nothing_and_takes_away
@@ -265,6 +267,8 @@ macro_rules! __conformance {
                     c19_a_change_of_users_leaves_nothing
                     c19_a_second_login_of_one_user_keeps_everything
                     a11_a_failing_login_is_none_and_a_failing_logout_is_one
+                    a11_a_refused_login_is_none
+                    c19_a_login_that_the_request_has_ended_proves_nothing
                     c13_two_logins_at_once_both_log_in
                     c13_two_logins_at_once_keep_what_was_said_of_the_session
                     c13_a_login_whose_answer_was_lost_is_repeated

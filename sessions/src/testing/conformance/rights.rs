@@ -115,6 +115,34 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
             });
             std::future::pending::<()>().await;
         }
+        "/lower-and-fail" | "/lower-in-place-and-fail" | "/lower-and-refuse" => {
+            person.set_name("Eve");
+            lower(&mut person, path);
+            let code = if path == "/lower-and-refuse" { 403 } else { 500 };
+            return status(StatusCode::from_u16(code).expect("a status"));
+        }
+        "/lower-and-panic" | "/lower-in-place-and-panic" => {
+            person.set_name("Eve");
+            lower(&mut person, path);
+            panic!("as the scenario wants it");
+        }
+        "/lower-and-wait" | "/lower-in-place-and-wait" => {
+            person.set_name("Eve");
+            lower(&mut person, path);
+            gate.pass().await;
+        }
+        "/lower" => lower(&mut person, path),
+        "/revoke-beside" => {
+            person.remove_role();
+            let other: TypedSession<Person> = session(&mut parts).await?;
+            assert_eq!(other.role(), None, "what is taken from here on sees it");
+        }
+        "/grant-and-refuse" => {
+            person.set_name("Eve");
+            person.set_role("boss");
+            person.set_score(1.5);
+            return status(StatusCode::FORBIDDEN);
+        }
         "/revoke-and-panic" => {
             person.set_name("Eve");
             person.remove_role();
@@ -141,6 +169,15 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
         other => panic!("there is no `{other}`"),
     }
     text("done")
+}
+
+/// Back to what the field has where nothing is stored.
+fn lower(person: &mut TypedSession<Person>, path: &str) {
+    if path.contains("in-place") {
+        *person.level_mut() = 0;
+    } else {
+        person.set_level(0);
+    }
 }
 
 async fn app(rig: &Rig) -> (App, Gate) {
@@ -281,6 +318,68 @@ pub async fn a11_a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1));
     assert_eq!(browser.get("/read").await.text(), "Ada - 0");
     assert_eq!(stolen.get("/read").await.text(), "- - 0");
+}
+
+/// Setting a right to its default is its removal: it happens though the request fails, panics or goes away, and what is
+/// stored then holds no right.
+pub async fn a11_a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    for path in [
+        "/lower",
+        "/lower-and-fail",
+        "/lower-in-place-and-fail",
+        "/lower-and-refuse",
+        "/lower-and-panic",
+        "/lower-in-place-and-panic",
+        "/lower-and-wait",
+        "/lower-in-place-and-wait",
+    ] {
+        let browser = app.browser();
+        for path in ["/name", "/level"] {
+            browser.get(path).await;
+        }
+        let (id, tab) = (record_of(&browser), browser.fork());
+        assert!(app.load(id, &[]).await.expect("the record").seal.holds_rights());
+        let request = tokio::spawn(async move { tab.get(path).await });
+        if path.ends_with("wait") {
+            gate.arrived().await;
+            request.abort();
+        }
+        let ended = request.await;
+        let is_answered = !path.ends_with("wait") && !path.ends_with("panic");
+        assert_eq!(ended.as_ref().map(|response| response.set_cookies().len()).ok(), is_answered.then_some(1), "{path}");
+        // The store is asked by a task that nobody can wait for any more.
+        while app.stored(id, "level").await.is_some() {
+            tokio::task::yield_now().await;
+        }
+        let loaded = app.load(id, &["name"]).await.expect("the record");
+        assert!(!loaded.seal.holds_rights(), "{path}");
+        let name = if path == "/lower-and-refuse" { "\"Eve\"" } else { "\"Ada\"" };
+        assert_eq!(loaded.fields.get("name").map(|json| &json[..]), Some(name.as_bytes()), "{path}");
+    }
+    // Nor is it one where none was.
+    let browser = app.browser();
+    browser.get("/name").await;
+    browser.get("/lower").await;
+    assert!(!app.load(record_of(&browser), &[]).await.expect("the record").seal.holds_rights());
+    let browser = admin(&app).await;
+    assert_eq!(browser.get("/revoke-beside").await.status(), 200);
+}
+
+/// A request that is refused grants no right and brings no new secret; what else it changed is written.
+pub async fn a11_a_refused_request_grants_no_right(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = admin(&app).await;
+    app.events();
+    let response = browser.get("/grant-and-refuse").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (403, 0));
+    assert_eq!(browser.get("/read").await.text(), "Eve admin 0");
+    assert_eq!(app.stored(record_of(&browser), "score").await.as_deref(), Some("1.5"));
+    let told = app.events().concat();
+    assert!(told.contains("GrantDropped") && told.contains("role"), "{told}");
+    let stranger = app.browser();
+    stranger.get("/grant-and-refuse").await;
+    assert_eq!(stranger.get("/read").await.text(), "Eve - 0");
 }
 
 /// What fails with it, an older name or a later grant do not bring back what was taken away.
