@@ -110,6 +110,10 @@ impl Error {
         ))
     }
 
+    pub(crate) fn later_login() -> Self {
+        Self::refused("somebody has logged in since the request began, whose rights stay; log out again")
+    }
+
     pub(crate) fn undeclared_right(name: &FieldName) -> Self {
         Self::config(format!(
             "another view says that the session field `{name}` is a right, and this one does not; write \

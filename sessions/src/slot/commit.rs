@@ -13,7 +13,10 @@ use super::{
     Afterwards, Slot,
     detached::caught,
     ledger::{Rights, Rotation},
-    state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Terms, Write, cookie_hours},
+    removal::Removal,
+    state::{
+        CookieChange, Failure, Live, Part, Phase, Plan, State, Taken, Target, Terms, Write, cookie_hours,
+    },
 };
 use crate::{
     delta::{Delta, Op},
@@ -70,10 +73,14 @@ impl Slot {
             };
             let failure = match planned {
                 Ok(None) => return first.map_or(Ok(()), Err),
-                Ok(Some(plan)) => match self.carry_out(plan, after).await {
-                    Ok(failure) => failure,
-                    Err(error) => return Err(first.unwrap_or(error)),
-                },
+                Ok(Some(plan)) => {
+                    let part = plan.part;
+                    match self.carry_out(plan, after).await {
+                        Ok(_) if part == Part::Removal => continue,
+                        Ok(failure) => failure,
+                        Err(error) => return Err(first.unwrap_or(error)),
+                    }
+                }
                 Err(failure) => Some(failure),
             };
             let Some(Failure { of, error }) = failure else { return first.map_or(Ok(()), Err) };
@@ -95,10 +102,25 @@ impl Slot {
 
     /// Writes a plan, and returns what fails of it all the same.
     async fn carry_out(&self, plan: Plan, after: Afterwards) -> Result<Option<Failure>, Error> {
-        let Plan { write, mut taken, rescue, failure } = plan;
+        let Plan { write, mut taken, removal, part, rescue, failure } = plan;
         let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
         let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
-        let Err(error) = self.write_caught(write, &[], kept.as_ref()).await else {
+        let mut written = match (part, &removal) {
+            (Part::Removal, Some(removal)) => self.take_away_caught(removal).await,
+            _ => self.write_caught(write, &[], kept.as_ref()).await,
+        };
+        if let (Err(refused), Some(removal)) = (&written, &removal)
+            && refused.kind() == ErrorKind::Refused
+            && part != Part::Removal
+        {
+            // Another request has rotated: the rights go all the same, and nothing else is done.
+            match self.take_away_caught(removal).await {
+                Ok(()) if part == Part::OnlyRemoval => written = Ok(()),
+                Ok(()) => taken.drop_removed_rights(),
+                Err(error) => written = Err(error),
+            }
+        }
+        let Err(error) = written else {
             if after == Afterwards::Handles {
                 self.lock().ledger.note_written(&taken.deeds, &taken.ends);
             }
@@ -116,7 +138,12 @@ impl Slot {
         if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), rescue) {
             // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
             let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
-            let rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
+            let mut rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
+            if let (Err(refused), Some(removal)) = (&rescued, &removal)
+                && refused.kind() == ErrorKind::Refused
+            {
+                rescued = self.take_away_caught(removal).await;
+            }
             let mut state = self.lock();
             taken.keep_removed_rights(&state.record, &self.shared.rules);
             match rescued {
@@ -130,6 +157,11 @@ impl Slot {
         }
         self.failed(target, &error, life, taken);
         Err(error)
+    }
+
+    async fn take_away_caught(&self, removal: &Removal) -> Result<(), Error> {
+        let mut removing = pin!(self.take_away(removal));
+        poll_fn(|context| caught(|| removing.as_mut().poll(context))).await
     }
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.
@@ -184,7 +216,7 @@ impl Slot {
     }
 
     /// Sends a commit. A record that cannot be read any more is none.
-    async fn send(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
         match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await {
             Err(error) if error.kind() == ErrorKind::Unreadable => {
                 self.report_unreadable(id, &error);
@@ -195,7 +227,7 @@ impl Slot {
     }
 
     /// The values that were asked for, or why nothing was written.
-    fn applied(&self, answer: Answer) -> Result<Vec<Option<Bytes>>, Error> {
+    pub(super) fn applied(&self, answer: Answer) -> Result<Vec<Option<Bytes>>, Error> {
         if matches!(answer, Answer::Gone | Answer::Superseded) {
             self.lock().forget_renewal();
         }
@@ -338,7 +370,11 @@ impl Slot {
         let Some(authority) = authority else { return Err(Error::ended_meanwhile()) };
         let was = self.lock().live().map(|live| live.authority.hash);
         let is_previous = loaded.epoch == epoch.wrapping_add(1)
-            && was.is_some_and(|was| authority.compare(&was, loaded.now) == Match::Superseded);
+            && was.is_some_and(|was| {
+                // It is still the present one where rights were taken away without another.
+                let found = authority.compare(&was, loaded.now);
+                matches!(found, Match::Superseded | Match::Present | Match::Renewing(_))
+            });
         if !is_previous {
             return Err(Error::superseded());
         }
@@ -444,6 +480,7 @@ impl Slot {
             touched: created,
             loaded_at: created,
             since: Instant::now(),
+            began_here: false,
             fields,
             names: None,
             opened,
@@ -507,6 +544,7 @@ impl Slot {
         live.is_withheld &= live.authority.rights == rights_before;
         if reseal.is_login {
             (live.created, live.touched) = (now, now);
+            live.began_here = true;
         }
         if let Some(secret) = secret {
             if reseal.is_hard {
@@ -550,8 +588,7 @@ impl Slot {
 /// Notes which rights there are after a write, and whether somebody has proved who it is.
 fn note_rights(authority: &mut Authority, write: &Write, now: Timestamp) {
     let Write { rights, rotation, .. } = write;
-    authority.rights.clone_from(&rights.names);
-    authority.identity.clone_from(&rights.identity);
+    rights.note_in(authority);
     authority.proof = match rotation {
         Rotation::None | Rotation::Renewal | Rotation::Hard => authority.proof,
         Rotation::Login => Proof::AtCreation,

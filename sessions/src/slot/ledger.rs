@@ -193,11 +193,15 @@ impl Ledger {
         self.deeds.retain(|deed| deed.by != by);
     }
 
-    /// Takes back what a handle did and no save is to write, and says whether there was anything.
-    pub(super) fn take_back_unsaved(&mut self, by: u64) -> bool {
-        let before = self.deeds.len();
-        self.deeds.retain(|deed| deed.by != by || deed.is_to_be_saved);
-        self.deeds.len() < before
+    /// Whether a handle did something that no save is to write, but for the removal of rights.
+    pub(super) fn has_unsaved(&self, by: u64) -> bool {
+        let is_unsaved = |deed: &Deed| deed.by == by && !deed.is_to_be_saved && !deed.is_removed_right();
+        self.deeds.iter().any(is_unsaved)
+    }
+
+    /// Whether a handle took a right away.
+    pub(super) fn has_removed_rights_of(&self, by: u64) -> bool {
+        self.deeds.iter().any(|deed| deed.by == by && deed.is_removed_right())
     }
 
     /// Puts back what certainly was not written.
@@ -267,6 +271,17 @@ impl Ledger {
         self.put_back(removed_rights(deeds, record, rules));
     }
 
+    /// Takes out what changes rights, of which the removals are left.
+    pub(super) fn take_removed_rights(&mut self, record: &Phase, rules: &Rules) -> Vec<Deed> {
+        // What else a clear does is still to be done.
+        let clears = self.deeds.iter().filter(|deed| matches!(deed.what, What::Clear)).map(Deed::again);
+        let mut taken: Vec<_> = clears.collect();
+        let is_of_right =
+            |deed: &mut Deed| deed.change().is_some_and(|change| change.standing.is_right());
+        taken.extend(self.deeds.extract_if(.., is_of_right));
+        removed_rights(taken, record, rules)
+    }
+
     /// Takes out what a handle did.
     pub(super) fn take_of(&mut self, by: u64) -> Vec<Deed> {
         self.deeds.extract_if(.., |deed| deed.by == by).collect()
@@ -319,6 +334,19 @@ impl Ended {
 }
 
 impl Deed {
+    /// What it did to one field, if it is that.
+    pub(super) const fn change(&self) -> Option<&FieldChange> {
+        match &self.what {
+            What::Change(change) => Some(change),
+            What::Clear | What::Failure(_) => None,
+        }
+    }
+
+    /// Whether it takes a right away and does nothing else.
+    pub(super) fn is_removed_right(&self) -> bool {
+        self.change().is_some_and(|change| change.standing.is_right() && change.op == Op::Remove)
+    }
+
     /// The same once more, for another account of it.
     pub(super) fn again(&self) -> Self {
         let what = match &self.what {

@@ -217,6 +217,7 @@ impl Live {
             touched: loaded.touched,
             loaded_at: loaded.now,
             since: Instant::now(),
+            began_here: false,
             fields: loaded.fields,
             names: (!loaded.complete).then(|| names.to_vec()),
             opened: Vec::new(),

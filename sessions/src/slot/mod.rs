@@ -10,6 +10,7 @@ mod ended;
 mod examine;
 mod ledger;
 mod load;
+mod removal;
 mod rules;
 mod secrets;
 mod state;
@@ -38,6 +39,7 @@ use self::{
 use tokio::sync::watch;
 
 use crate::{
+    delta::Op,
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
@@ -238,6 +240,7 @@ impl Slot {
         live.opened.clear();
         live.names = (!loaded.complete).then_some(names);
         live.touched = loaded.touched;
+        (live.created, live.began_here) = (loaded.created, false);
         (live.loaded_at, live.since) = (loaded.now, Instant::now());
         (live.examined, live.is_withheld) = (0, false);
         // Before others see it: they look at any time.
@@ -331,12 +334,20 @@ impl Slot {
             self.hand_over_removed_rights(by, life, handed.changes);
             return;
         }
-        let had_unsaved = state.ledger.take_back_unsaved(by);
-        let is_silent = handed.is_empty() && !had_unsaved;
+        let had_unsaved = state.ledger.has_unsaved(by);
         let record = state.live().map(|live| live.id);
+        let is_removal = |change: &&FieldChange| {
+            state.standing(change, &self.shared.rules).is_right() && change.op == Op::Remove
+        };
+        let is_silent = handed.changes.iter().all(|change| is_removal(&change))
+            && handed.failure.is_none()
+            && handed.request_only.is_empty();
+        let unsaved = handed.changes.iter().filter(|change| !is_removal(change));
+        let fields: Vec<_> = unsaved.map(|change| change.name.clone()).collect();
         drop(state);
-        if !is_silent {
-            let fields = handed.changes.into_iter().map(|change| change.name).collect();
+        // Nobody saved it, but a right can always be taken away.
+        self.hand_over_removed_rights(by, life, handed.changes);
+        if !is_silent || had_unsaved {
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
         }
     }
@@ -358,8 +369,8 @@ impl Slot {
             change.standing = state.standing(change, &self.shared.rules);
         }
         let changes: Vec<_> = changes.into_iter().filter_map(FieldChange::into_removed_right).collect();
-        let must_flush = state.abandoned && !changes.is_empty();
         self.accept(&mut state, by, Handed { changes, ..Handed::default() });
+        let must_flush = state.head_sent && state.ledger.has_removed_rights_of(by);
         drop(state);
         if must_flush {
             self.flush_in_background();
@@ -384,32 +395,47 @@ impl Slot {
     }
 
     /// Takes the changes of a handle that goes on, to be written whenever the next write comes.
-    pub(crate) fn hand_over_meanwhile(&self, by: u64, life: u32, handed: Handed) -> Result<(), Error> {
-        let mut state = self.lock();
-        self.check_hand_over(&state, life, &handed)?;
-        self.accept(&mut state, by, handed);
-        Ok(())
+    pub(crate) fn hand_over_meanwhile(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        handed: Handed,
+    ) -> Result<(), Error> {
+        self.hand_over_checked(by, life, handed).map(drop)
     }
 
     /// Takes the changes of a handle that goes on, to be written by a save, which gets a number.
-    pub(crate) fn hand_over_for_save(&self, by: u64, life: u32, handed: Handed) -> Result<u64, Error> {
-        let mut state = self.lock();
-        self.check_hand_over(&state, life, &handed)?;
-        self.accept(&mut state, by, handed);
-        Ok(state.next_save(by))
+    pub(crate) fn hand_over_for_save(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        handed: Handed,
+    ) -> Result<u64, Error> {
+        self.hand_over_checked(by, life, handed).map(|mut state| state.next_save(by))
     }
 
-    fn check_hand_over(&self, state: &State, life: u32, handed: &Handed) -> Result<(), Error> {
+    fn hand_over_checked(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        handed: Handed,
+    ) -> Result<MutexGuard<'_, State>, Error> {
+        let mut state = self.lock();
         if life != state.life && !handed.is_empty() {
             return Err(Error::session_ended());
         }
-        let is_right = |change: &FieldChange| state.standing(change, &self.shared.rules).is_right();
-        if state.head_sent && handed.changes.iter().any(is_right) {
+        let is_grant = |change: &FieldChange| {
+            state.standing(change, &self.shared.rules).is_right() && change.op != Op::Remove
+        };
+        if state.head_sent && handed.changes.iter().any(is_grant) {
+            drop(state);
             // Nobody is left to be given the new secret. Refused as a whole, so that half of it is not
-            // in the way of what comes next.
+            // in the way of what comes next; but what it took away is gone.
+            self.hand_over_removed_rights(by, life, handed.changes);
             return Err(Error::head_sent());
         }
-        Ok(())
+        self.accept(&mut state, by, handed);
+        Ok(state)
     }
 
     /// Takes back what a handle handed over and what is not written yet.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     ledger::{Composed, Deed, End, FieldChange, Ledger, Rights, Rotation, removed_rights},
+    removal::Removal,
     rules::{Rules, Standing},
     secrets::Opened,
 };
@@ -144,6 +145,8 @@ pub(super) struct Live {
     pub(super) loaded_at: Timestamp,
     /// When that was by the clock of this process, which is never set.
     pub(super) since: Instant,
+    /// A login of this request began its life, and what it says of `created` is by the clock of this process.
+    pub(super) began_here: bool,
     pub(super) fields: Fields,
     /// The names that were asked for; `None` if all fields are here.
     pub(super) names: Option<Vec<FieldName>>,
@@ -175,11 +178,25 @@ pub(crate) enum CookieChange {
 pub(super) struct Plan {
     pub(super) write: Write,
     pub(super) taken: Taken,
+    /// The rights that it takes away, which it does though another request has rotated meanwhile.
+    pub(super) removal: Option<Removal>,
+    /// What of it is to be written.
+    pub(super) part: Part,
     /// What is left of it if something in it cannot be stored: neither the old secret stays alive, nor a right
     /// that was taken away.
     pub(super) rescue: Option<Write>,
     /// What fails all the same, once the rotation is done.
     pub(super) failure: Option<Failure>,
+}
+
+/// What of a plan is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    All,
+    /// All, which is nothing but the removal of rights.
+    OnlyRemoval,
+    /// The removal of rights by itself, since no cookie can be sent. The rest is still to come.
+    Removal,
 }
 
 /// Something that cannot be written.
@@ -245,6 +262,13 @@ impl Taken {
     /// Leaves of it the removals of rights only.
     pub(super) fn keep_removed_rights(&mut self, record: &Phase, rules: &Rules) {
         self.deeds = removed_rights(std::mem::take(&mut self.deeds), record, rules);
+    }
+}
+
+impl Taken {
+    /// Leaves out the removals of rights, which are done.
+    pub(super) fn drop_removed_rights(&mut self) {
+        self.deeds.retain(|deed| !deed.is_removed_right());
     }
 }
 
@@ -516,6 +540,11 @@ impl State {
     }
 
     fn plan_of(&mut self, rules: &Rules, at: u64, saves: (u64, u64)) -> Result<Option<Plan>, Failure> {
+        if self.head_sent
+            && let Some(plan) = self.plan_late_removal(rules, at, saves)
+        {
+            return Ok(Some(plan));
+        }
         let mut composed = self.compose(rules);
         let (mut failure, mut others) = (None, Vec::new());
         if let Some((by, error)) = composed.failure.take() {
@@ -543,17 +572,40 @@ impl State {
         if is_nothing || (self.live().is_none() && !creates(delta)?) {
             return Ok(None);
         }
-        // Nobody is left to be given the new secret; but a right that was taken away is gone.
+        // Nobody is left to be given the new secret.
         let is_hard = rotation > Rotation::Renewal;
-        if is_hard && self.head_sent && !self.abandoned {
+        if is_hard && self.head_sent {
             return Err(failure.unwrap_or_else(|| Error::head_sent().into()));
         }
         let target = self.target(rotation)?;
-        let rescue = if is_hard { self.rescue(&deeds, rotation_wanted, target, rules) } else { None };
+        let (mut rescue, mut removal, mut part) = (None, None, Part::All);
+        if is_hard {
+            let removed = removed_rights(deeds.iter().map(Deed::again).collect(), &self.record, rules);
+            rescue = self.rescue(&removed, rotation_wanted, target, rules);
+            removal = self.live().and_then(|live| Removal::of(&removed, live));
+            if !rotation_wanted && deeds.iter().all(Deed::is_removed_right) {
+                part = Part::OnlyRemoval;
+            }
+        }
         let ends = std::mem::take(&mut composed.ends);
         let taken = Taken { deeds, ends, rotation_wanted, at, saves };
         let write = self.write_of(composed, target);
-        Ok(Some(Plan { write, taken, rescue, failure }))
+        Ok(Some(Plan { write, taken, removal, part, rescue, failure }))
+    }
+
+    /// Takes out the removals of rights, to be written by themselves: nobody is left to be given a new secret.
+    fn plan_late_removal(&mut self, rules: &Rules, at: u64, saves: (u64, u64)) -> Option<Plan> {
+        let deeds = self.ledger.take_removed_rights(&self.record, rules);
+        let live = self.live()?;
+        let removal = Some(Removal::of(&deeds, live)?);
+        let mut composed = self.ledger.compose_of(&deeds, &self.record, rules);
+        let ends = std::mem::take(&mut composed.ends);
+        let target = Target::Record { id: live.id, epoch: live.epoch, touch: false };
+        let write = self.write_of(composed, target);
+        // Those saves are still to come.
+        self.saves.taken = saves.0;
+        let taken = Taken { deeds, ends, rotation_wanted: false, at, saves: (saves.0, saves.0) };
+        Some(Plan { write, taken, removal, part: Part::Removal, rescue: None, failure: None })
     }
 
     /// One atomic operation, of what was put together.
@@ -589,10 +641,9 @@ impl State {
         composed
     }
 
-    /// What is left of these if something in them cannot be stored.
-    fn rescue(&self, deeds: &[Deed], rotation_wanted: bool, target: Target, rules: &Rules) -> Option<Write> {
-        let deeds = removed_rights(deeds.iter().map(Deed::again).collect(), &self.record, rules);
-        let mut composed = self.ledger.compose_of(&deeds, &self.record, rules);
+    /// What is left if something cannot be stored: the removals of rights.
+    fn rescue(&self, removed: &[Deed], rotation_wanted: bool, target: Target, rules: &Rules) -> Option<Write> {
+        let mut composed = self.ledger.compose_of(removed, &self.record, rules);
         if rotation_wanted {
             composed.rotation.at_least_hard();
         }

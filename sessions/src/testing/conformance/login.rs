@@ -10,7 +10,7 @@ use super::{
     rig::{App, COOKIE, Rig, at_once, record_of, session},
     service::{Failure, Reply, redirect, status, text},
 };
-use crate::{Session, SessionLayer, Timeouts, TypedSession};
+use crate::{ErrorKind, Session, SessionLayer, Timeouts, TypedSession};
 
 /// Somebody, or nobody.
 #[derive(Session)]
@@ -150,6 +150,19 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
             shopper.set_note("lost");
             return status(StatusCode::INTERNAL_SERVER_ERROR);
         }
+        "logout-and-note" => {
+            shopper.remove_user();
+            shopper.set_note("lost");
+        }
+        "unrole" => shopper.remove_role(),
+        "socket" => {
+            let argument = argument.to_owned();
+            tokio::spawn(async move {
+                gate.pass().await;
+                socket(shopper, &argument).await;
+                gate.pass().await;
+            });
+        }
         "logout-and-wait" => {
             shopper.remove_user();
             gate.pass().await;
@@ -212,6 +225,55 @@ fn stay_for_an_hour(session: &crate::Handle) {
     let hour = Duration::from_hours(1);
     session.live_at_most(hour, hour);
     session.remember(false);
+}
+
+/// What goes on after its response.
+async fn socket(mut shopper: TypedSession<Shopper>, how: &str) {
+    match how {
+        "save" => {
+            shopper.remove_user();
+            shopper.save().await.expect("taken away");
+            assert_eq!((shopper.user(), shopper.note(), shopper.cart().len()), (None, None, 1));
+        }
+        "save-and-go-on" => {
+            shopper.remove_user();
+            shopper.save().await.expect("taken away");
+            shopper.set_note("after");
+            shopper.save().await.expect("it goes on");
+        }
+        "save-with-others" => {
+            shopper.set_draft("lost");
+            shopper.remove_user();
+            shopper.set_note("after");
+            shopper.save().await.expect("both");
+        }
+        "drop" | "drop-late" => shopper.remove_user(),
+        "drop-with-others" => {
+            shopper.remove_user();
+            shopper.set_note("lost");
+        }
+        "panic" => {
+            shopper.remove_user();
+            panic!("as the scenario wants it");
+        }
+        "clear-and-drop" => shopper.clear(),
+        "clear" => {
+            shopper.clear();
+            shopper.save().await.expect("cleared");
+        }
+        "switch" => {
+            shopper.remove_user();
+            shopper.set_user("eve");
+            let refused = shopper.save().await.map_err(|error| error.kind());
+            assert_eq!(refused, Err(ErrorKind::HeadSent));
+        }
+        "refused" => {
+            shopper.remove_user();
+            let refused = shopper.save().await.map_err(|error| error.kind());
+            assert_eq!(refused, Err(ErrorKind::Refused));
+        }
+        other => panic!("there is no `{other}`"),
+    }
 }
 
 /// How many requests meet.
@@ -366,7 +428,149 @@ pub async fn a11_a_failing_login_is_none_and_a_failing_logout_is_one(rig: Rig) {
         tokio::task::yield_now().await;
     }
     assert_eq!(app.stored(id, "note").await, None);
-    assert!(app.stored(id, "cart").await.is_some());
+    assert_eq!(browser.get("/read").await.text(), "- - pen - -", "its cookie opens what is left");
+}
+
+/// What outlives its response takes the login away as any other: it is gone at once, the browser's cookie opens what a
+/// logout leaves, and the next login replaces it.
+pub async fn c22_a_late_logout_is_one(rig: Rig) {
+    let ((app, gate), (elsewhere, there)) = (app(&rig).await, app(&rig).await);
+    for (how, seen) in [
+        ("save", "- - pen - -"),
+        ("save-and-go-on", "- - pen - after"),
+        ("save-with-others", "- - pen - after"),
+        ("drop", "- - pen - -"),
+        ("drop-with-others", "- - pen - -"),
+        ("panic", "- - pen - -"),
+        ("clear", "- -  - -"),
+        ("clear-and-drop", "- - pen - -"),
+        ("switch", "- - pen - -"),
+    ] {
+        let browser = user(&app, "ada").await;
+        let (id, tab) = (record_of(&browser), browser.clone_jar());
+        browser.get(&format!("/socket/{how}")).await;
+        let before = browser.cookie(COOKIE);
+        gate.arrived().await;
+        let (other, at) = (tab.at(&elsewhere.browser()), there.clone());
+        let slow = tokio::spawn(async move { other.get("/wait/buy/ink").await });
+        at.arrived().await;
+        app.events();
+        gate.release();
+        while app.stored(id, "user").await.is_some() {
+            tokio::task::yield_now().await;
+        }
+        if how != "panic" {
+            gate.arrived().await;
+        }
+        let mut told = String::new();
+        while !told.contains("RightsRemoved") {
+            told.push_str(&app.events().concat());
+            tokio::task::yield_now().await;
+        }
+        assert!(told.contains("user"), "{how}: {told}");
+        assert!(!app.load(id, &[]).await.expect("the record").seal.holds_rights(), "{how}");
+        let response = tab.get("/read").await;
+        assert_eq!((response.text(), response.set_cookies().len()), (seen, 0), "{how}");
+        assert_eq!(browser.cookie(COOKIE), before, "{how}");
+        // What belongs to the browser crosses it.
+        at.release();
+        if how != "panic" {
+            gate.release();
+        }
+        assert_eq!(slow.await.expect("an answer").status(), 200, "{how}");
+        assert!(tab.get("/read").await.text().contains("ink"), "{how}");
+        assert_eq!(browser.get("/login/bob").await.set_cookies().len(), 1, "{how}");
+        assert!(browser.get("/read").await.text().starts_with("bob - "), "{how}");
+        assert!(tab.get("/read").await.text().starts_with("- - "), "{how}");
+    }
+}
+
+/// A late logout ends the login that its request saw, and no later one.
+pub async fn c22_a_later_login_stays(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    for (path, next) in [
+        ("/socket/refused", "ada"),
+        ("/socket/refused", "bob"),
+        ("/socket/drop-late", "bob"),
+        ("/wait/logout", "ada"),
+        ("/wait/logout", "bob"),
+    ] {
+        let browser = user(&app, "ada").await;
+        let (id, tab) = (record_of(&browser), browser.clone_jar());
+        let slow = tokio::spawn(async move { tab.get(path).await });
+        gate.arrived().await;
+        let created = app.load(id, &[]).await.expect("the record").created;
+        // Two lives of one record do not begin in the same millisecond.
+        rig.clock.advance(Duration::from_secs(1));
+        loop {
+            browser.get("/logout").await;
+            browser.get(&format!("/login-with-role/{next}")).await;
+            if app.load(id, &[]).await.expect("the record").created != created {
+                break;
+            }
+        }
+        app.events();
+        gate.release();
+        if path.starts_with("/socket") {
+            gate.arrived().await;
+            gate.release();
+        }
+        let response = slow.await.expect("an answer");
+        let status = if path.starts_with("/wait") { 409 } else { 200 };
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (status, 0), "{path} {next}");
+        let told = loop {
+            let told = app.events().concat();
+            if told.contains("Conflict") {
+                break told;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert!(told.contains("logged in since"), "{told}");
+        assert_eq!(browser.get("/read").await.text(), format!("{next} admin pen new -"), "{path} {next}");
+    }
+    // Nor does the same user's, who has proved it again meanwhile.
+    let browser = user(&app, "ada").await;
+    let tab = browser.clone_jar();
+    let slow = tokio::spawn(async move { tab.get("/wait/logout").await });
+    gate.arrived().await;
+    browser.get("/login/ada").await;
+    gate.release();
+    assert_eq!(slow.await.expect("an answer").status(), 409);
+    assert!(browser.get("/read").await.text().starts_with("ada admin"));
+}
+
+/// A logout, or the removal of another right, beside a rotation of another tab is one: the other's new cookie opens
+/// what is left.
+pub async fn c22_a_logout_beside_a_rotation_is_one(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    for (path, change, status, seen) in [
+        ("/wait/logout", "/rotate", 200, "- - pen - -"),
+        ("/wait/logout-and-note", "/rotate", 409, "- - pen - -"),
+        ("/wait/logout-and-fail", "/rotate", 500, "- - pen - -"),
+        ("/wait/logout", "/unrole", 200, "- - pen - -"),
+        ("/wait/unrole", "/rotate", 200, "ada - pen new hello"),
+        ("/wait/logout", "/logout", 200, "- - pen - -"),
+        ("/wait/logout", "/end", 200, "- -  - -"),
+        ("/wait/switch/bob", "/rotate", 409, "ada admin pen new hello"),
+    ] {
+        let browser = user(&app, "ada").await;
+        let tab = browser.clone_jar();
+        let slow = tokio::spawn(async move { (tab.get(path).await, tab) });
+        gate.arrived().await;
+        assert_eq!(browser.get(change).await.status(), 200);
+        let cookie = browser.cookie(COOKIE);
+        app.events();
+        gate.release();
+        let (response, tab) = slow.await.expect("an answer");
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (status, 0), "{path} {change}");
+        let told = app.events().concat();
+        let is_told = path.contains("logout") || path.contains("unrole");
+        let was_there = !matches!(change, "/logout" | "/end");
+        assert_eq!(told.contains("RightsRemoved"), is_told && was_there, "{path} {change}: {told}");
+        assert_eq!(browser.get("/read").await.text(), seen, "{path} {change}");
+        assert_eq!(browser.cookie(COOKIE), cookie, "{path} {change}");
+        assert_eq!(tab.get("/read").await.text(), "- -  - -", "{path} {change}: the old secret opens nothing");
+    }
 }
 
 /// A request that is refused logs nobody in, and drops what the new user did; what came before stands, and so does a

@@ -269,6 +269,9 @@ macro_rules! __conformance {
                     a11_a_failing_login_is_none_and_a_failing_logout_is_one
                     a11_a_refused_login_is_none
                     c19_a_login_that_the_request_has_ended_proves_nothing
+                    c22_a_late_logout_is_one
+                    c22_a_later_login_stays
+                    c22_a_logout_beside_a_rotation_is_one
                     c13_two_logins_at_once_both_log_in
                     c13_two_logins_at_once_keep_what_was_said_of_the_session
                     c13_a_login_whose_answer_was_lost_is_repeated
