@@ -391,10 +391,8 @@ async fn a_right_that_was_taken_away_is_gone_though_its_next_value_is_too_large(
     // An instance of the program that has not met the view which says that it is a right.
     let store = Arc::new(MemoryStore::new());
     let layer = || SessionLayer::new(Arc::clone(&store)).with_size_limits(100, 1000);
-    let routes = Router::new()
-        .route("/hire", get(hire))
-        .route("/show", get(show))
-        .route("/knowing", get(knowing));
+    let routes =
+        Router::new().route("/hire", get(hire)).route("/show", get(show)).route("/knowing", get(knowing));
     let browser = Client::new(routes.layer(layer()));
     let other = Client::new(Router::new().route("/careless", get(careless)).layer(layer()));
     for (path, there) in [("/knowing", browser.clone()), ("/careless", browser.at(&other))] {

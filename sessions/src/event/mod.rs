@@ -389,7 +389,10 @@ impl Event<'_> {
                 write!(f, "stored session field `{field}` does not decode: {reason}")
             }
             Self::UnnamedRight { field, .. } => {
-                write!(f, "stored field `{field}` is a right that its session does not name, so it counts as absent")
+                write!(
+                    f,
+                    "stored field `{field}` is a right that its session does not name, so it counts as absent"
+                )
             }
             Self::RightsRemoved { fields, .. } => {
                 f.write_str("rights taken away from a session that keeps its secret: ")?;

@@ -116,6 +116,11 @@ impl Cell {
         self.held.get().is_some_and(|held| held.source == Source::Undecodable)
     }
 
+    /// Whether anything was done to the stored field.
+    pub(super) const fn is_changed(&self) -> bool {
+        !matches!(self.change, Change::None)
+    }
+
     /// When it was last changed, in the request's own count.
     pub(super) const fn changed_at(&self) -> u64 {
         self.at
@@ -306,7 +311,8 @@ impl Cell {
         if standing.is_right() && self.is_edited_to_default(field) {
             (op, was_removed) = (Op::Remove, true);
         }
-        Ok(Some(FieldChange { name, op, aliases, is_default, standing, declared, was_removed, at }))
+        let is_flash = field.shape == Shape::Flash;
+        Ok(Some(FieldChange { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at }))
     }
 
     /// Whether it was changed in place to what it has where nothing is stored.
@@ -324,9 +330,12 @@ impl Cell {
     pub(super) fn removal(&self, field: &Field) -> Option<FieldChange> {
         let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
         let (op, is_default, declared, was_removed, at) = (Op::Remove, false, standing, true, self.at);
-        let change = FieldChange { name, op, aliases, is_default, standing, declared, was_removed, at };
+        let is_flash = false;
+        let change =
+            FieldChange { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at };
         // It runs code of the field's type.
-        let is_edited = || catch_unwind(AssertUnwindSafe(|| self.is_edited_to_default(field))).unwrap_or(false);
+        let is_edited =
+            || catch_unwind(AssertUnwindSafe(|| self.is_edited_to_default(field))).unwrap_or(false);
         let is_removed = self.was_removed || (standing.is_right() && is_edited());
         is_removed.then_some(change)
     }
@@ -453,8 +462,8 @@ pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Opti
     let start = start(field, fields, source);
     let op = Op::Add(counter.adding(by, start));
     let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
-    let (is_default, declared, was_removed) = (false, standing, false);
-    Some(FieldChange { name, op, aliases, is_default, standing, declared, was_removed, at })
+    let (is_default, declared, is_flash, was_removed) = (false, standing, false, false);
+    Some(FieldChange { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at })
 }
 
 /// What a store that has no such field counts from: its default, or what it has under an older

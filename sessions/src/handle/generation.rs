@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     slot::{FieldChange, Handed, Snapshot, UNOPENED},
     sync::atomic::{AtomicBool, Ordering},
-    value::Fields,
+    value::{FieldName, Fields},
 };
 
 /// What a handle saw at one point. `save`, `destroy` and `clear` take `&self`, while references to
@@ -126,6 +126,26 @@ impl Generation {
         }
         // Nothing done yet leaves it open for what comes. Of two threads one hands over.
         if handed.is_empty() || self.spend() { handed } else { Handed::default() }
+    }
+
+    /// What was flashed, and the names of what else was changed, once: the session is over for the rest.
+    pub(super) fn hand_over_flashes(&self, table: &Table) -> (Handed, Vec<FieldName>) {
+        let (mut handed, mut others) = (Handed::default(), Vec::new());
+        if !self.spend() {
+            return (handed, others);
+        }
+        for (field, cell) in table.fields.iter().zip(&self.cells) {
+            let Some(cell) = cell.get().filter(|cell| cell.is_changed()) else { continue };
+            if field.shape != Shape::Flash {
+                others.push(field.name());
+                continue;
+            }
+            match cell.change(field, &self.fields) {
+                Ok(change) => handed.changes.extend(change),
+                Err(error) => handed.failure = Some((cell.changed_at(), error)),
+            }
+        }
+        (handed, others)
     }
 
     /// The fields that were removed, once. Runs no code of the fields' types but of rights that were lent out for

@@ -143,18 +143,24 @@ impl Handle {
     ///
     /// It happens even if the response is a server error, the handler panics or the client goes
     /// away. Every field reads as absent from here on; what is set after it begins a new session.
-    /// Handles that other code of the request took before it have no say any more.
+    /// Handles that other code of the request took before it have no say any more. But what the request flashes, by
+    /// whichever handle and before it or after, reaches the next page, in a new session, unless it logs somebody in.
     pub fn destroy(&self) {
         let tip = self.first.tip();
-        tip.spend();
         let life = self.slot.destroy(tip.life);
+        let (flashes, others) = tip.hand_over_flashes(self.table);
+        self.slot.hand_over_flashes(self.number, flashes, others);
         self.begin_generation(life);
     }
 
-    /// Removes every field of the record at commit, those of other views too. The session goes on.
+    /// Removes every field of the record at commit, those of other views too, but for what this request flashed. The
+    /// session goes on.
     pub fn clear(&self) {
         let tip = self.first.tip();
-        tip.spend();
+        let (flashes, _) = tip.hand_over_flashes(self.table);
+        if tip.life == self.slot.life() {
+            self.slot.hand_over_flashes(self.number, flashes, Vec::new());
+        }
         self.slot.clear(self.number, tip.life);
         self.begin_generation(tip.life);
     }
@@ -293,10 +299,7 @@ impl Handle {
                 }
             };
             if is_refused {
-                return Err(Error::invalid_field(
-                    &field.name(),
-                    "is stored in a form that does not decode",
-                ));
+                return Err(Error::invalid_field(&field.name(), "is stored in a form that does not decode"));
             }
         }
         Ok((handle, is_live))

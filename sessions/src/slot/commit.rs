@@ -102,7 +102,7 @@ impl Slot {
 
     /// Writes a plan, and returns what fails of it all the same.
     async fn carry_out(&self, plan: Plan, after: Afterwards) -> Result<Option<Failure>, Error> {
-        let Plan { write, mut taken, removal, part, rescue, failure } = plan;
+        let Plan { write, mut taken, removal, part, lost, rescue, failure } = plan;
         let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
         let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
         let mut written = match (part, &removal) {
@@ -121,6 +121,7 @@ impl Slot {
             }
         }
         let Err(error) = written else {
+            self.report_lost(target.id(), lost);
             if after == Afterwards::Handles {
                 self.lock().ledger.note_written(&taken.deeds, &taken.ends);
             }

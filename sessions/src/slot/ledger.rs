@@ -21,6 +21,8 @@ pub(super) struct Ledger {
     /// What this request has written already: earlier changes of other handles come too late.
     written: Vec<Written>,
     ends: Vec<End>,
+    /// A login of this request's session was ended together with its record.
+    follows_login: bool,
 }
 
 /// When a field that was written was changed.
@@ -30,6 +32,8 @@ struct Written {
     at: u64,
     /// The last time that it was set or removed, whatever was there.
     absolutely_at: u64,
+    /// It was flashed.
+    is_flashed: bool,
 }
 
 /// Something that ended fields, whatever was in them.
@@ -37,13 +41,19 @@ struct Written {
 pub(super) struct End {
     at: u64,
     of: Ended,
+    /// Whether somebody was logged out.
+    is_logout: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Ended {
     /// All but these.
     AllBut(Vec<FieldName>),
+    /// All but these, and what the request flashed.
+    AllButFlashesAnd(Vec<FieldName>),
     These(Vec<FieldName>),
+    /// What the request flashed.
+    Flashes,
 }
 
 /// Something that a handle did.
@@ -78,6 +88,8 @@ pub(crate) struct FieldChange {
     pub(crate) standing: Standing,
     /// What the view says of it that it was changed in: only one that declares a right can grant it.
     pub(crate) declared: Standing,
+    /// Whether the field is a flash.
+    pub(crate) is_flash: bool,
     /// Whether it was removed at some time, whatever came after that.
     pub(crate) was_removed: bool,
     /// When it was done, in the request's own count.
@@ -97,6 +109,14 @@ pub(super) struct Composed {
     pub(super) ends: Vec<End>,
     /// Fields that go whatever was loaded, unless they are set after that.
     dropped: Vec<FieldName>,
+    /// The request has logged somebody out before.
+    follows_login: bool,
+    /// What it flashed and has written.
+    flashed_before: Vec<FieldName>,
+    /// What the request flashed.
+    flashed: Vec<FieldName>,
+    /// Fields that it had changed, and that went with the user whose they were.
+    pub(super) lost: Vec<FieldName>,
     /// The first change that cannot be stored, which is not in the delta, and whose it is.
     pub(super) failure: Option<(u64, Error)>,
 }
@@ -132,6 +152,11 @@ impl FieldChange {
     pub(super) fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
         let aliases = self.aliases.iter().map(|alias| FieldName::from_static(alias));
         [self.name.clone()].into_iter().chain(aliases)
+    }
+
+    /// Whether it is a flash for whoever comes next.
+    pub(super) fn is_flashed(&self) -> bool {
+        self.is_flash && matches!(self.op, Op::Put(_))
     }
 
     /// What is left of it where nothing may be granted: the removal of a right.
@@ -219,6 +244,7 @@ impl Ledger {
             }
         }
         self.ends.extend_from_slice(ends);
+        self.follows_login |= ends.iter().any(|end| end.is_logout);
     }
 
     /// The same of one change.
@@ -226,16 +252,36 @@ impl Ledger {
         let absolutely_at = if change.op.is_relative() { 0 } else { change.at };
         if let Some(written) = self.written.iter_mut().find(|written| written.name == change.name) {
             written.at = change.at.max(written.at);
+            written.is_flashed = change.is_flashed();
             written.absolutely_at = absolutely_at.max(written.absolutely_at);
         } else {
-            let (name, at) = (change.name.clone(), change.at);
-            self.written.push(Written { name, at, absolutely_at });
+            let (name, at, is_flashed) = (change.name.clone(), change.at, change.is_flashed());
+            self.written.push(Written { name, at, absolutely_at, is_flashed });
         }
     }
 
-    /// Forgets everything, for another record.
-    pub(super) fn begin_anew(&mut self) {
-        *self = Self::default();
+    /// Forgets everything, for another record, but what the request flashed. Says what else it had changed.
+    pub(super) fn begin_anew(&mut self, ended_login: bool) -> Vec<FieldName> {
+        let follows_login = self.follows_login || ended_login || self.has_login();
+        let mut lost = Vec::new();
+        let mut kept = Vec::new();
+        for deed in std::mem::take(&mut self.deeds) {
+            match deed.what {
+                What::Change(change) if change.is_flash => {
+                    kept.push(Deed::new(deed.by, deed.at, What::Change(change)));
+                }
+                What::Change(change) if change.op != Op::Remove => lost.push(change.name),
+                What::Change(_) | What::Clear | What::Failure(_) => {}
+            }
+        }
+        *self = Self { deeds: kept, follows_login, ..Self::default() };
+        lost
+    }
+
+    fn has_login(&self) -> bool {
+        let is_login =
+            |change: &FieldChange| change.standing == Standing::Identity && matches!(change.op, Op::Put(_));
+        self.deeds.iter().filter_map(Deed::change).any(is_login)
     }
 
     /// Leaves the removals of rights only: a failing request grants nothing and takes away.
@@ -276,8 +322,7 @@ impl Ledger {
         // What else a clear does is still to be done.
         let clears = self.deeds.iter().filter(|deed| matches!(deed.what, What::Clear)).map(Deed::again);
         let mut taken: Vec<_> = clears.collect();
-        let is_of_right =
-            |deed: &mut Deed| deed.change().is_some_and(|change| change.standing.is_right());
+        let is_of_right = |deed: &mut Deed| deed.change().is_some_and(|change| change.standing.is_right());
         taken.extend(self.deeds.extract_if(.., is_of_right));
         removed_rights(taken, record, rules)
     }
@@ -294,11 +339,23 @@ impl Ledger {
 
     /// The same of some deeds, which were taken out.
     pub(super) fn compose_of(&self, deeds: &[Deed], record: &Phase, rules: &Rules) -> Composed {
-        let mut composed = Composed { is_carry_only: true, rights: record.rights(), ..Composed::default() };
+        let flashed_before = self.written.iter().filter(|written| written.is_flashed);
+        let mut composed = Composed {
+            is_carry_only: true,
+            rights: record.rights(),
+            follows_login: self.follows_login,
+            flashed_before: flashed_before.map(|written| written.name.clone()).collect(),
+            ..Composed::default()
+        };
         for deed in deeds {
             match &deed.what {
                 What::Clear => composed.clear(deed.at, record),
-                What::Change(change) if self.comes_too_late(change) => {}
+                What::Change(change) if self.is_ended(change) => {
+                    if change.op != Op::Remove {
+                        composed.lost.push(change.name.clone());
+                    }
+                }
+                What::Change(change) if self.is_overwritten(change) => {}
                 What::Change(change) => {
                     if let Err(error) = composed.push(change, record, rules) {
                         composed.failure.get_or_insert((deed.by, error));
@@ -312,23 +369,28 @@ impl Ledger {
         composed
     }
 
+    /// Whether something later of this request has ended the field already.
+    fn is_ended(&self, change: &FieldChange) -> bool {
+        self.ends.iter().any(|end| change.at < end.at && end.of.has(&change.name, change.is_flashed()))
+    }
+
     /// Whether something later of this request has been written already.
-    fn comes_too_late(&self, change: &FieldChange) -> bool {
-        let is_ended = self.ends.iter().any(|end| change.at < end.at && end.of.has(&change.name));
+    fn is_overwritten(&self, change: &FieldChange) -> bool {
         let written = self.written.iter().find(|written| written.name == change.name);
-        let is_overwritten = written.is_some_and(|written| {
+        written.is_some_and(|written| {
             let at = if change.op.is_relative() { written.absolutely_at } else { written.at };
             change.at < at
-        });
-        is_ended || is_overwritten
+        })
     }
 }
 
 impl Ended {
-    fn has(&self, name: &FieldName) -> bool {
+    fn has(&self, name: &FieldName, is_flashed: bool) -> bool {
         match self {
             Self::AllBut(names) => !names.contains(name),
+            Self::AllButFlashesAnd(names) => !is_flashed && !names.contains(name),
             Self::These(names) => names.contains(name),
+            Self::Flashes => is_flashed,
         }
     }
 }
@@ -378,8 +440,18 @@ pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) ->
             What::Clear => record.rights().names.into_iter().for_each(|name| {
                 let standing = record.standing(&name, rules);
                 let (op, aliases, declared) = (Op::Remove, &[][..], standing);
-                let (is_default, was_removed) = (false, true);
-                keep(FieldChange { name, op, aliases, is_default, standing, declared, was_removed, at });
+                let (is_default, is_flash, was_removed) = (false, false, true);
+                keep(FieldChange {
+                    name,
+                    op,
+                    aliases,
+                    is_default,
+                    standing,
+                    declared,
+                    is_flash,
+                    was_removed,
+                    at,
+                });
             }),
             What::Failure(_) => {}
         }
@@ -390,23 +462,25 @@ pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) ->
 impl Composed {
     /// Whether something ends this field.
     pub(super) fn ends(&self, name: &FieldName) -> bool {
-        self.ends.iter().any(|end| end.of.has(name))
+        self.ends.iter().any(|end| end.of.has(name, false))
     }
 
     fn clear(&mut self, at: u64, record: &Phase) {
+        let flashed = self.take_flashed();
         self.delta = Delta::new();
         self.dropped.clear();
-        self.ends.push(End { at, of: Ended::AllBut(Vec::new()) });
+        let is_logout = record.rights().identity.is_some();
+        self.ends.push(End { at, of: Ended::AllButFlashesAnd(self.flashed_before.clone()), is_logout });
         self.rights = Rights::default();
         if self.rotation == Rotation::Login {
             // Whoever it was is nobody again.
             self.rotation = Rotation::None;
         }
-        if record.live().is_none() {
-            return;
+        if record.live().is_some() {
+            self.is_carry_only = false;
+            self.delta.retain(self.flashed_before.clone());
         }
-        self.is_carry_only = false;
-        self.delta.retain(Vec::new());
+        self.put_flashed(flashed);
         let rights = record.rights();
         if rights.identity.is_some() {
             self.rotation = Rotation::Logout;
@@ -419,7 +493,7 @@ impl Composed {
     pub(super) fn push(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) -> Result<(), Error> {
         if change.standing.is_right() && record.is_withheld() && self.rotation != Rotation::Logout {
             // Whoever it was that cannot be read: nothing of it is mixed with what comes.
-            self.log_out(change.at, record, rules);
+            self.log_out(change.at, record, rules, true);
         }
         if change.standing == Standing::Identity {
             self.note_identity(change, record, rules);
@@ -444,17 +518,61 @@ impl Composed {
                 self.delta.force(name, Op::Remove);
             }
         }
+        if change.is_flashed() && !self.flashed.contains(name) {
+            self.flashed.push(name.clone());
+        }
         pushed.map_err(|_| Error::not_an_integer(name))
     }
 
-    /// Drops all that does not outlive a logout.
-    fn log_out(&mut self, at: u64, record: &Phase, rules: &Rules) {
+    /// Drops all that does not outlive a logout. What the request flashed does, unless it is for the next user.
+    fn log_out(&mut self, at: u64, record: &Phase, rules: &Rules, is_by_visitor: bool) {
         self.rotation = Rotation::Logout;
         self.rights = Rights::default();
         let carried = record.carried(rules);
         self.dropped.clear();
-        self.delta.retain(carried.clone());
-        self.ends.push(End { at, of: Ended::AllBut(carried) });
+        let flashed = self.take_flashed();
+        let is_lost = |(name, op): &&(FieldName, Op)| {
+            let is_change = !matches!(op, Op::Remove | Op::RemoveIf(_));
+            is_change && !carried.contains(name) && !record.standing(name, rules).is_right()
+        };
+        self.lost.extend(self.delta.ops().iter().filter(is_lost).map(|(name, _)| name.clone()));
+        let mut kept = carried;
+        if is_by_visitor {
+            kept.extend(self.flashed_before.iter().cloned());
+        }
+        self.delta.retain(kept.clone());
+        let is_logout = true;
+        if is_by_visitor {
+            self.put_flashed(flashed);
+            self.ends.push(End { at, of: Ended::AllButFlashesAnd(kept), is_logout });
+        } else {
+            self.lost.extend(flashed.into_iter().map(|(name, _)| name));
+            self.ends.push(End { at, of: Ended::AllBut(kept), is_logout });
+        }
+    }
+
+    /// Takes out what the request flashed and nobody took.
+    fn take_flashed(&mut self) -> Vec<(FieldName, Op)> {
+        let names = std::mem::take(&mut self.flashed);
+        let taken = names.into_iter().filter_map(|name| self.delta.take(name.as_str()).map(|op| (name, op)));
+        taken.filter(|(_, op)| matches!(op, Op::Put(_))).collect()
+    }
+
+    fn put_flashed(&mut self, flashed: Vec<(FieldName, Op)>) {
+        for (name, op) in flashed {
+            self.flashed.push(name.clone());
+            self.delta.force(name, op);
+        }
+    }
+
+    /// Drops what the request flashed for the user before.
+    fn drop_flashed(&mut self, at: u64) {
+        let flashed = self.take_flashed();
+        self.lost.extend(flashed.into_iter().map(|(name, _)| name));
+        for name in std::mem::take(&mut self.flashed_before) {
+            self.delta.force(name, Op::Remove);
+        }
+        self.ends.push(End { at, of: Ended::Flashes, is_logout: false });
     }
 
     /// What goes with a change of who is logged in.
@@ -470,6 +588,10 @@ impl Composed {
             (None, None) if !is_other => self.rotation.at_least_hard(),
             (None, Some(_)) if !is_other => {
                 // In the place of somebody else whom this request has logged out, it is no beginning.
+                if self.rotation == Rotation::Logout || self.follows_login {
+                    // What was said to the one before is nothing to this one.
+                    self.drop_flashed(at);
+                }
                 if self.rotation != Rotation::Logout {
                     self.rotation = Rotation::Login;
                 }
@@ -483,7 +605,7 @@ impl Composed {
                 }
                 self.rights.names.retain(|name| !dropped.contains(name));
                 self.dropped.extend(dropped.iter().cloned());
-                self.ends.push(End { at, of: Ended::These(dropped) });
+                self.ends.push(End { at, of: Ended::These(dropped), is_logout: false });
             }
             (Some(before), Some(after))
                 if before == after && !change.was_removed && change.declared.is_right() =>
@@ -492,7 +614,7 @@ impl Composed {
                     self.rotation = Rotation::Proof;
                 }
             }
-            _ => self.log_out(at, record, rules),
+            (_, after) => self.log_out(at, record, rules, after.is_none()),
         }
     }
 

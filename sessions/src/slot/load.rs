@@ -163,7 +163,11 @@ impl Slot {
 
     /// Loads what a further view needs of a record that is loaded in part, these names and those of rights, and looks
     /// at what is there. Behind the gate only.
-    pub(super) async fn load_missing(&self, wanted: &[FieldName], names: &[FieldName]) -> Result<bool, Error> {
+    pub(super) async fn load_missing(
+        &self,
+        wanted: &[FieldName],
+        names: &[FieldName],
+    ) -> Result<bool, Error> {
         let known = self.lock().live().map(|live| (Box::new(live.clone()), live.missing(wanted)));
         let Some((mut live, missing)) = known else { return Ok(false) };
         if !missing.is_empty() {

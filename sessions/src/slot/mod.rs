@@ -322,6 +322,12 @@ impl Slot {
     pub(crate) fn hand_over(self: &Arc<Self>, by: u64, life: u32, handed: Handed) {
         let mut state = self.lock();
         if life != state.life {
+            drop(state);
+            // Of a session that the request has ended nothing is left, but what it says to the next page.
+            let Handed { changes, .. } = handed;
+            let (flashes, others): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.is_flash);
+            let others = others.into_iter().map(|change| change.name).collect();
+            self.hand_over_flashes(by, Handed { changes: flashes, ..Handed::default() }, others);
             return;
         }
         if !state.head_sent {
@@ -349,6 +355,29 @@ impl Slot {
         self.hand_over_removed_rights(by, life, handed.changes);
         if !is_silent || had_unsaved {
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
+        }
+    }
+
+    /// Takes what a handle has flashed for whoever comes next, though its session is over. The others are lost.
+    pub(crate) fn hand_over_flashes(&self, by: u64, handed: Handed, mut lost: Vec<FieldName>) {
+        let mut state = self.lock();
+        if state.head_sent {
+            lost.extend(handed.changes.into_iter().map(|change| change.name));
+        } else {
+            self.accept(&mut state, by, handed);
+        }
+        drop(state);
+        self.report_lost(None, lost);
+    }
+
+    /// The number of the present record of the request.
+    pub(crate) fn life(&self) -> u32 {
+        self.lock().life
+    }
+
+    fn report_lost(&self, record: Option<RecordId>, fields: Vec<FieldName>) {
+        if !fields.is_empty() {
+            self.shared.events.report(&Event::ChangesDropped { record, fields });
         }
     }
 
@@ -446,14 +475,16 @@ impl Slot {
 
     /// Ends the record of this life, and returns the next one's; that of an earlier life has no say.
     pub(crate) fn destroy(self: &Arc<Self>, life: u32) -> u32 {
-        let (next, is_late) = {
+        let (next, is_late, record, lost) = {
             let mut state = self.lock();
             if state.life != life {
                 return life;
             }
-            state.end();
-            (state.life, state.head_sent)
+            let record = state.live().map(|live| live.id);
+            let lost = state.end();
+            (state.life, state.head_sent, record, lost)
         };
+        self.report_lost(record, lost);
         if is_late {
             self.flush_in_background();
         }

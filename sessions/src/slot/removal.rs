@@ -133,7 +133,8 @@ impl Slot {
         let _ = delta.apply(&mut live.fields);
         live.is_withheld &= !removal.ends_login;
         let presented = self.shared.hasher.hash(&live.id, &live.secret);
-        let is_present = matches!(authority.compare(&presented, loaded.now), Match::Present | Match::Renewing(_));
+        let is_present =
+            matches!(authority.compare(&presented, loaded.now), Match::Present | Match::Renewing(_));
         if is_present {
             live.seal = authority.seal();
             live.epoch = loaded.epoch.wrapping_add(1);

@@ -107,9 +107,10 @@ impl Live {
     /// Whether no secret among these fields is still to be opened.
     pub(super) fn are_open(&self, names: &[FieldName], rules: &Rules) -> bool {
         !rules.has_secrets()
-            || names.iter().filter(|name| self.fields.contains(name.as_str())).all(|name| {
-                !rules.is_secret(name) || self.opened.iter().any(|known| known.name == *name)
-            })
+            || names
+                .iter()
+                .filter(|name| self.fields.contains(name.as_str()))
+                .all(|name| !rules.is_secret(name) || self.opened.iter().any(|known| known.name == *name))
     }
 
     /// Opens those of these fields that are secret; the ones that do not open are returned.

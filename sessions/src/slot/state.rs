@@ -182,6 +182,8 @@ pub(super) struct Plan {
     pub(super) removal: Option<Removal>,
     /// What of it is to be written.
     pub(super) part: Part,
+    /// Fields that the request had changed, and that go with the user whose they were.
+    pub(super) lost: Vec<FieldName>,
     /// What is left of it if something in it cannot be stored: neither the old secret stays alive, nor a right
     /// that was taken away.
     pub(super) rescue: Option<Write>,
@@ -433,8 +435,10 @@ impl State {
         own.find_map(|(.., number)| loss(*number)).map(|(.., error)| error.duplicate())
     }
 
-    /// Ends the record, and all that was to be done to it. What comes next begins a new one.
-    pub(super) fn end(&mut self) {
+    /// Ends the record, and all that was to be done to it but what was flashed. What comes next begins a new one. Says
+    /// what else had been changed.
+    pub(super) fn end(&mut self) -> Vec<FieldName> {
+        let ended_login = self.record.rights().identity.is_some();
         if let Phase::Live(live) = &self.record {
             self.destroy.push(live.id);
             self.record = Phase::Absent;
@@ -444,7 +448,12 @@ impl State {
         self.lose_waiting(Error::session_ended);
         self.wishes = Wishes::default();
         self.request_only = Fields::new();
-        self.ledger.begin_anew();
+        let mut lost = self.ledger.begin_anew(ended_login);
+        if self.head_sent {
+            // No page is left to show it.
+            lost.extend(self.ledger.take().iter().filter_map(Deed::change).map(|change| change.name.clone()));
+        }
+        lost
     }
 
     /// What was said of the record counts for the one that a login begins in its place, too.
@@ -588,9 +597,10 @@ impl State {
             }
         }
         let ends = std::mem::take(&mut composed.ends);
+        let lost = std::mem::take(&mut composed.lost);
         let taken = Taken { deeds, ends, rotation_wanted, at, saves };
         let write = self.write_of(composed, target);
-        Ok(Some(Plan { write, taken, removal, part, rescue, failure }))
+        Ok(Some(Plan { write, taken, removal, part, lost, rescue, failure }))
     }
 
     /// Takes out the removals of rights, to be written by themselves: nobody is left to be given a new secret.
@@ -605,7 +615,8 @@ impl State {
         // Those saves are still to come.
         self.saves.taken = saves.0;
         let taken = Taken { deeds, ends, rotation_wanted: false, at, saves: (saves.0, saves.0) };
-        Some(Plan { write, taken, removal, part: Part::Removal, rescue: None, failure: None })
+        let (part, lost) = (Part::Removal, Vec::new());
+        Some(Plan { write, taken, removal, part, lost, rescue: None, failure: None })
     }
 
     /// One atomic operation, of what was put together.
@@ -642,7 +653,13 @@ impl State {
     }
 
     /// What is left if something cannot be stored: the removals of rights.
-    fn rescue(&self, removed: &[Deed], rotation_wanted: bool, target: Target, rules: &Rules) -> Option<Write> {
+    fn rescue(
+        &self,
+        removed: &[Deed],
+        rotation_wanted: bool,
+        target: Target,
+        rules: &Rules,
+    ) -> Option<Write> {
         let mut composed = self.ledger.compose_of(removed, &self.record, rules);
         if rotation_wanted {
             composed.rotation.at_least_hard();

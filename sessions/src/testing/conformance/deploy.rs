@@ -216,13 +216,20 @@ pub async fn c21_what_is_written_by_a_view_that_knows_no_right_is_none(rig: Rig)
             let browser = browser.at(&app.browser());
             // That instance knew of nothing that is carried.
             assert_eq!(browser.get("/account/read").await.text(), "- false 0  - 0", "{path}");
-            assert!(old.at(&app.browser()).get("/account/read").await.text().starts_with("- false 0 "), "{path}");
+            assert!(
+                old.at(&app.browser()).get("/account/read").await.text().starts_with("- false 0 "),
+                "{path}"
+            );
         }
     }
     let browser = user(&knowing).await;
     let other = app(&rig).await;
     browser.at(&other.browser()).get("/reset/level/9").await;
-    assert_eq!(browser.get("/account/read").await.text(), "7 true 3 pen hello 2", "its older name, which is no right");
+    assert_eq!(
+        browser.get("/account/read").await.text(),
+        "7 true 3 pen hello 2",
+        "its older name, which is no right"
+    );
 }
 
 /// A field that becomes a right in a deploy starts unset, and is one from then on.
@@ -266,7 +273,10 @@ pub async fn h8_an_identity_of_another_type_locks_nobody_out(rig: Rig) {
         assert_eq!(response.text(), seen, "{path}");
         let told = newer.events().concat();
         let id = record_of(&browser).to_string();
-        assert!(told.contains("UndecodableField") && told.contains("user_id") && told.contains(&id), "{told}");
+        assert!(
+            told.contains("UndecodableField") && told.contains("user_id") && told.contains(&id),
+            "{told}"
+        );
     }
     assert_eq!(newer.calls.writes(), 0);
     assert_eq!(there.get("/renamed/note/new").await.set_cookies().len(), 0);

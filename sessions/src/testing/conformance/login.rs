@@ -24,6 +24,8 @@ struct Shopper {
     #[session(drop_on_login)]
     draft: Option<String>,
     note: Option<String>,
+    #[flash]
+    bye: Option<String>,
 }
 
 /// A part of the program that knows of no rights.
@@ -150,6 +152,9 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
             shopper.set_note("lost");
             return status(StatusCode::INTERNAL_SERVER_ERROR);
         }
+        "flash" => shopper.flash_bye(argument),
+        "take" => return text(shopper.take_bye().unwrap_or_else(|| "-".to_owned())),
+        "say" => return say(shopper, session(&mut parts).await?, argument).await,
         "logout-and-note" => {
             shopper.remove_user();
             shopper.set_note("lost");
@@ -225,6 +230,65 @@ fn stay_for_an_hour(session: &crate::Handle) {
     let hour = Duration::from_hours(1);
     session.live_at_most(hour, hour);
     session.remember(false);
+}
+
+/// Flashes something around a logout or the end, by one of two handles.
+async fn say(
+    mut shopper: TypedSession<Shopper>,
+    mut other: TypedSession<Shopper>,
+    how: &str,
+) -> Result<Reply, Failure> {
+    let (what, when) = how.split_once('-').expect("what and when");
+    if when == "saved" {
+        other.flash_bye("Bye");
+        shopper.remove_user();
+        shopper.save().await?;
+    }
+    match when {
+        "before" | "before-and-fail" => shopper.flash_bye("Bye"),
+        "before-by-other" => other.flash_bye("Bye"),
+        "before-and-dropped" => {
+            other.flash_bye("Bye");
+            drop(other);
+            return say_and_leave(shopper, what).await;
+        }
+        "noted" => shopper.set_note("lost"),
+        "noted-by-other" => other.set_note("lost"),
+        _ => {}
+    }
+    leave(&mut shopper, what);
+    match when {
+        "after" => shopper.flash_bye("Bye"),
+        "after-by-other" => other.flash_bye("Bye"),
+        "before-and-fail" => return status(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => {}
+    }
+    text("done")
+}
+
+async fn say_and_leave(mut shopper: TypedSession<Shopper>, what: &str) -> Result<Reply, Failure> {
+    leave(&mut shopper, what);
+    text("done")
+}
+
+fn leave(shopper: &mut TypedSession<Shopper>, what: &str) {
+    match what {
+        "out" => shopper.remove_user(),
+        "end" => shopper.destroy(),
+        "clear" => shopper.clear(),
+        "switch" => shopper.set_user("bob"),
+        "in" => {
+            if shopper.has_user() {
+                shopper.remove_user();
+            }
+            shopper.set_user("bob");
+        }
+        "begin" => {
+            shopper.destroy();
+            shopper.set_user("bob");
+        }
+        other => panic!("there is no `{other}`"),
+    }
 }
 
 /// What goes on after its response.
@@ -562,14 +626,22 @@ pub async fn c22_a_logout_beside_a_rotation_is_one(rig: Rig) {
         app.events();
         gate.release();
         let (response, tab) = slow.await.expect("an answer");
-        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (status, 0), "{path} {change}");
+        assert_eq!(
+            (response.status().as_u16(), response.set_cookies().len()),
+            (status, 0),
+            "{path} {change}"
+        );
         let told = app.events().concat();
         let is_told = path.contains("logout") || path.contains("unrole");
         let was_there = !matches!(change, "/logout" | "/end");
         assert_eq!(told.contains("RightsRemoved"), is_told && was_there, "{path} {change}: {told}");
         assert_eq!(browser.get("/read").await.text(), seen, "{path} {change}");
         assert_eq!(browser.cookie(COOKIE), cookie, "{path} {change}");
-        assert_eq!(tab.get("/read").await.text(), "- -  - -", "{path} {change}: the old secret opens nothing");
+        assert_eq!(
+            tab.get("/read").await.text(),
+            "- -  - -",
+            "{path} {change}: the old secret opens nothing"
+        );
     }
 }
 
@@ -610,6 +682,68 @@ pub async fn c19_a_login_that_the_request_has_ended_proves_nothing(rig: Rig) {
         let browser = user(&app, "ada").await;
         assert_eq!(browser.get(&format!("/out-beside/{how}")).await.status(), 200, "{how}");
     }
+}
+
+/// What a request flashes reaches the next page, whichever handle did it and whether before or after, though the same
+/// request logs out or ends the session. What else it changed goes, which an event says.
+pub async fn e9_a_flash_reaches_the_page_after_a_logout(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for what in ["out", "end", "clear"] {
+        for when in ["before", "before-by-other", "before-and-dropped", "after", "after-by-other"] {
+            let browser = user(&app, "ada").await;
+            let id = record_of(&browser);
+            browser.get("/flash/old").await;
+            let response = browser.get(&format!("/say/{what}-{when}")).await;
+            assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{what} {when}");
+            assert_eq!(record_of(&browser) == id, what != "end", "{what} {when}");
+            assert!(browser.get("/read").await.text().starts_with("- - "), "{what} {when}");
+            assert_eq!(browser.get("/take").await.text(), "Bye", "{what} {when}");
+            assert_eq!(browser.get("/take").await.text(), "-", "{what} {when}");
+        }
+    }
+    for (path, seen) in
+        [("/logout", "-"), ("/say/out-before-and-fail", "-"), ("/say/end-before-and-fail", "-")]
+    {
+        let browser = user(&app, "ada").await;
+        browser.get("/flash/old").await;
+        browser.get(path).await;
+        assert_eq!(browser.get("/take").await.text(), seen, "{path}: what was not read, or failed, is gone");
+    }
+    for path in ["/say/out-noted", "/say/out-noted-by-other", "/say/end-noted", "/say/end-noted-by-other"] {
+        let browser = user(&app, "ada").await;
+        app.events();
+        browser.get(path).await;
+        let told = app.events().concat();
+        assert!(told.contains("ChangesDropped") && told.contains("note"), "{path}: {told}");
+        assert!(browser.get("/read").await.text().ends_with(" -"), "{path}");
+    }
+}
+
+/// Nothing that was flashed for one user is the next one's, where one request logs the one out and the other in; but
+/// what it flashes for the new one is.
+pub async fn e9_a_flash_is_not_the_next_users(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    for what in ["switch", "in", "begin"] {
+        for (when, seen) in [
+            ("before", "-"),
+            ("before-by-other", "-"),
+            ("before-and-dropped", "-"),
+            ("saved", "-"),
+            ("after", "Bye"),
+            ("after-by-other", "Bye"),
+        ] {
+            let browser = user(&app, "ada").await;
+            browser.get("/flash/old").await;
+            let response = browser.get(&format!("/say/{what}-{when}")).await;
+            assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{what} {when}");
+            assert!(browser.get("/read").await.text().starts_with("bob - "), "{what} {when}");
+            assert_eq!(browser.get("/take").await.text(), seen, "{what} {when}");
+        }
+    }
+    // A visitor's are the user's, as all that the visitor has.
+    let browser = visitor(&app).await;
+    browser.get("/say/switch-before").await;
+    assert_eq!(browser.get("/take").await.text(), "Bye");
 }
 
 /// Of two logins at once both succeed: the loser begins a session of its own. Whichever answer comes last, the

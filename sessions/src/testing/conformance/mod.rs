@@ -269,6 +269,8 @@ macro_rules! __conformance {
                     a11_a_failing_login_is_none_and_a_failing_logout_is_one
                     a11_a_refused_login_is_none
                     c19_a_login_that_the_request_has_ended_proves_nothing
+                    e9_a_flash_reaches_the_page_after_a_logout
+                    e9_a_flash_is_not_the_next_users
                     c22_a_late_logout_is_one
                     c22_a_later_login_stays
                     c22_a_logout_beside_a_rotation_is_one

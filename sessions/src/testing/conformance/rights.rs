@@ -357,7 +357,11 @@ pub async fn a11_a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
         }
         let ended = request.await;
         let is_answered = !path.ends_with("wait") && !path.ends_with("panic");
-        assert_eq!(ended.as_ref().map(|response| response.set_cookies().len()).ok(), is_answered.then_some(1), "{path}");
+        assert_eq!(
+            ended.as_ref().map(|response| response.set_cookies().len()).ok(),
+            is_answered.then_some(1),
+            "{path}"
+        );
         // The store is asked by a task that nobody can wait for any more.
         while app.stored(id, "level").await.is_some() {
             tokio::task::yield_now().await;
@@ -473,6 +477,10 @@ pub async fn c14_a_right_that_was_taken_away_is_gone(rig: Rig) {
         }
         let loaded = app.load(id, &["name"]).await.expect("the record");
         assert_eq!(loaded.fields.get("name").map(|json| &json[..]), Some(&b"\"Ada\""[..]), "{path}");
-        assert_eq!(browser.get("/read").await.text(), "Ada - 0", "{path}: nobody was there to get another secret");
+        assert_eq!(
+            browser.get("/read").await.text(),
+            "Ada - 0",
+            "{path}: nobody was there to get another secret"
+        );
     }
 }
