@@ -5,6 +5,8 @@
 
 #[path = "stack/events.rs"]
 mod events;
+#[path = "stack/unreadable.rs"]
+mod unreadable;
 
 use std::{
     sync::{Arc, Mutex},

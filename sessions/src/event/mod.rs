@@ -364,7 +364,9 @@ impl Event<'_> {
             Self::UnsavedChanges { fields, .. }
             | Self::GrantDropped { fields, .. }
             | Self::ChangesDropped { fields, .. } => {
-                fields.iter().for_each(|field| field.as_str().hash(&mut detail));
+                for field in fields {
+                    field.as_str().hash(&mut detail);
+                }
             }
             // It names the field, or what is missing.
             _ => self.error().map(Error::to_string).hash(&mut detail),

@@ -1,8 +1,10 @@
 //! What counts of a record that was loaded: the rights that its seal names, if they can be read.
 
+use std::sync::Arc;
+
 use super::{
     Rule, Slot,
-    rules::{OnInvalid, Standing},
+    rules::OnInvalid,
     secrets::{UNOPENED, Unopened},
     state::Live,
 };
@@ -27,17 +29,17 @@ impl Slot {
             return Ok(());
         }
         let number = rules.number();
-        let rights = if live.examined == number { Vec::new() } else { rules.all(Standing::is_right) };
+        let rights = if live.examined == number { Arc::default() } else { rules.rights() };
         for name in rights.iter().flat_map(Rule::names) {
             if live.fields.contains(name.as_str()) && !live.authority.rights.contains(&name) {
                 live.fields.remove(name.as_str());
                 self.shared.events.report(&Event::UnnamedRight { record: live.id, field: &name });
             }
         }
-        let opened: Vec<_> = names.iter().cloned().chain(rights.iter().flat_map(Rule::names)).collect();
-        let unopened = live.open_secrets(&self.shared, &opened);
+        let mut unopened = live.open_secrets(&self.shared, names.iter().cloned());
+        unopened.extend(live.open_secrets(&self.shared, rights.iter().flat_map(Rule::names)));
         let mut refusal = self.look_at_unopened(live, &unopened);
-        for rule in &rights {
+        for rule in rights.iter() {
             let Some((name, value)) = rule.stored(&live.fields) else { continue };
             let Some(Err(error)) = (**value != *UNOPENED).then(|| (rule.decode)(value)) else { continue };
             self.report_undecodable(live.id, &name, &crate::error::json_reason(&error));

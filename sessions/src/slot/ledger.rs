@@ -1,5 +1,7 @@
 //! What the handles of a request did to its session, until it is written.
 
+use bytes::Bytes;
+
 use super::{
     rules::{Rules, Standing},
     state::Phase,
@@ -7,7 +9,7 @@ use super::{
 use crate::{
     delta::{Delta, Op},
     error::Error,
-    value::FieldName,
+    value::{FieldName, Fields},
 };
 
 /// What the handles of a request did, in the order in which they did it.
@@ -148,6 +150,14 @@ pub(super) enum Rotation {
 }
 
 impl FieldChange {
+    /// A flash that was written already, for another record.
+    fn flashed(name: FieldName, stored: Bytes, at: u64) -> Self {
+        let (op, aliases) = (Op::Put(stored), &[][..]);
+        let (standing, declared) = (Standing::Plain, Standing::Plain);
+        let (is_default, is_flash, was_removed) = (false, true, false);
+        Self { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at }
+    }
+
     /// All names under which the field may be stored.
     pub(super) fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
         let aliases = self.aliases.iter().map(|alias| FieldName::from_static(alias));
@@ -260,11 +270,17 @@ impl Ledger {
         }
     }
 
-    /// Forgets everything, for another record, but what the request flashed. Says what else it had changed.
-    pub(super) fn begin_anew(&mut self, ended_login: bool) -> Vec<FieldName> {
+    /// Forgets everything, for another record, but what the request flashed, which may be among the fields already. Says
+    /// what else it had changed.
+    pub(super) fn begin_anew(&mut self, ended_login: bool, fields: &Fields) -> Vec<FieldName> {
         let follows_login = self.follows_login || ended_login || self.has_login();
         let mut lost = Vec::new();
-        let mut kept = Vec::new();
+        let flashed = self.written.iter().filter(|written| written.is_flashed);
+        let again = flashed.filter_map(|Written { name, at, .. }| {
+            let change = FieldChange::flashed(name.clone(), fields.get(name.as_str())?.clone(), *at);
+            Some(Deed::new(0, *at, What::Change(change)))
+        });
+        let mut kept: Vec<_> = again.collect();
         for deed in std::mem::take(&mut self.deeds) {
             match deed.what {
                 What::Change(change) if change.is_flash => {
@@ -274,6 +290,7 @@ impl Ledger {
                 What::Change(_) | What::Clear | What::Failure(_) => {}
             }
         }
+        kept.sort_by_key(|deed| deed.at);
         *self = Self { deeds: kept, follows_login, ..Self::default() };
         lost
     }

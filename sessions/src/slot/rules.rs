@@ -1,6 +1,10 @@
 //! What the views of a layer say of fields: which are rights, which outlive what, and which are secret.
 
-use std::{any::Any, borrow::Cow, sync::PoisonError};
+use std::{
+    any::Any,
+    borrow::Cow,
+    sync::{Arc, PoisonError},
+};
 
 use bytes::Bytes;
 
@@ -24,7 +28,14 @@ pub(crate) struct Rules {
     has_any: AtomicBool,
     has_rights: AtomicBool,
     has_secrets: AtomicBool,
-    known: RwLock<Vec<Rule>>,
+    known: RwLock<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    all: Vec<Rule>,
+    /// Those of them that are about rights, which each request needs that opens a record.
+    rights: Arc<[Rule]>,
 }
 
 /// What a view says of a field.
@@ -35,8 +46,11 @@ pub(crate) struct Rule {
     pub(crate) standing: Standing,
     pub(crate) is_secret: bool,
     pub(crate) on_invalid: OnInvalid,
-    pub(crate) decode: fn(&[u8]) -> Result<Box<dyn Any + Send + Sync>, serde_json::Error>,
+    pub(crate) decode: Decode,
 }
+
+/// Reads a stored value.
+type Decode = fn(&[u8]) -> Result<Box<dyn Any + Send + Sync>, serde_json::Error>;
 
 /// What happens to a stored value that does not decode, or does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,18 +131,19 @@ impl Rules {
     /// Adds what a view says.
     pub(crate) fn add(&self, rules: impl Iterator<Item = Rule>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let before = known.len();
+        let before = known.all.len();
         for rule in rules.filter(|rule| rule.standing != Standing::Plain || rule.is_secret) {
-            if !known.iter().any(|other| other.is_as(&rule)) {
-                known.push(rule);
+            if !known.all.iter().any(|other| other.is_as(&rule)) {
+                known.all.push(rule);
             }
         }
-        if known.len() == before {
+        if known.all.len() == before {
             return;
         }
+        known.rights = known.all.iter().filter(|rule| rule.standing.is_right()).copied().collect();
         self.has_any.store(true, Ordering::Release);
-        self.has_rights.store(known.iter().any(|rule| rule.standing.is_right()), Ordering::Release);
-        self.has_secrets.store(known.iter().any(|rule| rule.is_secret), Ordering::Release);
+        self.has_rights.store(!known.rights.is_empty(), Ordering::Release);
+        self.has_secrets.store(known.all.iter().any(|rule| rule.is_secret), Ordering::Release);
         self.number.store(next_number(), Ordering::Release);
     }
 
@@ -154,19 +169,20 @@ impl Rules {
         self.has_any.load(Ordering::Acquire)
     }
 
-    /// Whether any view has a right.
-    pub(super) fn has_rights(&self) -> bool {
-        self.has_rights.load(Ordering::Acquire)
+    /// What views say of rights.
+    pub(super) fn rights(&self) -> Arc<[Rule]> {
+        if self.has_rights.load(Ordering::Acquire) {
+            return Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).rights);
+        }
+        Arc::default()
     }
 
     /// These names, and those of all rights: whatever a request is about, it is seen whether they can be read.
     pub(super) fn with_rights<'a>(&self, names: &'a [FieldName]) -> Cow<'a, [FieldName]> {
         let mut all = Cow::Borrowed(names);
-        if self.has_rights() {
-            for name in self.all(Standing::is_right).iter().flat_map(Rule::names) {
-                if !all.contains(&name) {
-                    all.to_mut().push(name);
-                }
+        for name in self.rights().iter().flat_map(Rule::names) {
+            if !all.contains(&name) {
+                all.to_mut().push(name);
             }
         }
         all
@@ -229,7 +245,7 @@ impl Rules {
 
     fn each(&self, mut visit: impl FnMut(&Rule)) {
         if self.has_any.load(Ordering::Acquire) {
-            self.known.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(&mut visit);
+            self.known.read().unwrap_or_else(PoisonError::into_inner).all.iter().for_each(&mut visit);
         }
     }
 }

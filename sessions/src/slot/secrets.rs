@@ -114,12 +114,17 @@ impl Live {
     }
 
     /// Opens those of these fields that are secret; the ones that do not open are returned.
-    pub(super) fn open_secrets(&mut self, shared: &Shared, names: &[FieldName]) -> Vec<Unopened> {
+    pub(super) fn open_secrets(
+        &mut self,
+        shared: &Shared,
+        names: impl Iterator<Item = FieldName>,
+    ) -> Vec<Unopened> {
         let mut unopened = Vec::new();
         if !shared.rules.has_secrets() {
             return unopened;
         }
-        for name in names.iter().filter(|name| shared.rules.is_secret(name)) {
+        for name in names.filter(|name| shared.rules.is_secret(name)) {
+            let name = &name;
             if self.opened.iter().any(|known| known.name == *name) {
                 continue;
             }

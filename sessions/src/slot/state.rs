@@ -439,8 +439,10 @@ impl State {
     /// what else had been changed.
     pub(super) fn end(&mut self) -> Vec<FieldName> {
         let ended_login = self.record.rights().identity.is_some();
-        if let Phase::Live(live) = &self.record {
+        let mut fields = Fields::new();
+        if let Phase::Live(live) = &mut self.record {
             self.destroy.push(live.id);
+            fields = std::mem::take(&mut live.fields);
             self.record = Phase::Absent;
         }
         self.life += 1;
@@ -448,7 +450,7 @@ impl State {
         self.lose_waiting(Error::session_ended);
         self.wishes = Wishes::default();
         self.request_only = Fields::new();
-        let mut lost = self.ledger.begin_anew(ended_login);
+        let mut lost = self.ledger.begin_anew(ended_login, &fields);
         if self.head_sent {
             // No page is left to show it.
             lost.extend(self.ledger.take().iter().filter_map(Deed::change).map(|change| change.name.clone()));

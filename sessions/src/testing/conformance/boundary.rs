@@ -382,7 +382,7 @@ pub async fn c20_of_two_views_the_stricter_counts(rig: Rig) {
         for (path, status) in steps {
             let response = browser.get(path).await;
             assert_eq!(response.status(), *status, "{path}");
-            last = response.text().to_owned();
+            response.text().clone_into(&mut last);
         }
         assert_eq!(last, "-");
         app.events();

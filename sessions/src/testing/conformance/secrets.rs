@@ -233,8 +233,8 @@ pub async fn g1_a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
 /// Of a record with a secret field whose key is not in the ring, a request sees what a logout would leave, and a login
 /// begins with that: of a right as of any other field. What the key did seal is read where it is.
 pub async fn h8_a_secret_whose_key_is_gone_locks_nobody_out(rig: Rig) {
-    let ring = KeyRing::new(key());
-    let (before, after) = (sealing(&rig, ring.clone()).await, sealing(&rig, KeyRing::new(key())).await);
+    let (before, after) =
+        (sealing(&rig, KeyRing::new(key())).await, sealing(&rig, KeyRing::new(key())).await);
     for (set, name) in [("/vault/set-card/4111", "/vault/name"), ("/member/join/1", "/member/note")] {
         let browser = before.browser();
         for path in ["/vault/set-name/Ada", "/vault/set-user/1", "/member/note/hello", set] {
