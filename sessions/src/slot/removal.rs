@@ -7,7 +7,7 @@ use super::{
     Slot,
     ledger::{Deed, Rights},
     rules::{Rules, Standing},
-    state::{Live, Phase},
+    state::{Live, Phase, Terms},
 };
 use crate::{
     delta::{Delta, Op},
@@ -74,6 +74,10 @@ impl Removal {
                 delta.force(name.clone(), Op::Remove);
             }
         }
+        if authority.rights.is_empty() {
+            // What was said at one user's login says nothing of the next one's.
+            Terms::default().note_in(authority);
+        }
         delta
     }
 }
@@ -102,9 +106,13 @@ impl Slot {
             if !removal.of.is_still(&loaded, &authority) {
                 return Err(Error::later_login());
             }
+            let before = self.shared.timeouts_of(&authority);
             let delta = removal.take_from(&mut authority, &self.shared.rules);
-            let reseal = Reseal::rotation(authority.seal()).in_place_of(loaded.seal.clone());
-            let commit = Commit::new(loaded.epoch, self.shared.timeouts.within(authority.lifetime))
+            let mut reseal = Reseal::rotation(authority.seal()).in_place_of(loaded.seal.clone());
+            if self.shared.timeouts_of(&authority) != before {
+                reseal = reseal.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
+            }
+            let commit = Commit::new(loaded.epoch, before)
                 .with_id(CommitId::from_bytes(random::bytes()?))
                 .with_delta(delta.clone())
                 .with_reseal(reseal);
@@ -137,6 +145,7 @@ impl Slot {
             matches!(authority.compare(&presented, loaded.now), Match::Present | Match::Renewing(_));
         if is_present {
             live.seal = authority.seal();
+            live.timeouts = self.shared.timeouts_of(&authority);
             live.epoch = loaded.epoch.wrapping_add(1);
             live.authority = authority;
         } else {
