@@ -111,7 +111,7 @@ impl Error {
     }
 
     pub(crate) fn later_login() -> Self {
-        Self::refused("somebody has logged in since the request began, whose rights stay; log out again")
+        Self::refused("a user has logged in since the request began, and stays logged in; log out again")
     }
 
     pub(crate) fn undeclared_right(name: &FieldName) -> Self {

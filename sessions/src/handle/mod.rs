@@ -208,7 +208,8 @@ impl Handle {
     /// Writes the changes now: for streams and sockets that outlive the response, for long work,
     /// and before whatever must not happen without them.
     ///
-    /// Once begun it is finished, even if this future is dropped.
+    /// Once begun it is finished, even if this future is dropped. After the response it still takes rights away: the
+    /// secret then stays, and opens what is left.
     ///
     /// # Errors
     ///

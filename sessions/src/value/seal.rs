@@ -482,7 +482,9 @@ mod tests {
             (true, Some(true), SessionKind::Remembered, Some(true)),
         ] {
             let mut authority = Authority::new(hash(1));
-            authority.note_right(&"role".into(), role);
+            if role {
+                authority.rights.push("role".into());
+            }
             authority.is_remembered = is_remembered;
             let seal = authority.seal();
             assert_eq!((authority.kind(), seal.kind()), (kind, kind), "{role} {is_remembered:?}");

@@ -159,7 +159,7 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
             shopper.remove_user();
             shopper.set_note("lost");
         }
-        "unrole" => shopper.remove_role(),
+        "clear" => shopper.clear(),
         "socket" => {
             let argument = argument.to_owned();
             tokio::spawn(async move {
@@ -619,8 +619,8 @@ pub async fn c22_a_logout_beside_a_rotation_is_one(rig: Rig) {
         ("/wait/logout", "/rotate", 200, "- - pen - -"),
         ("/wait/logout-and-note", "/rotate", 409, "- - pen - -"),
         ("/wait/logout-and-fail", "/rotate", 500, "- - pen - -"),
-        ("/wait/logout", "/unrole", 200, "- - pen - -"),
-        ("/wait/unrole", "/rotate", 200, "ada - pen new hello"),
+        ("/wait/logout", "/ungrant", 200, "- - pen - -"),
+        ("/wait/ungrant", "/rotate", 200, "ada - pen new hello"),
         ("/wait/logout", "/logout", 200, "- - pen - -"),
         ("/wait/logout", "/end", 200, "- -  - -"),
         ("/wait/switch/bob", "/rotate", 409, "ada admin pen new hello"),
@@ -640,7 +640,7 @@ pub async fn c22_a_logout_beside_a_rotation_is_one(rig: Rig) {
             "{path} {change}"
         );
         let told = app.events().concat();
-        let is_told = path.contains("logout") || path.contains("unrole");
+        let is_told = path.contains("logout") || path.contains("ungrant");
         let was_there = !matches!(change, "/logout" | "/end");
         assert_eq!(told.contains("RightsRemoved"), is_told && was_there, "{path} {change}: {told}");
         assert_eq!(browser.get("/read").await.text(), seen, "{path} {change}");
