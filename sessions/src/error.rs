@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt};
 
+use serde_json::error::Category;
+
 use crate::value::FieldName;
 
 /// What went wrong with a session or its store.
@@ -24,6 +26,9 @@ pub enum ErrorKind {
     /// The store may or may not have done it, wholly: look before you repeat what must not happen
     /// twice.
     Unknown,
+    /// What the store keeps under the record's id is no session that it, or this version of the library, can
+    /// read. A layer takes its token for an unknown one.
+    Unreadable,
     /// Another request ended the session, or changed who may write to it; nothing was written.
     Refused,
     /// A value cannot be stored, or a stored one cannot be read; nothing was written.
@@ -43,6 +48,13 @@ impl Error {
     /// The store may or may not have done it, for this reason.
     pub fn unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Unknown, "the outcome of a session commit is unknown").with_source(source)
+    }
+
+    /// What the store keeps under a record's id is no session that it can read, for this reason.
+    ///
+    /// Only for what is certainly there and is none: a store that fails is [`unavailable`](Self::unavailable).
+    pub fn unreadable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Unreadable, "what is stored of the session cannot be read").with_source(source)
     }
 
     /// An option that does not make sense: what is wrong with it, and what to write instead.
@@ -98,6 +110,24 @@ impl Error {
         ))
     }
 
+    pub(crate) fn later_login() -> Self {
+        Self::refused("a user has logged in since the request began, and stays logged in; log out again")
+    }
+
+    pub(crate) fn undeclared_right(name: &FieldName) -> Self {
+        Self::config(format!(
+            "another view says that the session field `{name}` is a right, and this one does not; write \
+             `privilege` or `identity` here too, or another name with `rename`"
+        ))
+    }
+
+    pub(crate) fn contradicting_views(name: &FieldName) -> Self {
+        Self::config(format!(
+            "the session field `{name}` is `carry` in this view and `drop_on_login` in another, which counts; \
+             say the same in both"
+        ))
+    }
+
     pub(crate) fn not_an_integer(name: &FieldName) -> Self {
         Self::invalid_field(name, "holds something that is not an integer of 64 bits; `reset_…` it")
     }
@@ -147,4 +177,14 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
+}
+
+/// What is wrong with a stored text, and where. Never the value, which serde's own messages quote.
+pub(crate) fn json_reason(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Data => "JSON of another type",
+        Category::Syntax | Category::Io => "not JSON",
+        Category::Eof => "cut off",
+    };
+    format!("{what}, at line {} column {}", error.line(), error.column())
 }

@@ -149,7 +149,9 @@ impl Error {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.kind() {
-            ErrorKind::Unavailable | ErrorKind::Unknown => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Unavailable | ErrorKind::Unreadable | ErrorKind::Unknown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ErrorKind::Refused => StatusCode::CONFLICT,
             ErrorKind::InvalidField | ErrorKind::HeadSent | ErrorKind::Config => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -161,7 +163,7 @@ impl Error {
     #[must_use]
     pub const fn body_text(&self) -> &'static str {
         match self.kind() {
-            ErrorKind::Unavailable | ErrorKind::Unknown => {
+            ErrorKind::Unavailable | ErrorKind::Unreadable | ErrorKind::Unknown => {
                 "The session store is unavailable; please try again later."
             }
             ErrorKind::Refused => "The session was changed by another request; please try again.",

@@ -5,6 +5,8 @@
 
 #[path = "stack/events.rs"]
 mod events;
+#[path = "stack/unreadable.rs"]
+mod unreadable;
 
 use std::{
     sync::{Arc, Mutex},
@@ -233,6 +235,28 @@ async fn a_middleware_uses_the_session_before_and_after_the_handler() {
 }
 
 #[tokio::test]
+async fn a_user_whom_a_middleware_logs_out_reaches_no_handler_that_asks_for_a_recent_login() {
+    async fn ban(mut user: TypedSession<User>, request: Request, next: Next) -> Response {
+        if request.uri().path() == "/change" {
+            user.remove_id();
+        }
+        next.run(request).await
+    }
+    let change = async |_: RecentLogin<TypedSession<User>, 900>| "changed";
+    let app = Router::new()
+        .route("/in", get(async |mut user: TypedSession<User>| user.set_id(7_u64)))
+        .route("/change", get(change))
+        .route("/other", get(change))
+        .layer(from_fn(ban))
+        .layer(layer());
+    let browser = Client::new(app);
+    browser.get("/in").await;
+    assert_eq!(browser.get("/other").await.text(), "changed");
+    assert_eq!(browser.get("/change").await.status(), 403);
+    assert_eq!(browser.get("/other").await.status(), 403, "and it was a logout");
+}
+
+#[tokio::test]
 async fn a_middleware_may_hold_its_handle_over_the_handler() {
     async fn around(mut session: TypedSession<Account>, request: Request, next: Next) -> Response {
         let response = next.run(request).await;
@@ -366,17 +390,18 @@ async fn a_right_that_was_taken_away_is_gone_though_its_next_value_is_too_large(
         staff.remove_role();
         staff.set_role("x".repeat(200));
     };
-    let routes = Router::new()
-        .route("/hire", get(hire))
-        .route("/show", get(show))
-        .route("/knowing", get(knowing))
-        .route("/careless", get(careless));
-    let browser = Client::new(routes.layer(layer().with_size_limits(100, 1000)));
-    for path in ["/knowing", "/careless"] {
+    // An instance of the program that has not met the view which says that it is a right.
+    let store = Arc::new(MemoryStore::new());
+    let layer = || SessionLayer::new(Arc::clone(&store)).with_size_limits(100, 1000);
+    let routes =
+        Router::new().route("/hire", get(hire)).route("/show", get(show)).route("/knowing", get(knowing));
+    let browser = Client::new(routes.layer(layer()));
+    let other = Client::new(Router::new().route("/careless", get(careless)).layer(layer()));
+    for (path, there) in [("/knowing", browser.clone()), ("/careless", browser.at(&other))] {
         browser.get("/hire").await;
         let thief = browser.clone_jar();
         assert_eq!(browser.get("/show").await.text(), "admin");
-        assert_eq!(browser.get(path).await.status(), 500, "{path}");
+        assert_eq!(there.get(path).await.status(), 500, "{path}");
         assert_eq!(browser.get("/show").await.text(), "-", "{path}");
         assert_eq!(thief.get("/show").await.text(), "-", "{path}");
     }

@@ -24,7 +24,7 @@ use crate::{
 /// field's value.
 ///
 /// Steps of a session's life ([`Created`](Self::Created), [`Rotated`](Self::Rotated),
-/// [`Renewed`](Self::Renewed), [`Destroyed`](Self::Destroyed)) are all reported. Of the others, one per second
+/// [`Renewed`](Self::Renewed), [`RightsRemoved`](Self::RightsRemoved), [`Destroyed`](Self::Destroyed)) are all reported. Of the others, one per second
 /// ([`with_event_interval`](crate::SessionLayer::with_event_interval)), name and record is reported, and the number of those that were held back follows as
 /// [`Repeated`](Self::Repeated). So metrics count each event as one, and add
 /// [`times`](Self::Repeated::times) to the name in [`of`](Self::Repeated::of).
@@ -61,13 +61,22 @@ pub enum Event<'a> {
         /// The record.
         record: RecordId,
     },
+    /// Rights were taken away from a session whose secret stays, since another request had rotated it meanwhile, or no
+    /// response was left to send a cookie. The secret opens what is left: without a login, a visitor's session.
+    RightsRemoved {
+        /// The record.
+        record: RecordId,
+        /// The rights.
+        fields: Vec<FieldName>,
+    },
     /// A session was ended by its user or the application.
     Destroyed {
         /// The record.
         record: RecordId,
     },
-    /// A stored value could not be read as its field's type, or not be opened: it counts as absent, or the request
-    /// is refused, as the field says (`on_invalid`).
+    /// A stored value could not be read as its field's type, or not be opened. It counts as absent, or the request
+    /// is refused, as the field says (`on_invalid`). Where it is a right, or the key of a secret field is not in the
+    /// ring, the request sees its record as after a logout.
     UndecodableField {
         /// The record, unless it is new.
         record: Option<RecordId>,
@@ -75,6 +84,30 @@ pub enum Event<'a> {
         field: &'a FieldName,
         /// What is wrong, and where. Never the value, which serde's own messages quote.
         reason: &'a str,
+    },
+    /// A field is stored that a view declares as a right, and the record does not name it among its rights: a view, a
+    /// version or a program wrote it that does not know it for one. It counts as absent.
+    UnnamedRight {
+        /// The record.
+        record: RecordId,
+        /// The field.
+        field: &'a FieldName,
+    },
+    /// A request that was answered with a 4xx had granted rights and not saved them: they are not granted. Of a login,
+    /// what the request changed after it is dropped, too.
+    GrantDropped {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The rights.
+        fields: Vec<FieldName>,
+    },
+    /// A request had changed fields of a session that it then ended, or of a user whom it logged out: they went with
+    /// it.
+    ChangesDropped {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The fields.
+        fields: Vec<FieldName>,
     },
     /// Changes were dropped because the response head had left: save them with `save().await`.
     UnsavedChanges {
@@ -116,9 +149,18 @@ pub enum Event<'a> {
         /// What is wrong, with the key's id.
         reason: &'a str,
     },
-    /// A view needs what the layer does not have, so that every request that takes it is answered with an error.
+    /// A view needs what the layer does not have, or contradicts another view, so that every request that takes it is
+    /// answered with an error.
     Misconfigured {
-        /// What is missing, and what to write.
+        /// What is wrong, and what to write.
+        error: &'a Error,
+    },
+    /// A request came with the token of a record that cannot be read: another program wrote it, or a later version of
+    /// this library. The token counts as unknown, and what is stored stays.
+    UnreadableRecord {
+        /// The record.
+        record: RecordId,
+        /// Why.
         error: &'a Error,
     },
     /// A record could not be read, so that its request is answered with an error.
@@ -205,8 +247,12 @@ impl Event<'_> {
             Self::Created { .. } => "Created",
             Self::Rotated { .. } => "Rotated",
             Self::Renewed { .. } => "Renewed",
+            Self::RightsRemoved { .. } => "RightsRemoved",
             Self::Destroyed { .. } => "Destroyed",
             Self::UndecodableField { .. } => "UndecodableField",
+            Self::UnnamedRight { .. } => "UnnamedRight",
+            Self::GrantDropped { .. } => "GrantDropped",
+            Self::ChangesDropped { .. } => "ChangesDropped",
             Self::UnsavedChanges { .. } => "UnsavedChanges",
             Self::TwoLiveTokens { .. } => "TwoLiveTokens",
             Self::Expired { .. } => "Expired",
@@ -215,6 +261,7 @@ impl Event<'_> {
             Self::Forged { .. } => "Forged",
             Self::BadSignature { .. } => "BadSignature",
             Self::Misconfigured { .. } => "Misconfigured",
+            Self::UnreadableRecord { .. } => "UnreadableRecord",
             Self::LoadFailed { .. } => "LoadFailed",
             Self::Conflict { .. } => "Conflict",
             Self::StoreSlow { .. } => "StoreSlow",
@@ -232,10 +279,15 @@ impl Event<'_> {
             | Self::Renewed { .. }
             | Self::Expired { .. }
             | Self::Superseded { .. } => EventLevel::Debug,
-            Self::Created { is_login: true, .. } | Self::Rotated { .. } | Self::Destroyed { .. } => {
-                EventLevel::Info
-            }
+            Self::Created { is_login: true, .. }
+            | Self::Rotated { .. }
+            | Self::RightsRemoved { .. }
+            | Self::ChangesDropped { .. }
+            | Self::Destroyed { .. } => EventLevel::Info,
             Self::UndecodableField { .. }
+            | Self::UnnamedRight { .. }
+            | Self::UnreadableRecord { .. }
+            | Self::GrantDropped { .. }
             | Self::TwoLiveTokens { .. }
             | Self::Stale { .. }
             | Self::Forged { .. }
@@ -258,7 +310,10 @@ impl Event<'_> {
             Self::Created { record, .. }
             | Self::Rotated { record, .. }
             | Self::Renewed { record }
+            | Self::RightsRemoved { record, .. }
             | Self::Destroyed { record }
+            | Self::UnnamedRight { record, .. }
+            | Self::UnreadableRecord { record, .. }
             | Self::Expired { record }
             | Self::Superseded { record }
             | Self::Stale { record }
@@ -266,6 +321,8 @@ impl Event<'_> {
             | Self::LoadFailed { record, .. }
             | Self::Conflict { record, .. } => Some(*record),
             Self::UndecodableField { record, .. }
+            | Self::GrantDropped { record, .. }
+            | Self::ChangesDropped { record, .. }
             | Self::UnsavedChanges { record, .. }
             | Self::CommitFailed { record, .. }
             | Self::Repeated { record, .. } => *record,
@@ -282,6 +339,7 @@ impl Event<'_> {
     pub const fn error(&self) -> Option<&Error> {
         match self {
             Self::Misconfigured { error }
+            | Self::UnreadableRecord { error, .. }
             | Self::LoadFailed { error, .. }
             | Self::Conflict { error, .. }
             | Self::CommitFailed { error, .. }
@@ -297,11 +355,18 @@ impl Event<'_> {
             Self::Created { .. }
             | Self::Rotated { .. }
             | Self::Renewed { .. }
+            | Self::RightsRemoved { .. }
             | Self::Destroyed { .. }
             | Self::Repeated { .. } => return None,
-            Self::UndecodableField { field, .. } => field.as_str().hash(&mut detail),
-            Self::UnsavedChanges { fields, .. } => {
-                fields.iter().for_each(|field| field.as_str().hash(&mut detail));
+            Self::UndecodableField { field, .. } | Self::UnnamedRight { field, .. } => {
+                field.as_str().hash(&mut detail);
+            }
+            Self::UnsavedChanges { fields, .. }
+            | Self::GrantDropped { fields, .. }
+            | Self::ChangesDropped { fields, .. } => {
+                for field in fields {
+                    field.as_str().hash(&mut detail);
+                }
             }
             // It names the field, or what is missing.
             _ => self.error().map(Error::to_string).hash(&mut detail),
@@ -325,12 +390,27 @@ impl Event<'_> {
             Self::UndecodableField { field, reason, .. } => {
                 write!(f, "stored session field `{field}` does not decode: {reason}")
             }
+            Self::UnnamedRight { field, .. } => {
+                write!(
+                    f,
+                    "stored field `{field}` is a right that its session does not name, so it counts as absent"
+                )
+            }
+            Self::RightsRemoved { fields, .. } => {
+                f.write_str("rights taken away from a session that keeps its secret: ")?;
+                write_fields(f, fields)
+            }
+            Self::GrantDropped { fields, .. } => {
+                f.write_str("rights not granted, since the request was answered with a 4xx: ")?;
+                write_fields(f, fields)
+            }
+            Self::ChangesDropped { fields, .. } => {
+                f.write_str("session changes dropped with the session or the user whose they were: ")?;
+                write_fields(f, fields)
+            }
             Self::UnsavedChanges { fields, .. } => {
                 f.write_str("session changes dropped after the response head left; call `save().await`: ")?;
-                for (index, field) in fields.iter().enumerate() {
-                    write!(f, "{}`{field}`", if index == 0 { "" } else { ", " })?;
-                }
-                Ok(())
+                write_fields(f, fields)
             }
             Self::TwoLiveTokens { records: [_, second] } => {
                 write!(f, "two live session tokens in one request, using neither; the other is {second}")
@@ -341,6 +421,9 @@ impl Event<'_> {
             Self::Forged { .. } => f.write_str("forged session token"),
             Self::BadSignature { reason } => write!(f, "session token with a bad signature: {reason}"),
             Self::Misconfigured { error } => write!(f, "session layer misconfigured: {error}"),
+            Self::UnreadableRecord { error, .. } => {
+                write!(f, "session cannot be read, so its token counts as unknown: {error}")
+            }
             Self::LoadFailed { error, .. } => write!(f, "session load failed: {error}"),
             Self::Conflict { error, .. } => write!(f, "session commit refused: {error}"),
             Self::StoreSlow { took } => write!(f, "session store slow: it took {took:?}"),
@@ -349,6 +432,13 @@ impl Event<'_> {
             Self::Repeated { of, times, .. } => write!(f, "{times} more events `{of}` were held back"),
         }
     }
+}
+
+fn write_fields(f: &mut fmt::Formatter<'_>, fields: &[FieldName]) -> fmt::Result {
+    for (index, field) in fields.iter().enumerate() {
+        write!(f, "{}`{field}`", if index == 0 { "" } else { ", " })?;
+    }
+    Ok(())
 }
 
 /// What happened, what to do, the store's own error and the record, in one line.

@@ -113,7 +113,7 @@ impl Handle {
     pub fn __field_remove(&mut self, index: usize) {
         let (cell, field) = self.__cell(index);
         cell.remove(field);
-        self.hand_over_identity(field);
+        self.hand_over_right(field);
     }
 
     pub fn __field_add(&mut self, index: usize, by: i64) {
@@ -205,7 +205,12 @@ impl Handle {
 
     fn __set_erased(&mut self, index: usize, value: &mut dyn Any) {
         let value = self.__boxed(index, value);
-        match self.table.fields[index].merge {
+        let field = &self.table.fields[index];
+        if field.standing.is_right() && Cell::is_of_default(field, &value) {
+            // A default is no right.
+            return self.__field_remove(index);
+        }
+        match field.merge {
             Merge::Last | Merge::Add => self.__undecoded(index).put(value),
             Merge::Max | Merge::Min | Merge::First => {
                 let (cell, field) = self.__cell(index);
@@ -223,7 +228,7 @@ impl Handle {
     fn __take_erased(&mut self, index: usize) -> Option<Value> {
         let (cell, field) = self.__cell(index);
         let taken = cell.take(field);
-        self.hand_over_identity(field);
+        self.hand_over_right(field);
         taken
     }
 

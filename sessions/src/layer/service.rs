@@ -188,6 +188,8 @@ fn verdict(status: StatusCode, on_server_error: OnServerError) -> Verdict {
     let gave_up = status == StatusCode::REQUEST_TIMEOUT || status.as_u16() == 499;
     if gave_up || (status.is_server_error() && on_server_error == OnServerError::Discard) {
         Verdict::Discard
+    } else if status.is_client_error() {
+        Verdict::GrantNothing
     } else {
         Verdict::Commit
     }
@@ -262,6 +264,20 @@ fn refuse<B: ReplaceableBody>(response: &mut Response<B>, error: &Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_refused_grants_nothing() {
+        for (status, expected) in [
+            (200, Verdict::Commit),
+            (303, Verdict::Commit),
+            (400, Verdict::GrantNothing),
+            (403, Verdict::GrantNothing),
+            (451, Verdict::GrantNothing),
+            (499, Verdict::Discard),
+        ] {
+            assert_eq!(verdict(StatusCode::from_u16(status).unwrap(), OnServerError::Commit), expected);
+        }
+    }
 
     #[test]
     fn what_failed_or_was_given_up_is_discarded() {

@@ -7,8 +7,10 @@
 mod commit;
 mod detached;
 mod ended;
+mod examine;
 mod ledger;
 mod load;
+mod removal;
 mod rules;
 mod secrets;
 mod state;
@@ -26,7 +28,7 @@ use std::{
 pub(crate) use self::{
     detached::Detached,
     ledger::FieldChange,
-    rules::{Rule, Rules, Standing},
+    rules::{OnInvalid, Rule, Rules, Standing},
     secrets::UNOPENED,
     state::{CookieChange, Handed},
 };
@@ -37,6 +39,7 @@ use self::{
 use tokio::sync::watch;
 
 use crate::{
+    delta::Op,
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
@@ -132,6 +135,8 @@ pub(crate) struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Commit,
+    /// All but the rights that were granted, and what a new user did.
+    GrantNothing,
     /// Only a logout and an explicit rotation.
     Discard,
 }
@@ -195,49 +200,54 @@ impl Slot {
         present: impl FnOnce() -> Presented,
         names: &[FieldName],
     ) -> Result<bool, Error> {
-        if self.lock().covers(names) {
-            self.open_secrets(names);
+        let rules = &self.shared.rules;
+        if self.lock().covers(names, rules) {
             return Ok(self.facts().is_some());
         }
         let _gate = self.gate.lock().await;
+        let wanted = rules.with_rights(names);
         let unloaded = matches!(self.lock().record, Phase::Unloaded);
-        if unloaded {
-            let found = self.find_live(present(), names).await?;
-            let is_live = found.live().is_some();
-            let mut state = self.lock();
-            state.record = found;
-            state.was_privileged = state.was_privileged();
-            drop(state);
-            self.open_secrets(names);
-            return Ok(is_live);
+        if !unloaded {
+            return Box::pin(self.load_missing(&wanted, names)).await;
         }
-        let is_live = Box::pin(self.load_missing(names)).await?;
-        self.open_secrets(names);
-        Ok(is_live)
+        let mut found = self.find_live(present(), &wanted).await?;
+        let (mut examined, mut is_withheld) = (Ok(()), false);
+        if let Phase::Live(live) = &mut found {
+            examined = self.examine(live, names);
+            is_withheld = live.is_withheld;
+        }
+        let is_live = found.live().is_some();
+        let mut state = self.lock();
+        state.record = found;
+        state.was_privileged = state.was_privileged();
+        if is_withheld {
+            // What is read of it changes nothing, and sets no cookie.
+            state.forget_renewal();
+        }
+        examined.map(|()| is_live)
     }
 
     /// Reads the record again, with these fields and all that were loaded before.
     pub(crate) async fn reload(&self, names: &[FieldName]) -> Result<(), Error> {
         let _gate = self.gate.lock().await;
-        let known = self.lock().live().map(|live| (live.id, live.epoch, live.with_names(names)));
-        let Some((id, epoch, names)) = known else { return Ok(()) };
-        let (loaded, authority) = self.load_again(id, epoch, &names).await?;
-        let mut unopened = Vec::new();
-        if let Phase::Live(live) = &mut self.lock().record
-            && live.id == id
-        {
-            live.authority = authority;
-            live.seal = loaded.seal;
-            live.fields = loaded.fields;
-            live.opened.clear();
-            // Under the same lock: other handles look at any time.
-            unopened = live.open_all_secrets(&self.shared);
-            live.names = (!loaded.complete).then_some(names);
-            live.touched = loaded.touched;
-            (live.loaded_at, live.since) = (loaded.now, Instant::now());
-        }
-        self.report_unopened(&unopened);
-        Ok(())
+        let wanted = self.shared.rules.with_rights(names);
+        let known = self.lock().live().map(|live| (Box::new(live.clone()), live.with_names(&wanted)));
+        let Some((mut live, names)) = known else { return Ok(()) };
+        let (loaded, authority) = self.load_again(live.id, live.epoch, &names).await?;
+        live.authority = authority;
+        live.seal = loaded.seal;
+        live.fields = loaded.fields;
+        live.opened.clear();
+        live.names = (!loaded.complete).then_some(names);
+        live.touched = loaded.touched;
+        (live.created, live.began_here) = (loaded.created, false);
+        (live.loaded_at, live.since) = (loaded.now, Instant::now());
+        (live.examined, live.is_withheld) = (0, false);
+        // Before others see it: they look at any time.
+        let all: Vec<_> = live.fields.iter().map(|(name, _)| name.clone()).collect();
+        let examined = self.examine(&mut live, &all);
+        self.enter(live);
+        examined
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -262,6 +272,11 @@ impl Slot {
     /// How many times something ended fields in this request.
     pub(crate) fn boundary(&self) -> u64 {
         self.boundaries.load(Ordering::Acquire)
+    }
+
+    /// Has handles that saw what was before look again.
+    fn note_boundary(&self) {
+        self.boundaries.fetch_add(1, Ordering::AcqRel);
     }
 
     fn accept(&self, state: &mut State, by: u64, mut handed: Handed) {
@@ -291,7 +306,10 @@ impl Slot {
     /// When the user last proved who it is, and the time now, on the store's clock.
     pub(crate) fn authenticated_at(&self) -> Option<(Timestamp, Timestamp)> {
         let state = self.lock();
-        let live = state.live()?;
+        let live = state.live().filter(|live| !live.is_withheld)?;
+        if state.ends_login(&self.shared.rules) {
+            return None;
+        }
         let at = match live.authority.proof {
             Proof::None => return None,
             Proof::AtCreation => live.created,
@@ -304,6 +322,12 @@ impl Slot {
     pub(crate) fn hand_over(self: &Arc<Self>, by: u64, life: u32, handed: Handed) {
         let mut state = self.lock();
         if life != state.life {
+            drop(state);
+            // Of a session that the request has ended nothing is left, but what it says to the next page.
+            let Handed { changes, .. } = handed;
+            let (flashes, others): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.is_flash);
+            let others = others.into_iter().map(|change| change.name).collect();
+            self.hand_over_flashes(by, Handed { changes: flashes, ..Handed::default() }, others);
             return;
         }
         if !state.head_sent {
@@ -316,13 +340,44 @@ impl Slot {
             self.hand_over_removed_rights(by, life, handed.changes);
             return;
         }
-        let had_unsaved = state.ledger.take_back_unsaved(by);
-        let is_silent = handed.is_empty() && !had_unsaved;
+        let had_unsaved = state.ledger.has_unsaved(by);
         let record = state.live().map(|live| live.id);
+        let is_removal = |change: &&FieldChange| {
+            state.standing(change, &self.shared.rules).is_right() && change.op == Op::Remove
+        };
+        let is_silent = handed.changes.iter().all(|change| is_removal(&change))
+            && handed.failure.is_none()
+            && handed.request_only.is_empty();
+        let unsaved = handed.changes.iter().filter(|change| !is_removal(change));
+        let fields: Vec<_> = unsaved.map(|change| change.name.clone()).collect();
         drop(state);
-        if !is_silent {
-            let fields = handed.changes.into_iter().map(|change| change.name).collect();
+        // Nobody saved it, but a right can always be taken away.
+        self.hand_over_removed_rights(by, life, handed.changes);
+        if !is_silent || had_unsaved {
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
+        }
+    }
+
+    /// Takes what a handle has flashed for whoever comes next, though its session is over. The others are lost.
+    pub(crate) fn hand_over_flashes(&self, by: u64, handed: Handed, mut lost: Vec<FieldName>) {
+        let mut state = self.lock();
+        if state.head_sent {
+            lost.extend(handed.changes.into_iter().map(|change| change.name));
+        } else {
+            self.accept(&mut state, by, handed);
+        }
+        drop(state);
+        self.report_lost(None, lost);
+    }
+
+    /// The number of the present record of the request.
+    pub(crate) fn life(&self) -> u32 {
+        self.lock().life
+    }
+
+    fn report_lost(&self, record: Option<RecordId>, fields: Vec<FieldName>) {
+        if !fields.is_empty() {
+            self.shared.events.report(&Event::ChangesDropped { record, fields });
         }
     }
 
@@ -343,8 +398,8 @@ impl Slot {
             change.standing = state.standing(change, &self.shared.rules);
         }
         let changes: Vec<_> = changes.into_iter().filter_map(FieldChange::into_removed_right).collect();
-        let must_flush = state.abandoned && !changes.is_empty();
         self.accept(&mut state, by, Handed { changes, ..Handed::default() });
+        let must_flush = state.head_sent && state.ledger.has_removed_rights_of(by);
         drop(state);
         if must_flush {
             self.flush_in_background();
@@ -369,32 +424,47 @@ impl Slot {
     }
 
     /// Takes the changes of a handle that goes on, to be written whenever the next write comes.
-    pub(crate) fn hand_over_meanwhile(&self, by: u64, life: u32, handed: Handed) -> Result<(), Error> {
-        let mut state = self.lock();
-        self.check_hand_over(&state, life, &handed)?;
-        self.accept(&mut state, by, handed);
-        Ok(())
+    pub(crate) fn hand_over_meanwhile(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        handed: Handed,
+    ) -> Result<(), Error> {
+        self.hand_over_checked(by, life, handed).map(drop)
     }
 
     /// Takes the changes of a handle that goes on, to be written by a save, which gets a number.
-    pub(crate) fn hand_over_for_save(&self, by: u64, life: u32, handed: Handed) -> Result<u64, Error> {
-        let mut state = self.lock();
-        self.check_hand_over(&state, life, &handed)?;
-        self.accept(&mut state, by, handed);
-        Ok(state.next_save(by))
+    pub(crate) fn hand_over_for_save(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        handed: Handed,
+    ) -> Result<u64, Error> {
+        self.hand_over_checked(by, life, handed).map(|mut state| state.next_save(by))
     }
 
-    fn check_hand_over(&self, state: &State, life: u32, handed: &Handed) -> Result<(), Error> {
+    fn hand_over_checked(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        handed: Handed,
+    ) -> Result<MutexGuard<'_, State>, Error> {
+        let mut state = self.lock();
         if life != state.life && !handed.is_empty() {
             return Err(Error::session_ended());
         }
-        let is_right = |change: &FieldChange| state.standing(change, &self.shared.rules).is_right();
-        if state.head_sent && handed.changes.iter().any(is_right) {
+        let is_grant = |change: &FieldChange| {
+            state.standing(change, &self.shared.rules).is_right() && change.op != Op::Remove
+        };
+        if state.head_sent && handed.changes.iter().any(is_grant) {
+            drop(state);
             // Nobody is left to be given the new secret. Refused as a whole, so that half of it is not
-            // in the way of what comes next.
+            // in the way of what comes next; but what it took away is gone.
+            self.hand_over_removed_rights(by, life, handed.changes);
             return Err(Error::head_sent());
         }
-        Ok(())
+        self.accept(&mut state, by, handed);
+        Ok(state)
     }
 
     /// Takes back what a handle handed over and what is not written yet.
@@ -405,14 +475,16 @@ impl Slot {
 
     /// Ends the record of this life, and returns the next one's; that of an earlier life has no say.
     pub(crate) fn destroy(self: &Arc<Self>, life: u32) -> u32 {
-        let (next, is_late) = {
+        let (next, is_late, record, lost) = {
             let mut state = self.lock();
             if state.life != life {
                 return life;
             }
-            state.end();
-            (state.life, state.head_sent)
+            let record = state.live().map(|live| live.id);
+            let lost = state.end();
+            (state.life, state.head_sent, record, lost)
         };
+        self.report_lost(record, lost);
         if is_late {
             self.flush_in_background();
         }
@@ -501,7 +573,7 @@ impl Slot {
                     state.put_back(&mut { taken }, rules);
                     return Err(error);
                 }
-                (target, state.write_of(composed, target, rules), taken)
+                (target, state.write_of(composed, target), taken)
             };
             let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
             if let Err(error) = slot.write_caught(write, names, Some(&kept)).await {
@@ -528,8 +600,10 @@ impl Slot {
         }
         // A save that was begun and not awaited to its end may still bring a cookie, or fail.
         let is_busy = self.gate.try_lock().is_err();
-        if verdict == Verdict::Discard && !is_busy {
-            state.discard(&self.shared.rules);
+        if verdict != Verdict::Commit && !is_busy {
+            drop(state);
+            self.drop_what_failed(verdict);
+            state = self.lock();
         }
         let idle = state.is_done() && state.unheard.is_none() && !state.needs_upkeep();
         if idle && !is_busy {
@@ -547,10 +621,8 @@ impl Slot {
             let _working = working;
             let _gate = slot.gate.lock().await;
             loop {
-                if verdict == Verdict::Discard {
-                    // Also what a save that was under way has put back.
-                    slot.lock().discard(&slot.shared.rules);
-                }
+                // Also what a save that was under way has put back.
+                slot.drop_what_failed(verdict);
                 let to_be_ended = slot.lock().destroy.clone();
                 let error = slot.flush(slot.afterwards(), None).await.err();
                 let mut state = slot.lock();
@@ -573,6 +645,25 @@ impl Slot {
                 return Ok(Outcome { cookie, is_privileged, error });
             }
         })
+    }
+
+    /// Drops what a request that has failed must not write.
+    fn drop_what_failed(&self, verdict: Verdict) {
+        let (dropped, record) = {
+            let mut state = self.lock();
+            let dropped = match verdict {
+                Verdict::Commit => Vec::new(),
+                Verdict::GrantNothing => state.ledger.drop_grants(),
+                Verdict::Discard => {
+                    state.discard(&self.shared.rules);
+                    Vec::new()
+                }
+            };
+            (dropped, state.live().map(|live| live.id))
+        };
+        if !dropped.is_empty() {
+            self.shared.events.report(&Event::GrantDropped { record, fields: dropped });
+        }
     }
 
     /// Whoever asked for this save knows how it ended.

@@ -63,7 +63,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Every operation: [`Error::unavailable`] if it certainly did not happen.
+/// Every operation: [`Error::unavailable`] if it certainly did not happen. Load and commit:
+/// [`Error::unreadable`] if what is stored under the id is certainly no session.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a session store",
     label = "not a store",

@@ -396,15 +396,6 @@ impl Authority {
         self.replaced.insert(0, Replaced { hash: prefix(hash), at });
         self.replaced.truncate(REMEMBERED);
     }
-
-    /// Notes that a right is set, or that it is not any more.
-    pub(crate) fn note_right(&mut self, name: &FieldName, is_set: bool) {
-        self.rights.retain(|known| known != name);
-        self.identity.take_if(|identity| identity == name && !is_set);
-        if is_set {
-            self.rights.push(name.clone());
-        }
-    }
 }
 
 /// How long a cookie is kept of which the seal says nothing: the session's own time, or else the default.
@@ -447,8 +438,7 @@ mod tests {
 
     fn full() -> Authority {
         let mut authority = Authority::new(hash(1));
-        authority.note_right(&"role".into(), true);
-        authority.note_right(&"user".into(), true);
+        authority.rights = vec!["role".into(), "user".into()];
         authority.identity = Some("user".into());
         authority.replace(hash(2), at(10));
         authority.replace(hash(3), at(20));
@@ -475,9 +465,9 @@ mod tests {
     fn a_seal_tells_of_rights() {
         let mut authority = Authority::new(hash(1));
         assert!(!authority.seal().holds_rights());
-        authority.note_right(&"role".into(), true);
+        authority.rights.push("role".into());
         assert!(authority.seal().holds_rights());
-        authority.note_right(&"role".into(), false);
+        authority.rights.clear();
         assert!(!authority.seal().holds_rights());
     }
 
@@ -493,7 +483,9 @@ mod tests {
             (true, Some(true), SessionKind::Remembered, Some(true)),
         ] {
             let mut authority = Authority::new(hash(1));
-            authority.note_right(&"role".into(), role);
+            if role {
+                authority.rights.push("role".into());
+            }
             authority.is_remembered = is_remembered;
             let seal = authority.seal();
             assert_eq!((authority.kind(), seal.kind()), (kind, kind), "{role} {is_remembered:?}");

@@ -198,7 +198,7 @@ const PERMISSION: &str =
 /// The error for what did not happen.
 pub(super) fn refused(error: RedisError) -> Error {
     match error.code() {
-        Some("WRONGTYPE") => Error::unavailable(Malformed),
+        Some("WRONGTYPE") => Error::unreadable(Malformed),
         _ => Error::unavailable(error),
     }
 }

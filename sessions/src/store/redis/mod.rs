@@ -316,7 +316,7 @@ impl Store for RedisStore {
         let deadline = self.client.deadline();
         let (now, items) =
             self.read(id, |fields| hash::load(names, fields), deadline).await.map_err(Failure::into_read)?;
-        hash::loaded(names, now, items).map_err(Error::unavailable)
+        hash::loaded(names, now, items).map_err(Error::unreadable)
     }
 
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {

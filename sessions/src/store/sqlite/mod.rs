@@ -246,10 +246,10 @@ fn first_invalid<'a>(values: impl IntoIterator<Item = (&'a FieldName, &'a Bytes)
     values.into_iter().find(|(_, value)| !document::is_json(value)).map(|(name, _)| name)
 }
 
-/// A row that someone else wrote, in a way that makes it no session. It is an error and not a
-/// fresh session: what it holds is for a person to save.
+/// A row that someone else wrote, in a way that makes it no session. It stays: what it holds is for a person
+/// to save.
 fn unreadable(table: &TableName, id: RecordId, reason: &str) -> Error {
-    Error::unavailable(format!(
+    Error::unreadable(format!(
         "the row of the table {table} with the id '{id}' is not a session: {reason}; mend or delete it"
     ))
 }

@@ -81,7 +81,7 @@ pub async fn d8_to_be_remembered_is_asked_at_each_login(rig: Rig) {
         &["/login-ticked/ada", "/logout", "/login/ada"],
         &["/login-ticked/bob", "/login/ada"],
         &["/login-ticked/ada", "/out-and-in/ada"],
-        &["/login-ticked/ada", "/guest/clear", "/login/ada"],
+        &["/login-ticked/ada", "/clear", "/login/ada"],
         &["/login/ada", "/switch-ticked-and-fail/bob", "/login/ada"],
         &["/visit-ticked-and-save", "/login/ada"],
     ] {
@@ -123,7 +123,7 @@ pub async fn d8_a_logout_takes_back_what_was_said_at_the_login(rig: Rig) {
     for steps in [
         &["/login-unticked/ada", "/logout"][..],
         &["/login-unticked/ada", "/logout-and-fail"],
-        &["/login-unticked/ada", "/guest/clear"],
+        &["/login-unticked/ada", "/clear"],
         &["/login-unticked/bob", "/switch/ada"],
         &["/login-unticked/ada", "/out-and-in/ada"],
         &["/login-unticked-and-out/ada"],

@@ -64,7 +64,7 @@ fn a_row_that_is_no_session_is_an_error_that_names_it_and_harms_no_other() {
                 store.commit(id(2), put("a", "2")),
             );
             for error in [bad_load.map(drop).unwrap_err(), bad_commit.map(drop).unwrap_err()] {
-                assert_eq!(error.kind(), ErrorKind::Unavailable);
+                assert_eq!(error.kind(), ErrorKind::Unreadable);
                 let reason = std::error::Error::source(&error).unwrap().to_string();
                 assert!(reason.contains("\"sessions\"") && reason.contains(&id(1).to_string()), "{reason}");
             }
