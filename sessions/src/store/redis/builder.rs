@@ -146,7 +146,8 @@ impl RedisStoreBuilder {
     /// # async fn connect() -> Result<(), sessions::Error> {
     /// let store = RedisStoreBuilder::url("rediss://redis.internal:6379")
     ///     .with_login_provider(|| async {
-    ///         let token = tokio::fs::read_to_string("/run/secrets/redis").await?;
+    ///         // Short, and in memory. What takes its time is awaited.
+    ///         let token = std::fs::read_to_string("/run/secrets/redis")?;
     ///         Ok(RedisLogin::new("sessions", token.trim_end()))
     ///     })
     ///     .connect()
