@@ -20,6 +20,8 @@ mod locks;
 mod logins;
 #[path = "redis/start.rs"]
 mod start;
+#[path = "redis/size.rs"]
+mod size;
 #[path = "redis/time.rs"]
 mod time;
 #[path = "redis/tls.rs"]

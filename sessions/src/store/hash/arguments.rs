@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+use super::layout::piece_key;
 use super::layout::{COMMITS, FieldKey, METADATA, six_bytes};
 use crate::{
     clock::AnyClock,
@@ -55,9 +57,21 @@ pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
         && (commit.touch || !commit.delta.is_empty())
 }
 
-/// For `HMGET`: the metadata and these fields.
+/// For `HMGET`: the metadata, of which this is the first piece, and these fields.
 pub(in crate::store) fn load(names: &[FieldName], to: &mut impl Arguments) {
     to.push(METADATA);
+    for name in names {
+        to.push(FieldKey::new(name.as_str()).as_bytes());
+    }
+}
+
+/// The same with so many further pieces of the metadata.
+#[cfg(feature = "redis")]
+pub(in crate::store) fn load_pieces(more: usize, names: &[FieldName], to: &mut impl Arguments) {
+    to.push(METADATA);
+    for number in 1..=more {
+        to.push(piece_key(number).as_bytes());
+    }
     for name in names {
         to.push(FieldKey::new(name.as_str()).as_bytes());
     }

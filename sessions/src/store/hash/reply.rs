@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::layout::{field_name, metadata};
+#[cfg(feature = "redis")]
+use super::layout::{is_full, more_pieces};
 use crate::{
     store::{Answer, Commit, Created, Loaded},
     value::{FieldName, Timestamp},
@@ -35,7 +37,36 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Of `HMGET` with the arguments of `load`, and the time of that.
+/// Puts the pieces of the metadata together that `load_pieces` asks for. `None` if there may be more of them.
+#[cfg(feature = "redis")]
+pub(in crate::store) fn joined(more: usize, items: &mut impl Iterator<Item = Item>) -> Option<Item> {
+    let first = items.next().unwrap_or(Item::None);
+    let rest: Vec<_> = items.take(more).collect();
+    let Item::Bytes(first) = first else { return Some(first) };
+    if !is_full(&first) {
+        return Some(Item::Bytes(first));
+    }
+    let mut whole = first.to_vec();
+    for piece in rest {
+        let Item::Bytes(piece) = piece else { return Some(Item::Bytes(whole.into())) };
+        whole.extend_from_slice(&piece);
+        if !is_full(&piece) {
+            return Some(Item::Bytes(whole.into()));
+        }
+    }
+    None
+}
+
+/// In how many pieces these metadata came, besides the first.
+#[cfg(feature = "redis")]
+pub(in crate::store) fn pieces_of(metadata: &Item) -> usize {
+    match metadata {
+        Item::Bytes(metadata) => more_pieces(metadata.len()),
+        _ => 0,
+    }
+}
+
+/// Of `HMGET` with the arguments of `load` and the metadata in one piece, and the time of that.
 pub(in crate::store) fn loaded(
     names: &[FieldName],
     now: Timestamp,

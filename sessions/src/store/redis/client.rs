@@ -1,6 +1,12 @@
 //! Sending a request once, or again where it certainly did not happen.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
@@ -23,7 +29,13 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 pub(super) struct Client {
     servers: Servers,
     timeout: Duration,
+    /// Of how many further pieces the metadata of a record were, at most.
+    pieces: AtomicUsize,
 }
+
+/// How many further pieces of metadata are asked for: one, which a session has that has logged in, up to what those
+/// have that have rotated many times. More is nothing that this library writes for a real session.
+const PIECES: (usize, usize) = (1, 8);
 
 /// Who is asked.
 #[derive(Debug)]
@@ -68,7 +80,7 @@ pub(super) enum Repeat {
 
 impl Client {
     pub(super) fn new(servers: Servers, timeout: Duration) -> Self {
-        Self { servers, timeout }
+        Self { servers, timeout, pieces: AtomicUsize::new(PIECES.0) }
     }
 
     /// The time of the one server that there is, if it was asked lately. A cluster has as many times as
@@ -85,6 +97,19 @@ impl Client {
         match &self.servers {
             Servers::One(lanes) => lanes.clock().at(moment.into_std()),
             Servers::Cluster(cluster) => cluster.known_owner(key)?.clock().at(moment.into_std()),
+        }
+    }
+
+    /// How many further pieces of a record's metadata to ask for: each costs a load eleven bytes, where there is
+    /// none.
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a record had so many.
+    pub(super) fn ask_for_pieces(&self, pieces: usize) {
+        if pieces > self.pieces() {
+            self.pieces.fetch_max(pieces.min(PIECES.1), Ordering::Relaxed);
         }
     }
 

@@ -35,6 +35,9 @@ use crate::{
 /// How often a commit is sent that seems late each time.
 const ATTEMPTS: usize = 3;
 
+/// How many further pieces of a record's metadata are asked for at least where there are more than usual.
+const PIECES_AT_ONCE: usize = 8;
+
 /// Sessions in Redis 7.0 or newer: one server, the primary that Sentinels name, or a cluster. Valkey has all
 /// that is needed, but is not among the servers that the tests start.
 ///
@@ -248,6 +251,27 @@ impl RedisStore {
         }
     }
 
+    /// The record with these fields, in one round trip; in two where its metadata come in more pieces than those
+    /// of any record before, which happens once or twice in the life of a process.
+    async fn load_by(
+        &self,
+        id: RecordId,
+        names: &[FieldName],
+        deadline: Instant,
+    ) -> Result<Option<Loaded>, Error> {
+        let mut more = self.client.pieces();
+        loop {
+            let read = self.read(id, |fields| hash::load_pieces(more, names, fields), deadline).await;
+            let (now, mut items) = read.map_err(Failure::into_read)?;
+            if let Some(metadata) = hash::joined(more, &mut items) {
+                self.client.ask_for_pieces(hash::pieces_of(&metadata));
+                let items = std::iter::once(metadata).chain(items);
+                return hash::loaded(names, now, items).map_err(Error::unavailable);
+            }
+            more = (2 * more).max(PIECES_AT_ONCE);
+        }
+    }
+
     /// The fields behind `arguments` and the time, in one round trip and without a script: any
     /// script costs the server more than many fields.
     async fn read(
@@ -313,10 +337,7 @@ impl Store for RedisStore {
     const CAPABILITIES: Capabilities = Capabilities { expires_by_itself: true, ..Capabilities::DURABLE };
 
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-        let deadline = self.client.deadline();
-        let (now, items) =
-            self.read(id, |fields| hash::load(names, fields), deadline).await.map_err(Failure::into_read)?;
-        hash::loaded(names, now, items).map_err(Error::unavailable)
+        self.load_by(id, names, self.client.deadline()).await
     }
 
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
@@ -392,8 +413,7 @@ impl RedisStore {
 
     /// When the record with this seal was created, if it was.
     async fn look_for_record(&self, id: RecordId, seal: &Seal, deadline: Instant) -> Option<Timestamp> {
-        let (now, items) = self.read(id, |fields| hash::load(&[], fields), deadline).await.ok()?;
-        let loaded = hash::loaded(&[], now, items).ok()??;
+        let loaded = self.load_by(id, &[], deadline).await.ok()??;
         (loaded.seal == *seal).then_some(loaded.created)
     }
 }
