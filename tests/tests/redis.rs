@@ -20,8 +20,12 @@ mod locks;
 mod logins;
 #[path = "redis/start.rs"]
 mod start;
+#[path = "redis/no_writes.rs"]
+mod no_writes;
 #[path = "redis/size.rs"]
 mod size;
+#[path = "redis/swallow.rs"]
+mod swallow;
 #[path = "redis/time.rs"]
 mod time;
 #[path = "redis/tls.rs"]

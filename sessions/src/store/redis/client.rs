@@ -1,10 +1,13 @@
 //! Sending a request once, or again where it certainly did not happen.
 
 use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
 use super::{
     cluster::Cluster,
     failure::{Failure, Verdict, is_midway, says_little, verdict},
-    lanes::{Lane, Lanes},
+    lanes::{Lane, Lanes, Pulse, Refused},
     source::Connection,
 };
 use crate::{
@@ -68,6 +71,9 @@ impl WithTime {
         Self(commands)
     }
 }
+
+/// What writes.
+struct Write(Cmd);
 
 /// Whether a request whose outcome is unknown is sent again.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,7 +140,7 @@ impl Client {
             let mut command = Cmd::with_capacity(16, 256);
             command.arg(verb).arg(what).arg(1).arg(key);
             arguments(&mut command);
-            command
+            Write(command)
         };
         let replied = match self.run(key, &command("EVALSHA", &script.sha), Repeat::Never, deadline).await {
             Err(Failure::Refused(error)) if verdict(&error) == Verdict::NoScript => {
@@ -159,7 +165,12 @@ impl Client {
         self.run(key, command, Repeat::Always, deadline).await
     }
 
-    /// The same together with the time of the server that answers, which is remembered.
+    /// The same for one that writes.
+    pub(super) async fn write(&self, key: &str, command: Cmd, deadline: Instant) -> Result<Value, Failure> {
+        self.run(key, &Write(command), Repeat::Always, deadline).await
+    }
+
+    /// The same as [`command`](Self::command) together with the time of the server that answers, which is remembered.
     pub(super) async fn command_with_time(
         &self,
         key: &str,
@@ -183,7 +194,7 @@ impl Client {
         // Nearly always this is all.
         let begun = match ready {
             None => None,
-            Some(mut lane) => match self.attempt(&mut lane, deadline, request).await {
+            Some(mut lane) => match self.attempt(&mut lane, deadline, request, repeat).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(error)) => Some((lane, Some(error))),
                 Err(_) => Some((lane, None)),
@@ -192,23 +203,28 @@ impl Client {
         Box::pin(self.go_on(key, request, repeat, deadline, begun)).await
     }
 
-    /// Sends a request once. Whoever gives up on it after a while takes its connection out of use: it
-    /// may lead nowhere any more, and nobody else waits long enough to find that out.
+    /// Sends a request once. Where an answer is missing for long, another connection is opened meanwhile: this one
+    /// may lead nowhere any more.
     async fn attempt<R: Request>(
         &self,
         lane: &mut Lane,
         deadline: Instant,
         request: &R,
+        repeat: Repeat,
     ) -> Result<Result<R::Reply, RedisError>, Elapsed> {
-        let Lane { connection, lanes, opened } = lane;
-        let mut watch = Watch { lanes, opened: *opened, began: deadline - self.timeout, is_over: false };
-        let sent = timeout_at(deadline, request.send(connection)).await;
-        watch.is_over = true;
-        if let Ok(Ok(reply)) = &sent {
-            watch.lanes.mark_back();
-            request.note(reply, watch.lanes);
+        let Lane { connection, lanes, pulse, .. } = lane;
+        let mut sent = pin!(request.send(connection));
+        let soon = deadline.min(Instant::now() + Lanes::silence(self.timeout));
+        let sent = match timeout_at(soon, &mut sent).await {
+            Ok(sent) => sent,
+            Err(_) => Box::pin(wait_on(sent, lanes, pulse, deadline, repeat)).await?,
+        };
+        if let Ok(reply) = &sent {
+            lanes.mark_heard(pulse);
+            lanes.mark_back();
+            request.note(reply, lanes);
         }
-        sent
+        Ok(sent)
     }
 
     /// Sends a request until it is answered; `begun` is how the first attempt has failed.
@@ -249,7 +265,7 @@ impl Client {
                 let sent = if asks {
                     timeout_at(deadline, request.ask(&mut lane.connection)).await
                 } else {
-                    self.attempt(&mut lane, deadline, request).await
+                    self.attempt(&mut lane, deadline, request, repeat).await
                 };
                 match sent {
                     Ok(Ok(reply)) => return Ok(reply),
@@ -286,11 +302,14 @@ impl Client {
                     lane.lanes.mark_away();
                     retry.when_it_is_back(error, &lane.lanes).await?;
                 }
-                Verdict::Demoted => {
-                    self.retire(&lane);
-                    lane.lanes.mark_away();
-                    retry.when_it_is_back(error, &lane.lanes).await?;
-                }
+                Verdict::NoWrites => match lane.lanes.mark_refusing(self.timeout) {
+                    Refused::Reconnect => {
+                        self.retire(&lane);
+                        retry.later(error).await?;
+                    }
+                    Refused::Wait => retry.later(error).await?,
+                    Refused::GiveUp => return Err(retry.refused(error)),
+                },
                 Verdict::NoScript | Verdict::Refused => return Err(retry.refused(error)),
                 Verdict::Unknown => {
                     self.retire(&lane);
@@ -344,23 +363,23 @@ impl Servers {
     }
 }
 
-/// How long an answer may be missing before it is a bad sign.
-const SILENCE: Duration = Duration::from_secs(1);
-
-/// Watches over a request that may be dropped.
-struct Watch<'a> {
-    lanes: &'a Lanes,
-    opened: u64,
-    began: Instant,
-    is_over: bool,
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if !self.is_over && self.began.elapsed() > SILENCE {
-            self.lanes.retire(self.opened);
-        }
-    }
+/// Goes on waiting for an answer that is missing for long. What may happen twice waits only until the connection is
+/// out of use, and is sent again on another one then.
+async fn wait_on<T>(
+    mut sent: Pin<&mut impl Future<Output = Result<T, RedisError>>>,
+    lanes: &Arc<Lanes>,
+    pulse: &Arc<Pulse>,
+    deadline: Instant,
+    repeat: Repeat,
+) -> Result<Result<T, RedisError>, Elapsed> {
+    lanes.suspect(pulse);
+    let mut gone = pin!(pulse.gone());
+    let ended = poll_fn(|context| match sent.as_mut().poll(context) {
+        Poll::Ready(sent) => Poll::Ready(sent),
+        Poll::Pending if repeat == Repeat::Always => gone.as_mut().poll(context).map(|()| Err(silent())),
+        Poll::Pending => Poll::Pending,
+    });
+    timeout_at(deadline, ended).await
 }
 
 /// Trying again, more and more slowly, until there is no time left.
@@ -432,6 +451,29 @@ impl Request for Cmd {
     }
 }
 
+impl Request for Write {
+    type Reply = Value;
+
+    async fn send(&self, connection: &mut Connection) -> Result<Value, RedisError> {
+        self.0.send(connection).await
+    }
+
+    async fn ask(&self, connection: &mut Connection) -> Result<Value, RedisError> {
+        self.0.ask(connection).await
+    }
+
+    fn note(&self, reply: &Value, server: &Lanes) {
+        // A script that has nothing to write is not refused either.
+        let first = match reply {
+            Value::Array(items) => items.first(),
+            reply => Some(reply),
+        };
+        if matches!(first, Some(Value::Int(1) | Value::BulkString(_))) {
+            server.mark_written();
+        }
+    }
+}
+
 impl Request for WithTime {
     type Reply = (Timestamp, Value);
 
@@ -475,6 +517,10 @@ fn time(value: Value) -> Option<Timestamp> {
 
 pub(super) fn unexpected() -> RedisError {
     (ErrorKind::UnexpectedReturnType, "Redis answered something unexpected").into()
+}
+
+fn silent() -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the connection to Redis leads nowhere any more").into()
 }
 
 pub(super) fn timed_out() -> RedisError {

@@ -319,7 +319,7 @@ impl RedisStore {
     async fn delete(&self, key: &str, deadline: Instant) -> Result<Value, Failure> {
         let mut command = redis::cmd("DEL");
         command.arg(key);
-        self.client.command(key, &command, deadline).await
+        self.client.write(key, command, deadline).await
     }
 
     /// What a script goes by that may come at any time.
