@@ -92,9 +92,9 @@ async fn writes_are_refused_at_once(
         assert!(store.load(id, &[]).await.expect("reads go on").is_some());
     }
     let [asked_after, opened] = count(servers);
-    // Behind Webdis a script reads, too.
-    let reads = if name.contains("Webdis") { WRITES } else { 0 };
-    let (asked, opened) = (asked_after - asked - reads, opened - opened_before);
+    // Behind Webdis a script reads, too, and one destroys by a command that is counted as well.
+    let others = if name.contains("Webdis") { WRITES + WRITES / 4 } else { 0 };
+    let (asked, opened) = (asked_after - asked - others, opened - opened_before);
     println!("{name}: {WRITES} writes were sent {asked} times, after {opened} connections");
     // Now and then one looks whether there is another primary, and is sent again there. The test itself opens one
     // connection for each of its questions.

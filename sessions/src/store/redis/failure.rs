@@ -244,6 +244,12 @@ pub(super) fn verdict(error: &RedisError) -> Verdict {
             None => Verdict::Refused,
         },
         ErrorKind::Server(ServerErrorKind::ReadOnly) => Verdict::NoWrites,
+        // With `cluster-allow-reads-when-down`.
+        ErrorKind::Server(ServerErrorKind::ClusterDown)
+            if error.detail().is_some_and(|detail| detail.contains("only accepts read commands")) =>
+        {
+            Verdict::NoWrites
+        }
         ErrorKind::Server(
             ServerErrorKind::BusyLoading
             | ServerErrorKind::TryAgain
@@ -287,7 +293,8 @@ mod tests {
         assert_eq!(verdict(&reply("NOSCRIPT No matching script.")), Verdict::NoScript);
         assert_eq!(verdict(&reply("MOVED 3999 127.0.0.1:6381")), Verdict::Moved("127.0.0.1:6381".into()));
         assert_eq!(verdict(&reply("ASK 3999 127.0.0.1:6381")), Verdict::Ask("127.0.0.1:6381".into()));
-        for no_writes in ["READONLY You can't write", "NOREPLICAS x"] {
+        let only_reads = "CLUSTERDOWN The cluster is down and only accepts read commands";
+        for no_writes in ["READONLY You can't write", "NOREPLICAS x", only_reads] {
             assert_eq!(verdict(&reply(no_writes)), Verdict::NoWrites, "{no_writes}");
         }
         for later in [
