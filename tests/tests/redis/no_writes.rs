@@ -1,7 +1,7 @@
 //! A server that refuses all writes while it answers reads: it has too few replicas (`min-replicas-to-write`), or was
 //! demoted. After a while writes are refused at once: what is sent once was not waited for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sessions::{
     ErrorKind, RecordId,
@@ -135,6 +135,49 @@ async fn a_cluster_without_enough_replicas_refuses_writes_at_once() {
     let store = open(RedisStoreBuilder::cluster(cluster.urls())).await;
     let nodes = [0, 1, 2].map(|index| cluster.node(index));
     writes_are_refused_at_once("cluster", &store, &nodes, lose_replicas, need_no_replicas).await;
+}
+
+/// The same where no node serves a session's slot, while the nodes serve others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_without_a_node_is_refused_at_once() {
+    let cluster = RedisCluster::start();
+    let slot_of = |id: &RecordId| cluster.slot(&format!("sess:{id}"));
+    let id = record_id();
+    let slot = slot_of(&id);
+    let other = std::iter::repeat_with(record_id).find(|other| slot_of(other) != slot).expect("without end");
+    let nodes = [0, 1, 2].map(|index| cluster.node(index));
+    let store = open(RedisStoreBuilder::cluster(cluster.urls())).await;
+    for id in [id, other] {
+        assert!(matches!(store.create(id, new_record()).await, Ok(Created::At(_))));
+    }
+    let owner = cluster.owner(slot).expect("an owner");
+    let asked = || -> u64 { nodes.iter().map(|node| node.calls("cluster|slots") + node.calls("hmget")).sum() };
+    for node in nodes {
+        node.cli(&["CLUSTER", "DELSLOTS", &slot.to_string()]);
+    }
+    for _ in 0..4 {
+        let error = store.load(id, &[]).await.expect_err("no node has it");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(store.load(other, &[]).await.expect("others go on").is_some());
+    }
+    let before = asked();
+    for _ in 0..WRITES {
+        store.load(id, &[]).await.expect_err("no node has it");
+    }
+    let asked = asked() - before;
+    println!("{WRITES} loads of a slot without a node asked {asked} times");
+    // All three nodes each time, and now and then beside it.
+    assert!(asked <= 4 * WRITES, "{asked}");
+    cluster.node(owner).cli(&["CLUSTER", "ADDSLOTS", &slot.to_string()]);
+    until_served(&store, id).await;
+}
+
+/// The nodes have to tell each other first.
+async fn until_served(store: &RedisStore, id: RecordId) {
+    let end = Instant::now() + Duration::from_mins(1);
+    while !store.load(id, &[]).await.is_ok_and(|loaded| loaded.is_some()) {
+        assert!(Instant::now() < end, "the slot is not found");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,8 +24,14 @@ const OPERATIONS: [&str; 5] = ["put", "add", "create", "destroy", "load"];
 
 async fn do_it(store: &impl Store, operation: &str, id: RecordId) {
     let answer = match operation {
-        "load" => return drop(store.load(id, &[]).await.expect("an answer").expect("the record")),
-        "create" => return drop(store.create(record_id(), new_record()).await.expect("an answer")),
+        "load" => {
+            store.load(id, &[]).await.expect("an answer").expect("the record");
+            return;
+        }
+        "create" => {
+            store.create(record_id(), new_record()).await.expect("an answer");
+            return;
+        }
         "destroy" => return store.destroy(record_id()).await.expect("an answer"),
         "add" => store.commit(id, add("n", 1)).await,
         _ => store.commit(id, put("p", "1")).await,

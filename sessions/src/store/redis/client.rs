@@ -195,7 +195,10 @@ impl Client {
         let begun = match ready {
             None => None,
             Some(mut lane) => match self.attempt(&mut lane, deadline, request, repeat).await {
-                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Ok(reply)) => {
+                    self.servers.mark_served(key);
+                    return Ok(reply);
+                }
                 Ok(Err(error)) => Some((lane, Some(error))),
                 Err(_) => Some((lane, None)),
             },
@@ -249,7 +252,7 @@ impl Client {
                     None => match self.servers.owner(key, deadline).await {
                         Ok(lanes) => (lanes, false),
                         Err(error) => {
-                            retry.later(error).await?;
+                            self.wait_for_node(&mut retry, error, key).await?;
                             continue;
                         }
                     },
@@ -268,7 +271,10 @@ impl Client {
                     self.attempt(&mut lane, deadline, request, repeat).await
                 };
                 match sent {
-                    Ok(Ok(reply)) => return Ok(reply),
+                    Ok(Ok(reply)) => {
+                        self.servers.mark_served(key);
+                        return Ok(reply);
+                    }
                     Ok(Err(error)) => (lane, Some(error)),
                     Err(_) => (lane, None),
                 }
@@ -300,7 +306,10 @@ impl Client {
                 Verdict::Later => {
                     self.servers.doubt();
                     lane.lanes.mark_away();
-                    retry.when_it_is_back(error, &lane.lanes).await?;
+                    if lane.lanes.is_away_for_longer_than(self.timeout) {
+                        return Err(retry.refused(error));
+                    }
+                    self.wait_for_node(&mut retry, error, key).await?;
                 }
                 Verdict::NoWrites => match lane.lanes.mark_refusing(self.timeout) {
                     Refused::Reconnect => {
@@ -321,6 +330,14 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Waits for a node that serves a key, unless there has been none for longer than a request may take.
+    async fn wait_for_node(&self, retry: &mut Retry, error: RedisError, key: &str) -> Result<(), Failure> {
+        if self.servers.is_lost_for_longer_than(self.timeout, key) {
+            return Err(retry.refused(error));
+        }
+        retry.later(error).await
     }
 
     fn retire(&self, lane: &Lane) {
@@ -352,6 +369,19 @@ impl Servers {
         match self {
             Self::One(_) => None,
             Self::Cluster(cluster) => cluster.named(address, asked, key, moved),
+        }
+    }
+
+    fn is_lost_for_longer_than(&self, timeout: Duration, key: &str) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Cluster(cluster) => cluster.is_lost_for_longer_than(timeout, key),
+        }
+    }
+
+    fn mark_served(&self, key: &str) {
+        if let Self::Cluster(cluster) = self {
+            cluster.mark_served(key);
         }
     }
 
