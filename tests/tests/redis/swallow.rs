@@ -14,8 +14,9 @@ use tests::{
 
 use crate::fronted::Fronted;
 
-/// More than any connection rests before it is asked whether it still leads anywhere.
-const NIGHT: Duration = Duration::from_hours(8);
+/// More than a connection rests before it is asked whether it still leads anywhere, or closed. The most impatient
+/// firewalls forget one after that time.
+const REST: Duration = Duration::from_secs(30);
 
 /// Enough for finding out that a connection leads nowhere, on a machine that is busy with other tests.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -39,8 +40,8 @@ async fn do_it(store: &impl Store, operation: &str, id: RecordId) {
     assert!(matches!(answer, Ok(Answer::Applied(_))), "{operation}: {answer:?}");
 }
 
-/// Has the connections rest for a night in which whatever is on the way forgets them; in the morning everything works.
-async fn works_in_the_morning(store: &impl Store, proxies: &[&Proxy]) {
+/// Has the connections rest while whatever is on the way forgets them; then everything works all the same.
+async fn works_after_a_rest(store: &impl Store, proxies: &[&Proxy]) {
     let id = record_id();
     store.create(id, new_record()).await.expect("an answer");
     for operation in OPERATIONS {
@@ -51,7 +52,7 @@ async fn works_in_the_morning(store: &impl Store, proxies: &[&Proxy]) {
         do_it(store, "load", id).await;
         proxies.iter().for_each(|proxy| proxy.swallow());
         tokio::time::pause();
-        tokio::time::advance(NIGHT).await;
+        tokio::time::advance(REST).await;
         tokio::time::resume();
         do_it(store, operation, id).await;
     }
@@ -87,21 +88,21 @@ fn patient(builder: RedisStoreBuilder) -> RedisStoreBuilder {
 }
 
 #[tokio::test]
-async fn a_server_works_after_a_night() {
+async fn a_server_works_after_a_rest() {
     let front = Fronted::server(RedisServer::start());
     let store = patient(front.builder()).connect().await.expect("a server that answers");
-    works_in_the_morning(&store, &front.proxies.iter().collect::<Vec<_>>()).await;
+    works_after_a_rest(&store, &front.proxies.iter().collect::<Vec<_>>()).await;
 }
 
 #[tokio::test]
-async fn a_cluster_works_after_a_night() {
+async fn a_cluster_works_after_a_rest() {
     let front = Fronted::cluster();
     let store = patient(front.builder()).connect().await.expect("a cluster that answers");
-    works_in_the_morning(&store, &front.proxies.iter().collect::<Vec<_>>()).await;
+    works_after_a_rest(&store, &front.proxies.iter().collect::<Vec<_>>()).await;
 }
 
 #[tokio::test]
-async fn sentinels_work_after_a_night() {
+async fn sentinels_work_after_a_rest() {
     let server = RedisServer::start();
     let primary = Proxy::start(server.port(), Protocol::REDIS);
     let sentinel = Sentinel::alone(primary.port());
@@ -109,16 +110,16 @@ async fn sentinels_work_after_a_night() {
     let urls = [format!("redis://127.0.0.1:{}", proxy.port())];
     let builder = RedisStoreBuilder::sentinel(urls, Sentinel::NAME);
     let store = patient(builder).connect().await.expect("a server that answers");
-    works_in_the_morning(&store, &[&primary, &proxy]).await;
+    works_after_a_rest(&store, &[&primary, &proxy]).await;
 }
 
 #[tokio::test]
-async fn webdis_works_after_a_night() {
+async fn webdis_works_after_a_rest() {
     let redis = RedisServer::start();
     let webdis = WebdisServer::start(&redis);
     let proxy = Proxy::start(webdis.port(), Protocol::WEBDIS);
     let store = WebdisStore::connect(format!("http://127.0.0.1:{}", proxy.port())).await;
-    works_in_the_morning(&store.expect("a server that answers"), &[&proxy]).await;
+    works_after_a_rest(&store.expect("a server that answers"), &[&proxy]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

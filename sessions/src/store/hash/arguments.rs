@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "redis")]
-use super::layout::piece_key;
-use super::layout::{COMMITS, FieldKey, METADATA, six_bytes};
+use super::layout::{COMMITS, FieldKey, METADATA, piece_key, six_bytes};
 use crate::{
     clock::AnyClock,
     delta::Op,
@@ -59,14 +57,10 @@ pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
 
 /// For `HMGET`: the metadata, of which this is the first piece, and these fields.
 pub(in crate::store) fn load(names: &[FieldName], to: &mut impl Arguments) {
-    to.push(METADATA);
-    for name in names {
-        to.push(FieldKey::new(name.as_str()).as_bytes());
-    }
+    load_pieces(0, names, to);
 }
 
 /// The same with so many further pieces of the metadata.
-#[cfg(feature = "redis")]
 pub(in crate::store) fn load_pieces(more: usize, names: &[FieldName], to: &mut impl Arguments) {
     to.push(METADATA);
     for number in 1..=more {

@@ -62,7 +62,6 @@ pub(super) fn six_bytes(millis: i64) -> [u8; 6] {
 }
 
 /// The field of a further piece of the metadata, from 1.
-#[cfg(feature = "redis")]
 pub(super) fn piece_key(number: usize) -> String {
     format!("@{number}")
 }

@@ -148,3 +148,34 @@ pub(in crate::store) fn remembers(commit: &Commit, items: impl IntoIterator<Item
         _ => false,
     }
 }
+
+#[cfg(all(test, feature = "redis"))]
+mod tests {
+    use super::*;
+
+    fn bytes(length: usize) -> Item {
+        Item::Bytes(vec![7; length].into())
+    }
+
+    /// The metadata and what is left for the fields; `None` if there may be more of them.
+    fn join(more: usize, items: &[Item]) -> Option<(Item, usize)> {
+        let mut items = items.iter().cloned();
+        joined(more, &mut items).map(|metadata| (metadata, items.count()))
+    }
+
+    #[test]
+    fn metadata_are_put_together_as_far_as_they_go() {
+        let (none, full) = (Item::None, bytes(56));
+        assert_eq!(join(1, &[none.clone(), none.clone(), bytes(9)]), Some((none.clone(), 1)));
+        assert_eq!(join(1, &[bytes(48), none.clone(), bytes(9)]), Some((bytes(48), 1)));
+        assert_eq!(join(1, &[full.clone(), bytes(31), bytes(9)]), Some((bytes(87), 1)));
+        assert_eq!(join(2, &[full.clone(), full.clone(), none.clone(), bytes(9)]), Some((bytes(112), 1)));
+        assert_eq!(join(0, &[full.clone(), bytes(9)]), None, "there may be another piece");
+        assert_eq!(join(1, &[full.clone(), full.clone(), bytes(9)]), None);
+        // What comes after a gap is none of it.
+        assert_eq!(join(2, &[full.clone(), none.clone(), bytes(5)]), Some((full, 0)));
+        for (length, pieces) in [(48, 0), (56, 0), (57, 1), (112, 1), (113, 2)] {
+            assert_eq!(pieces_of(&bytes(length)), pieces, "{length}");
+        }
+    }
+}

@@ -334,7 +334,7 @@ impl Client {
 
     /// Waits for a node that serves a key, unless there has been none for longer than a request may take.
     async fn wait_for_node(&self, retry: &mut Retry, error: RedisError, key: &str) -> Result<(), Failure> {
-        if self.servers.is_lost_for_longer_than(self.timeout, key) {
+        if self.servers.mark_lost(key) > self.timeout {
             return Err(retry.refused(error));
         }
         retry.later(error).await
@@ -372,10 +372,11 @@ impl Servers {
         }
     }
 
-    fn is_lost_for_longer_than(&self, timeout: Duration, key: &str) -> bool {
+    fn mark_lost(&self, key: &str) -> Duration {
         match self {
-            Self::One(_) => false,
-            Self::Cluster(cluster) => cluster.is_lost_for_longer_than(timeout, key),
+            // It is there, or away as a whole.
+            Self::One(_) => Duration::ZERO,
+            Self::Cluster(cluster) => cluster.mark_lost(key),
         }
     }
 

@@ -115,12 +115,11 @@ impl Cluster {
         Some(lanes)
     }
 
-    /// Notes that no node serves a key, though others may serve theirs; says whether it has been so for longer than
-    /// this.
-    pub(super) fn is_lost_for_longer_than(&self, timeout: Duration, key: &str) -> bool {
+    /// Notes that no node serves a key, though others may serve theirs; says for how long it has been so.
+    pub(super) fn mark_lost(&self, key: &str) -> Duration {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         self.has_lost.store(true, Ordering::Relaxed);
-        lost.entry(slot(key)).or_insert_with(Instant::now).elapsed() > timeout
+        lost.entry(slot(key)).or_insert_with(Instant::now).elapsed()
     }
 
     /// Notes that a node serves it.

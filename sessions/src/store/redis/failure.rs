@@ -48,7 +48,13 @@ impl Failure {
                 "Redis refuses the session store's user or password; set them in the URL or by `with_user`",
             ),
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => (true, PERMISSION),
-            _ if says("user executing the script") || says("no permissions to run") => (true, PERMISSION),
+            // The first two are Redis 7.0's words, the third is what newer ones say.
+            _ if says("user executing the script")
+                || says("no permissions to run")
+                || says("ACL failure in script") =>
+            {
+                (true, PERMISSION)
+            }
             (ErrorKind::Server(ServerErrorKind::Moved), _) => {
                 (true, "this is a node of a Redis Cluster; open the session store with `RedisStore::cluster`")
             }
