@@ -575,7 +575,8 @@ mod tests {
     #[test]
     fn times_of_replaced_secrets_are_kept_for_as_long_as_they_matter() {
         let mut authority = Authority::new(hash(0));
-        for (number, seconds) in [(1, 1000), (2, 1001), (3, 1030), (4, 1059), (5, 2_000_000), (6, 2_000_001)] {
+        for (number, seconds) in [(1, 1000), (2, 1001), (3, 1030), (4, 1059), (5, 2_000_000), (6, 2_000_001)]
+        {
             authority.replace(hash(number), at(seconds));
             authority = Authority::read(&authority.seal()).unwrap();
         }
@@ -605,7 +606,9 @@ mod tests {
         assert_eq!(authority.seal().as_bytes().len(), 72, "a visitor who has logged in");
         authority.note_right(&"role".into(), true);
         authority.is_remembered = Some(true);
-        authority.lifetime = Some(Lifetime { idle: Duration::from_secs(1), absolute: Duration::from_secs(1) });
+        authority.lifetime =
+            Some(Lifetime { idle: Duration::from_secs(1), absolute: Duration::from_secs(1) });
+        authority.cookie_hours = usual_cookie_hours(authority.lifetime);
         assert_eq!(authority.seal().as_bytes().len(), 89, "with a role, and times of its own");
         (2..=9).for_each(|number| authority.replace(hash(number), at(0)));
         assert_eq!(authority.seal().as_bytes().len(), 215, "rotated many times");

@@ -78,8 +78,7 @@ async fn check(browser: &Client, server: &RedisServer, what: &str, path: &str) {
     let names = server.cli(&["HKEYS", &key]);
     let is_metadata = |name: &&str| name.starts_with('@') && !name.starts_with("@@");
     let length = |name: &str| server.cli(&["HSTRLEN", &key, name]).parse::<usize>().expect("a length");
-    let metadata: Vec<_> =
-        names.lines().filter(is_metadata).map(|name| (name, length(name))).collect();
+    let metadata: Vec<_> = names.lines().filter(is_metadata).map(|name| (name, length(name))).collect();
     let encoding = server.cli(&["OBJECT", "ENCODING", &key]);
     println!("{what}: {encoding}, {} bytes, {metadata:?}", server.cli(&["MEMORY", "USAGE", &key]));
     assert_eq!(encoding, "listpack", "{what}");

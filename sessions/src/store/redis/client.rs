@@ -551,7 +551,8 @@ pub(super) fn unexpected() -> RedisError {
 }
 
 fn silent() -> RedisError {
-    std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the connection to Redis leads nowhere any more").into()
+    std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the connection to Redis leads nowhere any more")
+        .into()
 }
 
 pub(super) fn timed_out() -> RedisError {

@@ -60,7 +60,7 @@ const REST: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// How long to be content with a new connection that leads to a server that takes no writes, at first and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 #[derive(Debug)]
 pub(super) struct Lanes {

@@ -121,10 +121,10 @@ const PIECES_AT_ONCE: usize = 8;
 ///
 /// | | no fields | 5 of 40 bytes | 20 of 32 bytes |
 /// |---|---|---|---|
-/// | a visitor | 210 | 460 | 1,030 |
-/// | logged in | 270 | 520 | 1,030 |
+/// | a visitor | 200 | 460 | 1,040 |
+/// | logged in | 270 | 520 | 1,170 |
 /// | rotated three times | 330 | 590 | 1,160 |
-/// | rotated eight times or more | 520 | 780 | 1,420 |
+/// | rotated eight times or more | 460 | 780 | 1,420 |
 ///
 /// A value longer than 64 bytes makes Redis keep its session as a table: the last column is 2,480 to 2,790 then
 /// (`hash-max-listpack-value` moves the limit). The metadata never do that: no piece of them is longer. A key goes when
