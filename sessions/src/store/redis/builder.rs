@@ -82,7 +82,7 @@ impl RedisStoreBuilder {
         Self::new(Target::Server(url.into()))
     }
 
-    /// The server of a pool. See [`RedisStore::from_pool`].
+    /// The server of a pool, with the pool's TCP settings. See [`RedisStore::from_pool`].
     pub fn pool(pool: Pool<RedisConnectionManager>) -> Self {
         Self::new(Target::Pool(pool))
     }
