@@ -588,14 +588,14 @@ mod tests {
     #[test]
     fn seals_of_real_sessions_are_short() {
         let mut authority = Authority::new(hash(0));
-        authority.note_right(&"user_id".into(), true);
+        authority.rights.push("user_id".into());
         authority.identity = Some("user_id".into());
         authority.proof = Proof::AtCreation;
         assert_eq!(authority.seal().as_bytes().len(), 43, "logged in by a first request");
         authority.proof = Proof::At(at(0));
         authority.replace(hash(1), at(0));
         assert_eq!(authority.seal().as_bytes().len(), 72, "a visitor who has logged in");
-        authority.note_right(&"role".into(), true);
+        authority.rights.push("role".into());
         authority.is_remembered = Some(true);
         authority.lifetime =
             Some(Lifetime { idle: Duration::from_secs(1), absolute: Duration::from_secs(1) });
@@ -611,9 +611,9 @@ mod tests {
     fn rights_of_any_name_read_back() {
         let mut authority = Authority::new(hash(0));
         for name in ["", "r", &"é".repeat(31), &"x".repeat(63), &"x".repeat(64), &"x".repeat(100_000)] {
-            authority.note_right(&name.to_owned().into(), true);
+            authority.rights.push(name.to_owned().into());
         }
-        (0..200).for_each(|number| authority.note_right(&number.to_string().into(), true));
+        (0..200).for_each(|number| authority.rights.push(number.to_string().into()));
         authority.identity = Some("".into());
         assert_eq!(Authority::read(&authority.seal()), Some(authority));
     }
