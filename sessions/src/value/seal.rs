@@ -232,21 +232,17 @@ impl Authority {
             read.read_replaced(&mut rest)?;
         }
         read.renewal = match one_of(what, what::RENEWAL)? {
-            None => None,
-            Some(is_ended) => {
-                let salt = rest.take()?;
-                let state = if is_ended {
-                    RenewalState::Ended
-                } else {
-                    RenewalState::Begun(SecretHash::from_bytes(rest.take()?))
-                };
-                Some(Renewal { salt, state })
+            Pair::Neither => None,
+            Pair::First => {
+                let (salt, next) = (rest.take()?, rest.take()?);
+                Some(Renewal { salt, state: RenewalState::Begun(SecretHash::from_bytes(next)) })
             }
+            Pair::Second => Some(Renewal { salt: rest.take()?, state: RenewalState::Ended }),
         };
         read.proof = match one_of(what, what::PROOF)? {
-            None => Proof::None,
-            Some(false) => Proof::AtCreation,
-            Some(true) => Proof::At(rest.time()?),
+            Pair::Neither => Proof::None,
+            Pair::First => Proof::AtCreation,
+            Pair::Second => Proof::At(rest.time()?),
         };
         if what & what::LIFETIME != 0 {
             let (idle, absolute) = (rest.six_bytes()?, rest.six_bytes()?);
@@ -462,12 +458,20 @@ fn prefix(hash: &SecretHash) -> [u8; PREFIX] {
     prefix
 }
 
-/// Which of two bits is set, if one is; `None` if both are.
-fn one_of(what: u8, [first, second]: [u8; 2]) -> Option<Option<bool>> {
+/// Which of two bits is set.
+enum Pair {
+    Neither,
+    First,
+    Second,
+}
+
+/// Of two bits of which one may be set; `None` if both are.
+fn one_of(what: u8, [first, second]: [u8; 2]) -> Option<Pair> {
     match (what & first != 0, what & second != 0) {
         (true, true) => None,
-        (false, false) => Some(None),
-        (_, is_second) => Some(Some(is_second)),
+        (true, false) => Some(Pair::First),
+        (false, true) => Some(Pair::Second),
+        (false, false) => Some(Pair::Neither),
     }
 }
 

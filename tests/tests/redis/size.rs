@@ -69,12 +69,11 @@ fn app(store: impl Store) -> Client {
 
 /// Does this, and looks at what the server keeps then.
 async fn check(browser: &Client, server: &RedisServer, what: &str, path: &str) {
-    let mut id = browser.get("/id").await.text().to_owned();
+    let before = browser.get("/id").await;
     assert_eq!(browser.get(path).await.status(), 200, "{what}");
-    if id.is_empty() {
-        id = browser.get("/id").await.text().to_owned();
-    }
-    let key = format!("sess:{id}");
+    // Else a renewal that has begun would end.
+    let after = if before.text().is_empty() { browser.get("/id").await } else { before };
+    let key = format!("sess:{}", after.text());
     let names = server.cli(&["HKEYS", &key]);
     let is_metadata = |name: &&str| name.starts_with('@') && !name.starts_with("@@");
     let length = |name: &str| server.cli(&["HSTRLEN", &key, name]).parse::<usize>().expect("a length");

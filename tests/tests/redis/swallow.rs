@@ -50,7 +50,9 @@ async fn works_after_a_rest(store: &impl Store, proxies: &[&Proxy]) {
             store.load(record_id(), &[]).await.expect("an answer");
         }
         do_it(store, "load", id).await;
-        proxies.iter().for_each(|proxy| proxy.swallow());
+        for proxy in proxies {
+            proxy.swallow();
+        }
         tokio::time::pause();
         tokio::time::advance(REST).await;
         tokio::time::resume();
@@ -69,7 +71,9 @@ async fn reads_move(store: RedisStore, proxies: &[&Proxy]) {
             store.load(id, &[]).await.expect("an answer");
         }
     }
-    proxies.iter().for_each(|proxy| proxy.swallow());
+    for proxy in proxies {
+        proxy.swallow();
+    }
     let loads = ids.map(|id| {
         let store = store.clone();
         tokio::spawn(async move { store.load(id, &[]).await })
