@@ -767,7 +767,7 @@ pub(super) fn cookie_hours(timeouts: &Timeouts, age: Duration) -> u32 {
 fn hours_needed(timeouts: &Timeouts, age: Duration) -> u32 {
     let unused = age.saturating_add(timeouts.idle_and_window());
     // A new one lasts for no more than this; a day less, so that it is not due with each request.
-    let most = age.saturating_add(LONGEST_COOKIE - DAY);
+    let most = age.saturating_add(LONGEST_COOKIE.saturating_sub(DAY));
     hours(unused.min(timeouts.absolute()).min(most))
 }
 
