@@ -180,6 +180,11 @@ impl Ledger {
         self.deeds.retain(|deed| deed.by != by);
     }
 
+    /// Takes back that flashes were taken.
+    pub(super) fn take_back_takes(&mut self) {
+        self.deeds.retain(|deed| !matches!(deed.op(), Some(Op::RemoveIf(_))));
+    }
+
     /// Takes back what a handle did and no save is to write, and says whether there was anything.
     pub(super) fn take_back_unsaved(&mut self, by: u64) -> bool {
         let before = self.deeds.len();
@@ -293,6 +298,14 @@ impl Deed {
             What::Failure(error) => What::Failure(error.duplicate()),
         };
         Self { what, ..*self }
+    }
+
+    /// What was done to a field, if it was one field.
+    pub(super) const fn op(&self) -> Option<&Op> {
+        match &self.what {
+            What::Change(change) => Some(&change.op),
+            What::Clear | What::Failure(_) => None,
+        }
     }
 
     pub(super) const fn is_of(&self, by: u64) -> bool {
