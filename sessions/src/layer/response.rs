@@ -254,6 +254,7 @@ fn refuse<B: ReplaceableBody>(response: &mut Response<B>, error: Error, frame: &
     if !replaceable {
         return;
     }
+    let error = error.in_request();
     let kept = response.extensions_mut().remove::<SessionCookies>();
     *response = rendered(&error, frame, head).map(B::from);
     let error = Arc::new(error);

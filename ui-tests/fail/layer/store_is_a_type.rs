@@ -1,0 +1,5 @@
+use sessions::{SessionLayer, store::MemoryStore};
+
+fn main() {
+    let _ = SessionLayer::new(MemoryStore);
+}
