@@ -90,7 +90,6 @@ impl LoadFailed {
         self.0.body_text()
     }
 
-    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn into_error(self) -> Error {
         self.0
     }

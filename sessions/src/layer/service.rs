@@ -104,7 +104,6 @@ fn head_of<B>(request: &Request<B>) -> Parts {
 }
 
 /// Says in the log that a route takes a session and has none. That is for who wrote the program, not for who visits it.
-#[cfg_attr(not(feature = "axum"), allow(dead_code))]
 pub(crate) fn report_missing_layer(head: &Parts) {
     // There is no layer whose events these could be.
     static EVENTS: LazyLock<Events> = LazyLock::new(Events::default);

@@ -79,11 +79,18 @@ impl AnyStore {
 /// time.
 ///
 /// Implemented for both, and not for `impl Into<AnyStore>`, so that the compiler says what is not a store.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a session store",
+    label = "not a store",
+    note = "open one: `MemoryStore::new()`, `SqliteStore::open(path).await?` with the feature `sqlite`, \
+            `RedisStore::connect(url).await?` with `redis`, `WebdisStore::connect(url).await?` with `webdis`"
+)]
 pub trait IntoStore {
     #[doc(hidden)]
     fn into_any_store(self) -> AnyStore;
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: Store> IntoStore for S {
     fn into_any_store(self) -> AnyStore {
         AnyStore::new(self)

@@ -1,5 +1,0 @@
-use sessions::{SessionLayer, store::MemoryStore};
-
-fn main() {
-    let _ = SessionLayer::new(MemoryStore);
-}
