@@ -10,11 +10,15 @@ use crate::value::FieldName;
 ///
 /// Opaque: [`kind`](Self::kind) tells what to do, `source` gives the store's own error. Neither
 /// shows a token, a secret or a field's value.
-#[derive(Debug)]
+///
+/// `Debug` never shows the store's own error, and of an error that a request met it shows the kind and the
+/// [`status`](Self::status) only: some frameworks send it to the browser. `Display` and `source` are for logs.
 pub struct Error {
     kind: ErrorKind,
     message: Box<str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// A request met it, so that it may get into a response.
+    is_of_request: bool,
 }
 
 /// What to do about an [`Error`].
@@ -35,6 +39,9 @@ pub enum ErrorKind {
     InvalidField,
     /// The response head has left, so no cookie can be sent any more; nothing was written.
     HeadSent,
+    /// The request comes from another site and without a session, and the browser may have kept the cookie back
+    /// (`SameSite`): a new session would take the place of the browser's own. Nothing was written.
+    CrossSite,
     /// An option does not make sense.
     Config,
 }
@@ -85,6 +92,24 @@ impl Error {
             ErrorKind::HeadSent,
             "the response head has left, so the cookie of a new or rotated session cannot be sent; \
              call `save().await` before the handler returns",
+        )
+    }
+
+    pub(crate) fn cross_site() -> Self {
+        Self::new(
+            ErrorKind::CrossSite,
+            "a request from another site came without the session cookie, which the browser may have kept back \
+             (`SameSite`), so no session begins; lead the browser to a page of this site first, and write there",
+        )
+    }
+
+    pub(crate) fn cross_site_login() -> Self {
+        Self::new(
+            ErrorKind::CrossSite,
+            "a login by a request from another site that came without the session cookie is refused (login CSRF); \
+             lead the browser to a page of this site first, or admit it with \
+             `SessionLayer::with_cross_site_logins()`, if the handler relies on what an identity provider signed \
+             for this very request",
         )
     }
 
@@ -147,11 +172,18 @@ impl Error {
     /// The same error for one more of several that wait for one operation.
     pub(crate) fn duplicate(&self) -> Self {
         let source = self.source.as_ref().map(|source| source.to_string().into());
-        Self { kind: self.kind, message: self.message.clone(), source }
+        let is_of_request = self.is_of_request;
+        Self { kind: self.kind, message: self.message.clone(), source, is_of_request }
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// The same as a handler gets it.
+    pub(crate) fn in_request(mut self) -> Self {
+        self.is_of_request = true;
         self
     }
 
@@ -163,13 +195,24 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<Box<str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, is_of_request: false }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Error");
+        shown.field("kind", &self.kind).field("status", &self.status().as_u16());
+        if self.is_of_request {
+            return shown.finish_non_exhaustive();
+        }
+        shown.field("message", &self.message).finish_non_exhaustive()
     }
 }
 
@@ -187,4 +230,34 @@ pub(crate) fn json_reason(error: &serde_json::Error) -> String {
         Category::Eof => "cut off",
     };
     format!("{what}, at line {} column {}", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORDS: &str = "FATAL: password authentication failed for user shop at 10.0.0.5";
+
+    /// One framework sends it to the browser.
+    #[test]
+    fn debug_shows_nothing_of_the_stores_own_error() {
+        for error in
+            [Error::unavailable(WORDS), Error::unknown(WORDS), Error::config("wrong").with_source(WORDS)]
+        {
+            for error in [error.duplicate(), error.in_request()] {
+                let shown = format!("{error:?} {error:#?}");
+                assert!(!shown.contains("FATAL"), "{shown}");
+                assert!(shown.contains(&format!("{:?}", error.kind())), "{shown}");
+                assert!(shown.contains(error.status().as_str()), "{shown}");
+                assert!(
+                    StdError::source(&error).is_some_and(|source| source.to_string() == WORDS),
+                    "for logs"
+                );
+            }
+        }
+        let shown = format!("{:?}", Error::config("write `__Secure-`").in_request());
+        assert_eq!(shown, "Error { kind: Config, status: 500, .. }");
+        let shown = format!("{:?}", Error::config("write `__Secure-`"));
+        assert!(shown.contains("write `__Secure-`"), "what `main` returns is told: {shown}");
+    }
 }

@@ -105,10 +105,11 @@ pub use self::{
     event::{Event, EventLevel, RotationCause},
     handle::Handle,
     layer::{
-        CookieConfig, OnServerError, ReplaceableBody, ResponseFuture, SameSite, SessionLayer, SessionService,
+        ClearSiteData, CookieConfig, OnServerError, ReplaceableBody, ResponseFuture, SameSite, SessionError,
+        SessionLayer, SessionService,
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
-    value::{FieldName, RecordId, Timeouts, Timestamp},
+    value::{FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
     view::{SessionView, TypedSession},
 };
 #[cfg(feature = "keys")]

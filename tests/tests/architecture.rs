@@ -57,7 +57,7 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("sha2", &["value", "keys"]),
     ("hmac", &["keys"]),
     ("chacha20poly1305", &["keys"]),
-    ("serde", &["handle", "private", "store"]),
+    ("serde", &["handle", "private", "store", "value"]),
     ("shuttle", &["sync"]),
     ("tracing", &["event", "span", "store"]),
 ];

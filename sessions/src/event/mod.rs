@@ -149,8 +149,9 @@ pub enum Event<'a> {
         /// What is wrong, with the key's id.
         reason: &'a str,
     },
-    /// A view needs what the layer does not have, or contradicts another view, so that every request that takes it is
-    /// answered with an error.
+    /// A view needs what the layer does not have, or contradicts another view, or there is no layer at all, so that
+    /// every request that takes it is answered with an error; or a layer is inside another one of the same cookie, and
+    /// is ignored.
     Misconfigured {
         /// What is wrong, and what to write.
         error: &'a Error,
@@ -177,6 +178,35 @@ pub enum Event<'a> {
         record: RecordId,
         /// Why.
         error: &'a Error,
+    },
+    /// A request from another site came without a token, and the browser may have kept its cookie back
+    /// ([`SameSite`](crate::SameSite)): it began no session, since that one's cookie would have taken the place
+    /// of the browser's own.
+    CrossSite {
+        /// Whether it was a login, which is answered with 403; anything else is dropped, and the response
+        /// passes.
+        is_login: bool,
+        /// What was refused, and what to do.
+        error: &'a Error,
+    },
+    /// A layer with insecure cookies was put around a service
+    /// ([`with_insecure_cookies`](crate::SessionLayer::with_insecure_cookies)), which is for development only.
+    /// Reported once for a layer.
+    InsecureCookies {
+        /// What that means, and what to do.
+        error: &'a Error,
+    },
+    /// A response over plain HTTP sets the session's cookie, which is `Secure`, so that the browser neither keeps nor
+    /// sends it: each request is a new visitor's, and no login lasts. Reported once for a layer.
+    CookieOverHttp {
+        /// What that means, and what to do.
+        error: &'a Error,
+    },
+    /// A response that sets the session's cookie was allowed to shared caches; it is `private, no-store` in place of
+    /// that.
+    CachingForbidden {
+        /// The headers that said so, which were replaced or taken away.
+        said: &'a str,
     },
     /// The store took more than a tenth of the time it has for one operation
     /// ([`with_store_timeout`](crate::SessionLayer::with_store_timeout)).
@@ -264,6 +294,10 @@ impl Event<'_> {
             Self::UnreadableRecord { .. } => "UnreadableRecord",
             Self::LoadFailed { .. } => "LoadFailed",
             Self::Conflict { .. } => "Conflict",
+            Self::CrossSite { .. } => "CrossSite",
+            Self::InsecureCookies { .. } => "InsecureCookies",
+            Self::CookieOverHttp { .. } => "CookieOverHttp",
+            Self::CachingForbidden { .. } => "CachingForbidden",
             Self::StoreSlow { .. } => "StoreSlow",
             Self::CommitFailed { .. } => "CommitFailed",
             Self::PurgeFailed { .. } => "PurgeFailed",
@@ -293,6 +327,10 @@ impl Event<'_> {
             | Self::Forged { .. }
             | Self::BadSignature { .. }
             | Self::Conflict { .. }
+            | Self::CrossSite { .. }
+            | Self::InsecureCookies { .. }
+            | Self::CookieOverHttp { .. }
+            | Self::CachingForbidden { .. }
             | Self::StoreSlow { .. }
             | Self::PurgeFailed { .. } => EventLevel::Warn,
             Self::UnsavedChanges { .. }
@@ -329,6 +367,10 @@ impl Event<'_> {
             Self::TwoLiveTokens { records: [first, _] } => Some(*first),
             Self::BadSignature { .. }
             | Self::Misconfigured { .. }
+            | Self::CrossSite { .. }
+            | Self::InsecureCookies { .. }
+            | Self::CookieOverHttp { .. }
+            | Self::CachingForbidden { .. }
             | Self::StoreSlow { .. }
             | Self::PurgeFailed { .. } => None,
         }
@@ -340,6 +382,9 @@ impl Event<'_> {
         match self {
             Self::Misconfigured { error }
             | Self::UnreadableRecord { error, .. }
+            | Self::CrossSite { error, .. }
+            | Self::InsecureCookies { error }
+            | Self::CookieOverHttp { error }
             | Self::LoadFailed { error, .. }
             | Self::Conflict { error, .. }
             | Self::CommitFailed { error, .. }
@@ -368,6 +413,7 @@ impl Event<'_> {
                     field.as_str().hash(&mut detail);
                 }
             }
+            Self::CachingForbidden { said } => said.hash(&mut detail),
             // It names the field, or what is missing.
             _ => self.error().map(Error::to_string).hash(&mut detail),
         }
@@ -426,6 +472,14 @@ impl Event<'_> {
             }
             Self::LoadFailed { error, .. } => write!(f, "session load failed: {error}"),
             Self::Conflict { error, .. } => write!(f, "session commit refused: {error}"),
+            Self::CrossSite { error, .. } => write!(f, "session refused: {error}"),
+            Self::InsecureCookies { error } => write!(f, "session cookies are insecure: {error}"),
+            Self::CookieOverHttp { error } => write!(f, "session cookie lost: {error}"),
+            Self::CachingForbidden { said } => write!(
+                f,
+                "response with a session cookie kept from shared caches, though it said `{said}`; leave that out \
+                 where a session begins or ends"
+            ),
             Self::StoreSlow { took } => write!(f, "session store slow: it took {took:?}"),
             Self::CommitFailed { error, .. } => write!(f, "session commit failed: {error}"),
             Self::PurgeFailed { error } => write!(f, "session purge failed: {error}"),

@@ -123,7 +123,7 @@ impl Handle {
 
     pub fn __field_fetch_add<T: Any>(&mut self, index: usize, by: i64) -> Now<'_, T> {
         Box::pin(async move {
-            self.__fetch_add_erased(index, by).await?;
+            self.__fetch_add_erased(index, by).await.map_err(Error::in_request)?;
             match self.__number(index).and_then(|sum| sum.downcast().ok()) {
                 Some(sum) => Ok(*sum),
                 None => mismatch(),
@@ -170,7 +170,7 @@ impl Handle {
             let taken = self.slot.hand_over_meanwhile(self.number, life, tip.hand_over(self.table));
             let reloaded = self.slot.reload(self.table.names()).await;
             self.first = Generation::new(self.table, self.slot.snapshot_of(life));
-            taken.and(reloaded)
+            taken.and(reloaded).map_err(Error::in_request)
         })
     }
 

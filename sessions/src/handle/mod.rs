@@ -217,7 +217,8 @@ impl Handle {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store did not do it (the layer tries
     /// once more if the response is no server error, unless they are [discarded](Self::discard_changes)), [`Unknown`](crate::ErrorKind::Unknown) if nobody can
     /// tell, [`HeadSent`](crate::ErrorKind::HeadSent) if it needs a cookie and the response head
-    /// has left.
+    /// has left, [`CrossSite`](crate::ErrorKind::CrossSite) if it would begin a session for a request from another
+    /// site whose cookie the browser may have kept back.
     pub async fn save(&self) -> Result<(), Error> {
         let tip = self.first.tip();
         let handed = tip.hand_over(self.table);
@@ -226,13 +227,13 @@ impl Handle {
         if is_changed {
             self.begin_generation(tip.life);
         }
-        let number = taken?;
+        let number = taken.map_err(Error::in_request)?;
         let saved = self.slot.save(self.number, number).await;
         self.slot.note_heard(self.number, number);
         if saved.is_err() {
             self.slot.failure_heard();
         }
-        saved
+        saved.map_err(Error::in_request)
     }
 
     /// What the request takes from here on sees at once that a right was taken away.

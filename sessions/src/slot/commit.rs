@@ -75,7 +75,7 @@ impl Slot {
                 Ok(None) => return first.map_or(Ok(()), Err),
                 Ok(Some(plan)) => {
                     let part = plan.part;
-                    match self.carry_out(plan, after).await {
+                    match self.carry_out(plan, after, by).await {
                         Ok(_) if part == Part::Removal => continue,
                         Ok(failure) => failure,
                         Err(error) => return Err(first.unwrap_or(error)),
@@ -83,7 +83,16 @@ impl Slot {
                 }
                 Err(failure) => Some(failure),
             };
-            let Some(Failure { of, error }) = failure else { return first.map_or(Ok(()), Err) };
+            let Some(Failure { of, error, spares_response }) = failure else {
+                return first.map_or(Ok(()), Err);
+            };
+            if error.kind() == ErrorKind::CrossSite {
+                let is_login = !spares_response;
+                self.shared.events.report(&Event::CrossSite { is_login, error: &error });
+            }
+            if by.is_none() && spares_response {
+                return first.map_or(Ok(()), Err);
+            }
             if of.is_none() || of == by {
                 return Err(error);
             }
@@ -101,9 +110,15 @@ impl Slot {
     }
 
     /// Writes a plan, and returns what fails of it all the same.
-    async fn carry_out(&self, plan: Plan, after: Afterwards) -> Result<Option<Failure>, Error> {
+    async fn carry_out(
+        &self,
+        plan: Plan,
+        after: Afterwards,
+        by: Option<u64>,
+    ) -> Result<Option<Failure>, Error> {
         let Plan { write, mut taken, removal, part, lost, rescue, failure } = plan;
         let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
+        let rotation = write.rotation;
         let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
         let mut written = match (part, &removal) {
             (Part::Removal, Some(removal)) => self.take_away_caught(removal).await,
@@ -127,6 +142,7 @@ impl Slot {
             }
             return Ok(failure);
         };
+        let is_alone = failure.is_none();
         if let Some(Failure { error, .. }) = failure {
             // Nobody else will tell.
             self.lock().unheard = Some(error);
@@ -134,6 +150,12 @@ impl Slot {
         if only_touch {
             // It fails nobody's request, and the next one tries again.
             self.shared.events.report_failure(target.id(), &error);
+            return Ok(None);
+        }
+        if is_alone && by.is_none() && self.lock().stands_without(&taken.deeds, rotation, &error) {
+            // The page is worth more than what it counts.
+            self.shared.events.report_failure(target.id(), &error);
+            self.lock().lose(&taken, &error);
             return Ok(None);
         }
         if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), rescue) {

@@ -228,6 +228,11 @@ impl Ledger {
         self.deeds.retain(|deed| deed.by != by);
     }
 
+    /// Takes back that flashes were taken.
+    pub(super) fn take_back_takes(&mut self) {
+        self.deeds.retain(|deed| !matches!(deed.op(), Some(Op::RemoveIf(_))));
+    }
+
     /// Whether a handle did something that no save is to write, but for the removal of rights.
     pub(super) fn has_unsaved(&self, by: u64) -> bool {
         let is_unsaved = |deed: &Deed| deed.by == by && !deed.is_to_be_saved && !deed.is_removed_right();
@@ -434,6 +439,14 @@ impl Deed {
             What::Failure(error) => What::Failure(error.duplicate()),
         };
         Self { what, ..*self }
+    }
+
+    /// What was done to a field, if it was one field.
+    pub(super) const fn op(&self) -> Option<&Op> {
+        match &self.what {
+            What::Change(change) => Some(&change.op),
+            What::Clear | What::Failure(_) => None,
+        }
     }
 
     pub(super) const fn is_of(&self, by: u64) -> bool {

@@ -11,6 +11,7 @@ mod examine;
 mod ledger;
 mod load;
 mod removal;
+mod request;
 mod rules;
 mod secrets;
 mod state;
@@ -28,6 +29,7 @@ use std::{
 pub(crate) use self::{
     detached::Detached,
     ledger::FieldChange,
+    request::RequestFacts,
     rules::{OnInvalid, Rule, Rules, Standing},
     secrets::UNOPENED,
     state::{CookieChange, Handed},
@@ -40,14 +42,14 @@ use tokio::sync::watch;
 
 use crate::{
     delta::Op,
-    error::Error,
+    error::{Error, ErrorKind},
     event::{Event, Events},
     keys::KeyRing,
     span::in_current_span,
     store::{Boxed, DynStore},
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
     value::{
         Authority, FieldName, Fields, Lifetime, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher,
@@ -109,6 +111,8 @@ pub(crate) struct Slot {
     is_orphaned: AtomicBool,
     /// Counts what ends fields: a handle that saw what was before it must look again.
     boundaries: AtomicU64,
+    /// What the layer has seen of the request, for the response.
+    pub(crate) notes: AtomicU8,
 }
 
 /// The first two distinct well-formed tokens that a request presents.
@@ -169,14 +173,15 @@ pub(crate) struct Outcome {
 }
 
 impl Slot {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, request: RequestFacts) -> Self {
         Self {
             shared,
             gate: tokio::sync::Mutex::new(()),
-            state: Mutex::default(),
+            state: Mutex::new(State::new(request)),
             changes: AtomicU64::new(0),
             is_orphaned: AtomicBool::new(false),
             boundaries: AtomicU64::new(0),
+            notes: AtomicU8::new(0),
         }
     }
 
@@ -187,6 +192,11 @@ impl Slot {
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// Whether it is of a layer that shares this, or of a clone of it.
+    pub(crate) fn is_of(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
     }
 
     pub(crate) fn events(&self) -> &Events {
@@ -210,7 +220,9 @@ impl Slot {
         if !unloaded {
             return Box::pin(self.load_missing(&wanted, names)).await;
         }
-        let mut found = self.find_live(present(), &wanted).await?;
+        let presented = present();
+        self.lock().has_token = presented[0].is_some();
+        let mut found = self.find_live(presented, &wanted).await?;
         let (mut examined, mut is_withheld) = (Ok(()), false);
         if let Phase::Live(live) = &mut found {
             examined = self.examine(live, names);
@@ -551,6 +563,13 @@ impl Slot {
         Detached::in_task(async move {
             let _working = working;
             let _gate = slot.gate.lock().await;
+            let target = slot.lock().target(Rotation::None);
+            if let Err(error) = &target
+                && error.kind() == ErrorKind::CrossSite
+            {
+                slot.shared.events.report(&Event::CrossSite { is_login: false, error });
+                return Err(error.duplicate());
+            }
             if slot.lock().ends(&change.name, &slot.shared.rules) {
                 // What was ended must be gone before it is counted from.
                 slot.flush(Afterwards::Handles, Some(by)).await?;

@@ -8,12 +8,13 @@ use tokio::sync::watch;
 use super::{
     ledger::{Composed, Deed, End, FieldChange, Ledger, Rights, Rotation, removed_rights},
     removal::Removal,
+    request::{Beginning, RequestFacts},
     rules::{Rules, Standing},
     secrets::Opened,
 };
 use crate::{
     delta::Delta,
-    error::Error,
+    error::{Error, ErrorKind},
     value::{
         Authority, DAY, FieldName, Fields, Lifetime, RecordId, Seal, Secret, Timeouts, Timestamp, Token,
         hours,
@@ -23,6 +24,9 @@ use crate::{
 /// The session of one request.
 #[derive(Debug, Default)]
 pub(super) struct State {
+    pub(super) request: RequestFacts,
+    /// The request came with a token of this layer's, whatever that is worth.
+    pub(super) has_token: bool,
     pub(super) record: Phase,
     /// Counts the records that this request has ended; a handle of an earlier one has no say.
     pub(super) life: u32,
@@ -207,6 +211,8 @@ pub(super) struct Failure {
     /// The handle that did it, if it is one's.
     pub(super) of: Option<u64>,
     pub(super) error: Error,
+    /// The response is true all the same.
+    pub(super) spares_response: bool,
 }
 
 /// One atomic operation.
@@ -256,7 +262,7 @@ pub(crate) struct Handed {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { of: None, error }
+        Self { of: None, error, spares_response: false }
     }
 }
 
@@ -345,6 +351,10 @@ impl Phase {
 }
 
 impl State {
+    pub(super) fn new(request: RequestFacts) -> Self {
+        Self { request, ..Self::default() }
+    }
+
     pub(super) const fn live(&self) -> Option<&Live> {
         self.record.live()
     }
@@ -514,7 +524,11 @@ impl State {
             None if matches!(self.record, Phase::Superseded(_)) && rotation != Rotation::Login => {
                 Err(Error::superseded())
             }
-            None => Ok(Target::New),
+            None => match self.request.beginning(self.has_token, rotation) {
+                Beginning::Admitted => Ok(Target::New),
+                Beginning::Dropped => Err(Error::cross_site()),
+                Beginning::Refused => Err(Error::cross_site_login()),
+            },
         }
     }
 
@@ -543,8 +557,11 @@ impl State {
     /// Takes out what is to be written now, `at` this moment of the request's own count.
     pub(super) fn plan(&mut self, rules: &Rules, at: u64) -> Result<Option<Plan>, Failure> {
         let saves = self.saves.take();
+        if self.request.is_unseen {
+            self.ledger.take_back_takes();
+        }
         let planned = self.plan_of(rules, at, saves);
-        if let Err(Failure { of: None, error }) = &planned {
+        if let Err(Failure { of: None, error, .. }) = &planned {
             self.saves.lose(saves, error);
         }
         planned
@@ -570,9 +587,9 @@ impl State {
             if composed.rotation <= Rotation::Renewal || self.live().is_none() {
                 self.ledger.take();
                 self.ledger.put_back(others);
-                return Err(Failure { of: Some(by), error });
+                return Err(Failure { of: Some(by), ..error.into() });
             }
-            failure = Some(Failure { of: Some(by), error });
+            failure = Some(Failure { of: Some(by), ..error.into() });
         }
         let deeds = self.ledger.take();
         self.ledger.put_back(others);
@@ -588,7 +605,10 @@ impl State {
         if is_hard && self.head_sent {
             return Err(failure.unwrap_or_else(|| Error::head_sent().into()));
         }
-        let target = self.target(rotation)?;
+        let target = self.target(rotation).map_err(|error| {
+            let spares_response = failure.is_none() && self.stands_without(&deeds, rotation, &error);
+            Failure { of: None, error, spares_response }
+        })?;
         let (mut rescue, mut removal, mut part) = (None, None, Part::All);
         if is_hard {
             let removed = removed_rights(deeds.iter().map(Deed::again).collect(), &self.record, rules);
@@ -641,6 +661,18 @@ impl State {
         let puts = delta.ops().iter().filter(|(_, op)| op.size() > 0);
         let after = stays + puts.map(|(name, op)| name.as_str().len() + op.size()).sum::<usize>();
         if after > before { after } else { 0 }
+    }
+
+    /// Whether the response is true though these are refused with this error.
+    pub(super) fn stands_without(&self, deeds: &[Deed], rotation: Rotation, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::CrossSite => self.request.beginning(self.has_token, rotation) == Beginning::Dropped,
+            ErrorKind::Refused => {
+                let ops: Option<Vec<_>> = deeds.iter().map(Deed::op).collect();
+                ops.is_some_and(|ops| self.request.stands_without(rotation, ops))
+            }
+            _ => false,
+        }
     }
 
     fn compose(&self, rules: &Rules) -> Composed {

@@ -44,7 +44,7 @@ pub use self::webdis::fuzzing as fuzzing_webdis;
 #[cfg(feature = "webdis")]
 pub use self::webdis::{WebdisStore, WebdisStoreBuilder};
 pub use self::{
-    erased::AnyStore,
+    erased::{AnyStore, IntoStore},
     memory::MemoryStore,
     record::{CommitId, Record},
 };

@@ -46,6 +46,7 @@ pub mod names;
 pub mod overlap;
 pub mod remember;
 pub mod renewal;
+pub mod requests;
 mod rig;
 pub mod rights;
 pub mod rotation;
@@ -224,6 +225,13 @@ macro_rules! __conformance {
                     c1_destroys_and_writes_at_once_end_destroyed
                     c14_a_logout_survives_a_disconnect
                     c14_a_logout_survives_a_panic
+                }
+                requests {
+                    e9_a_head_and_a_prefetch_deliver_no_flash
+                    c21_a_page_is_worth_more_than_what_it_counts
+                    c21_what_somebody_put_is_worth_more_than_the_page
+                    a16_a_request_that_may_lack_its_cookie_begins_nothing
+                    a16_no_other_site_logs_a_browser_in
                 }
                 rotation {
                     c4_rotation_keeps_the_data_and_kills_the_old_token

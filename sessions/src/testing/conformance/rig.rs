@@ -100,7 +100,7 @@ impl Rig {
         let gate = Gate::new();
         let inside = gate.clone();
         let app = self.app_with(configure, move |parts| kit::answer(parts, Stop::Gate(inside.clone()))).await;
-        App { gate, ..app }
+        app.with_gate(gate)
     }
 
     /// An instance of the kit, whose `/meet/…` waits at the barrier, session in hand.
@@ -155,6 +155,11 @@ impl Rig {
 }
 
 impl App {
+    /// The same, whose handler waits at this gate.
+    pub(super) fn with_gate(self, gate: Gate) -> Self {
+        Self { gate, ..self }
+    }
+
     /// A browser that was never here.
     pub(super) fn browser(&self) -> Client {
         self.client.stranger()
