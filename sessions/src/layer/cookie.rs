@@ -305,7 +305,7 @@ impl CookieConfig {
         let host_only = self.domain.is_some().then(|| Place { domain: None, ..present.clone() });
         let places = self.former.iter().cloned().chain(host_only).chain([present.clone()]);
         // Where the cookie is partitioned now, it may not have been before.
-        let variants = &[false, true][..1 + usize::from(self.is_partitioned)];
+        let variants = &[false, true][..=usize::from(self.is_partitioned)];
         let former = places.flat_map(|place| {
             variants
                 .iter()

@@ -106,9 +106,9 @@ type ErrorResponse = dyn Fn(&Error, &Parts) -> Response<String> + Send + Sync;
 /// What a layer, with its clones, reports once.
 #[derive(Debug, Default)]
 struct Reported {
-    is_nested: AtomicBool,
-    is_insecure: AtomicBool,
-    is_over_http: AtomicBool,
+    nested: AtomicBool,
+    insecure: AtomicBool,
+    over_http: AtomicBool,
 }
 
 impl Frame {
@@ -299,7 +299,7 @@ impl SessionLayer {
 
     /// Admits logins by requests from other sites that come without the session's cookie.
     ///
-    /// For the callbacks that an identity provider has the browser POST to (SAML, OpenID Connect's
+    /// For the callbacks that an identity provider has the browser POST to (SAML, `OpenID` Connect's
     /// `response_mode=form_post`): with `SameSite=Lax` or `Strict` the browser keeps the cookie back there, so a
     /// login begins a new session, whose cookie takes the place of the one that the browser has. Without this
     /// it is answered with 403 and an event [`CrossSite`](crate::Event::CrossSite), since any other site could
@@ -408,7 +408,7 @@ impl<S> Layer<S> for SessionLayer {
                  `with_insecure_cookies` out in production",
             );
             let event = Event::InsecureCookies { error: &error };
-            Frame::report_once(&frame.reported.is_insecure, &self.shared.events, &event);
+            Frame::report_once(&frame.reported.insecure, &self.shared.events, &event);
         }
         SessionService::new(inner, Arc::clone(&self.shared))
     }

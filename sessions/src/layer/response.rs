@@ -242,7 +242,7 @@ fn report_over_http(frame: &Frame, events: &Events) {
          `SessionLayer::with_insecure_cookies()` in development",
         frame.cookie.name()
     ));
-    Frame::report_once(&frame.reported.is_over_http, events, &Event::CookieOverHttp { error: &error });
+    Frame::report_once(&frame.reported.over_http, events, &Event::CookieOverHttp { error: &error });
 }
 
 /// Puts an error in place of an answer that is not true: what it says was not stored.

@@ -89,7 +89,7 @@ impl<S> SessionService<S> {
             frame.cookie.name()
         ));
         let event = Event::Misconfigured { error: &error };
-        Frame::report_once(&frame.reported.is_nested, &self.shared.events, &event);
+        Frame::report_once(&frame.reported.nested, &self.shared.events, &event);
     }
 }
 

@@ -5,6 +5,8 @@ use crate::delta::Op;
 
 /// What a slot knows of its request, whatever came with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+// Independent facts.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct RequestFacts {
     /// The request asks for something and orders nothing: GET or HEAD (RFC 9110 section 9.2.1).
     pub(crate) is_safe: bool,

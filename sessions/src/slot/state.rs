@@ -23,6 +23,8 @@ use crate::{
 
 /// The session of one request.
 #[derive(Debug, Default)]
+// Independent facts.
+#[allow(clippy::struct_excessive_bools)]
 pub(super) struct State {
     pub(super) request: RequestFacts,
     /// The request came with a token of this layer's, whatever that is worth.
