@@ -156,7 +156,7 @@ impl Error {
     }
 
     /// The same with another message.
-    #[cfg(any(feature = "redis", feature = "webdis"))]
+    #[cfg(any(feature = "redis", feature = "sqlite", feature = "webdis"))]
     pub(crate) fn with_message(mut self, message: impl Into<Box<str>>) -> Self {
         self.message = message.into();
         self

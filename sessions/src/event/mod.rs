@@ -192,7 +192,7 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
-    /// The clean-up of dead records failed; the next one is tried all the same.
+    /// The clean-up of dead records or of the store's own files failed; the next one is tried all the same.
     PurgeFailed {
         /// Why.
         error: &'a Error,

@@ -199,6 +199,7 @@ macro_rules! __conformance {
                     of_many_creates_of_one_id_one_wins
                     a_new_record_is_as_it_was_asked_for
                     a_load_returns_at_least_the_named_fields
+                    a_look_without_names_reads_no_fields
                     an_unknown_id_stays_unknown
                     destroy_is_idempotent_and_final
                     a_commit_of_another_epoch_writes_nothing
