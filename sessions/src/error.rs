@@ -186,5 +186,9 @@ pub(crate) fn json_reason(error: &serde_json::Error) -> String {
         Category::Syntax | Category::Io => "not JSON",
         Category::Eof => "cut off",
     };
+    // Of what was put aside before it was read, as for a tagged enum, no position is known.
+    if error.line() == 0 {
+        return what.to_owned();
+    }
     format!("{what}, at line {} column {}", error.line(), error.column())
 }
