@@ -98,9 +98,11 @@ impl Error {
         Self::invalid_field(name, &format!("takes more than {most} bytes as JSON; {advice}"))
     }
 
-    pub(crate) fn record_too_large(most: usize) -> Self {
+    /// `largest` is the field that brings most of it.
+    pub(crate) fn record_too_large(most: usize, largest: Option<&FieldName>) -> Self {
         let advice = "keep large things elsewhere, or raise `SessionLayer::with_size_limits`";
-        let message = format!("the session would take more than {most} bytes; {advice}");
+        let of = largest.map(|name| format!(" with what the field `{name}` is set to")).unwrap_or_default();
+        let message = format!("the session would take more than {most} bytes{of}; {advice}");
         Self::new(ErrorKind::InvalidField, message)
     }
 

@@ -185,7 +185,8 @@ pub enum Event<'a> {
         took: Duration,
     },
     /// A commit, destroy or touch did not go through, or nobody knows whether it did
-    /// ([`Unknown`](crate::ErrorKind::Unknown)).
+    /// ([`Unknown`](crate::ErrorKind::Unknown)). Of a value that cannot be stored
+    /// ([`InvalidField`](crate::ErrorKind::InvalidField)) the error names the field and says why.
     CommitFailed {
         /// The record, unless it is new.
         record: Option<RecordId>,

@@ -24,6 +24,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) record: Phase,
+    /// The record whose secret was replaced a moment ago, if the request came with one.
+    pub(super) superseded: Option<RecordId>,
     /// Counts the records that this request has ended; a handle of an earlier one has no say.
     pub(super) life: u32,
     pub(super) ledger: Ledger,
