@@ -504,9 +504,9 @@ fn encode(field: &Field, value: &Value, json: &mut Vec<u8>) -> Result<Bytes, Err
         return Ok((counter.get)(&**value).to_string().into());
     }
     // Of a secret value no part is told, and anybody's code may write one into its error.
-    let refused = |what: &str, why: &dyn fmt::Display| match field.is_secret {
-        true => Error::invalid_field(&field.name(), what),
-        false => Error::invalid_field(&field.name(), &format!("{what}: {why}")),
+    let refused = |what: &str, why: &dyn fmt::Display| {
+        let reason = if field.is_secret { what.to_owned() } else { format!("{what}: {why}") };
+        Error::invalid_field(&field.name(), &reason)
     };
     (field.codec.encode)(&**value, json).map_err(|error| refused("cannot be written as JSON", &error))?;
     if cfg!(debug_assertions)

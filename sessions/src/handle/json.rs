@@ -9,20 +9,20 @@ use serde::{
 };
 use serde_json::Error;
 
-/// The most arrays and objects inside each other that serde_json reads again.
+/// The most arrays and objects inside each other that `serde_json` reads again.
 const DEEPEST: u8 = 127;
 
-/// Under these names serde_json's `RawValue` and, with its `arbitrary_precision`, `Number` hand over text that is
+/// Under these names `serde_json`'s `RawValue` and, with its `arbitrary_precision`, `Number` hand over text that is
 /// JSON already.
 const RAW: [&str; 2] = ["$serde_json::private::RawValue", "$serde_json::private::Number"];
 
 /// Writes as `serde_json::to_writer` does, but for what could not be read again: it refuses numbers that are not
-/// finite, which serde_json writes as `null`, and what is nested too deeply.
+/// finite, which `serde_json` writes as `null`, and what is nested too deeply.
 ///
 /// Not a check of the written text, where an absent `Option<f64>` and an infinite one look the same, nor a second
-/// serializer after serde_json's: each serializer has the code of every field's type compiled once more. This one
-/// is in the place of serde_json's, has no type parameter, and leaves all that has a text of its own to
-/// serde_json.
+/// serializer after `serde_json`'s: each serializer has the code of every field's type compiled once more. This one
+/// is in the place of `serde_json`'s, has no type parameter, and leaves all that has a text of its own to
+/// `serde_json`.
 #[derive(Debug)]
 pub struct Writer<'a> {
     json: &'a mut Vec<u8>,
@@ -331,7 +331,7 @@ impl SerializeMap for Open<'_, '_> {
     type Ok = ();
     type Error = Error;
 
-    /// As serde_json has keys, in which numbers stand in quotes.
+    /// As `serde_json` has keys, in which numbers stand in quotes.
     fn serialize_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), Error> {
         let json = &mut *self.next().json;
         let start = json.len();
@@ -381,6 +381,8 @@ impl SerializeStructVariant for Open<'_, '_> {
 }
 
 #[cfg(test)]
+// `None` in `Some`, and narrow infinities, are what is tested.
+#[allow(clippy::option_option, clippy::cast_possible_truncation, clippy::items_after_statements)]
 mod tests {
     use std::{
         collections::{BTreeMap, HashMap},

@@ -56,7 +56,7 @@ fn differ(left: &Value, right: &Value, place: &mut String) -> bool {
             if left.len() == right.len() {
                 for (index, (left, right)) in left.iter().zip(right).enumerate() {
                     let before = place.len();
-                    place.push_str(&format!("[{index}]"));
+                    place.extend(["[", &index.to_string(), "]"]);
                     if differ(left, right, place) {
                         break;
                     }

@@ -190,7 +190,7 @@ pub async fn h2_a_view_that_comes_too_late_is_one_event(rig: Rig) {
         // A store that reads all fields at once has them.
         200 => assert!(events.is_empty(), "{events:?}"),
         status => {
-            assert!(status == 409 && events.len() == 1 && events[0].starts_with("Conflict"), "{events:?}")
+            assert!(status == 409 && events.len() == 1 && events[0].starts_with("Conflict"), "{events:?}");
         }
     }
 }
