@@ -115,6 +115,12 @@ mod tests;
 /// - A field that becomes `secret` while sessions are alive gets a new stored name, or `on_invalid = "reset"`: a value
 ///   that is not sealed is none.
 /// - serde's own attributes on the struct's fields mean nothing here.
+/// - A value that cannot be read again fails its request, which writes nothing, and an event (`CommitFailed`) names the field
+///   and the reason: a number that is infinite or NaN, anywhere in the value; a map with keys that are no JSON keys;
+///   more than 64 KiB of JSON (`SessionLayer::with_size_limits`). Builds with debug assertions read each value once
+///   more and refuse what then means something else, such as a type with `#[serde(tag = "t")]` around a map with
+///   integer keys, or one whose `deserialize_with` changes it. Order does not count, neither of an object's members nor of an array's
+///   elements. Released builds store such a value, and the next request has the default or the other value.
 ///
 /// # Errors
 ///

@@ -123,9 +123,11 @@ impl Error {
         Self::invalid_field(name, &format!("takes more than {most} bytes as JSON; {advice}"))
     }
 
-    pub(crate) fn record_too_large(most: usize) -> Self {
+    /// `largest` is the field that brings most of it.
+    pub(crate) fn record_too_large(most: usize, largest: Option<&FieldName>) -> Self {
         let advice = "keep large things elsewhere, or raise `SessionLayer::with_size_limits`";
-        let message = format!("the session would take more than {most} bytes; {advice}");
+        let of = largest.map(|name| format!(" with what the field `{name}` is set to")).unwrap_or_default();
+        let message = format!("the session would take more than {most} bytes{of}; {advice}");
         Self::new(ErrorKind::InvalidField, message)
     }
 
@@ -188,7 +190,7 @@ impl Error {
     }
 
     /// The same with another message.
-    #[cfg(any(feature = "redis", feature = "webdis"))]
+    #[cfg(any(feature = "redis", feature = "sqlite", feature = "webdis"))]
     pub(crate) fn with_message(mut self, message: impl Into<Box<str>>) -> Self {
         self.message = message.into();
         self
@@ -229,6 +231,10 @@ pub(crate) fn json_reason(error: &serde_json::Error) -> String {
         Category::Syntax | Category::Io => "not JSON",
         Category::Eof => "cut off",
     };
+    // Of what was put aside before it was read, as for a tagged enum, no position is known.
+    if error.line() == 0 {
+        return what.to_owned();
+    }
     format!("{what}, at line {} column {}", error.line(), error.column())
 }
 

@@ -6,12 +6,12 @@ use std::{any::Any, marker::PhantomData};
 pub use crate::axum::{
     Extract, ExtractLive, FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live,
 };
+pub use crate::handle::json::Writer;
 use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, Readable, Shape, Writable};
 pub use crate::handle::table::{Field, Now, Table, Value};
 use crate::slot::{OnInvalid, Standing};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
-type JsonWriter<'a> = serde_json::Serializer<&'a mut Vec<u8>>;
 type Decode = fn(&[u8]) -> Result<Value, serde_json::Error>;
 type Encode = fn(&(dyn Any + Send + Sync), &mut Vec<u8>) -> Result<(), serde_json::Error>;
 
@@ -176,10 +176,10 @@ pub fn decode_with<T: Held>(
 pub fn encode_with<T: Held>(
     value: &(dyn Any + Send + Sync),
     json: &mut Vec<u8>,
-    write: fn(&T, &mut JsonWriter<'_>) -> Result<(), serde_json::Error>,
+    write: fn(&T, &mut Writer<'_>) -> Result<(), serde_json::Error>,
 ) -> Result<(), serde_json::Error> {
     match value.downcast_ref() {
-        Some(value) => write(value, &mut serde_json::Serializer::new(json)),
+        Some(value) => write(value, &mut Writer::new(json)),
         None => Err(serde::ser::Error::custom("a value of another type")),
     }
 }
@@ -193,7 +193,7 @@ fn encode<T: Writable + Held>(
     json: &mut Vec<u8>,
 ) -> Result<(), serde_json::Error> {
     match value.downcast_ref::<T>() {
-        Some(value) => serde_json::to_writer(json, value),
+        Some(value) => value.serialize(&mut Writer::new(json)),
         None => Err(serde::ser::Error::custom("a value of another type")),
     }
 }

@@ -215,14 +215,15 @@ pub enum Event<'a> {
         took: Duration,
     },
     /// A commit, destroy or touch did not go through, or nobody knows whether it did
-    /// ([`Unknown`](crate::ErrorKind::Unknown)).
+    /// ([`Unknown`](crate::ErrorKind::Unknown)). Of a value that cannot be stored
+    /// ([`InvalidField`](crate::ErrorKind::InvalidField)) the error names the field and says why.
     CommitFailed {
         /// The record, unless it is new.
         record: Option<RecordId>,
         /// Why.
         error: &'a Error,
     },
-    /// The clean-up of dead records failed; the next one is tried all the same.
+    /// The clean-up of dead records or of the store's own files failed; the next one is tried all the same.
     PurgeFailed {
         /// Why.
         error: &'a Error,

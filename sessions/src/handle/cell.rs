@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::OnceLock,
 };
@@ -9,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    stamp,
+    reread, stamp,
     table::{Counter, Field, Merge, Shape, Value},
 };
 use crate::{
@@ -498,16 +499,25 @@ fn stored(field: &Field, value: &Value) -> Result<Bytes, Error> {
 }
 
 fn encode(field: &Field, value: &Value, json: &mut Vec<u8>) -> Result<Bytes, Error> {
-    let failed = |error| Error::invalid_field(&field.name(), "cannot be written as JSON").with_source(error);
     if let Some(counter) = &field.counter {
         // Cut to 64 bits with sign, in which stores count.
         return Ok((counter.get)(&**value).to_string().into());
     }
-    (field.codec.encode)(&**value, json).map_err(failed)?;
-    let has_null = json.windows(4).any(|window| window == b"null");
-    if has_null && (field.codec.decode)(json).is_err() {
-        // serde_json writes NaN and the infinities like that.
-        return Err(Error::invalid_field(&field.name(), "holds a number that JSON does not have"));
+    // Of a secret value no part is told, and anybody's code may write one into its error.
+    let refused = |what: &str, why: &dyn fmt::Display| {
+        let reason = if field.is_secret { what.to_owned() } else { format!("{what}: {why}") };
+        Error::invalid_field(&field.name(), &reason)
+    };
+    (field.codec.encode)(&**value, json).map_err(|error| refused("cannot be written as JSON", &error))?;
+    if cfg!(debug_assertions)
+        && let Some(difference) = reread::difference(field.codec, json)
+    {
+        return Err(refused(
+            "is read as something else than it was written, so that a later request would not have this value \
+             (only builds with debug assertions refuse it; look for `tag`, `untagged`, `flatten`, `skip_…` and \
+             `deserialize_with` in its type)",
+            &difference,
+        ));
     }
     match field.shape {
         Shape::Flash => stamp::with_new(json),

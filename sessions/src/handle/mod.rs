@@ -3,6 +3,8 @@
 mod accessors;
 mod cell;
 mod generation;
+pub(crate) mod json;
+mod reread;
 mod stamp;
 pub(crate) mod table;
 

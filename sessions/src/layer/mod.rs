@@ -40,8 +40,8 @@ use crate::{
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// In bytes of JSON.
-const LARGEST_FIELD: usize = 1 << 20;
-const LARGEST_RECORD: usize = 4 << 20;
+const LARGEST_FIELD: usize = 64 << 10;
+const LARGEST_RECORD: usize = 256 << 10;
 
 const DEFAULT_ENDED_WITHIN: Duration = Duration::from_secs(30);
 const LEAST_ENDED_WITHIN: Duration = Duration::from_millis(3);
@@ -242,10 +242,13 @@ impl SessionLayer {
         self
     }
 
-    /// Lets one field take so many bytes as JSON, 1 MiB by default, and all fields of a session with their names
-    /// so many, 4 MiB by default. A commit of more is an error and writes nothing; what is stored already
+    /// Lets one field take so many bytes as JSON, 64 KiB by default, and all fields of a session with their names
+    /// so many, 256 KiB by default. A commit of more is an error and writes nothing; what is stored already
     /// is read whatever it takes. Fields count that the request has loaded: where two requests at once each
     /// add another one, a session may get larger.
+    ///
+    /// Each request that uses a session holds its fields until it is answered, so these limits are also what one
+    /// slow client makes the process hold for each connection that it opens.
     #[must_use]
     pub fn with_size_limits(mut self, field: usize, record: usize) -> Self {
         self.shared_mut().sizes = Sizes { field, record };

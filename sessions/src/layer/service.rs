@@ -234,10 +234,12 @@ where
                     let outcome = ready!(Pin::new(commit).poll(context));
                     // invariant: put there just above, and taken once, since polling ends here.
                     let mut response = response.take().unwrap_or_else(|| Response::new(B::from("")));
-                    let outcome = outcome.unwrap_or_else(|error| Outcome {
-                        cookie: CookieChange::None,
-                        is_privileged: true,
-                        error: Some(error),
+                    let outcome = outcome.unwrap_or_else(|error| {
+                        // The work itself failed, and could report nothing.
+                        if let Some(slot) = this.slot.as_ref() {
+                            slot.report_failure(&error);
+                        }
+                        Outcome { cookie: CookieChange::None, is_privileged: true, error: Some(error) }
                     });
                     if let Some(slot) = this.slot {
                         let (frame, head) = (Frame::of(slot.shared()), this.head.as_deref());

@@ -89,6 +89,8 @@ impl Slot {
             if error.kind() == ErrorKind::CrossSite {
                 let is_login = !spares_response;
                 self.shared.events.report(&Event::CrossSite { is_login, error: &error });
+            } else {
+                self.report_failure(&error);
             }
             if by.is_none() && spares_response {
                 return first.map_or(Ok(()), Err);
@@ -145,6 +147,7 @@ impl Slot {
         let is_alone = failure.is_none();
         if let Some(Failure { error, .. }) = failure {
             // Nobody else will tell.
+            self.report_failure(&error);
             self.lock().unheard = Some(error);
         }
         if only_touch {
@@ -174,6 +177,7 @@ impl Slot {
                 Err(second) => {
                     drop(state);
                     self.failed(target, &second, life, taken);
+                    self.report_failure(&error);
                     return Err(error);
                 }
             }
@@ -185,6 +189,16 @@ impl Slot {
     async fn take_away_caught(&self, removal: &Removal) -> Result<(), Error> {
         let mut removing = pin!(self.take_away(removal));
         poll_fn(|context| caught(|| removing.as_mut().poll(context))).await
+    }
+
+    /// Reports the reason for which something of this request is not written. Each error that becomes a response is
+    /// reported once: where it arises, or here.
+    pub(crate) fn report_failure(&self, error: &Error) {
+        let record = match &*self.lock() {
+            State { record: Phase::Live(live), .. } => Some(live.id),
+            state => state.superseded,
+        };
+        self.shared.events.report_failure(record, error);
     }
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.
@@ -215,7 +229,8 @@ impl Slot {
     /// One atomic operation of the store. `kept` are the changes, for what is known after it.
     async fn write(&self, write: Write, returning: &[FieldName], kept: Option<&Delta>) -> Result<(), Error> {
         if write.grows_to > self.shared.sizes.record {
-            return Err(Error::record_too_large(self.shared.sizes.record));
+            let largest = write.delta.ops().iter().max_by_key(|(_, op)| op.size());
+            return Err(Error::record_too_large(self.shared.sizes.record, largest.map(|(name, _)| name)));
         }
         let Target::Record { id, epoch, touch } = write.target else {
             return Box::pin(self.create(write.delta, write.rights, write.life)).await;

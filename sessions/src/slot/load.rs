@@ -81,6 +81,7 @@ impl Slot {
             _ if !self.is_alive(&loaded, &authority) => Ok(Found::Nothing),
             Match::Superseded => {
                 events.report(&Event::Superseded { record });
+                self.lock().superseded = Some(record);
                 Ok(Found::Superseded(Terms::of(&authority)))
             }
             Match::Stale => {

@@ -218,7 +218,14 @@ impl Slot {
         let wanted = rules.with_rights(names);
         let unloaded = matches!(self.lock().record, Phase::Unloaded);
         if !unloaded {
-            return Box::pin(self.load_missing(&wanted, names)).await;
+            let loaded = Box::pin(self.load_missing(&wanted, names)).await;
+            // A store that failed is reported where it did.
+            if let Err(error) = &loaded
+                && error.kind() == ErrorKind::Refused
+            {
+                self.report_failure(error);
+            }
+            return loaded;
         }
         let presented = present();
         self.lock().has_token = presented[0].is_some();
@@ -357,12 +364,14 @@ impl Slot {
         let is_removal = |change: &&FieldChange| {
             state.standing(change, &self.shared.rules).is_right() && change.op == Op::Remove
         };
-        let is_silent = handed.changes.iter().all(|change| is_removal(&change))
-            && handed.failure.is_none()
-            && handed.request_only.is_empty();
+        let is_silent =
+            handed.changes.iter().all(|change| is_removal(&change)) && handed.request_only.is_empty();
         let unsaved = handed.changes.iter().filter(|change| !is_removal(change));
         let fields: Vec<_> = unsaved.map(|change| change.name.clone()).collect();
         drop(state);
+        if let Some((_, error)) = &handed.failure {
+            self.report_failure(error);
+        }
         // Nobody saved it, but a right can always be taken away.
         self.hand_over_removed_rights(by, life, handed.changes);
         if !is_silent || had_unsaved {
@@ -588,8 +597,14 @@ impl Slot {
                 let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
                 let pushed = composed.push(&change, &state.record, rules);
                 let failure = composed.failure.take().map(|(_, error)| error);
+                let is_of_this = failure.is_none();
                 if let Err(error) = failure.map_or(pushed, Err) {
                     state.put_back(&mut { taken }, rules);
+                    drop(state);
+                    if is_of_this {
+                        // What was put back is reported when it is to be written again.
+                        slot.report_failure(&error);
+                    }
                     return Err(error);
                 }
                 (target, state.write_of(composed, target), taken)

@@ -30,6 +30,8 @@ pub(super) struct State {
     /// The request came with a token of this layer's, whatever that is worth.
     pub(super) has_token: bool,
     pub(super) record: Phase,
+    /// The record whose secret was replaced a moment ago, if the request came with one.
+    pub(super) superseded: Option<RecordId>,
     /// Counts the records that this request has ended; a handle of an earlier one has no say.
     pub(super) life: u32,
     pub(super) ledger: Ledger,

@@ -78,6 +78,10 @@ pub trait Store: Send + Sync + 'static {
     /// Reads a record: its metadata, at least the named fields, and the store's time, in one round
     /// trip. `None` if there is no such record.
     ///
+    /// Without names it is a look at the metadata: no field is read or returned, however many there are, and
+    /// [`Loaded::complete`] is not said. Sockets that wait for the end of a session look every few seconds, each
+    /// for itself.
+    ///
     /// Whether the record is still alive and the caller may use it is for the caller to find out
     /// from what is returned: the store knows neither secrets nor today's timeouts.
     fn load(
@@ -99,7 +103,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes up to `limit` records that are dead under `timeouts`, and says how many it did.
     /// Only a clean-up: what is dead is never used, purged or not. Each record has the times of its kind,
-    /// which its seal tells: [`Timeouts::of`].
+    /// which its seal tells: [`Timeouts::of`]. An error also where the store cannot clean up its own files; the
+    /// layer reports it as [`Event::PurgeFailed`](crate::Event::PurgeFailed).
     fn purge(&self, timeouts: Timeouts, limit: usize) -> impl Future<Output = Result<usize, Error>> + Send;
 
     /// The longest that any of the above takes, if the store sees to that itself. A layer that is

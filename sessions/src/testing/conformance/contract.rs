@@ -86,6 +86,36 @@ pub async fn a_load_returns_at_least_the_named_fields(rig: Rig) {
     }
 }
 
+/// A look at the metadata reads no field, whoever else has just loaded or written them.
+pub async fn a_look_without_names_reads_no_fields(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let large = format!("\"{}\"", "x".repeat(100_000));
+    let id = direct.create(&[("a", json("1")), ("b", json(&large))]).await;
+    let none_are_read = async || {
+        let loaded = direct.load(id, &[]).await.expect("the record");
+        assert_eq!((loaded.fields.len(), loaded.complete), (0, false));
+        loaded
+    };
+    let looked = none_are_read().await;
+    let loaded = direct.load(id, &["a", "b"]).await.expect("the record");
+    assert_eq!((loaded.fields.len(), loaded.epoch), (2, looked.epoch));
+    assert_eq!((loaded.seal, loaded.created, loaded.touched), (looked.seal, looked.created, looked.touched));
+    none_are_read().await;
+    direct.apply(id, &[("a", Op::Put(json("2")))]).await;
+    none_are_read().await;
+    let looks = (0..20).map(|index: usize| {
+        let raw = Arc::clone(&direct.raw);
+        async move {
+            let names: &[FieldName] = if index.is_multiple_of(2) { &[] } else { &["a".into()] };
+            let loaded = raw.load(id, names).await.expect("an answer").expect("the record");
+            (names.len(), loaded.fields.contains("a"), loaded.fields.is_empty())
+        }
+    });
+    for (names, has_field, is_empty) in at_once(looks).await {
+        assert_eq!((has_field, is_empty), if names == 0 { (false, true) } else { (true, false) });
+    }
+}
+
 /// An id that nobody created is not there for any operation, and is not made by one.
 pub async fn an_unknown_id_stays_unknown(rig: Rig) {
     let direct = Direct::new(&rig).await;

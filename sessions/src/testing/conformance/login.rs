@@ -983,7 +983,11 @@ pub async fn c18_a_superseded_secret_begins_nothing(rig: Rig) {
         assert_eq!((response.status().as_u16(), response.set_cookies().len()), (status, 0), "{path}");
     }
     assert_eq!(app.calls.count(Operation::Create), 0);
-    assert!(app.events().iter().all(|event| event.contains("Superseded") || event.contains("Failed")));
+    let events = app.events();
+    assert!(events.iter().all(|event| event.starts_with("Superseded") || event.starts_with("Conflict")));
+    let record = record_of(&browser).to_string();
+    let conflicts: Vec<_> = events.iter().filter(|event| event.starts_with("Conflict")).collect();
+    assert!(conflicts.len() == 2 && conflicts.iter().all(|event| event.contains(&record)), "{events:?}");
     assert_eq!(browser.get("/read").await.text(), "ada - pen - hello");
     if rig.can_move_time() {
         rig.clock.advance(Duration::from_secs(61));

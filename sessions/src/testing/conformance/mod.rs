@@ -184,6 +184,7 @@ macro_rules! __conformance {
                     b10_floats_come_back_to_the_bit
                     b10_a_value_of_a_mebibyte
                     b10_what_is_too_large_is_refused_and_nothing_else_is_lost
+                    b10_what_cannot_be_stored_is_an_event_with_its_reason
                     b10_the_store_keeps_any_json
                 }
                 delta {
@@ -200,6 +201,7 @@ macro_rules! __conformance {
                     of_many_creates_of_one_id_one_wins
                     a_new_record_is_as_it_was_asked_for
                     a_load_returns_at_least_the_named_fields
+                    a_look_without_names_reads_no_fields
                     an_unknown_id_stays_unknown
                     destroy_is_idempotent_and_final
                     a_commit_of_another_epoch_writes_nothing
@@ -368,6 +370,8 @@ macro_rules! __conformance {
                     h2_a_failed_commit_is_an_error_and_keeps_the_old_data
                     h2_a_failed_create_or_destroy_is_an_error
                     h2_a_failed_touch_is_only_an_event
+                    h2_each_error_answer_is_one_event
+                    h2_a_view_that_comes_too_late_is_one_event
                     h12_an_unknown_outcome_is_reported
                     h10_a_redirects_target_reads_the_write
                     h10_the_head_waits_for_the_commit

@@ -128,7 +128,7 @@ impl Rig {
         let events = Arc::<Mutex<Vec<String>>>::default();
         let heard = Arc::clone(&events);
         let note = move |event: &Event<'_>| {
-            heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{event:?}"));
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{event:?}: {event}"));
         };
         let layer =
             configure(SessionLayer::new(store)).with_event_hook(note).with_event_interval(Duration::ZERO);
