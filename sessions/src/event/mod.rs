@@ -83,6 +83,12 @@ pub enum Event<'a> {
         /// The fields that were changed.
         fields: Vec<FieldName>,
     },
+    /// A handle shows no fields any more until it is borrowed mutably: it was not, while another handle of the same
+    /// request changed the fields some sixty times. In a loop, call `reload().await` on it, or use one handle.
+    HandleClosed {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+    },
     /// A request sent two live tokens of this layer's cookie; neither was used.
     TwoLiveTokens {
         /// Their records.
@@ -208,6 +214,7 @@ impl Event<'_> {
             Self::Destroyed { .. } => "Destroyed",
             Self::UndecodableField { .. } => "UndecodableField",
             Self::UnsavedChanges { .. } => "UnsavedChanges",
+            Self::HandleClosed { .. } => "HandleClosed",
             Self::TwoLiveTokens { .. } => "TwoLiveTokens",
             Self::Expired { .. } => "Expired",
             Self::Superseded { .. } => "Superseded",
@@ -244,6 +251,7 @@ impl Event<'_> {
             | Self::StoreSlow { .. }
             | Self::PurgeFailed { .. } => EventLevel::Warn,
             Self::UnsavedChanges { .. }
+            | Self::HandleClosed { .. }
             | Self::Misconfigured { .. }
             | Self::LoadFailed { .. }
             | Self::CommitFailed { .. } => EventLevel::Error,
@@ -267,6 +275,7 @@ impl Event<'_> {
             | Self::Conflict { record, .. } => Some(*record),
             Self::UndecodableField { record, .. }
             | Self::UnsavedChanges { record, .. }
+            | Self::HandleClosed { record }
             | Self::CommitFailed { record, .. }
             | Self::Repeated { record, .. } => *record,
             Self::TwoLiveTokens { records: [first, _] } => Some(*first),
@@ -332,6 +341,9 @@ impl Event<'_> {
                 }
                 Ok(())
             }
+            Self::HandleClosed { .. } => f.write_str(
+                "session handle shows no fields until it is borrowed mutably; call `reload().await` in a loop",
+            ),
             Self::TwoLiveTokens { records: [_, second] } => {
                 write!(f, "two live session tokens in one request, using neither; the other is {second}")
             }

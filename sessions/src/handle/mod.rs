@@ -5,24 +5,27 @@ mod cell;
 mod generation;
 mod stamp;
 pub(crate) mod table;
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
 
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use serde_json::error::Category;
 
 use self::{
-    generation::Generation,
+    generation::{Begun, Generation},
     table::{Field, OnInvalid, Table},
 };
 use crate::{
     error::Error,
     event::Event,
     slot::{Presented, Shared, Slot, Standing},
+    sync::Mutex,
     value::{Lifetime, RecordId},
 };
 
@@ -39,12 +42,20 @@ use crate::{
 /// Several handles of one request are views of one session. One shows what others had handed over
 /// before it was extracted; if two change the same field, the change that was made last counts. A
 /// middleware drops its handle before it calls the handler.
+///
+/// A handle keeps what its getters have lent out until it is borrowed mutably: by a setter, or by `reload()`.
+/// It has room for 64 states of its fields. Only a handle that is never borrowed mutably while another
+/// handle of the same request goes on changing the fields, as in a socket with two handles, can run out of
+/// it; then its fields read as absent until it is borrowed mutably, and an
+/// [event](crate::Event::HandleClosed) says so.
 pub struct Handle {
     slot: Arc<Slot>,
     /// Tells its changes from those of other handles of the request.
     number: u64,
     table: &'static Table,
     first: Generation,
+    /// Held while a generation begins.
+    beginning: Mutex<()>,
 }
 
 impl Handle {
@@ -148,25 +159,28 @@ impl Handle {
     /// Handles that other code of the request took before it have no say any more.
     pub fn destroy(&self) {
         let tip = self.first.tip();
+        let life = tip.life();
         tip.spend();
-        let life = self.slot.destroy(tip.life);
+        let life = self.slot.destroy(life);
         self.begin_generation(life);
     }
 
     /// Removes every field of the record at commit, those of other views too. The session goes on.
     pub fn clear(&self) {
         let tip = self.first.tip();
+        let life = tip.life();
         tip.spend();
-        self.slot.clear(self.number, tip.life);
-        self.begin_generation(tip.life);
+        self.slot.clear(self.number, life);
+        self.begin_generation(life);
     }
 
     /// Drops what this handle changed and did not save, or could not: its fields read as without that again.
     pub fn discard_changes(&self) {
         let tip = self.first.tip();
+        let life = tip.life();
         tip.spend();
         self.slot.take_back(self.number);
-        self.begin_generation(tip.life);
+        self.begin_generation(life);
     }
 
     /// Waits until the session is over for this request: it was ended or has expired, or somebody logged in or
@@ -198,7 +212,7 @@ impl Handle {
     /// }
     /// ```
     pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        Arc::clone(&self.slot).ended(self.first.tip().life)
+        Arc::clone(&self.slot).ended(self.first.tip().life())
     }
 
     /// Writes the changes now: for streams and sockets that outlive the response, for long work,
@@ -215,11 +229,12 @@ impl Handle {
     /// has left.
     pub async fn save(&self) -> Result<(), Error> {
         let tip = self.first.tip();
+        let life = tip.life();
         let handed = tip.hand_over(self.table);
         let is_changed = !handed.is_empty();
-        let taken = self.slot.hand_over_for_save(self.number, tip.life, handed);
+        let taken = self.slot.hand_over_for_save(self.number, life, handed);
         if is_changed {
-            self.begin_generation(tip.life);
+            self.begin_generation(life);
         }
         let number = taken?;
         let saved = self.slot.save(self.number, number).await;
@@ -239,21 +254,38 @@ impl Handle {
 
     /// If another handle has ended fields, this one looks again.
     fn cross_boundary(&self) {
-        if self.first.tip().boundary != self.slot.boundary() {
+        if self.first.tip().boundary() != self.slot.boundary() {
             self.hand_over_early();
         }
     }
 
     fn hand_over_early(&self) {
         let tip = self.first.tip();
-        if self.slot.hand_over_early(self.number, tip.life, || tip.hand_over(self.table)) {
-            self.begin_generation(tip.life);
+        let life = tip.life();
+        if self.slot.hand_over_early(self.number, life, || tip.hand_over(self.table)) {
+            self.begin_generation(life);
         }
     }
 
     /// Of a record that the request has ended since, nothing is left.
     fn begin_generation(&self, life: u32) {
-        self.first.push(Generation::new(self.table, self.slot.snapshot_of(life)));
+        let begun = {
+            let _turn = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+            self.first.begin(self.table, self.slot.snapshot_of(life))
+        };
+        if begun == Begun::Closed {
+            self.slot.events().report(&Event::HandleClosed { record: self.record_id() });
+        }
+    }
+
+    /// The newest generation, and no other: no reference into those before it can be out.
+    fn cut(&mut self) -> &mut Generation {
+        let (table, slot) = (self.table, &self.slot);
+        let tip = self.first.tip_mut();
+        if tip.is_closed() {
+            *tip = Generation::new(table, slot.snapshot_of(tip.life()));
+        }
+        tip
     }
 
     fn report(&self, field: &Field, error: &serde_json::Error) {
@@ -282,7 +314,7 @@ impl Handle {
         let is_live = slot.open(present, table.names()).await?;
         let first = Generation::new(table, slot.snapshot());
         let number = slot.next_change();
-        let handle = Self { slot, number, table, first };
+        let handle = Self { slot, number, table, first, beginning: Mutex::new(()) };
         for (index, field) in table.fields.iter().enumerate() {
             if field.on_invalid == OnInvalid::Reject {
                 handle.first.value(field, index, &|field, error| handle.report(field, error));
@@ -303,14 +335,14 @@ impl Drop for Handle {
         let tip = self.first.tip();
         // A panicking handler's changes are half of something; but a right that it took away is gone.
         let give_up = || {
-            self.slot.hand_over_removed_rights(self.number, tip.life, tip.hand_over_removals(self.table));
+            self.slot.hand_over_removed_rights(self.number, tip.life(), tip.hand_over_removals(self.table));
         };
         if std::thread::panicking() {
             return give_up();
         }
         // It runs code of the fields' types.
         match catch_unwind(AssertUnwindSafe(|| tip.hand_over(self.table))) {
-            Ok(handed) => self.slot.hand_over(self.number, tip.life, handed),
+            Ok(handed) => self.slot.hand_over(self.number, tip.life(), handed),
             Err(panic) => {
                 give_up();
                 resume_unwind(panic);

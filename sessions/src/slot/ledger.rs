@@ -39,7 +39,7 @@ pub(super) struct End {
     of: Ended,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Ended {
     /// All but these.
     AllBut(Vec<FieldName>),
@@ -145,6 +145,8 @@ impl Ledger {
 
     /// Enters that all fields are removed.
     pub(super) fn clear(&mut self, by: u64, at: u64) {
+        // Between two in a row of one handle there is nothing that the second does not remove.
+        self.deeds.pop_if(|last| last.is_of(by) && !last.is_to_be_saved && last.at < at && last.is_clear());
         self.insert(Deed::new(by, at, What::Clear));
     }
 
@@ -201,7 +203,12 @@ impl Ledger {
                 self.note_change(change);
             }
         }
-        self.ends.extend_from_slice(ends);
+        for end in ends {
+            match self.ends.iter_mut().find(|known| known.of == end.of) {
+                Some(known) => known.at = known.at.max(end.at),
+                None => self.ends.push(end.clone()),
+            }
+        }
     }
 
     /// The same of one change.
@@ -297,6 +304,10 @@ impl Deed {
 
     pub(super) const fn is_of(&self, by: u64) -> bool {
         self.by == by
+    }
+
+    const fn is_clear(&self) -> bool {
+        matches!(self.what, What::Clear)
     }
 
     const fn new(by: u64, at: u64, what: What) -> Self {

@@ -405,15 +405,15 @@ impl Slot {
 
     /// Ends the record of this life, and returns the next one's; that of an earlier life has no say.
     pub(crate) fn destroy(self: &Arc<Self>, life: u32) -> u32 {
-        let (next, is_late) = {
+        let (next, must_flush) = {
             let mut state = self.lock();
             if state.life != life {
                 return life;
             }
-            state.end();
-            (state.life, state.head_sent)
+            let is_new = state.end();
+            (state.life, state.head_sent && is_new)
         };
-        if is_late {
+        if must_flush {
             self.flush_in_background();
         }
         next

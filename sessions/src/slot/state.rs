@@ -386,8 +386,10 @@ impl State {
         own.find_map(|(.., number)| loss(*number)).map(|(.., error)| error.duplicate())
     }
 
-    /// Ends the record, and all that was to be done to it. What comes next begins a new one.
-    pub(super) fn end(&mut self) {
+    /// Ends the record, and all that was to be done to it. What comes next begins a new one. Says whether there
+    /// was a record.
+    pub(super) fn end(&mut self) -> bool {
+        let is_there = matches!(self.record, Phase::Live(_));
         if let Phase::Live(live) = &self.record {
             self.destroy.push(live.id);
             self.record = Phase::Absent;
@@ -398,6 +400,7 @@ impl State {
         self.wishes = Wishes::default();
         self.request_only = Fields::new();
         self.ledger.begin_anew();
+        is_there
     }
 
     /// What was said of the record counts for the one that a login begins in its place, too.
@@ -622,6 +625,8 @@ impl State {
     /// Takes back what a handle did, at this moment of the request's own count.
     pub(super) fn take_back(&mut self, by: u64, at: u64) {
         self.ledger.take_back(by);
+        // The last time says all.
+        self.taken_back.retain(|(of, _)| *of != by);
         self.taken_back.push((by, at));
     }
 
