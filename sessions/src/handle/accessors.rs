@@ -162,7 +162,7 @@ impl Handle {
         cell.keep(field);
     }
 
-    /// Reads the record again. Changes made so far stay, unsaved.
+    /// Reads the record again. Changes made so far stay, unsaved. Once begun it is finished.
     pub fn __reload(&mut self) -> Now<'_, ()> {
         Box::pin(async {
             let tip = self.first.tip();

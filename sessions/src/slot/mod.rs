@@ -191,17 +191,21 @@ impl Slot {
     /// Makes sure that the record is loaded with these fields, and says whether there is one.
     /// `present` is called at most once per request.
     pub(crate) async fn open(
-        &self,
+        self: &Arc<Self>,
         present: impl FnOnce() -> Presented,
-        names: &[FieldName],
+        names: &'static [FieldName],
     ) -> Result<bool, Error> {
         if self.lock().covers(names) {
             self.open_secrets(names);
             return Ok(self.facts().is_some());
         }
-        let _gate = self.gate.lock().await;
-        let unloaded = matches!(self.lock().record, Phase::Unloaded);
-        if unloaded {
+        let is_loaded = || !matches!(self.lock().record, Phase::Unloaded);
+        if is_loaded() {
+            let slot = Arc::clone(self);
+            return Detached::in_task(async move { slot.open_further(names).await }).await;
+        }
+        let gate = self.gate.lock().await;
+        if !is_loaded() {
             let found = self.find_live(present(), names).await?;
             let is_live = found.live().is_some();
             let mut state = self.lock();
@@ -211,13 +215,27 @@ impl Slot {
             self.open_secrets(names);
             return Ok(is_live);
         }
-        let is_live = Box::pin(self.load_missing(names)).await?;
+        drop(gate);
+        Box::pin(self.open_further(names)).await
+    }
+
+    /// The same of a further view. Once begun it goes on by itself, as all that waits for the gate while handles
+    /// are about: one who keeps the future and polls another one must not hold that up.
+    async fn open_further(&self, names: &[FieldName]) -> Result<bool, Error> {
+        let _gate = self.gate.lock().await;
+        let is_live = self.load_missing(names).await?;
         self.open_secrets(names);
         Ok(is_live)
     }
 
     /// Reads the record again, with these fields and all that were loaded before.
-    pub(crate) async fn reload(&self, names: &[FieldName]) -> Result<(), Error> {
+    /// Goes on by itself, too.
+    pub(crate) fn reload(self: &Arc<Self>, names: &'static [FieldName]) -> Detached<()> {
+        let slot = Arc::clone(self);
+        Detached::in_task(async move { slot.reload_behind_gate(names).await })
+    }
+
+    async fn reload_behind_gate(&self, names: &[FieldName]) -> Result<(), Error> {
         let _gate = self.gate.lock().await;
         let known = self.lock().live().map(|live| (live.id, live.epoch, live.with_names(names)));
         let Some((id, epoch, names)) = known else { return Ok(()) };
