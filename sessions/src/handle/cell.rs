@@ -112,6 +112,11 @@ impl Cell {
         self.held.get().is_some_and(|held| held.source == Source::Undecodable)
     }
 
+    /// Whether something was done to it, whatever comes of that. Runs no code of the field's type.
+    pub(super) const fn is_changed(&self) -> bool {
+        !matches!(self.change, Change::None)
+    }
+
     /// When it was last changed, in the request's own count.
     pub(super) const fn changed_at(&self) -> u64 {
         self.at

@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     slot::{FieldChange, Handed, Snapshot},
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    value::Fields,
+    value::{FieldName, Fields},
 };
 
 /// The most generations that a handle keeps until it is borrowed mutably.
@@ -186,6 +186,16 @@ impl Generation {
         }
         // Nothing done yet leaves it open for what comes. Of two threads one hands over.
         if handed.is_empty() || self.spend() { handed } else { Handed::default() }
+    }
+
+    /// The stored fields that were changed and not handed over. Runs no code of the fields' types.
+    pub(super) fn changed(&self, table: &Table) -> Vec<FieldName> {
+        if self.spent.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let cells = table.fields.iter().zip(&self.cells).filter(|(field, _)| field.shape != Shape::Skipped);
+        let is_changed = |cell: &OnceLock<Box<Cell>>| cell.get().is_some_and(|cell| cell.is_changed());
+        cells.filter(|(_, cell)| is_changed(cell)).map(|(field, _)| field.name()).collect()
     }
 
     /// The fields that were removed, once. Runs no code of the fields' types.

@@ -335,6 +335,7 @@ impl Drop for Handle {
         let tip = self.first.tip();
         // A panicking handler's changes are half of something; but a right that it took away is gone.
         let give_up = || {
+            self.slot.report_given_up(self.number, tip.life(), tip.changed(self.table));
             self.slot.hand_over_removed_rights(self.number, tip.life(), tip.hand_over_removals(self.table));
         };
         if std::thread::panicking() {

@@ -7,7 +7,7 @@ mod service;
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -18,6 +18,7 @@ pub use self::cookie::{CookieConfig, SameSite};
 pub(crate) use self::service::RequestSession;
 pub use self::service::{ReplaceableBody, ResponseFuture, SessionService};
 use crate::{
+    clock::Stopwatch,
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
@@ -131,7 +132,9 @@ impl SessionLayer {
             store_timeout: DEFAULT_STORE_TIMEOUT,
             ended_within: DEFAULT_ENDED_WITHIN,
             sizes: Sizes { field: LARGEST_FIELD, record: LARGEST_RECORD },
+            stopwatch: Stopwatch::default(),
             in_flight: watch::channel(()).0,
+            runtime: OnceLock::new(),
             frame: Arc::new(frame),
         };
         Self { shared: Arc::new(shared) }
@@ -272,6 +275,13 @@ impl SessionLayer {
     pub async fn drain(&self) {
         self.shared.in_flight.closed().await;
         self.shared.events.flush();
+    }
+
+    /// Measures the time that passes in this process by another clock.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn with_stopwatch(mut self, clock: impl crate::Clock) -> Self {
+        self.shared_mut().stopwatch = Stopwatch::manual(clock);
+        self
     }
 
     fn shared_mut(&mut self) -> &mut Shared {

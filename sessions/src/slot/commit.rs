@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -101,7 +101,9 @@ impl Slot {
         let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
         let Err(error) = self.write_caught(write, &[], kept.as_ref()).await else {
             if after == Afterwards::Handles {
-                self.lock().ledger.note_written(&taken.deeds, &taken.ends);
+                let mut state = self.lock();
+                state.note_touched(target);
+                state.ledger.note_written(&taken.deeds, &taken.ends);
             }
             return Ok(failure);
         };
@@ -437,7 +439,7 @@ impl Slot {
             // This request is its first use.
             touched: created,
             loaded_at: created,
-            since: Instant::now(),
+            since: self.shared.stopwatch.start(),
             fields,
             names: None,
             opened,
@@ -488,7 +490,6 @@ impl Slot {
                 None => live.fields.remove(name.as_str()),
             }
         }
-        live.touched = live.touched.max(live.loaded_at);
         let Some(Resealed { secret, authority, reseal, timeouts, now, .. }) = resealed else { return };
         live.timeouts = timeouts;
         (live.seal, live.authority) = (reseal.to, authority);

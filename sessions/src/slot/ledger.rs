@@ -189,6 +189,16 @@ impl Ledger {
         self.deeds.len() < before
     }
 
+    /// The fields that a handle changed and that no save is to write.
+    pub(super) fn unsaved_fields(&self, by: u64) -> Vec<FieldName> {
+        let unsaved = self.deeds.iter().filter(|deed| deed.is_of(by) && !deed.is_to_be_saved);
+        let changes = unsaved.filter_map(|deed| match &deed.what {
+            What::Change(change) => Some(change.name.clone()),
+            What::Clear | What::Failure(_) => None,
+        });
+        changes.collect()
+    }
+
     /// Puts back what certainly was not written.
     pub(super) fn put_back(&mut self, deeds: Vec<Deed>) {
         for deed in deeds {

@@ -18,9 +18,9 @@ use std::{
     borrow::Cow,
     fmt,
     future::poll_fn,
-    sync::{Arc, PoisonError},
+    sync::{Arc, OnceLock, PoisonError},
     task::Poll,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 pub(crate) use self::{
@@ -37,6 +37,7 @@ use self::{
 use tokio::sync::watch;
 
 use crate::{
+    clock::Stopwatch,
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
@@ -72,8 +73,12 @@ pub(crate) struct Shared {
     pub(crate) sizes: Sizes,
     /// How soon `Handle::ended` tells.
     pub(crate) ended_within: Duration,
+    /// Tells how much time has passed in this process.
+    pub(crate) stopwatch: Stopwatch,
     /// Heard by all work that goes on when nobody waits for it.
     pub(crate) in_flight: watch::Sender<()>,
+    /// Where requests of the layer run, for work that is left when one is dropped elsewhere.
+    pub(crate) runtime: OnceLock<tokio::runtime::Handle>,
     /// What the layer keeps for itself. It is here and not beside this, because each shared
     /// allocation that a request holds is a reference count that all cores fight for.
     pub(crate) frame: Arc<dyn Any + Send + Sync>,
@@ -206,6 +211,7 @@ impl Slot {
         }
         let gate = self.gate.lock().await;
         if !is_loaded() {
+            self.shared.note_runtime();
             let found = self.find_live(present(), names).await?;
             let is_live = found.live().is_some();
             let mut state = self.lock();
@@ -252,7 +258,7 @@ impl Slot {
             unopened = live.open_all_secrets(&self.shared);
             live.names = (!loaded.complete).then_some(names);
             live.touched = loaded.touched;
-            (live.loaded_at, live.since) = (loaded.now, Instant::now());
+            (live.loaded_at, live.since) = (loaded.now, self.shared.stopwatch.start());
         }
         self.report_unopened(&unopened);
         Ok(())
@@ -334,12 +340,28 @@ impl Slot {
             self.hand_over_removed_rights(by, life, handed.changes);
             return;
         }
+        let mut fields = state.ledger.unsaved_fields(by);
         let had_unsaved = state.ledger.take_back_unsaved(by);
         let is_silent = handed.is_empty() && !had_unsaved;
         let record = state.live().map(|live| live.id);
         drop(state);
         if !is_silent {
-            let fields = handed.changes.into_iter().map(|change| change.name).collect();
+            fields.extend(handed.changes.into_iter().map(|change| change.name));
+            self.shared.events.report(&Event::UnsavedChanges { record, fields });
+        }
+    }
+
+    /// Reports what is lost with a handle whose task panics after the response head has left: before that, the
+    /// request fails with it.
+    pub(crate) fn report_given_up(&self, by: u64, life: u32, mut fields: Vec<FieldName>) {
+        let state = self.lock();
+        if life != state.life || !state.head_sent || state.abandoned {
+            return;
+        }
+        fields.extend(state.ledger.unsaved_fields(by));
+        let record = state.live().map(|live| live.id);
+        drop(state);
+        if !fields.is_empty() {
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
         }
     }
@@ -477,62 +499,73 @@ impl Slot {
     pub(crate) fn save(self: &Arc<Self>, by: u64, number: u64) -> Detached<()> {
         let (slot, working) = (Arc::clone(self), self.working());
         Detached::in_task(async move {
-            let _working = working;
+            let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
             // What waited here with it may have been taken along, and lost.
             let lost = slot.lock().loss_of(by, number);
-            lost.map_or(Ok(()), Err)?;
-            slot.flush(Afterwards::Handles, Some(by)).await
+            let saved = match lost {
+                Some(error) => Err(error),
+                None => slot.flush(Afterwards::Handles, Some(by)).await,
+            };
+            unfinished.finished();
+            saved
         })
     }
 
     /// Writes now what there is to do to one field, and nothing else.
-    pub(crate) fn commit_field(
-        self: &Arc<Self>,
+    pub(crate) fn commit_field(self: &Arc<Self>, by: u64, life: u32, change: FieldChange) -> Detached<()> {
+        let (slot, working) = (Arc::clone(self), self.working());
+        Detached::in_task(async move {
+            let (_working, unfinished) = (working, Unfinished(Some(&slot)));
+            let _gate = slot.gate.lock().await;
+            let committed = slot.commit_field_behind_gate(by, life, change).await;
+            unfinished.finished();
+            committed
+        })
+    }
+
+    async fn commit_field_behind_gate(
+        &self,
         by: u64,
         life: u32,
         mut change: FieldChange,
-    ) -> Detached<()> {
-        let (slot, working) = (Arc::clone(self), self.working());
-        Detached::in_task(async move {
-            let _working = working;
-            let _gate = slot.gate.lock().await;
-            if slot.lock().ends(&change.name, &slot.shared.rules) {
-                // What was ended must be gone before it is counted from.
-                slot.flush(Afterwards::Handles, Some(by)).await?;
+    ) -> Result<(), Error> {
+        if self.lock().ends(&change.name, &self.shared.rules) {
+            // What was ended must be gone before it is counted from.
+            self.flush(Afterwards::Handles, Some(by)).await?;
+        }
+        let (target, write, taken) = {
+            let (mut state, rules) = (self.lock(), &self.shared.rules);
+            if state.life != life {
+                return Err(Error::session_ended());
             }
-            let (target, write, taken) = {
-                let (mut state, rules) = (slot.lock(), &slot.shared.rules);
-                if state.life != life {
-                    return Err(Error::session_ended());
-                }
-                change.standing = state.standing(&change, rules);
-                if change.standing.is_right() && state.head_sent {
-                    return Err(Error::head_sent());
-                }
-                let target = state.target(Rotation::None)?;
-                let taken = state.take_fields(&change);
-                let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
-                let pushed = composed.push(&change, &state.record, rules);
-                let failure = composed.failure.take().map(|(_, error)| error);
-                if let Err(error) = failure.map_or(pushed, Err) {
-                    state.put_back(&mut { taken }, rules);
-                    return Err(error);
-                }
-                (target, state.write_of(composed, target, rules), taken)
-            };
-            let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
-            if let Err(error) = slot.write_caught(write, names, Some(&kept)).await {
-                slot.failed(target, &error, life, taken);
-                // The change itself is not put back: whoever waited for it knows.
-                slot.lock().unheard = Some(error.duplicate());
+            change.standing = state.standing(&change, rules);
+            if change.standing.is_right() && state.head_sent {
+                return Err(Error::head_sent());
+            }
+            let target = state.target(Rotation::None)?;
+            let taken = state.take_fields(&change);
+            let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
+            let pushed = composed.push(&change, &state.record, rules);
+            let failure = composed.failure.take().map(|(_, error)| error);
+            if let Err(error) = failure.map_or(pushed, Err) {
+                state.put_back(&mut { taken }, rules);
                 return Err(error);
             }
-            let mut state = slot.lock();
-            state.ledger.note_written(&taken.deeds, &[]);
-            state.ledger.note_change(&change);
-            Ok(())
-        })
+            (target, state.write_of(composed, target, rules), taken)
+        };
+        let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
+        if let Err(error) = self.write_caught(write, names, Some(&kept)).await {
+            self.failed(target, &error, life, taken);
+            // The change itself is not put back: whoever waited for it knows.
+            self.lock().unheard = Some(error.duplicate());
+            return Err(error);
+        }
+        let mut state = self.lock();
+        state.note_touched(target);
+        state.ledger.note_written(&taken.deeds, &[]);
+        state.ledger.note_change(&change);
+        Ok(())
     }
 
     /// Whether the handler left anything to write or to tell the browser.
@@ -562,7 +595,7 @@ impl Slot {
     pub(crate) fn finish(self: &Arc<Self>, verdict: Verdict) -> Detached<Outcome> {
         let (slot, working) = (Arc::clone(self), self.working());
         Detached::in_place(async move {
-            let _working = working;
+            let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
             loop {
                 if verdict == Verdict::Discard {
@@ -588,6 +621,7 @@ impl Slot {
                 if is_ended {
                     slot.flush_in_background();
                 }
+                unfinished.finished();
                 return Ok(Outcome { cookie, is_privileged, error });
             }
         })
@@ -635,15 +669,27 @@ impl Slot {
     }
 
     fn flush_in_background(self: &Arc<Self>) {
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (slot, working) = (Arc::clone(self), self.working());
-            runtime.spawn(in_current_span(async move {
-                let _working = working;
-                let _gate = slot.gate.lock().await;
-                // Reported where it fails; there is nobody left to tell.
-                let _ = slot.flush(Afterwards::Handles, None).await;
-            }));
+        let (slot, working) = (Arc::clone(self), self.working());
+        let work = async move {
+            let (_working, unfinished) = (working, Unfinished(Some(&slot)));
+            let _gate = slot.gate.lock().await;
+            // Reported where it fails; there is nobody left to tell.
+            let _ = slot.flush(Afterwards::Handles, None).await;
+            unfinished.finished();
+        };
+        match self.shared.runtime() {
+            Some(runtime) => drop(runtime.spawn(in_current_span(work))),
+            None => self.report_unfinished(),
         }
+    }
+
+    fn report_unfinished(&self) {
+        let state = self.lock();
+        let ended = state.destroy.first().copied();
+        let record = ended.or_else(|| state.live().map(|live| live.id));
+        drop(state);
+        let error = Error::unknown("its task was dropped before it was done, as when the runtime shuts down");
+        self.shared.events.report(&Event::CommitFailed { record, error: &error });
     }
 
     /// Waits for the store, but not for ever. No timer is set for an answer that is there at once, nor
@@ -673,6 +719,39 @@ impl Slot {
     /// A panic elsewhere leaves the state whole: nothing above panics while it changes it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn note_runtime(&self) {
+        if self.runtime.get().is_none()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // Another request may have been faster.
+            let _ = self.runtime.set(runtime);
+        }
+    }
+
+    /// The runtime of this thread, or the one that the first request of the layer ran in.
+    fn runtime(&self) -> Option<tokio::runtime::Handle> {
+        tokio::runtime::Handle::try_current().ok().or_else(|| self.runtime.get().cloned())
+    }
+}
+
+/// Work of a slot that was begun: if it is dropped before its end, an event says so.
+struct Unfinished<'a>(Option<&'a Slot>);
+
+impl Unfinished<'_> {
+    fn finished(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take() {
+            slot.report_unfinished();
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one request knows of its session and wants done: plain values, no I/O.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -11,6 +11,7 @@ use super::{
     secrets::Opened,
 };
 use crate::{
+    clock::Start,
     delta::Delta,
     error::Error,
     value::{
@@ -143,7 +144,7 @@ pub(super) struct Live {
     pub(super) touched: Timestamp,
     pub(super) loaded_at: Timestamp,
     /// When that was by the clock of this process, which is never set.
-    pub(super) since: Instant,
+    pub(super) since: Start,
     pub(super) fields: Fields,
     /// The names that were asked for; `None` if all fields are here.
     pub(super) names: Option<Vec<FieldName>>,
@@ -481,8 +482,19 @@ impl State {
 
     /// Whether this use must be recorded even if nothing else is written.
     pub(super) fn needs_touch(&self) -> bool {
-        let is_due = |live: &Live| live.timeouts.needs_touch(live.created, live.touched, live.loaded_at);
+        // By the time now: a socket may go on for as long as it likes after the load.
+        let is_due = |live: &Live| live.timeouts.needs_touch(live.created, live.touched, live.now());
         !self.wishes.is_passive && self.live().is_some_and(is_due)
+    }
+
+    /// Notes that a write was a use of the record, if it was.
+    pub(super) fn note_touched(&mut self, target: Target) {
+        let Target::Record { id, touch: true, .. } = target else { return };
+        if let Phase::Live(live) = &mut self.record
+            && live.id == id
+        {
+            live.touched = live.touched.max(live.now());
+        }
     }
 
     /// Takes out what is to be written now, `at` this moment of the request's own count.

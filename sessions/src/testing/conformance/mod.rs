@@ -145,6 +145,7 @@ macro_rules! __conformance {
                     a10_a_write_after_the_head_is_loud
                     a10_save_works_after_the_head
                     a10_a_late_save_that_needs_a_cookie_is_refused
+                    a14_a_kept_future_holds_up_no_save
                 }
                 fields {
                     b1_different_fields_at_once_all_survive
@@ -300,6 +301,7 @@ macro_rules! __conformance {
                 }
                 time {
                     d1_idle_time_ends_a_session_and_use_extends_it
+                    d1_a_save_is_a_use
                     d2_the_absolute_deadline_never_moves
                     d3_the_earlier_deadline_counts
                     d4_one_touch_per_window_and_never_early
