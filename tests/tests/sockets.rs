@@ -14,9 +14,9 @@ use axum::{Router, routing::get};
 use sessions::{
     Session, SessionLayer, TypedSession,
     store::MemoryStore,
-    testing::{Client, FaultStore, Faults, Gate, Operation},
+    testing::{Call, Client, FaultStore, Faults, Gate, Operation, Recording, RecordingStore},
 };
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
 #[derive(Session)]
 struct Page {
@@ -30,12 +30,18 @@ struct Site {
     browser: Client,
     layer: SessionLayer,
     faults: Faults,
+    calls: Recording,
+    /// Another instance of the application.
+    elsewhere: Client,
     events: Arc<Mutex<Vec<String>>>,
 }
 
 impl Site {
     async fn new(routes: Router, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> Self {
-        let store = FaultStore::new(MemoryStore::new());
+        let memory = Arc::new(MemoryStore::new());
+        let store = RecordingStore::new(Arc::clone(&memory));
+        let calls = store.recording();
+        let store = FaultStore::new(store);
         let faults = store.faults();
         let events = Arc::<Mutex<Vec<String>>>::default();
         let heard = Arc::clone(&events);
@@ -49,10 +55,15 @@ impl Site {
         });
         let name = get(async |page: TypedSession<Page>| page.name().unwrap_or("-").to_owned());
         let routes = routes.route("/begin", begin).route("/name", name);
+        let leave = get(async |page: TypedSession<Page>| page.destroy());
+        let log_out = get(async |mut page: TypedSession<Page>| page.remove_user());
+        let routes = routes.route("/end", leave).route("/log-out", log_out);
+        let elsewhere = Client::new(routes.clone().layer(SessionLayer::new(memory)));
         let browser = Client::new(routes.layer(layer.clone()));
+        let elsewhere = browser.at(&elsewhere);
         assert_eq!(browser.get("/begin").await.status(), 200);
         assert_eq!(browser.get("/name").await.text(), "Ada");
-        let site = Self { browser, layer, faults, events };
+        let site = Self { browser, layer, faults, calls, elsewhere, events };
         site.events();
         site
     }
@@ -134,6 +145,144 @@ async fn a_socket_that_panics_tells_what_is_lost() {
         "{told:?}"
     );
     assert_eq!(site.name().await, "Bea");
+}
+
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// A site whose `/listen` opens a socket that passes the gate when the session is over.
+async fn listening() -> (Site, Gate) {
+    let gate = Gate::new();
+    let told = gate.clone();
+    let listen = get(async move |page: TypedSession<Page>| {
+        tokio::spawn(async move {
+            page.ended().await;
+            told.pass().await;
+        });
+    });
+    let routes = Router::new().route("/listen", listen);
+    (Site::new(routes, |layer| layer.with_ended_within(WITHIN).with_store_timeout(WITHIN * 100)).await, gate)
+}
+
+/// An end that comes through the layer is told at once, to all who wait.
+#[tokio::test(start_paused = true)]
+async fn an_end_in_this_process_is_told_at_once() {
+    for path in ["/end", "/log-out"] {
+        let (site, gate) = listening().await;
+        for _ in 0..3 {
+            site.browser.get("/listen").await;
+        }
+        tokio::time::sleep(WITHIN * 3).await;
+        let began = Instant::now();
+        site.browser.get(path).await;
+        for _ in 0..3 {
+            gate.arrived().await;
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO, "{path}");
+    }
+}
+
+/// An end elsewhere is told within the bound, whenever it comes, and so is one of which the store says nothing.
+#[tokio::test(start_paused = true)]
+async fn an_end_elsewhere_is_told_within_the_bound() {
+    for (tenths, path) in (0..30).zip(["/end", "/log-out"].into_iter().cycle()) {
+        let (site, gate) = listening().await;
+        site.browser.get("/listen").await;
+        tokio::time::sleep(WITHIN + WITHIN * tenths / 30).await;
+        let began = Instant::now();
+        // The next answer is lost.
+        site.faults.fail(Operation::Load, 1);
+        site.elsewhere.get(path).await;
+        gate.arrived().await;
+        assert!(began.elapsed() <= WITHIN, "{path}: {:?}", began.elapsed());
+    }
+    let fails: [fn(&Faults); 2] =
+        [|faults| faults.fail(Operation::Load, 1000), |faults| faults.stall(Operation::Load)];
+    for fails in fails {
+        let (site, gate) = listening().await;
+        site.browser.get("/listen").await;
+        tokio::time::sleep(WITHIN).await;
+        let began = Instant::now();
+        fails(&site.faults);
+        gate.arrived().await;
+        assert!(WITHIN / 2 <= began.elapsed() && began.elapsed() <= WITHIN, "{:?}", began.elapsed());
+    }
+}
+
+/// However many sockets of one session wait, the store is asked three times in the bound, and for no fields; and
+/// no more when they are gone.
+#[tokio::test(start_paused = true)]
+async fn one_watcher_asks_for_a_session() {
+    let (site, gate) = listening().await;
+    for _ in 0..300 {
+        site.browser.get("/listen").await;
+    }
+    site.calls.clear();
+    tokio::time::sleep(WITHIN * 10 + WITHIN / 6).await;
+    let calls = site.calls.take();
+    assert_eq!(calls.len(), 31, "{calls:?}");
+    assert!(
+        calls.iter().all(|call| matches!(call, Call::Load { names, .. } if names.is_empty())),
+        "{calls:?}"
+    );
+    site.browser.get("/end").await;
+    for _ in 0..300 {
+        gate.arrived().await;
+        gate.release();
+    }
+    tokio::time::sleep(WITHIN).await;
+    site.calls.clear();
+    tokio::time::sleep(WITHIN * 10).await;
+    assert_eq!(site.calls.take(), []);
+}
+
+/// The request's own rotation is no end; another's is, also when the handle is gone.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_of_the_request_itself_is_no_end() {
+    for keeps_handle in [true, false] {
+        let gate = Gate::new();
+        let told = gate.clone();
+        let open = get(async move |page: TypedSession<Page>| {
+            let mut ended = Box::pin(page.ended());
+            begin(ended.as_mut()).await;
+            page.rotate();
+            page.save().await.expect("a rotation");
+            tokio::spawn(async move {
+                let page = keeps_handle.then_some(page);
+                ended.await;
+                drop(page);
+                told.pass().await;
+            });
+        });
+        let site = Site::new(Router::new().route("/open", open), |layer| layer).await;
+        site.browser.get("/open").await;
+        tokio::time::sleep(WITHIN * 3).await;
+        assert!(tokio::time::timeout(Duration::ZERO, gate.arrived()).await.is_err());
+        site.browser.get("/log-out").await;
+        gate.arrived().await;
+    }
+}
+
+/// A session that has no record begins to be watched when it gets one.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_begins_later_is_watched_then() {
+    let gate = Gate::new();
+    let told = gate.clone();
+    let open = get(async move |mut page: TypedSession<Page>| {
+        let mut ended = Box::pin(page.ended());
+        begin(ended.as_mut()).await;
+        page.set_name("Bea");
+        tokio::spawn(async move {
+            ended.await;
+            told.pass().await;
+        });
+    });
+    let site = Site::new(Router::new().route("/open", open), |layer| layer).await;
+    let browser = site.browser.stranger();
+    browser.get("/open").await;
+    tokio::time::sleep(WITHIN * 3).await;
+    assert!(tokio::time::timeout(Duration::ZERO, gate.arrived()).await.is_err());
+    browser.at(&site.elsewhere).get("/end").await;
+    gate.arrived().await;
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -187,12 +187,13 @@ impl Handle {
     /// out on it or changed its rights, so that its cookie has another secret. For what outlives its response,
     /// such as sockets and streams: they must not go on when the user has logged out (OWASP ASVS 5.0, 7.4.1).
     ///
-    /// It is known within the time that the layer is given for it
+    /// Where the end comes through this layer in this process, it is known at once. Else it is known within the time that the layer is given for it
     /// ([`with_ended_within`](crate::SessionLayer::with_ended_within)), also if the store does not answer:
     /// what nobody can tell counts as over. Waiting is no use of the session and does not keep it alive. A
     /// session without a record has nothing that could end.
     ///
-    /// What is returned does not borrow the handle. It may be dropped and asked for anew, as in a loop:
+    /// What is returned does not borrow the handle, and keeps nothing of the session: what only waits can drop
+    /// the handle, and with it the fields that it has loaded. It may be dropped and asked for anew, as in a loop:
     ///
     /// ```
     /// # use sessions::{Session, TypedSession};
@@ -212,7 +213,7 @@ impl Handle {
     /// }
     /// ```
     pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        Arc::clone(&self.slot).ended(self.first.tip().life())
+        self.slot.ended(self.first.tip().life())
     }
 
     /// Writes the changes now: for streams and sockets that outlive the response, for long work,

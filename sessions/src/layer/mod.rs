@@ -132,6 +132,7 @@ impl SessionLayer {
             store_timeout: DEFAULT_STORE_TIMEOUT,
             ended_within: DEFAULT_ENDED_WITHIN,
             sizes: Sizes { field: LARGEST_FIELD, record: LARGEST_RECORD },
+            watchers: Arc::default(),
             stopwatch: Stopwatch::default(),
             in_flight: watch::channel(()).0,
             runtime: OnceLock::new(),
@@ -211,7 +212,8 @@ impl SessionLayer {
     }
 
     /// Has [`Handle::ended`](crate::Handle::ended) tell within this time, thirty seconds by default, that a session
-    /// is over; a day at most. The store is asked three times in it for each session that somebody waits for.
+    /// is over; a day at most. Where this layer itself ends it, it is told at once. The store is asked three times
+    /// in it for each session that somebody waits for, however many do.
     #[must_use]
     pub fn with_ended_within(mut self, within: Duration) -> Self {
         self.shared_mut().ended_within = within.clamp(LEAST_ENDED_WITHIN, MOST_ENDED_WITHIN);
@@ -285,7 +287,10 @@ impl SessionLayer {
     }
 
     fn shared_mut(&mut self) -> &mut Shared {
-        Arc::make_mut(&mut self.shared)
+        let shared = Arc::make_mut(&mut self.shared);
+        // They look at records as the layer was that began to watch.
+        shared.watchers = Arc::default();
+        shared
     }
 }
 

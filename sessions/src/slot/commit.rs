@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::{
     Afterwards, Slot,
     detached::caught,
+    ended::Seen,
     ledger::Rotation,
     rules::{Rule, Rules, Standing},
     state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Terms, Write, cookie_hours},
@@ -210,6 +211,7 @@ impl Slot {
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
         let Write { rotation, is_carry_only, life, .. } = write;
+        let _changing = (rotation > Rotation::Renewal).then(|| self.changing());
         for _ in 0..RESEALINGS {
             let resealed = self.resealed(id, &write)?;
             let mut commit = self.commit(target, write.delta.clone(), returning)?;
@@ -378,6 +380,7 @@ impl Slot {
                 return Err(error);
             }
             self.shared.events.report(&Event::Destroyed { record: id });
+            self.shared.watchers.tell(id, Seen::Over);
             let mut state = self.lock();
             state.destroy.retain(|ended| *ended != id);
             // A session that began after it keeps its cookie.
@@ -456,6 +459,7 @@ impl Slot {
             state.cookie = CookieChange::Set { token, max_age, is_renewal: false };
             state.record = Phase::Live(record);
             state.terms_noted(said);
+            state.tell_of_record();
         }
         self.shared.events.report(&Event::Created { record: id, is_login });
         self.purge_now_and_then(created);
@@ -505,6 +509,12 @@ impl Slot {
             let token = Token::new(id, secret);
             let max_age = live.max_age();
             *cookie = CookieChange::Set { token, max_age, is_renewal: !reseal.is_hard };
+        }
+        if reseal.is_hard {
+            let epoch = live.epoch;
+            state.tell_of_record();
+            drop(state);
+            self.shared.watchers.tell(id, Seen::Alive(epoch));
         }
     }
 

@@ -25,6 +25,7 @@ use std::{
 
 pub(crate) use self::{
     detached::Detached,
+    ended::Watchers,
     ledger::FieldChange,
     rules::{Rule, Rules, Standing},
     secrets::UNOPENED,
@@ -73,6 +74,8 @@ pub(crate) struct Shared {
     pub(crate) sizes: Sizes,
     /// How soon `Handle::ended` tells.
     pub(crate) ended_within: Duration,
+    /// The records whose end is waited for.
+    pub(crate) watchers: Arc<Watchers>,
     /// Tells how much time has passed in this process.
     pub(crate) stopwatch: Stopwatch,
     /// Heard by all work that goes on when nobody waits for it.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
 
 use super::{
+    ended::Watched,
     ledger::{Composed, Deed, End, FieldChange, Ledger, Rotation, removed_rights},
     rules::{Rule, Rules, Standing},
     secrets::Opened,
@@ -37,8 +37,8 @@ pub(super) struct State {
     /// What failed of handles whose saves wait.
     pub(super) failures: Vec<(u64, Error)>,
     saves: Saves,
-    /// Tells whether the record of this life is over, if anybody wants to know.
-    pub(super) watched: Option<(u32, watch::Receiver<bool>)>,
+    /// Those who wait for the end of the record of this life, if there are any.
+    pub(super) watched: Option<Watched>,
     /// Handles that have taken back what they did, and when.
     taken_back: Vec<(u64, u64)>,
     pub(super) head_sent: bool,
@@ -396,6 +396,7 @@ impl State {
             self.record = Phase::Absent;
         }
         self.life += 1;
+        self.tell_of_end();
         self.failures.clear();
         self.lose_waiting(Error::session_ended);
         self.wishes = Wishes::default();
