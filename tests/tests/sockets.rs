@@ -285,8 +285,51 @@ async fn a_session_that_begins_later_is_watched_then() {
     gate.arrived().await;
 }
 
+/// Of a thousand clients that go away at once, so many commits go on, and the others are told; but every logout
+/// is carried out, and a request that comes meanwhile is served.
+#[tokio::test(start_paused = true)]
+async fn commits_of_clients_that_went_away_are_bounded() {
+    let change = get(async |mut page: TypedSession<Page>, uri: axum::http::Uri| {
+        page.set_name(uri.query().unwrap_or_default());
+    });
+    let save = get(async |mut page: TypedSession<Page>, uri: axum::http::Uri| {
+        page.set_name(uri.query().unwrap_or_default());
+        page.save().await.map_err(|error| error.to_string())
+    });
+    let routes = Router::new().route("/change", change).route("/save", save);
+    let site = Site::new(routes, |layer| layer).await;
+    let mut held = Vec::new();
+    for number in 0..1000 {
+        let path = format!("{}?{number}", if number % 2 == 0 { "/change" } else { "/save" });
+        let gate = site.faults.hold(Operation::Commit);
+        give_up(&site.browser, path, &gate).await;
+        held.push(gate);
+    }
+    let events = site.events();
+    let stopped = events.iter().filter(|event| event.contains("CommitFailed")).count();
+    assert!(stopped >= 1000 - 256, "{stopped}");
+    let leaving = site.browser.clone_jar();
+    let gate = site.faults.hold(Operation::Destroy);
+    give_up(&leaving, "/end".to_owned(), &gate).await;
+    gate.release();
+    for gate in held {
+        gate.release();
+    }
+    site.layer.drain().await;
+    assert_eq!(site.name().await, "-");
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+/// Sends a request, and goes away when it has come to the gate.
+async fn give_up(browser: &Client, path: String, gate: &Gate) {
+    let tab = browser.fork();
+    let request = tokio::spawn(async move { tab.get(&path).await });
+    gate.arrived().await;
+    request.abort();
+    assert!(request.await.is_err_and(|error| error.is_cancelled()));
 }
 
 /// Polls a future once, and leaves it.

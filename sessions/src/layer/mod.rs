@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_layer::Layer;
 
 pub use self::cookie::{CookieConfig, SameSite};
@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
-    slot::{Shared, Sizes},
+    slot::{MOST_ABANDONED, Shared, Sizes},
     store::AnyStore,
     value::{Timeouts, Timestamp, Token, TokenHasher},
 };
@@ -135,6 +135,7 @@ impl SessionLayer {
             watchers: Arc::default(),
             stopwatch: Stopwatch::default(),
             in_flight: watch::channel(()).0,
+            abandoned: Arc::new(Semaphore::new(MOST_ABANDONED)),
             runtime: OnceLock::new(),
             frame: Arc::new(frame),
         };

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Afterwards, Slot,
+    Afterwards, Slot, UNFINISHED,
     detached::caught,
     ended::Seen,
     ledger::Rotation,
@@ -97,10 +97,13 @@ impl Slot {
 
     /// Writes a plan, and returns what fails of it all the same.
     async fn carry_out(&self, plan: Plan, after: Afterwards) -> Result<Option<Failure>, Error> {
-        let Plan { write, mut taken, rescue, failure } = plan;
+        let Plan { write, taken, rescue, failure } = plan;
         let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
+        let in_flight = InFlight::begin(self, &write, taken);
         let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
-        let Err(error) = self.write_caught(write, &[], kept.as_ref()).await else {
+        let written = self.write_caught(write, &[], kept.as_ref()).await;
+        let mut taken = in_flight.end();
+        let Err(error) = written else {
             if after == Afterwards::Handles {
                 let mut state = self.lock();
                 state.note_touched(target);
@@ -120,7 +123,9 @@ impl Slot {
         if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), rescue) {
             // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
             let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
+            let in_flight = InFlight::begin(self, &write, taken);
             let rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
+            taken = in_flight.end();
             let mut state = self.lock();
             taken.keep_removed_rights(&state.record, &self.shared.rules);
             match rescued {
@@ -544,6 +549,35 @@ impl Slot {
                 }
             }
         });
+    }
+}
+
+/// A write on its way. If it is dropped, nobody knows what became of it.
+pub(super) struct InFlight<'a> {
+    slot: &'a Slot,
+    target: Target,
+    life: u32,
+    taken: Option<Taken>,
+}
+
+impl<'a> InFlight<'a> {
+    pub(super) fn begin(slot: &'a Slot, write: &Write, taken: Taken) -> Self {
+        slot.lock().is_rotating = write.rotation > Rotation::Renewal;
+        Self { slot, target: write.target, life: write.life, taken: Some(taken) }
+    }
+
+    /// What it was made of, for when it has failed.
+    pub(super) fn end(mut self) -> Taken {
+        self.taken.take().unwrap_or_default()
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.slot.lock().is_rotating = false;
+        if let Some(taken) = self.taken.take() {
+            self.slot.failed(self.target, &Error::unknown(UNFINISHED), self.life, taken);
+        }
     }
 }
 

@@ -23,6 +23,11 @@ use std::{
     time::Duration,
 };
 
+use self::{
+    commit::InFlight,
+    ledger::Rotation,
+    state::{Phase, State},
+};
 pub(crate) use self::{
     detached::Detached,
     ended::Watchers,
@@ -31,11 +36,7 @@ pub(crate) use self::{
     secrets::UNOPENED,
     state::{CookieChange, Handed},
 };
-use self::{
-    ledger::Rotation,
-    state::{Phase, State},
-};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{
     clock::Stopwatch,
@@ -80,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) stopwatch: Stopwatch,
     /// Heard by all work that goes on when nobody waits for it.
     pub(crate) in_flight: watch::Sender<()>,
+    /// What is left of the commits that may go on after their clients went away.
+    pub(crate) abandoned: Arc<Semaphore>,
     /// Where requests of the layer run, for work that is left when one is dropped elsewhere.
     pub(crate) runtime: OnceLock<tokio::runtime::Handle>,
     /// What the layer keeps for itself. It is here and not beside this, because each shared
@@ -155,6 +158,23 @@ pub(crate) enum Closing {
     MustFlush,
 }
 
+/// What became of work that was dropped.
+const UNFINISHED: &str = "it was stopped before it was done: too many requests at once were given up by their \
+    clients, or the runtime shut down";
+
+/// How many commits of a layer may go on at a time after their clients went away: each keeps what its request has
+/// loaded.
+pub(crate) const MOST_ABANDONED: usize = 256;
+
+/// Whether a write goes on for which nobody waits any more.
+enum GoesOn {
+    /// As one of so many.
+    Counted(OwnedSemaphorePermit),
+    /// It ends a session, takes a right away or changes a secret.
+    Always,
+    No,
+}
+
 /// Who may still use the slot after a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Afterwards {
@@ -210,7 +230,7 @@ impl Slot {
         let is_loaded = || !matches!(self.lock().record, Phase::Unloaded);
         if is_loaded() {
             let slot = Arc::clone(self);
-            return Detached::in_task(async move { slot.open_further(names).await }).await;
+            return Detached::reading(async move { slot.open_further(names).await }).await;
         }
         let gate = self.gate.lock().await;
         if !is_loaded() {
@@ -241,7 +261,7 @@ impl Slot {
     /// Goes on by itself, too.
     pub(crate) fn reload(self: &Arc<Self>, names: &'static [FieldName]) -> Detached<()> {
         let slot = Arc::clone(self);
-        Detached::in_task(async move { slot.reload_behind_gate(names).await })
+        Detached::reading(async move { slot.reload_behind_gate(names).await })
     }
 
     async fn reload_behind_gate(&self, names: &[FieldName]) -> Result<(), Error> {
@@ -501,7 +521,7 @@ impl Slot {
     /// Writes now what was handed over for the save of this number.
     pub(crate) fn save(self: &Arc<Self>, by: u64, number: u64) -> Detached<()> {
         let (slot, working) = (Arc::clone(self), self.working());
-        Detached::in_task(async move {
+        Detached::in_task(self, async move {
             let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
             // What waited here with it may have been taken along, and lost.
@@ -518,7 +538,7 @@ impl Slot {
     /// Writes now what there is to do to one field, and nothing else.
     pub(crate) fn commit_field(self: &Arc<Self>, by: u64, life: u32, change: FieldChange) -> Detached<()> {
         let (slot, working) = (Arc::clone(self), self.working());
-        Detached::in_task(async move {
+        Detached::in_task(self, async move {
             let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
             let committed = slot.commit_field_behind_gate(by, life, change).await;
@@ -558,7 +578,10 @@ impl Slot {
             (target, state.write_of(composed, target, rules), taken)
         };
         let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
-        if let Err(error) = self.write_caught(write, names, Some(&kept)).await {
+        let in_flight = InFlight::begin(self, &write, taken);
+        let written = self.write_caught(write, names, Some(&kept)).await;
+        let taken = in_flight.end();
+        if let Err(error) = written {
             self.failed(target, &error, life, taken);
             // The change itself is not put back: whoever waited for it knows.
             self.lock().unheard = Some(error.duplicate());
@@ -597,7 +620,7 @@ impl Slot {
     /// Writes what is left and closes the slot.
     pub(crate) fn finish(self: &Arc<Self>, verdict: Verdict) -> Detached<Outcome> {
         let (slot, working) = (Arc::clone(self), self.working());
-        Detached::in_place(async move {
+        Detached::in_place(self, async move {
             let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
             loop {
@@ -666,6 +689,25 @@ impl Slot {
         }
     }
 
+    /// Whether a write goes on for which nobody waits any more.
+    fn may_go_on(&self) -> GoesOn {
+        if self.lock().takes_away(&self.shared.rules) {
+            return GoesOn::Always;
+        }
+        match Arc::clone(&self.shared.abandoned).try_acquire_owned() {
+            Ok(permit) => GoesOn::Counted(permit),
+            Err(_) => GoesOn::No,
+        }
+    }
+
+    /// The last commit of the request has been stopped, and nothing tells the browser of what comes.
+    fn close_unanswered(&self) {
+        let mut state = self.lock();
+        state.discard(&self.shared.rules);
+        state.head_sent = true;
+        state.abandoned = true;
+    }
+
     /// To be kept by work that goes on when nobody waits for it: see `SessionLayer::drain`.
     fn working(&self) -> watch::Receiver<()> {
         self.shared.in_flight.subscribe()
@@ -691,7 +733,7 @@ impl Slot {
         let ended = state.destroy.first().copied();
         let record = ended.or_else(|| state.live().map(|live| live.id));
         drop(state);
-        let error = Error::unknown("its task was dropped before it was done, as when the runtime shuts down");
+        let error = Error::unknown(UNFINISHED);
         self.shared.events.report(&Event::CommitFailed { record, error: &error });
     }
 

@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) watched: Option<Watched>,
     /// Handles that have taken back what they did, and when.
     taken_back: Vec<(u64, u64)>,
+    /// Whether a write is on its way that changes the secret.
+    pub(super) is_rotating: bool,
     pub(super) head_sent: bool,
     /// The record held a right when it was loaded.
     pub(super) was_privileged: bool,
@@ -442,6 +444,15 @@ impl State {
     /// Whether there is anything to write but a touch.
     pub(super) fn is_done(&self) -> bool {
         self.ledger.is_empty() && self.destroy.is_empty() && !self.wishes.rotation
+    }
+
+    /// Whether something is to be done that must not be lost, whoever waits for it.
+    pub(super) fn takes_away(&self, rules: &Rules) -> bool {
+        let is_composed = || self.ledger.compose(&self.record, rules).rotation > Rotation::Renewal;
+        self.is_rotating
+            || self.wishes.rotation
+            || !self.destroy.is_empty()
+            || (!self.ledger.is_empty() && is_composed())
     }
 
     pub(super) fn forget_fields(&mut self) {
