@@ -219,7 +219,9 @@ impl Handle {
     /// Writes the changes now: for streams and sockets that outlive the response, for long work,
     /// and before whatever must not happen without them.
     ///
-    /// Once begun it is finished, even if this future is dropped.
+    /// Once begun it is finished, even if this future is dropped. Fields that merge (`add`, `max`, `min`, `first`)
+    /// then read as the store has them. It counts as a use of the session, changes or none, unless the request
+    /// is [`passive`](Self::passive).
     ///
     /// # Errors
     ///
@@ -242,6 +244,9 @@ impl Handle {
         self.slot.note_heard(self.number, number);
         if saved.is_err() {
             self.slot.failure_heard();
+        } else if is_changed {
+            // What stayed where the field's merge has another one's value stay.
+            self.begin_generation(life);
         }
         saved
     }

@@ -101,7 +101,8 @@ impl Slot {
         let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
         let in_flight = InFlight::begin(self, &write, taken);
         let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
-        let written = self.write_caught(write, &[], kept.as_ref()).await;
+        let merged = kept.as_ref().map(|delta| self.merged(delta)).unwrap_or_default();
+        let written = self.write_caught(write, &merged, kept.as_ref()).await;
         let mut taken = in_flight.end();
         let Err(error) = written else {
             if after == Afterwards::Handles {
@@ -139,6 +140,15 @@ impl Slot {
         }
         self.failed(target, &error, life, taken);
         Err(error)
+    }
+
+    /// The fields of which the store alone knows what they become.
+    fn merged(&self, delta: &Delta) -> Vec<FieldName> {
+        let is_merged = |op: &Op| matches!(op, Op::PutIfAbsent(_) | Op::Add(_) | Op::Max(_) | Op::Min(_));
+        // What is sealed for the store comes back sealed.
+        let merged =
+            delta.ops().iter().filter(|(name, op)| is_merged(op) && !self.shared.rules.is_secret(name));
+        merged.map(|(name, _)| name.clone()).collect()
     }
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.

@@ -167,6 +167,7 @@ macro_rules! __conformance {
                     b3_first_adds_by_many_start_once
                     b2_set_and_add_in_one_request_are_one_put
                     b2_adds_stop_at_the_types_bounds
+                    b2_a_save_shows_what_stayed
                 }
                 counters {
                     b12_a_thousand_adds_are_exact
