@@ -95,6 +95,20 @@ async fn a_socket_whose_saves_fail_stays_small() {
     socket.save().await.expect("the store is back");
 }
 
+/// A hundred thousand failed saves of one handle leave no more than a few.
+#[tokio::test]
+async fn failed_saves_are_not_remembered_for_ever() {
+    let (mut socket, _other, _events, faults) = sockets().await;
+    for round in 0..100_000_i64 {
+        faults.fail(Operation::Commit, 1);
+        socket.set_name(round.to_string());
+        socket.add_hits(1);
+        assert!(socket.save().await.is_err());
+        let size = socket.slot.size();
+        assert!(size <= 20, "{size} after {round}");
+    }
+}
+
 /// What getters have lent out stays, whatever is saved, cleared and ended meanwhile.
 #[tokio::test]
 async fn what_was_lent_out_stays() {

@@ -90,7 +90,9 @@ impl Slot {
             } else {
                 // Another handle's, whose save hears of it, or else the response.
                 state.unheard = Some(error.duplicate());
-                state.failures.extend(of.map(|of| (of, error)));
+                if let Some(of) = of {
+                    state.fail(of, error);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use super::{
     state::{CookieChange, Live, Phase, Terms},
 };
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     event::Event,
     store::Loaded,
     value::{Authority, FieldName, Match, RecordId, Token},
@@ -123,15 +123,6 @@ impl Slot {
         };
         self.lock().forget_renewal();
         Err(error)
-    }
-
-    /// Why a request that has loaded the record in this epoch has no say in it any more, if that is so.
-    pub(super) async fn refusal(&self, id: RecordId, epoch: u64) -> Result<Option<Error>, Error> {
-        match self.load_again(id, epoch, &[]).await {
-            Ok(_) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::Refused => Ok(Some(error)),
-            Err(error) => Err(error),
-        }
     }
 
     pub(super) fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {

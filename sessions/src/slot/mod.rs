@@ -203,6 +203,12 @@ impl Slot {
         }
     }
 
+    /// How much the slot remembers of what was done.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.lock().size()
+    }
+
     /// The number of the next change.
     pub(crate) fn next_change(&self) -> u64 {
         self.changes.fetch_add(1, Ordering::Relaxed)

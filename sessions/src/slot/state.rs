@@ -75,6 +75,8 @@ struct Saves {
     /// How many there were, and how many of those were taken to be written.
     handed: u64,
     taken: u64,
+    /// Up to which of those taken it is known what became of them.
+    resolved: u64,
     /// Those whose outcome nobody has heard yet: of which handle and life, and their numbers.
     unheard: Vec<(u64, u32, u64)>,
     /// Those that were taken and lost, after the first number and up to the second.
@@ -361,9 +363,23 @@ impl State {
     /// The number of a save that is to write what a handle did.
     pub(super) fn next_save(&mut self, by: u64) -> u64 {
         self.ledger.is_to_be_saved(by);
+        self.saves.prune();
         self.saves.handed += 1;
         self.saves.unheard.push((by, self.life, self.saves.handed));
         self.saves.handed
+    }
+
+    /// A failure of a handle whose save waits, or is still to come.
+    pub(super) fn fail(&mut self, of: u64, error: Error) {
+        if self.failures.iter().all(|(known, _)| *known != of) {
+            self.failures.push((of, error));
+        }
+    }
+
+    /// How much the slot remembers of what was done.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.saves.size() + self.failures.len() + self.taken_back.len() + self.ledger.size()
     }
 
     /// Notes that whoever asked for this save knows how it ended, and those of the handle before it.
@@ -676,10 +692,34 @@ impl State {
 }
 
 impl Saves {
+    /// Forgets what nobody will ask for: losses of which everybody has heard, and of the losses that a handle has
+    /// not heard of all but the first, which says enough.
+    fn prune(&mut self) {
+        let Self { unheard, lost, resolved, .. } = self;
+        let mut told = Vec::new();
+        unheard.retain(|&(of, life, number)| {
+            let is_lost = lost.iter().any(|(after, upto, _)| *after < number && number <= *upto);
+            let is_first = !told.contains(&(of, life));
+            if is_lost && is_first {
+                told.push((of, life));
+            }
+            if is_lost { is_first } else { number > *resolved }
+        });
+        lost.retain(|(after, upto, _)| unheard.iter().any(|(_, _, number)| after < number && number <= upto));
+    }
+
     /// Those that wait: after the first number and up to the second.
     const fn take(&mut self) -> (u64, u64) {
+        // Writes take turns, so those before this one are over.
+        self.resolved = self.taken;
         let after = std::mem::replace(&mut self.taken, self.handed);
         (after, self.handed)
+    }
+
+    /// How much is kept of saves that were.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.unheard.len() + self.lost.len()
     }
 
     fn lose(&mut self, (after, upto): (u64, u64), error: &Error) {
