@@ -33,6 +33,7 @@ enum Piece<'a> {
     Bytes(&'a [u8]),
     Name,
     Separator,
+    Quote,
     Token(u8),
     /// A token with one byte changed.
     Bent(u8, u8, u8),
@@ -138,6 +139,11 @@ fn presented(headers: &[Vec<u8>]) -> Vec<String> {
     let valid = headers.iter().filter(|header| HeaderValue::from_bytes(header).is_ok());
     for pair in valid.flat_map(|header| header.split(|byte| *byte == b';')) {
         let Some((name, value)) = pair.trim_ascii().split_once_on_equals() else { continue };
+        // One pair of quotes, around all of it.
+        let value = match value {
+            [b'"', inner @ .., b'"'] => inner,
+            value => value,
+        };
         let is_token = |bytes: Vec<u8>| bytes.len() == 49 && bytes[0] == 1;
         if name == b"__Host-sid" && URL_SAFE_NO_PAD.decode(value).is_ok_and(is_token) {
             let value = String::from_utf8(value.to_vec()).expect("base64");
@@ -167,6 +173,7 @@ fn header(pieces: &[Piece<'_>], tokens: &[String]) -> Vec<u8> {
             Piece::Bytes(bytes) => header.extend_from_slice(bytes),
             Piece::Name => header.extend_from_slice(b"__Host-sid="),
             Piece::Separator => header.extend_from_slice(b"; "),
+            Piece::Quote => header.push(b'"'),
             Piece::Token(index) => {
                 header.extend_from_slice(tokens[usize::from(*index) % tokens.len()].as_bytes())
             }

@@ -92,8 +92,11 @@ fn entry(view: &View, field: &Field) -> TokenStream {
     if field.secret.is_some() {
         modifiers.extend(quote!(.secret()));
     }
-    if field.on_invalid() == OnInvalid::Reject {
-        modifiers.extend(quote!(.reject()));
+    match field.on_invalid.as_ref().map(|on_invalid| on_invalid.value) {
+        Some(OnInvalid::Reject) => modifiers.extend(quote!(.reject())),
+        // Rights and secrets have another default.
+        Some(OnInvalid::Reset) if field.secret.is_some() => modifiers.extend(quote!(.reset())),
+        Some(OnInvalid::Reset) | None => {}
     }
     let entry = if field.skip.is_some() {
         quote!(skipped())

@@ -43,12 +43,12 @@ mod tests;
 /// | `#[session(skip)]` | never stored |
 /// | `#[session(with = "module")]` | encoded and decoded by `module::serialize` and `module::deserialize`, made for serde's `with` |
 /// | `#[session(merge = "…")]` | what happens when two requests change the field at once: `last` (default), `add`, `max`, `min`, `first` |
-/// | `#[session(privilege)]` | a right: setting, changing or removing it brings a new secret in the same commit, and the old one is dead; not with `#[flash]`, `skip` or another `merge` than `last` |
+/// | `#[session(privilege)]` | a right: setting, changing or removing it brings a new secret in the same commit, and the old one is dead; not with `#[flash]`, `skip` or another `merge` than `last`. See below for its default |
 /// | `#[session(identity)]` on `Option<T>` | who is logged in: a right, one in a struct. From none to some is a login: the session's life begins anew, and all fields stay but those marked `drop_on_login`. Removing it is a logout and changing it a change of users: every field that is not marked `carry` goes in the same commit. It has no `n_mut()` |
 /// | `#[session(carry)]` | belongs to the browser, not to the user (cart, locale): outlives a logout (not the session's timeouts), and a request that changes nothing else and that began before a login or logout may still write it, across one of them and for a minute |
 /// | `#[session(drop_on_login)]` | the visitor's, and not the user's: goes with a login |
 /// | `#[session(secret)]` | sealed with the layer's keys before it reaches the store (feature `keys`, `SessionLayer::with_keys`); not with `skip` or another `merge` than `last` |
-/// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` the field (default), or `reject` the request (default with `privilege`, `identity` and `secret`) |
+/// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` the field (default), or `reject` the request. With `privilege` and `identity` the default is that the request sees the record as after a logout; so it is with `secret` where the key is not in the ring. A `secret` whose key is there and that does not open refuses the request, unless it says `reset` |
 /// | `#[session(copy)]` | the getter returns by value |
 /// | `#[session(accessor = "name")]` | another base name for the accessors |
 ///
@@ -97,6 +97,12 @@ mod tests;
 ///
 /// - A default is never stored by itself, and its expression runs once per request that needs it: for a time of first
 ///   visit, set the field. Rows without the field have the default of the running program.
+/// - The default of a right must be the state of least power: setting a right to its default is its removal, and
+///   removals happen though the request fails. So `has_second_factor: bool`, and never `second_factor_pending` or
+///   `is_read_only`, whose removal would give the power. Changing one power for another (`admin` to `editor`) is a
+///   grant, which a failing or refused request drops: take away first, then set.
+/// - A field that becomes `privilege` or `identity` while sessions are alive starts unset. Every view that has a right's
+///   stored name, or an older name of it, declares it: another one is refused once the layer has met the first.
 /// - `with` is about the type inside: on an `Option<T>` name the module for `T` (`chrono::serde::ts_seconds`), not the
 ///   one for `Option<T>` that serde would need.
 /// - `merge = "add"`, `"max"` and `"min"` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`.
@@ -109,6 +115,12 @@ mod tests;
 /// - A field that becomes `secret` while sessions are alive gets a new stored name, or `on_invalid = "reset"`: a value
 ///   that is not sealed is none.
 /// - serde's own attributes on the struct's fields mean nothing here.
+/// - A value that cannot be read again fails its request, which writes nothing, and an event (`CommitFailed`) names the field
+///   and the reason: a number that is infinite or NaN, anywhere in the value; a map with keys that are no JSON keys;
+///   more than 64 KiB of JSON (`SessionLayer::with_size_limits`). Builds with debug assertions read each value once
+///   more and refuse what then means something else, such as a type with `#[serde(tag = "t")]` around a map with
+///   integer keys, or one whose `deserialize_with` changes it. Order does not count, neither of an object's members nor of an array's
+///   elements. Released builds store such a value, and the next request has the default or the other value.
 ///
 /// # Errors
 ///

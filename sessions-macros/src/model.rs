@@ -175,17 +175,6 @@ impl Field {
         self.standing.as_ref().is_some_and(|standing| standing.value == Standing::Identity)
     }
 
-    pub(crate) fn is_right(&self) -> bool {
-        self.standing.as_ref().is_some_and(|standing| standing.value.is_right())
-    }
-
-    /// A right that cannot be read is not one that nobody has, and a secret that does not open was tampered with.
-    pub(crate) fn on_invalid(&self) -> OnInvalid {
-        let is_guarded = self.is_right() || self.secret.is_some();
-        let default = if is_guarded { OnInvalid::Reject } else { OnInvalid::Reset };
-        self.on_invalid.as_ref().map_or(default, |on_invalid| on_invalid.value)
-    }
-
     /// The names of the methods that exist for this field if `base` is their base name.
     pub(crate) fn methods(&self, base: &str) -> Vec<String> {
         let mut methods = names::accessors(self.shape(), base);

@@ -14,7 +14,7 @@ use http::request::Parts;
 use crate::{
     error::Error,
     handle::{Handle, table::Table},
-    layer::RequestSession,
+    layer::{RequestSession, SessionError, report_missing_layer},
     rejection::{LoginTooOld, RecentLoginRejection, SessionRejection},
 };
 
@@ -45,7 +45,10 @@ pub fn extract_live<'a, H>(
 type Opening<'a> = Pin<Box<dyn Future<Output = Result<(Handle, bool), SessionRejection>> + Send + 'a>>;
 
 async fn open(parts: &mut Parts, table: &'static Table) -> Result<(Handle, bool), SessionRejection> {
-    let session = parts.extensions.get::<RequestSession>().ok_or(SessionRejection::missing_layer())?;
+    let Some(session) = parts.extensions.get::<RequestSession>() else {
+        report_missing_layer(parts);
+        return Err(SessionRejection::missing_layer());
+    };
     let (slot, headers) = (session.slot.clone(), &parts.headers);
     Handle::open(slot, table, || session.presented(headers)).await.map_err(SessionRejection::failed)
 }
@@ -139,20 +142,31 @@ impl<T: fmt::Debug, const SECONDS: u64> fmt::Debug for RecentLogin<T, SECONDS> {
 }
 
 /// So that a handler that returns `Result<_, sessions::Error>` can say `session.save().await?`.
+///
+/// The response has a [`SessionError`] among its extensions, and the layer renders it as it renders its own
+/// ([`with_error_response`](crate::SessionLayer::with_error_response)).
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        (self.status(), self.body_text()).into_response()
+        let mut response = (self.status(), self.body_text()).into_response();
+        response.extensions_mut().insert(SessionError::new(self));
+        response
     }
 }
 
 impl IntoResponse for RecentLoginRejection {
     fn into_response(self) -> Response {
-        (self.status(), self.body_text()).into_response()
+        match self {
+            Self::Session(rejection) => rejection.into_response(),
+            Self::TooOld(_) => (self.status(), self.body_text()).into_response(),
+        }
     }
 }
 
 impl IntoResponse for SessionRejection {
     fn into_response(self) -> Response {
-        (self.status(), self.body_text()).into_response()
+        match self {
+            Self::MissingLayer(rejection) => (rejection.status(), rejection.body_text()).into_response(),
+            Self::Failed(rejection) => rejection.into_error().into_response(),
+        }
     }
 }

@@ -2,17 +2,23 @@
 
 use std::{error::Error as StdError, fmt};
 
+use serde_json::error::Category;
+
 use crate::value::FieldName;
 
 /// What went wrong with a session or its store.
 ///
 /// Opaque: [`kind`](Self::kind) tells what to do, `source` gives the store's own error. Neither
 /// shows a token, a secret or a field's value.
-#[derive(Debug)]
+///
+/// `Debug` never shows the store's own error, and of an error that a request met it shows the kind and the
+/// [`status`](Self::status) only: some frameworks send it to the browser. `Display` and `source` are for logs.
 pub struct Error {
     kind: ErrorKind,
     message: Box<str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// A request met it, so that it may get into a response.
+    is_of_request: bool,
 }
 
 /// What to do about an [`Error`].
@@ -24,12 +30,18 @@ pub enum ErrorKind {
     /// The store may or may not have done it, wholly: look before you repeat what must not happen
     /// twice.
     Unknown,
+    /// What the store keeps under the record's id is no session that it, or this version of the library, can
+    /// read. A layer takes its token for an unknown one.
+    Unreadable,
     /// Another request ended the session, or changed who may write to it; nothing was written.
     Refused,
     /// A value cannot be stored, or a stored one cannot be read; nothing was written.
     InvalidField,
     /// The response head has left, so no cookie can be sent any more; nothing was written.
     HeadSent,
+    /// The request comes from another site and without a session, and the browser may have kept the cookie back
+    /// (`SameSite`): a new session would take the place of the browser's own. Nothing was written.
+    CrossSite,
     /// An option does not make sense.
     Config,
 }
@@ -43,6 +55,13 @@ impl Error {
     /// The store may or may not have done it, for this reason.
     pub fn unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Unknown, "the outcome of a session commit is unknown").with_source(source)
+    }
+
+    /// What the store keeps under a record's id is no session that it can read, for this reason.
+    ///
+    /// Only for what is certainly there and is none: a store that fails is [`unavailable`](Self::unavailable).
+    pub fn unreadable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Unreadable, "what is stored of the session cannot be read").with_source(source)
     }
 
     /// An option that does not make sense: what is wrong with it, and what to write instead.
@@ -76,6 +95,24 @@ impl Error {
         )
     }
 
+    pub(crate) fn cross_site() -> Self {
+        Self::new(
+            ErrorKind::CrossSite,
+            "a request from another site came without the session cookie, which the browser may have kept back \
+             (`SameSite`), so no session begins; lead the browser to a page of this site first, and write there",
+        )
+    }
+
+    pub(crate) fn cross_site_login() -> Self {
+        Self::new(
+            ErrorKind::CrossSite,
+            "a login by a request from another site that came without the session cookie is refused (login CSRF); \
+             lead the browser to a page of this site first, or admit it with \
+             `SessionLayer::with_cross_site_logins()`, if the handler relies on what an identity provider signed \
+             for this very request",
+        )
+    }
+
     pub(crate) fn invalid_field(name: &FieldName, reason: &str) -> Self {
         Self::new(ErrorKind::InvalidField, format!("the session field `{name}` {reason}"))
     }
@@ -86,15 +123,35 @@ impl Error {
         Self::invalid_field(name, &format!("takes more than {most} bytes as JSON; {advice}"))
     }
 
-    pub(crate) fn record_too_large(most: usize) -> Self {
+    /// `largest` is the field that brings most of it.
+    pub(crate) fn record_too_large(most: usize, largest: Option<&FieldName>) -> Self {
         let advice = "keep large things elsewhere, or raise `SessionLayer::with_size_limits`";
-        let message = format!("the session would take more than {most} bytes; {advice}");
+        let of = largest.map(|name| format!(" with what the field `{name}` is set to")).unwrap_or_default();
+        let message = format!("the session would take more than {most} bytes{of}; {advice}");
         Self::new(ErrorKind::InvalidField, message)
     }
 
     pub(crate) fn without_keys(name: &FieldName) -> Self {
         Self::config(format!(
             "the session field `{name}` is `secret` and the layer has no keys; write `.with_keys(ring)`"
+        ))
+    }
+
+    pub(crate) fn later_login() -> Self {
+        Self::refused("a user has logged in since the request began, and stays logged in; log out again")
+    }
+
+    pub(crate) fn undeclared_right(name: &FieldName) -> Self {
+        Self::config(format!(
+            "another view says that the session field `{name}` is a right, and this one does not; write \
+             `privilege` or `identity` here too, or another name with `rename`"
+        ))
+    }
+
+    pub(crate) fn contradicting_views(name: &FieldName) -> Self {
+        Self::config(format!(
+            "the session field `{name}` is `carry` in this view and `drop_on_login` in another, which counts; \
+             say the same in both"
         ))
     }
 
@@ -117,7 +174,8 @@ impl Error {
     /// The same error for one more of several that wait for one operation.
     pub(crate) fn duplicate(&self) -> Self {
         let source = self.source.as_ref().map(|source| source.to_string().into());
-        Self { kind: self.kind, message: self.message.clone(), source }
+        let is_of_request = self.is_of_request;
+        Self { kind: self.kind, message: self.message.clone(), source, is_of_request }
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -125,15 +183,21 @@ impl Error {
         self
     }
 
+    /// The same as a handler gets it.
+    pub(crate) fn in_request(mut self) -> Self {
+        self.is_of_request = true;
+        self
+    }
+
     /// The same with another message.
-    #[cfg(any(feature = "redis", feature = "webdis"))]
+    #[cfg(any(feature = "redis", feature = "sqlite", feature = "webdis"))]
     pub(crate) fn with_message(mut self, message: impl Into<Box<str>>) -> Self {
         self.message = message.into();
         self
     }
 
     fn new(kind: ErrorKind, message: impl Into<Box<str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, is_of_request: false }
     }
 }
 
@@ -143,8 +207,63 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Error");
+        shown.field("kind", &self.kind).field("status", &self.status().as_u16());
+        if self.is_of_request {
+            return shown.finish_non_exhaustive();
+        }
+        shown.field("message", &self.message).finish_non_exhaustive()
+    }
+}
+
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// What is wrong with a stored text, and where. Never the value, which serde's own messages quote.
+pub(crate) fn json_reason(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Data => "JSON of another type",
+        Category::Syntax | Category::Io => "not JSON",
+        Category::Eof => "cut off",
+    };
+    // Of what was put aside before it was read, as for a tagged enum, no position is known.
+    if error.line() == 0 {
+        return what.to_owned();
+    }
+    format!("{what}, at line {} column {}", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORDS: &str = "FATAL: password authentication failed for user shop at 10.0.0.5";
+
+    /// One framework sends it to the browser.
+    #[test]
+    fn debug_shows_nothing_of_the_stores_own_error() {
+        for error in
+            [Error::unavailable(WORDS), Error::unknown(WORDS), Error::config("wrong").with_source(WORDS)]
+        {
+            for error in [error.duplicate(), error.in_request()] {
+                let shown = format!("{error:?} {error:#?}");
+                assert!(!shown.contains("FATAL"), "{shown}");
+                assert!(shown.contains(&format!("{:?}", error.kind())), "{shown}");
+                assert!(shown.contains(error.status().as_str()), "{shown}");
+                assert!(
+                    StdError::source(&error).is_some_and(|source| source.to_string() == WORDS),
+                    "for logs"
+                );
+            }
+        }
+        let shown = format!("{:?}", Error::config("write `__Secure-`").in_request());
+        assert_eq!(shown, "Error { kind: Config, status: 500, .. }");
+        let shown = format!("{:?}", Error::config("write `__Secure-`"));
+        assert!(shown.contains("write `__Secure-`"), "what `main` returns is told: {shown}");
     }
 }

@@ -39,7 +39,8 @@
 //!
 //! A store that fails is 503, never an anonymous session in place of the real one. A handler that answers
 //! with a server error changes nothing ([`OnServerError`]), but a logout, an explicit rotation and the
-//! removal of a right (`privilege`) happen all the same. What must be stored before something else is done comes after
+//! removal of a right (`privilege`) happen all the same. One that answers with a 4xx grants no right, and of a login
+//! drops what it changed after it. What must be stored before something else is done comes after
 //! [`save().await?`](Handle::save). Everything a response cannot say is an [`Event`].
 //!
 //! # Features
@@ -104,10 +105,11 @@ pub use self::{
     event::{Event, EventLevel, RotationCause},
     handle::Handle,
     layer::{
-        CookieConfig, OnServerError, ReplaceableBody, ResponseFuture, SameSite, SessionLayer, SessionService,
+        ClearSiteData, CookieConfig, OnServerError, ReplaceableBody, ResponseFuture, SameSite, SessionError,
+        SessionLayer, SessionService,
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
-    value::{FieldName, RecordId, Timeouts, Timestamp},
+    value::{FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
     view::{SessionView, TypedSession},
 };
 #[cfg(feature = "keys")]

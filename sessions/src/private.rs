@@ -6,12 +6,12 @@ use std::{any::Any, marker::PhantomData};
 pub use crate::axum::{
     Extract, ExtractLive, FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live,
 };
-use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, OnInvalid, Readable, Shape, Writable};
+pub use crate::handle::json::Writer;
+use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, Readable, Shape, Writable};
 pub use crate::handle::table::{Field, Now, Table, Value};
-use crate::slot::Standing;
+use crate::slot::{OnInvalid, Standing};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
-type JsonWriter<'a> = serde_json::Serializer<&'a mut Vec<u8>>;
 type Decode = fn(&[u8]) -> Result<Value, serde_json::Error>;
 type Encode = fn(&(dyn Any + Send + Sync), &mut Vec<u8>) -> Result<(), serde_json::Error>;
 
@@ -85,13 +85,13 @@ impl Field {
     /// A right: who changes it changes the secret.
     #[must_use]
     pub const fn privilege(self) -> Self {
-        Self { standing: Standing::Privilege, ..self }
+        Self { standing: Standing::Privilege, on_invalid: OnInvalid::Withhold, ..self }
     }
 
     /// The right to be somebody.
     #[must_use]
     pub const fn identity(self) -> Self {
-        Self { standing: Standing::Identity, ..self }
+        Self { standing: Standing::Identity, on_invalid: OnInvalid::Withhold, ..self }
     }
 
     /// It belongs to the browser.
@@ -109,7 +109,15 @@ impl Field {
     /// Sealed before it reaches the store.
     #[must_use]
     pub const fn secret(self) -> Self {
-        Self { is_secret: true, ..self }
+        Self { is_secret: true, on_invalid: OnInvalid::Withhold, ..self }
+    }
+
+    /// A stored secret that cannot be read counts as absent, and nothing else of the record does. What is said of
+    /// rights stays.
+    #[must_use]
+    pub const fn reset(self) -> Self {
+        let on_invalid = if self.standing.is_right() { self.on_invalid } else { OnInvalid::Reset };
+        Self { on_invalid, ..self }
     }
 
     /// A stored value that does not decode refuses the request.
@@ -168,10 +176,10 @@ pub fn decode_with<T: Held>(
 pub fn encode_with<T: Held>(
     value: &(dyn Any + Send + Sync),
     json: &mut Vec<u8>,
-    write: fn(&T, &mut JsonWriter<'_>) -> Result<(), serde_json::Error>,
+    write: fn(&T, &mut Writer<'_>) -> Result<(), serde_json::Error>,
 ) -> Result<(), serde_json::Error> {
     match value.downcast_ref() {
-        Some(value) => write(value, &mut serde_json::Serializer::new(json)),
+        Some(value) => write(value, &mut Writer::new(json)),
         None => Err(serde::ser::Error::custom("a value of another type")),
     }
 }
@@ -185,7 +193,7 @@ fn encode<T: Writable + Held>(
     json: &mut Vec<u8>,
 ) -> Result<(), serde_json::Error> {
     match value.downcast_ref::<T>() {
-        Some(value) => serde_json::to_writer(json, value),
+        Some(value) => value.serialize(&mut Writer::new(json)),
         None => Err(serde::ser::Error::custom("a value of another type")),
     }
 }

@@ -7,7 +7,9 @@ use http::StatusCode;
 use crate::error::{Error, ErrorKind};
 
 /// Why a request has no typed session to give.
-#[derive(Debug)]
+///
+/// `Debug` shows the status and the kind of the error, nothing of the store's own words: some frameworks send it
+/// to the browser.
 #[non_exhaustive]
 pub enum SessionRejection {
     /// There is no [`SessionLayer`](crate::SessionLayer) around the route.
@@ -16,22 +18,30 @@ pub enum SessionRejection {
     Failed(LoadFailed),
 }
 
-/// There is no [`SessionLayer`](crate::SessionLayer) around the route.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
+/// There is no [`SessionLayer`](crate::SessionLayer) around the route: add `.layer(SessionLayer::new(store))`.
+///
+/// The log says so (feature `tracing`), and the response does not.
+// Nothing will be in it, and tests make one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs)]
 pub struct MissingLayer;
 
 /// The session could not be loaded: never an anonymous one in its place.
-#[derive(Debug)]
 pub struct LoadFailed(Error);
+
+impl From<Error> for LoadFailed {
+    fn from(error: Error) -> Self {
+        Self(error.in_request())
+    }
+}
 
 impl SessionRejection {
     pub(crate) const fn missing_layer() -> Self {
         Self::MissingLayer(MissingLayer)
     }
 
-    pub(crate) const fn failed(error: Error) -> Self {
-        Self::Failed(LoadFailed(error))
+    pub(crate) fn failed(error: Error) -> Self {
+        Self::Failed(error.into())
     }
 
     /// The response's status.
@@ -63,7 +73,7 @@ impl MissingLayer {
     /// The response's body.
     #[must_use]
     pub const fn body_text(&self) -> &'static str {
-        "This route takes a session but has none: add `.layer(SessionLayer::new(store))` around it."
+        "The session could not be read or stored."
     }
 }
 
@@ -78,6 +88,10 @@ impl LoadFailed {
     #[must_use]
     pub const fn body_text(&self) -> &'static str {
         self.0.body_text()
+    }
+
+    pub(crate) fn into_error(self) -> Error {
+        self.0
     }
 
     /// The error behind it, for logs.
@@ -99,9 +113,10 @@ pub enum RecentLoginRejection {
 }
 
 /// Nobody is logged in, or the login is too old.
+// Nothing will be in it, and tests make one.
 #[cfg(feature = "axum")]
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs)]
 pub struct LoginTooOld;
 
 #[cfg(feature = "axum")]
@@ -145,12 +160,15 @@ impl std::error::Error for RecentLoginRejection {
 /// What to answer when a call on the session fails.
 impl Error {
     /// The status of a response that this error ends: 503 if the store failed, 409 if another
-    /// request was first, else 500.
+    /// request was first, 403 if it may not begin a session, else 500.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.kind() {
-            ErrorKind::Unavailable | ErrorKind::Unknown => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Unavailable | ErrorKind::Unreadable | ErrorKind::Unknown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ErrorKind::Refused => StatusCode::CONFLICT,
+            ErrorKind::CrossSite => StatusCode::FORBIDDEN,
             ErrorKind::InvalidField | ErrorKind::HeadSent | ErrorKind::Config => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -161,14 +179,34 @@ impl Error {
     #[must_use]
     pub const fn body_text(&self) -> &'static str {
         match self.kind() {
-            ErrorKind::Unavailable | ErrorKind::Unknown => {
+            ErrorKind::Unavailable | ErrorKind::Unreadable | ErrorKind::Unknown => {
                 "The session store is unavailable; please try again later."
             }
             ErrorKind::Refused => "The session was changed by another request; please try again.",
+            ErrorKind::CrossSite => {
+                "This request came from another site; please open this site first and try again."
+            }
             ErrorKind::InvalidField | ErrorKind::HeadSent | ErrorKind::Config => {
                 "The session could not be read or stored."
             }
         }
+    }
+}
+
+impl fmt::Debug for SessionRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingLayer(rejection) => {
+                f.debug_tuple("MissingLayer").field(&rejection.status()).finish()
+            }
+            Self::Failed(rejection) => fmt::Debug::fmt(rejection, f),
+        }
+    }
+}
+
+impl fmt::Debug for LoadFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadFailed").field("kind", &self.0.kind()).field("status", &self.0.status()).finish()
     }
 }
 
@@ -184,5 +222,34 @@ impl std::error::Error for SessionRejection {
             Self::MissingLayer(_) => None,
             Self::Failed(rejection) => Some(&rejection.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORDS: &str = "connection to 10.0.0.5 refused";
+
+    #[test]
+    fn what_a_framework_may_send_to_the_browser_shows_the_status_and_the_kind() {
+        let rejection = SessionRejection::failed(Error::unavailable(WORDS));
+        assert_eq!(format!("{rejection:?}"), "LoadFailed { kind: Unavailable, status: 503 }");
+        assert!(!rejection.to_string().contains(WORDS) && !rejection.body_text().contains(WORDS));
+        let SessionRejection::Failed(failed) = &rejection else { panic!("it failed") };
+        assert_eq!(format!("{:?}", failed.error()), "Error { kind: Unavailable, status: 503, .. }");
+        let secret = Error::without_keys(&crate::value::FieldName::from_static("diagnosis"));
+        let shown = format!("{:?}", SessionRejection::failed(secret));
+        assert_eq!(shown, "LoadFailed { kind: Config, status: 500 }");
+    }
+
+    /// Who wrote the program reads the log, who visits it does not need to know.
+    #[test]
+    fn a_missing_layer_is_nothing_for_the_visitor() {
+        let rejection = SessionRejection::MissingLayer(MissingLayer);
+        for text in [format!("{rejection:?}"), rejection.to_string(), rejection.body_text().to_owned()] {
+            assert!(!text.contains("SessionLayer"), "{text}");
+        }
+        assert_eq!(rejection.status(), 500);
     }
 }

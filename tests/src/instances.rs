@@ -114,7 +114,9 @@ impl Instances {
             if round % 4 < 2 {
                 assert_eq!(other.get("/out").await.status(), 200);
                 self.gate.release();
-                assert_eq!(slow.await.expect("an answer"), 409, "round {round}");
+                // A page passes, though it is not counted.
+                let status = if round % 2 == 0 { 200 } else { 409 };
+                assert_eq!(slow.await.expect("an answer"), status, "round {round}");
             } else {
                 // At once: who comes first may win, but the session is dead after both.
                 self.gate.release();

@@ -55,9 +55,10 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("hyper", &["store"]),
     ("getrandom", &["random"]),
     ("sha2", &["value", "keys"]),
-    ("hmac", &["keys"]),
+    // `ring` and rustls have modules of this name, too.
+    ("hmac", &["keys", "store"]),
     ("chacha20poly1305", &["keys"]),
-    ("serde", &["handle", "private", "store"]),
+    ("serde", &["handle", "private", "store", "value"]),
     ("shuttle", &["sync"]),
     ("tracing", &["event", "span", "store"]),
 ];

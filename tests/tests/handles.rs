@@ -306,7 +306,7 @@ impl Store for ByName {
         Ok(self.0.load(id, names).await?.map(|loaded| {
             let mut fields = loaded.fields.clone();
             fields.retain(names);
-            let is_complete = fields.len() == loaded.fields.len();
+            let is_complete = loaded.complete && fields.len() == loaded.fields.len();
             loaded.with_fields(fields, is_complete)
         }))
     }

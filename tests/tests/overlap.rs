@@ -462,7 +462,7 @@ async fn a_full_store_keeps_the_sessions_in_use() {
 async fn a_store_that_is_full_of_users_takes_no_newcomer() {
     #[derive(Session)]
     struct User {
-        #[session(identity)]
+        #[session(identity, rename = "user")]
         name: Option<String>,
     }
     let enter = async |mut user: TypedSession<User>| user.set_name("Ada");

@@ -18,8 +18,14 @@ mod late;
 mod locks;
 #[path = "redis/logins.rs"]
 mod logins;
+#[path = "redis/no_writes.rs"]
+mod no_writes;
+#[path = "redis/size.rs"]
+mod size;
 #[path = "redis/start.rs"]
 mod start;
+#[path = "redis/swallow.rs"]
+mod swallow;
 #[path = "redis/time.rs"]
 mod time;
 #[path = "redis/tls.rs"]

@@ -3,8 +3,14 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
+#[path = "stack/browsers.rs"]
+mod browsers;
+#[path = "stack/errors.rs"]
+mod errors;
 #[path = "stack/events.rs"]
 mod events;
+#[path = "stack/unreadable.rs"]
+mod unreadable;
 
 use std::{
     sync::{Arc, Mutex},
@@ -114,10 +120,10 @@ async fn it_works_on_localhost_and_not_over_http() {
 }
 
 #[tokio::test]
-async fn without_the_layer_the_answer_says_what_to_add() {
+async fn without_the_layer_the_answer_is_an_error_and_no_more() {
     let response = Client::new(routes()).get("/read").await;
     assert_eq!(response.status(), 500);
-    assert!(response.text().contains("SessionLayer::new(store)"), "{}", response.text());
+    assert!(!response.text().contains("SessionLayer"), "that is for the log: {}", response.text());
 }
 
 #[tokio::test]
@@ -230,6 +236,28 @@ async fn a_middleware_uses_the_session_before_and_after_the_handler() {
     assert_eq!(browser.get("/read").await.text(), "- 2", "a refused request was counted too");
     browser.get("/in/Ada").await;
     assert_eq!(browser.get("/private").await.text(), "Ada 4");
+}
+
+#[tokio::test]
+async fn a_user_whom_a_middleware_logs_out_reaches_no_handler_that_asks_for_a_recent_login() {
+    async fn ban(mut user: TypedSession<User>, request: Request, next: Next) -> Response {
+        if request.uri().path() == "/change" {
+            user.remove_id();
+        }
+        next.run(request).await
+    }
+    let change = async |_: RecentLogin<TypedSession<User>, 900>| "changed";
+    let app = Router::new()
+        .route("/in", get(async |mut user: TypedSession<User>| user.set_id(7_u64)))
+        .route("/change", get(change))
+        .route("/other", get(change))
+        .layer(from_fn(ban))
+        .layer(layer());
+    let browser = Client::new(app);
+    browser.get("/in").await;
+    assert_eq!(browser.get("/other").await.text(), "changed");
+    assert_eq!(browser.get("/change").await.status(), 403);
+    assert_eq!(browser.get("/other").await.status(), 403, "and it was a logout");
 }
 
 #[tokio::test]
@@ -366,17 +394,18 @@ async fn a_right_that_was_taken_away_is_gone_though_its_next_value_is_too_large(
         staff.remove_role();
         staff.set_role("x".repeat(200));
     };
-    let routes = Router::new()
-        .route("/hire", get(hire))
-        .route("/show", get(show))
-        .route("/knowing", get(knowing))
-        .route("/careless", get(careless));
-    let browser = Client::new(routes.layer(layer().with_size_limits(100, 1000)));
-    for path in ["/knowing", "/careless"] {
+    // An instance of the program that has not met the view which says that it is a right.
+    let store = Arc::new(MemoryStore::new());
+    let layer = || SessionLayer::new(Arc::clone(&store)).with_size_limits(100, 1000);
+    let routes =
+        Router::new().route("/hire", get(hire)).route("/show", get(show)).route("/knowing", get(knowing));
+    let browser = Client::new(routes.layer(layer()));
+    let other = Client::new(Router::new().route("/careless", get(careless)).layer(layer()));
+    for (path, there) in [("/knowing", browser.clone()), ("/careless", browser.at(&other))] {
         browser.get("/hire").await;
         let thief = browser.clone_jar();
         assert_eq!(browser.get("/show").await.text(), "admin");
-        assert_eq!(browser.get(path).await.status(), 500, "{path}");
+        assert_eq!(there.get(path).await.status(), 500, "{path}");
         assert_eq!(browser.get("/show").await.text(), "-", "{path}");
         assert_eq!(thief.get("/show").await.text(), "-", "{path}");
     }
@@ -500,7 +529,7 @@ async fn what_the_handler_says_of_caching_stays() {
     let response = browser.get("/read").await;
     assert_eq!(response.header("cache-control"), Some("private, no-cache"));
     assert_eq!(response.header("vary"), Some("Cookie"));
-    assert_eq!(browser.get("/in/Ada").await.header("cache-control"), Some("no-store"));
+    assert_eq!(browser.get("/in/Ada").await.header("cache-control"), Some("private, no-store"));
     assert!(browser.get("/free").await.header("cache-control").is_none());
 }
 
@@ -520,12 +549,12 @@ async fn what_a_user_sees_is_not_stored_and_what_is_left_is_cleared() {
         let browser = Client::new(app.clone().layer(layer().with_clear_site_data(clears)));
         assert_eq!(browser.get("/").await.header("cache-control"), Some("private, no-cache"));
         let response = browser.get("/in").await;
-        assert_eq!(response.header("cache-control"), Some("no-store"));
+        assert_eq!(response.header("cache-control"), Some("private, no-store"));
         assert!(response.header("clear-site-data").is_none());
         assert_eq!(browser.get("/").await.header("cache-control"), Some("no-store"));
         let response = browser.get("/out").await;
-        assert_eq!(response.header("cache-control"), Some("no-store"));
-        let expected = clears.then_some("\"cache\", \"storage\"");
+        assert_eq!(response.header("cache-control"), Some("private, no-store"));
+        let expected = clears.then_some("\"storage\"");
         assert_eq!(response.header("clear-site-data"), expected);
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use axum_core::extract::FromRequestParts;
-use http::{Request, Response, StatusCode, header, request::Parts};
+use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use sessions::{
     Clock, Error, Event, FieldName, RecordId, Session, SessionLayer, Timeouts, Timestamp, TypedSession,
     store::{Answer, Capabilities, Commit, Created, Loaded, MemoryStore, NewRecord, Store},
@@ -361,7 +361,8 @@ fn request(
     handler: Handler,
 ) -> impl Future<Output = Visited> + Send + use<> {
     let mut service = layer.layer(Serving(handler));
-    let mut request = Request::builder().uri("/");
+    // A page would pass though its additions are refused.
+    let mut request = Request::builder().method(Method::POST).uri("/");
     if let Some(cookie) = cookie {
         request = request.header(header::COOKIE, format!("{NAME}{cookie}"));
     }

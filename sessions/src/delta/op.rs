@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 
+/// The bytes of the longest integer of 64 bits, with its sign.
+const LONGEST_INTEGER: usize = 20;
+
 /// One operation on one field. Values are JSON texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -70,6 +73,14 @@ impl Op {
         match self {
             Self::Put(value) | Self::PutIfAbsent(value) => value.len(),
             Self::Remove | Self::RemoveIf(_) | Self::Add(_) | Self::Max(_) | Self::Min(_) => 0,
+        }
+    }
+
+    /// How many bytes the field's value takes after it at most, as far as this operation adds to it.
+    pub(crate) fn most_bytes(&self) -> usize {
+        match self {
+            Self::Add(_) | Self::Max(_) | Self::Min(_) => LONGEST_INTEGER,
+            _ => self.size(),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
 /// field's value.
 ///
 /// Steps of a session's life ([`Created`](Self::Created), [`Rotated`](Self::Rotated),
-/// [`Renewed`](Self::Renewed), [`Destroyed`](Self::Destroyed)) are all reported. Of the others, one per second
+/// [`Renewed`](Self::Renewed), [`RightsRemoved`](Self::RightsRemoved), [`Destroyed`](Self::Destroyed)) are all reported. Of the others, one per second
 /// ([`with_event_interval`](crate::SessionLayer::with_event_interval)), name and record is reported, and the number of those that were held back follows as
 /// [`Repeated`](Self::Repeated). So metrics count each event as one, and add
 /// [`times`](Self::Repeated::times) to the name in [`of`](Self::Repeated::of).
@@ -61,13 +61,22 @@ pub enum Event<'a> {
         /// The record.
         record: RecordId,
     },
+    /// Rights were taken away from a session whose secret stays, since another request had rotated it meanwhile, or no
+    /// response was left to send a cookie. The secret opens what is left: without a login, a visitor's session.
+    RightsRemoved {
+        /// The record.
+        record: RecordId,
+        /// The rights.
+        fields: Vec<FieldName>,
+    },
     /// A session was ended by its user or the application.
     Destroyed {
         /// The record.
         record: RecordId,
     },
-    /// A stored value could not be read as its field's type, or not be opened: it counts as absent, or the request
-    /// is refused, as the field says (`on_invalid`).
+    /// A stored value could not be read as its field's type, or not be opened. It counts as absent, or the request
+    /// is refused, as the field says (`on_invalid`). Where it is a right, or the key of a secret field is not in the
+    /// ring, the request sees its record as after a logout.
     UndecodableField {
         /// The record, unless it is new.
         record: Option<RecordId>,
@@ -75,6 +84,30 @@ pub enum Event<'a> {
         field: &'a FieldName,
         /// What is wrong, and where. Never the value, which serde's own messages quote.
         reason: &'a str,
+    },
+    /// A field is stored that a view declares as a right, and the record does not name it among its rights: a view, a
+    /// version or a program wrote it that does not know it for one. It counts as absent.
+    UnnamedRight {
+        /// The record.
+        record: RecordId,
+        /// The field.
+        field: &'a FieldName,
+    },
+    /// A request that was answered with a 4xx had granted rights and not saved them: they are not granted. Of a login,
+    /// what the request changed after it is dropped, too.
+    GrantDropped {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The rights.
+        fields: Vec<FieldName>,
+    },
+    /// A request had changed fields of a session that it then ended, or of a user whom it logged out: they went with
+    /// it.
+    ChangesDropped {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The fields.
+        fields: Vec<FieldName>,
     },
     /// Changes were dropped because the response head had left: save them with `save().await`.
     UnsavedChanges {
@@ -122,9 +155,19 @@ pub enum Event<'a> {
         /// What is wrong, with the key's id.
         reason: &'a str,
     },
-    /// A view needs what the layer does not have, so that every request that takes it is answered with an error.
+    /// A view needs what the layer does not have, or contradicts another view, or there is no layer at all, so that
+    /// every request that takes it is answered with an error; or a layer is inside another one of the same cookie, and
+    /// is ignored.
     Misconfigured {
-        /// What is missing, and what to write.
+        /// What is wrong, and what to write.
+        error: &'a Error,
+    },
+    /// A request came with the token of a record that cannot be read: another program wrote it, or a later version of
+    /// this library. The token counts as unknown, and what is stored stays.
+    UnreadableRecord {
+        /// The record.
+        record: RecordId,
+        /// Why.
         error: &'a Error,
     },
     /// A record could not be read, so that its request is answered with an error.
@@ -142,6 +185,35 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
+    /// A request from another site came without a token, and the browser may have kept its cookie back
+    /// ([`SameSite`](crate::SameSite)): it began no session, since that one's cookie would have taken the place
+    /// of the browser's own.
+    CrossSite {
+        /// Whether it was a login, which is answered with 403; anything else is dropped, and the response
+        /// passes.
+        is_login: bool,
+        /// What was refused, and what to do.
+        error: &'a Error,
+    },
+    /// A layer with insecure cookies was put around a service
+    /// ([`with_insecure_cookies`](crate::SessionLayer::with_insecure_cookies)), which is for development only.
+    /// Reported once for a layer.
+    InsecureCookies {
+        /// What that means, and what to do.
+        error: &'a Error,
+    },
+    /// A response over plain HTTP sets the session's cookie, which is `Secure`, so that the browser neither keeps nor
+    /// sends it: each request is a new visitor's, and no login lasts. Reported once for a layer.
+    CookieOverHttp {
+        /// What that means, and what to do.
+        error: &'a Error,
+    },
+    /// A response that sets the session's cookie was allowed to shared caches; it is `private, no-store` in place of
+    /// that.
+    CachingForbidden {
+        /// The headers that said so, which were replaced or taken away.
+        said: &'a str,
+    },
     /// The store took more than a tenth of the time it has for one operation
     /// ([`with_store_timeout`](crate::SessionLayer::with_store_timeout)).
     StoreSlow {
@@ -149,14 +221,15 @@ pub enum Event<'a> {
         took: Duration,
     },
     /// A commit, destroy or touch did not go through, or nobody knows whether it did
-    /// ([`Unknown`](crate::ErrorKind::Unknown)).
+    /// ([`Unknown`](crate::ErrorKind::Unknown)). Of a value that cannot be stored
+    /// ([`InvalidField`](crate::ErrorKind::InvalidField)) the error names the field and says why.
     CommitFailed {
         /// The record, unless it is new.
         record: Option<RecordId>,
         /// Why.
         error: &'a Error,
     },
-    /// The clean-up of dead records failed; the next one is tried all the same.
+    /// The clean-up of dead records or of the store's own files failed; the next one is tried all the same.
     PurgeFailed {
         /// Why.
         error: &'a Error,
@@ -211,8 +284,12 @@ impl Event<'_> {
             Self::Created { .. } => "Created",
             Self::Rotated { .. } => "Rotated",
             Self::Renewed { .. } => "Renewed",
+            Self::RightsRemoved { .. } => "RightsRemoved",
             Self::Destroyed { .. } => "Destroyed",
             Self::UndecodableField { .. } => "UndecodableField",
+            Self::UnnamedRight { .. } => "UnnamedRight",
+            Self::GrantDropped { .. } => "GrantDropped",
+            Self::ChangesDropped { .. } => "ChangesDropped",
             Self::UnsavedChanges { .. } => "UnsavedChanges",
             Self::HandleClosed { .. } => "HandleClosed",
             Self::TwoLiveTokens { .. } => "TwoLiveTokens",
@@ -222,8 +299,13 @@ impl Event<'_> {
             Self::Forged { .. } => "Forged",
             Self::BadSignature { .. } => "BadSignature",
             Self::Misconfigured { .. } => "Misconfigured",
+            Self::UnreadableRecord { .. } => "UnreadableRecord",
             Self::LoadFailed { .. } => "LoadFailed",
             Self::Conflict { .. } => "Conflict",
+            Self::CrossSite { .. } => "CrossSite",
+            Self::InsecureCookies { .. } => "InsecureCookies",
+            Self::CookieOverHttp { .. } => "CookieOverHttp",
+            Self::CachingForbidden { .. } => "CachingForbidden",
             Self::StoreSlow { .. } => "StoreSlow",
             Self::CommitFailed { .. } => "CommitFailed",
             Self::PurgeFailed { .. } => "PurgeFailed",
@@ -239,15 +321,24 @@ impl Event<'_> {
             | Self::Renewed { .. }
             | Self::Expired { .. }
             | Self::Superseded { .. } => EventLevel::Debug,
-            Self::Created { is_login: true, .. } | Self::Rotated { .. } | Self::Destroyed { .. } => {
-                EventLevel::Info
-            }
+            Self::Created { is_login: true, .. }
+            | Self::Rotated { .. }
+            | Self::RightsRemoved { .. }
+            | Self::ChangesDropped { .. }
+            | Self::Destroyed { .. } => EventLevel::Info,
             Self::UndecodableField { .. }
+            | Self::UnnamedRight { .. }
+            | Self::UnreadableRecord { .. }
+            | Self::GrantDropped { .. }
             | Self::TwoLiveTokens { .. }
             | Self::Stale { .. }
             | Self::Forged { .. }
             | Self::BadSignature { .. }
             | Self::Conflict { .. }
+            | Self::CrossSite { .. }
+            | Self::InsecureCookies { .. }
+            | Self::CookieOverHttp { .. }
+            | Self::CachingForbidden { .. }
             | Self::StoreSlow { .. }
             | Self::PurgeFailed { .. } => EventLevel::Warn,
             Self::UnsavedChanges { .. }
@@ -266,7 +357,10 @@ impl Event<'_> {
             Self::Created { record, .. }
             | Self::Rotated { record, .. }
             | Self::Renewed { record }
+            | Self::RightsRemoved { record, .. }
             | Self::Destroyed { record }
+            | Self::UnnamedRight { record, .. }
+            | Self::UnreadableRecord { record, .. }
             | Self::Expired { record }
             | Self::Superseded { record }
             | Self::Stale { record }
@@ -274,6 +368,8 @@ impl Event<'_> {
             | Self::LoadFailed { record, .. }
             | Self::Conflict { record, .. } => Some(*record),
             Self::UndecodableField { record, .. }
+            | Self::GrantDropped { record, .. }
+            | Self::ChangesDropped { record, .. }
             | Self::UnsavedChanges { record, .. }
             | Self::HandleClosed { record }
             | Self::CommitFailed { record, .. }
@@ -281,6 +377,10 @@ impl Event<'_> {
             Self::TwoLiveTokens { records: [first, _] } => Some(*first),
             Self::BadSignature { .. }
             | Self::Misconfigured { .. }
+            | Self::CrossSite { .. }
+            | Self::InsecureCookies { .. }
+            | Self::CookieOverHttp { .. }
+            | Self::CachingForbidden { .. }
             | Self::StoreSlow { .. }
             | Self::PurgeFailed { .. } => None,
         }
@@ -291,6 +391,10 @@ impl Event<'_> {
     pub const fn error(&self) -> Option<&Error> {
         match self {
             Self::Misconfigured { error }
+            | Self::UnreadableRecord { error, .. }
+            | Self::CrossSite { error, .. }
+            | Self::InsecureCookies { error }
+            | Self::CookieOverHttp { error }
             | Self::LoadFailed { error, .. }
             | Self::Conflict { error, .. }
             | Self::CommitFailed { error, .. }
@@ -306,12 +410,20 @@ impl Event<'_> {
             Self::Created { .. }
             | Self::Rotated { .. }
             | Self::Renewed { .. }
+            | Self::RightsRemoved { .. }
             | Self::Destroyed { .. }
             | Self::Repeated { .. } => return None,
-            Self::UndecodableField { field, .. } => field.as_str().hash(&mut detail),
-            Self::UnsavedChanges { fields, .. } => {
-                fields.iter().for_each(|field| field.as_str().hash(&mut detail));
+            Self::UndecodableField { field, .. } | Self::UnnamedRight { field, .. } => {
+                field.as_str().hash(&mut detail);
             }
+            Self::UnsavedChanges { fields, .. }
+            | Self::GrantDropped { fields, .. }
+            | Self::ChangesDropped { fields, .. } => {
+                for field in fields {
+                    field.as_str().hash(&mut detail);
+                }
+            }
+            Self::CachingForbidden { said } => said.hash(&mut detail),
             // It names the field, or what is missing.
             _ => self.error().map(Error::to_string).hash(&mut detail),
         }
@@ -334,12 +446,27 @@ impl Event<'_> {
             Self::UndecodableField { field, reason, .. } => {
                 write!(f, "stored session field `{field}` does not decode: {reason}")
             }
+            Self::UnnamedRight { field, .. } => {
+                write!(
+                    f,
+                    "stored field `{field}` is a right that its session does not name, so it counts as absent"
+                )
+            }
+            Self::RightsRemoved { fields, .. } => {
+                f.write_str("rights taken away from a session that keeps its secret: ")?;
+                write_fields(f, fields)
+            }
+            Self::GrantDropped { fields, .. } => {
+                f.write_str("rights not granted, since the request was answered with a 4xx: ")?;
+                write_fields(f, fields)
+            }
+            Self::ChangesDropped { fields, .. } => {
+                f.write_str("session changes dropped with the session or the user whose they were: ")?;
+                write_fields(f, fields)
+            }
             Self::UnsavedChanges { fields, .. } => {
                 f.write_str("session changes dropped after the response head left; call `save().await`: ")?;
-                for (index, field) in fields.iter().enumerate() {
-                    write!(f, "{}`{field}`", if index == 0 { "" } else { ", " })?;
-                }
-                Ok(())
+                write_fields(f, fields)
             }
             Self::HandleClosed { .. } => f.write_str(
                 "session handle shows no fields until it is borrowed mutably; call `reload().await` in a loop",
@@ -353,14 +480,32 @@ impl Event<'_> {
             Self::Forged { .. } => f.write_str("forged session token"),
             Self::BadSignature { reason } => write!(f, "session token with a bad signature: {reason}"),
             Self::Misconfigured { error } => write!(f, "session layer misconfigured: {error}"),
+            Self::UnreadableRecord { error, .. } => {
+                write!(f, "session cannot be read, so its token counts as unknown: {error}")
+            }
             Self::LoadFailed { error, .. } => write!(f, "session load failed: {error}"),
             Self::Conflict { error, .. } => write!(f, "session commit refused: {error}"),
+            Self::CrossSite { error, .. } => write!(f, "session refused: {error}"),
+            Self::InsecureCookies { error } => write!(f, "session cookies are insecure: {error}"),
+            Self::CookieOverHttp { error } => write!(f, "session cookie lost: {error}"),
+            Self::CachingForbidden { said } => write!(
+                f,
+                "response with a session cookie kept from shared caches, though it said `{said}`; leave that out \
+                 where a session begins or ends"
+            ),
             Self::StoreSlow { took } => write!(f, "session store slow: it took {took:?}"),
             Self::CommitFailed { error, .. } => write!(f, "session commit failed: {error}"),
             Self::PurgeFailed { error } => write!(f, "session purge failed: {error}"),
             Self::Repeated { of, times, .. } => write!(f, "{times} more events `{of}` were held back"),
         }
     }
+}
+
+fn write_fields(f: &mut fmt::Formatter<'_>, fields: &[FieldName]) -> fmt::Result {
+    for (index, field) in fields.iter().enumerate() {
+        write!(f, "{}`{field}`", if index == 0 { "" } else { ", " })?;
+    }
+    Ok(())
 }
 
 /// What happened, what to do, the store's own error and the record, in one line.
@@ -530,8 +675,12 @@ mod tests {
             events.report_at(&Event::Forged { record: id(1) }, || now);
             undecodable("a");
             undecodable("b");
+            for fields in [&["a"][..], &["a", "b"]] {
+                let fields = fields.iter().map(|field| FieldName::from_static(field)).collect();
+                events.report_at(&Event::UnsavedChanges { record: Some(id(1)), fields }, || now);
+            }
         }
-        assert_eq!(lines.lock().unwrap().len(), 5);
+        assert_eq!(lines.lock().unwrap().len(), 7);
     }
 
     #[test]

@@ -137,6 +137,7 @@ mod tests {
     #[test]
     fn more_records_than_are_told_apart_count_by_their_name() {
         let (throttle, now) = (Throttle::default(), Instant::now());
+        let key = |byte: u8| Key { detail: byte.into(), ..key(byte) };
         let reported = (0..200).filter(|byte| throttle.count(key(*byte), EventLevel::Warn, now).is_reported);
         assert_eq!(reported.count(), KEYS + 1);
         let held_back = throttle.take_all();

@@ -113,7 +113,7 @@ impl Handle {
     pub fn __field_remove(&mut self, index: usize) {
         let (cell, field) = self.__cell(index);
         cell.remove(field);
-        self.hand_over_identity(field);
+        self.hand_over_right(field);
     }
 
     pub fn __field_add(&mut self, index: usize, by: i64) {
@@ -123,7 +123,7 @@ impl Handle {
 
     pub fn __field_fetch_add<T: Any>(&mut self, index: usize, by: i64) -> Now<'_, T> {
         Box::pin(async move {
-            self.__fetch_add_erased(index, by).await?;
+            self.__fetch_add_erased(index, by).await.map_err(Error::in_request)?;
             match self.__number(index).and_then(|sum| sum.downcast().ok()) {
                 Some(sum) => Ok(*sum),
                 None => mismatch(),
@@ -170,7 +170,7 @@ impl Handle {
             let taken = self.slot.hand_over_meanwhile(self.number, life, tip.hand_over(self.table));
             let reloaded = self.slot.reload(self.table.names()).await;
             self.first = Generation::new(self.table, self.slot.snapshot_of(life));
-            taken.and(reloaded)
+            taken.and(reloaded).map_err(Error::in_request)
         })
     }
 
@@ -218,7 +218,12 @@ impl Handle {
 
     fn __set_erased(&mut self, index: usize, value: &mut dyn Any) {
         let value = self.__boxed(index, value);
-        match self.table.fields[index].merge {
+        let field = &self.table.fields[index];
+        if field.standing.is_right() && Cell::is_of_default(field, &value) {
+            // A default is no right.
+            return self.__field_remove(index);
+        }
+        match field.merge {
             Merge::Last | Merge::Add => self.__undecoded(index).put(value),
             Merge::Max | Merge::Min | Merge::First => {
                 let (cell, field) = self.__cell(index);
@@ -236,7 +241,7 @@ impl Handle {
     fn __take_erased(&mut self, index: usize) -> Option<Value> {
         let (cell, field) = self.__cell(index);
         let taken = cell.take(field);
-        self.hand_over_identity(field);
+        self.hand_over_right(field);
         taken
     }
 

@@ -1,11 +1,16 @@
 //! One field of a handle: its decoded value and what was done to it.
 
-use std::{cell::RefCell, sync::OnceLock};
+use std::{
+    cell::RefCell,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::OnceLock,
+};
 
 use bytes::Bytes;
 
 use super::{
-    stamp,
+    reread, stamp,
     table::{Counter, Field, Merge, Shape, Value},
 };
 use crate::{
@@ -126,6 +131,12 @@ impl Cell {
     pub(super) fn changed(&mut self, at: u64) -> &mut Self {
         self.at = at;
         self
+    }
+
+    /// Whether the value is what the field has where nothing is stored.
+    pub(super) fn is_of_default(field: &Field, value: &Value) -> bool {
+        let default = field.default.and_then(|default| encoded(field, &default()));
+        default.is_some() && default == encoded(field, value)
     }
 
     /// Sets the value where what was there does not matter, and need not be decoded.
@@ -294,19 +305,40 @@ impl Cell {
 
     /// What was done to the field.
     pub(super) fn change(&self, field: &Field, fields: &Fields) -> Result<Option<FieldChange>, Error> {
-        let Some(op) = self.op(field, fields)? else { return Ok(None) };
+        let Some(mut op) = self.op(field, fields)? else { return Ok(None) };
         let is_default = matches!(&op, Op::Put(value) if is_default(field, fields, value));
         let (name, aliases, at) = (field.name(), field.aliases, self.at);
-        let (standing, was_removed) = (field.standing, self.was_removed);
-        Ok(Some(FieldChange { name, op, aliases, is_default, standing, was_removed, at }))
+        let (standing, declared, mut was_removed) = (field.standing, field.standing, self.was_removed);
+        if standing.is_right() && self.is_edited_to_default(field) {
+            (op, was_removed) = (Op::Remove, true);
+        }
+        let is_flash = field.shape == Shape::Flash;
+        Ok(Some(FieldChange { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at }))
     }
 
-    /// The removal of the field, if it was removed at some time.
+    /// Whether it was changed in place to what it has where nothing is stored.
+    fn is_edited_to_default(&self, field: &Field) -> bool {
+        let Some(value) = self.held.get().and_then(|held| held.value.as_ref()) else { return false };
+        let is_edited = match &self.change {
+            Change::Put => true,
+            Change::Edited(before) => encoded(field, value).as_ref() != Some(before),
+            _ => false,
+        };
+        is_edited && Self::is_of_default(field, value)
+    }
+
+    /// The removal of the field, if it was removed at some time, or is a right that was changed in place to its default.
     pub(super) fn removal(&self, field: &Field) -> Option<FieldChange> {
         let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
-        let (op, was_removed, at) = (Op::Remove, true, self.at);
-        let change = FieldChange { name, op, aliases, is_default: false, standing, was_removed, at };
-        self.was_removed.then_some(change)
+        let (op, is_default, declared, was_removed, at) = (Op::Remove, false, standing, true, self.at);
+        let is_flash = false;
+        let change =
+            FieldChange { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at };
+        // It runs code of the field's type.
+        let is_edited =
+            || catch_unwind(AssertUnwindSafe(|| self.is_edited_to_default(field))).unwrap_or(false);
+        let is_removed = self.was_removed || (standing.is_right() && is_edited());
+        is_removed.then_some(change)
     }
 
     fn op(&self, field: &Field, fields: &Fields) -> Result<Option<Op>, Error> {
@@ -431,7 +463,8 @@ pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Opti
     let start = start(field, fields, source);
     let op = Op::Add(counter.adding(by, start));
     let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
-    Some(FieldChange { name, op, aliases, is_default: false, standing, was_removed: false, at })
+    let (is_default, declared, is_flash, was_removed) = (false, standing, false, false);
+    Some(FieldChange { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at })
 }
 
 /// What a store that has no such field counts from: its default, or what it has under an older
@@ -466,16 +499,25 @@ fn stored(field: &Field, value: &Value) -> Result<Bytes, Error> {
 }
 
 fn encode(field: &Field, value: &Value, json: &mut Vec<u8>) -> Result<Bytes, Error> {
-    let failed = |error| Error::invalid_field(&field.name(), "cannot be written as JSON").with_source(error);
     if let Some(counter) = &field.counter {
         // Cut to 64 bits with sign, in which stores count.
         return Ok((counter.get)(&**value).to_string().into());
     }
-    (field.codec.encode)(&**value, json).map_err(failed)?;
-    let has_null = json.windows(4).any(|window| window == b"null");
-    if has_null && (field.codec.decode)(json).is_err() {
-        // serde_json writes NaN and the infinities like that.
-        return Err(Error::invalid_field(&field.name(), "holds a number that JSON does not have"));
+    // Of a secret value no part is told, and anybody's code may write one into its error.
+    let refused = |what: &str, why: &dyn fmt::Display| {
+        let reason = if field.is_secret { what.to_owned() } else { format!("{what}: {why}") };
+        Error::invalid_field(&field.name(), &reason)
+    };
+    (field.codec.encode)(&**value, json).map_err(|error| refused("cannot be written as JSON", &error))?;
+    if cfg!(debug_assertions)
+        && let Some(difference) = reread::difference(field.codec, json)
+    {
+        return Err(refused(
+            "is read as something else than it was written, so that a later request would not have this value \
+             (only builds with debug assertions refuse it; look for `tag`, `untagged`, `flatten`, `skip_…` and \
+             `deserialize_with` in its type)",
+            &difference,
+        ));
     }
     match field.shape {
         Shape::Flash => stamp::with_new(json),

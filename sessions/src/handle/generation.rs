@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    slot::{FieldChange, Handed, Snapshot},
+    slot::{FieldChange, Handed, Snapshot, UNOPENED},
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     value::{FieldName, Fields},
 };
@@ -153,6 +153,12 @@ impl Generation {
         self.cell(index).value(field, &self.fields, report)
     }
 
+    /// Whether the field is stored, sealed, and does not open.
+    pub(super) fn is_unopened(&self, field: &Field) -> bool {
+        let mut names = [field.name].into_iter().chain(field.aliases.iter().copied());
+        names.find_map(|name| self.fields.get(name)).is_some_and(|stored| **stored == *UNOPENED)
+    }
+
     pub(super) fn cell(&self, index: usize) -> &Cell {
         self.cells[index].get_or_init(Box::default)
     }
@@ -198,7 +204,28 @@ impl Generation {
         cells.filter(|(_, cell)| is_changed(cell)).map(|(field, _)| field.name()).collect()
     }
 
-    /// The fields that were removed, once. Runs no code of the fields' types.
+    /// What was flashed, and the names of what else was changed, once: the session is over for the rest.
+    pub(super) fn hand_over_flashes(&self, table: &Table) -> (Handed, Vec<FieldName>) {
+        let (mut handed, mut others) = (Handed::default(), Vec::new());
+        if !self.spend() {
+            return (handed, others);
+        }
+        for (field, cell) in table.fields.iter().zip(&self.cells) {
+            let Some(cell) = cell.get().filter(|cell| cell.is_changed()) else { continue };
+            if field.shape != Shape::Flash {
+                others.push(field.name());
+                continue;
+            }
+            match cell.change(field, &self.fields) {
+                Ok(change) => handed.changes.extend(change),
+                Err(error) => handed.failure = Some((cell.changed_at(), error)),
+            }
+        }
+        (handed, others)
+    }
+
+    /// The fields that were removed, once. Runs no code of the fields' types but of rights that were lent out for
+    /// change, and that only where a panic of it is caught.
     pub(super) fn hand_over_removals(&self, table: &Table) -> Vec<FieldChange> {
         if !self.spend() {
             return Vec::new();

@@ -3,6 +3,8 @@
 mod accessors;
 mod cell;
 mod generation;
+pub(crate) mod json;
+mod reread;
 mod stamp;
 pub(crate) mod table;
 #[cfg(all(test, feature = "test-util"))]
@@ -15,16 +17,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::error::Category;
-
 use self::{
     generation::{Begun, Generation},
-    table::{Field, OnInvalid, Table},
+    table::{Field, Table},
 };
 use crate::{
-    error::Error,
+    error::{Error, json_reason},
     event::Event,
-    slot::{Presented, Shared, Slot, Standing},
+    slot::{OnInvalid, Presented, Shared, Slot, Standing},
     sync::Mutex,
     value::{Lifetime, RecordId},
 };
@@ -156,20 +156,25 @@ impl Handle {
     ///
     /// It happens even if the response is a server error, the handler panics or the client goes
     /// away. Every field reads as absent from here on; what is set after it begins a new session.
-    /// Handles that other code of the request took before it have no say any more.
+    /// Handles that other code of the request took before it have no say any more. But what the request flashes, by
+    /// whichever handle and before it or after, reaches the next page, in a new session, unless it logs somebody in.
     pub fn destroy(&self) {
         let tip = self.first.tip();
-        let life = tip.life();
-        tip.spend();
-        let life = self.slot.destroy(life);
+        let life = self.slot.destroy(tip.life());
+        let (flashes, others) = tip.hand_over_flashes(self.table);
+        self.slot.hand_over_flashes(self.number, flashes, others);
         self.begin_generation(life);
     }
 
-    /// Removes every field of the record at commit, those of other views too. The session goes on.
+    /// Removes every field of the record at commit, those of other views too, but for what this request flashed. The
+    /// session goes on.
     pub fn clear(&self) {
         let tip = self.first.tip();
         let life = tip.life();
-        tip.spend();
+        let (flashes, _) = tip.hand_over_flashes(self.table);
+        if life == self.slot.life() {
+            self.slot.hand_over_flashes(self.number, flashes, Vec::new());
+        }
         self.slot.clear(self.number, life);
         self.begin_generation(life);
     }
@@ -221,7 +226,8 @@ impl Handle {
     ///
     /// Once begun it is finished, even if this future is dropped. Fields that merge (`add`, `max`, `min`, `first`)
     /// then read as the store has them. It counts as a use of the session, changes or none, unless the request
-    /// is [`passive`](Self::passive).
+    /// is [`passive`](Self::passive). After the response it still takes rights away: the secret then stays, and opens
+    /// what is left.
     ///
     /// # Errors
     ///
@@ -229,7 +235,8 @@ impl Handle {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store did not do it (the layer tries
     /// once more if the response is no server error, unless they are [discarded](Self::discard_changes)), [`Unknown`](crate::ErrorKind::Unknown) if nobody can
     /// tell, [`HeadSent`](crate::ErrorKind::HeadSent) if it needs a cookie and the response head
-    /// has left.
+    /// has left, [`CrossSite`](crate::ErrorKind::CrossSite) if it would begin a session for a request from another
+    /// site whose cookie the browser may have kept back.
     pub async fn save(&self) -> Result<(), Error> {
         let tip = self.first.tip();
         let life = tip.life();
@@ -239,7 +246,7 @@ impl Handle {
         if is_changed {
             self.begin_generation(life);
         }
-        let number = taken?;
+        let number = taken.map_err(Error::in_request)?;
         let saved = self.slot.save(self.number, number).await;
         self.slot.note_heard(self.number, number);
         if saved.is_err() {
@@ -248,7 +255,14 @@ impl Handle {
             // What stayed where the field's merge has another one's value stay.
             self.begin_generation(life);
         }
-        saved
+        saved.map_err(Error::in_request)
+    }
+
+    /// What the request takes from here on sees at once that a right was taken away.
+    fn hand_over_right(&self, field: &Field) {
+        if field.standing.is_right() {
+            self.hand_over_early();
+        }
     }
 
     /// What comes after a change of who is logged in starts from what that leaves.
@@ -295,12 +309,7 @@ impl Handle {
     }
 
     fn report(&self, field: &Field, error: &serde_json::Error) {
-        let what = match error.classify() {
-            Category::Data => "JSON of another type",
-            Category::Syntax | Category::Io => "not JSON",
-            Category::Eof => "cut off",
-        };
-        let reason = format!("{what}, at line {} column {}", error.line(), error.column());
+        let reason = json_reason(error);
         let (record, field) = (self.record_id(), &field.name());
         self.slot.events().report(&Event::UndecodableField { record, field, reason: &reason });
     }
@@ -315,21 +324,23 @@ impl Handle {
         table: &'static Table,
         present: impl FnOnce() -> Presented,
     ) -> Result<(Self, bool), Error> {
-        table.tell(&slot.shared().rules);
-        check_keys(table, slot.shared())?;
+        check_view(table, slot.shared())?;
         let is_live = slot.open(present, table.names()).await?;
         let first = Generation::new(table, slot.snapshot());
         let number = slot.next_change();
         let handle = Self { slot, number, table, first, beginning: Mutex::new(()) };
         for (index, field) in table.fields.iter().enumerate() {
-            if field.on_invalid == OnInvalid::Reject {
-                handle.first.value(field, index, &|field, error| handle.report(field, error));
-                if handle.first.cell(index).is_undecodable() {
-                    return Err(Error::invalid_field(
-                        &field.name(),
-                        "is stored in a form that does not decode",
-                    ));
+            let is_refused = match field.on_invalid {
+                OnInvalid::Reset => false,
+                // Whether a right can be read is found out when the record is opened.
+                OnInvalid::Withhold => handle.first.is_unopened(field),
+                OnInvalid::Reject => {
+                    handle.first.value(field, index, &|field, error| handle.report(field, error));
+                    handle.first.cell(index).is_undecodable()
                 }
+            };
+            if is_refused {
+                return Err(Error::invalid_field(&field.name(), "is stored in a form that does not decode"));
             }
         }
         Ok((handle, is_live))
@@ -367,14 +378,14 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// A secret field needs keys: it is never written in plain.
-fn check_keys(table: &Table, shared: &Shared) -> Result<(), Error> {
-    match table.secret() {
-        Some(field) if shared.keys.is_none() => {
-            let error = Error::without_keys(&field.name());
-            shared.events.report(&Event::Misconfigured { error: &error });
-            Err(error)
+/// A view must not contradict others, and a secret field needs keys: it is never written in plain.
+fn check_view(table: &Table, shared: &Shared) -> Result<(), Error> {
+    let check = || {
+        table.tell(&shared.rules)?;
+        match table.secret() {
+            Some(field) if shared.keys.is_none() => Err(Error::without_keys(&field.name())),
+            _ => Ok(()),
         }
-        _ => Ok(()),
-    }
+    };
+    check().inspect_err(|error| shared.events.report(&Event::Misconfigured { error }))
 }

@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     delta::Add,
     error::Error,
-    slot::{Rule, Rules, Standing},
+    slot::{OnInvalid, Rule, Rules, Standing},
     value::FieldName,
 };
 
@@ -182,15 +182,6 @@ pub(crate) enum Merge {
     First,
 }
 
-/// What happens to a stored value that does not decode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnInvalid {
-    /// It counts as absent.
-    Reset,
-    /// The request is refused.
-    Reject,
-}
-
 /// How a field's value becomes JSON and back.
 #[derive(Clone, Copy)]
 pub(crate) struct Codec {
@@ -221,16 +212,23 @@ impl Table {
     }
 
     /// Tells a layer, once, what its fields are to whoever uses the session.
-    pub(crate) fn tell(&self, rules: &Rules) {
+    ///
+    /// # Errors
+    ///
+    /// What other views say otherwise, that this one must not.
+    pub(crate) fn tell(&self, rules: &Rules) -> Result<(), Error> {
         if self.told.load(Ordering::Acquire) == rules.number() {
-            return;
+            return Ok(());
         }
-        let rule = |field: &Field| {
-            let &Field { name, aliases, standing, is_secret, .. } = field;
-            Rule { name, aliases, standing, is_secret }
-        };
-        rules.add(self.fields.iter().map(rule));
-        self.told.store(rules.number(), Ordering::Release);
+        let stored = || self.fields.iter().filter(|field| field.shape != Shape::Skipped);
+        rules.add(stored().map(Field::rule));
+        // Before they are checked: what is added meanwhile is looked at the next time.
+        let number = rules.number();
+        for field in stored() {
+            rules.check(field.rule().names(), field.standing)?;
+        }
+        self.told.store(number, Ordering::Release);
+        Ok(())
     }
 
     /// All names under which a field of the view may be stored.
@@ -268,6 +266,11 @@ impl Field {
     /// Its stored name.
     pub(crate) const fn name(&self) -> FieldName {
         FieldName::from_static(self.name)
+    }
+
+    const fn rule(&self) -> Rule {
+        let &Self { name, aliases, standing, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
+        Rule { name, aliases, standing, is_secret, on_invalid, decode }
     }
 }
 

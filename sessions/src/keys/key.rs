@@ -157,6 +157,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_has_at_least_twelve_different_bytes() {
+        let of = |distinct: usize| {
+            let bytes = std::array::from_fn(|at| u8::try_from(at % distinct).unwrap());
+            Key::from_base64(&Key(bytes).expose_base64())
+        };
+        of(12).unwrap();
+        of(11).unwrap_err();
+    }
+
+    #[test]
     fn what_is_no_key_is_refused() {
         let good = Key(std::array::from_fn(|at| u8::try_from(at * 7).unwrap())).expose_base64();
         Key::from_base64(&good).unwrap();

@@ -1,5 +1,7 @@
 //! What stands in for the keys where the feature is off: no ring can be made, so nothing is sealed or signed.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::{
@@ -10,6 +12,22 @@ use crate::{
 /// A ring that nobody can have.
 #[derive(Debug)]
 pub(crate) enum KeyRing {}
+
+/// Why nothing is opened by a ring that nobody can have.
+#[derive(Debug)]
+pub(crate) enum OpenError {}
+
+impl OpenError {
+    pub(crate) const fn is_key_missing(self) -> bool {
+        match self {}
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
 
 /// What a sealed value belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +43,7 @@ impl KeyRing {
         match *self {}
     }
 
-    pub(crate) fn open(&self, _place: Place<'_>, _stored: &[u8]) -> Result<Bytes, Error> {
+    pub(crate) fn open(&self, _place: Place<'_>, _stored: &[u8]) -> Result<Bytes, OpenError> {
         match *self {}
     }
 

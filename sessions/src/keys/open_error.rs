@@ -17,6 +17,13 @@ pub(crate) enum OpenError {
     NotAuthentic,
 }
 
+impl OpenError {
+    /// Whether the ring does not have its key, or not any more.
+    pub(crate) const fn is_key_missing(self) -> bool {
+        matches!(self, Self::UnknownKey(_) | Self::RevokedKey(_))
+    }
+}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

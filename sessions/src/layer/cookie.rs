@@ -48,6 +48,24 @@ pub struct CookieConfig {
     is_secure: bool,
     is_http_only: bool,
     is_partitioned: bool,
+    /// Where earlier settings had the browser keep it.
+    former: Vec<Place>,
+}
+
+/// What browsers tell cookies of one name apart by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    domain: Option<Cow<'static, str>>,
+    path: Cow<'static, str>,
+    is_partitioned: bool,
+}
+
+/// What a request's headers have under the cookie's name.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) presented: Presented,
+    /// There was more than one cookie of the name, tokens or not.
+    pub(crate) is_repeated: bool,
 }
 
 /// With which requests of other sites a browser sends the cookie (RFC 6265bis section 5.6.7).
@@ -81,6 +99,7 @@ impl CookieConfig {
             is_secure: true,
             is_http_only: true,
             is_partitioned: false,
+            former: Vec::new(),
         }
     }
 
@@ -94,9 +113,43 @@ impl CookieConfig {
 
     /// Has the cookie sent to all hosts of this domain too. Each of them can then plant one, so the
     /// name must not begin with `__Host-`.
+    ///
+    /// A domain has at least two labels, as `example.com` does; for one host alone, name none. Browsers take no
+    /// cookie for a *public suffix* such as `co.uk` or `github.io`, under which anybody may have a host. Which
+    /// domains are such changes from week to week, so it cannot be known here: <https://publicsuffix.org> has the
+    /// list. Names in other scripts are written as in DNS (`xn--…`).
+    ///
+    /// The cookie without a domain, from before a deploy that adds one, is among the
+    /// [former](Self::with_former) ones by itself.
     #[must_use]
     pub fn with_domain(mut self, domain: impl Into<Cow<'static, str>>) -> Self {
         self.domain = Some(domain.into());
+        self
+    }
+
+    /// Names a domain (`None` for the host alone) and a path that the cookie had in an earlier deploy; as many as
+    /// there were.
+    ///
+    /// Browsers keep cookies of one name with another domain or path apart, and send both. Where a request brings
+    /// more than one of this name, and its response sets or removes the session's cookie, the former ones are
+    /// removed. Without that, two live tokens come with each request until the older one ends, and neither is
+    /// used ([`Event::TwoLiveTokens`](crate::Event::TwoLiveTokens)).
+    ///
+    /// ```
+    /// use sessions::CookieConfig;
+    ///
+    /// // Was for `shop.example.com` and below, and for the path `/shop`.
+    /// let cookie = CookieConfig::new("__Secure-shop")
+    ///     .with_domain("example.com")
+    ///     .with_former(Some("shop.example.com"), "/")
+    ///     .with_former(None, "/shop");
+    /// # let _ = cookie;
+    /// ```
+    #[must_use]
+    pub fn with_former(mut self, domain: Option<&str>, path: &str) -> Self {
+        let domain = domain.map(|domain| Cow::Owned(domain.to_owned()));
+        let path = Cow::Owned(path.to_owned());
+        self.former.push(Place { domain, path, is_partitioned: false });
         self
     }
 
@@ -130,11 +183,12 @@ impl CookieConfig {
 
     /// The same, as far as browsers take it over plain HTTP.
     pub(super) fn into_insecure(self) -> Self {
-        // The longer ones first.
-        let prefixes = ["__Host-Http-", "__Host-", "__Secure-", "__Http-"];
-        let has = |prefix: &&str| is_prefixed(&self.name, prefix);
-        let rest = prefixes.into_iter().find(has).map_or(0, str::len);
-        let name = match &self.name[rest..] {
+        let mut rest = &*self.name;
+        let prefix_of = |name: &str| PREFIXES.into_iter().find(|prefix| is_prefixed(name, prefix));
+        while let Some(prefix) = prefix_of(rest) {
+            rest = &rest[prefix.len()..];
+        }
+        let name = match rest {
             "" => "sid".into(),
             rest => Cow::Owned(rest.to_owned()),
         };
@@ -144,6 +198,15 @@ impl CookieConfig {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) const fn same_site(&self) -> SameSite {
+        self.same_site
+    }
+
+    /// Whether browsers send it over secure connections only.
+    pub(super) const fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     pub(super) fn shared_name(&self) -> Cow<'static, str> {
@@ -159,21 +222,16 @@ impl CookieConfig {
         if self.name.len() + LONGEST_TOKEN > LARGEST_COOKIE {
             return refuse("has a name so long that browsers drop it");
         }
-        let is_attribute = |text: &str| {
-            text.len() <= LONGEST_ATTRIBUTE
-                && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
-        };
-        if !self.path.starts_with('/') || !is_attribute(&self.path) {
-            return refuse("needs a path that begins with `/` and holds no `;`");
-        }
-        if let Some(domain) = &self.domain {
-            let labels = || domain.split('.');
-            let is_label = |label: &str| {
-                !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            };
-            if !labels().all(is_label) || labels().next_back().is_some_and(|last| last.parse::<u8>().is_ok())
-            {
-                return refuse("needs the name of a domain, such as `example.com`");
+        let formers = || self.former.iter().map(|place| (&place.domain, &place.path));
+        for (domain, path) in formers().chain([(&self.domain, &self.path)]) {
+            if !path.starts_with('/') || !is_attribute(path) {
+                return refuse("needs a path that begins with `/` and holds no `;`");
+            }
+            if domain.as_deref().is_some_and(|domain| !is_domain(domain)) {
+                return refuse(
+                    "needs the name of a domain, of two labels at least, such as `example.com`; for one host \
+                     alone, as `localhost`, leave the domain out",
+                );
             }
         }
         if !self.is_secure && self.same_site == SameSite::None {
@@ -188,7 +246,8 @@ impl CookieConfig {
         if (is_for_host || is_for_http || has_prefix("__Secure-")) && !self.is_secure {
             return refuse("has a prefix that browsers take over secure connections only; name it otherwise");
         }
-        if is_for_host && (self.domain.is_some() || self.path != "/") {
+        let mut places = formers().chain([(&self.domain, &self.path)]);
+        if is_for_host && places.any(|(domain, path)| domain.is_some() || path != "/") {
             return refuse(
                 "begins with `__Host-`, so it has no domain and the path `/`; begin it with `__Secure-`",
             );
@@ -201,39 +260,69 @@ impl CookieConfig {
 
     /// The first two distinct tokens under exactly this name, of the values that `parse` finds to be tokens.
     ///
-    /// Works on bytes and on each pair alone, so that nothing another cookie holds gets in the way.
-    pub(crate) fn read(&self, headers: &HeaderMap, parse: impl Fn(&[u8]) -> Option<Token>) -> Presented {
-        let mut presented = Presented::default();
+    /// Works on bytes and on each pair alone, so that nothing another cookie holds gets in the way: a header is
+    /// split at every `;` and nowhere else (RFC 6265bis section 5.8.3), and only then is one pair of quotes taken
+    /// off a whole value (RFC 6265 section 4.1.1). So quotes hide no `;`, and a comma begins no cookie: what
+    /// somebody smuggles into another cookie's value stays there. `$Version` and `$Path` of RFC 2965 are names
+    /// like others.
+    pub(crate) fn read(&self, headers: &HeaderMap, parse: impl Fn(&[u8]) -> Option<Token>) -> Found {
+        let mut found = Found::default();
+        let mut is_first = true;
         for header in headers.get_all(COOKIE) {
             for pair in header.as_bytes().split(|byte| *byte == b';') {
                 let Some(value) = pair.trim_ascii().strip_prefix(self.name.as_bytes()) else { continue };
                 let Some(value) = value.strip_prefix(b"=") else { continue };
-                let Some(token) = parse(value) else { continue };
-                match &presented {
-                    [None, _] => presented[0] = Some(token),
-                    [Some(first), None] if !first.is_same(&token) => presented[1] = Some(token),
+                found.is_repeated |= !std::mem::take(&mut is_first);
+                let Some(token) = parse(unquoted(value)) else { continue };
+                match &mut found.presented {
+                    [first @ None, _] => *first = Some(token),
+                    [Some(first), second @ None] if !first.is_same(&token) => *second = Some(token),
                     [Some(_), None] => {}
-                    [Some(_), Some(_)] => return presented,
+                    [Some(_), Some(_)] => return found,
                 }
             }
         }
-        presented
+        found
     }
 
     /// The `Set-Cookie` value that gives the browser a token for so long.
     pub(crate) fn set(&self, token: String, max_age: Option<Duration>) -> Option<HeaderValue> {
         let seconds = max_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-        self.header(token, seconds)
+        self.header(&self.place(), token, seconds)
     }
 
     /// The `Set-Cookie` value that takes it away: the same attributes, an age of nothing.
     pub(crate) fn remove(&self) -> Option<HeaderValue> {
-        self.header(String::new(), Some(0))
+        self.header(&self.place(), String::new(), Some(0))
     }
 
-    fn header(&self, value: String, max_age: Option<i64>) -> Option<HeaderValue> {
+    /// The `Set-Cookie` values that take away what earlier settings left in the browser, and not what these do.
+    ///
+    /// A browser that knows no `Partitioned` takes the last of them for this very cookie, so they come before its
+    /// own.
+    pub(crate) fn remove_former(&self) -> Vec<HeaderValue> {
+        let present = self.place();
+        let host_only = self.domain.is_some().then(|| Place { domain: None, ..present.clone() });
+        let places = self.former.iter().cloned().chain(host_only).chain([present.clone()]);
+        // Where the cookie is partitioned now, it may not have been before.
+        let variants = &[false, true][..=usize::from(self.is_partitioned)];
+        let former = places.flat_map(|place| {
+            variants
+                .iter()
+                .map(move |is_partitioned| Place { is_partitioned: *is_partitioned, ..place.clone() })
+        });
+        let former = former.filter(|place| !place.is_same(&present));
+        former.filter_map(|place| self.header(&place, String::new(), Some(0))).collect()
+    }
+
+    fn place(&self) -> Place {
+        let Self { domain, path, is_partitioned, .. } = self;
+        Place { domain: domain.clone(), path: path.clone(), is_partitioned: *is_partitioned }
+    }
+
+    fn header(&self, place: &Place, value: String, max_age: Option<i64>) -> Option<HeaderValue> {
         let mut cookie = Cookie::build((&*self.name, value))
-            .path(&*self.path)
+            .path(&*place.path)
             .secure(self.is_secure)
             .http_only(self.is_http_only)
             .same_site(match self.same_site {
@@ -241,17 +330,54 @@ impl CookieConfig {
                 SameSite::Lax => cookie::SameSite::Lax,
                 SameSite::None => cookie::SameSite::None,
             })
-            .partitioned(self.is_partitioned);
+            .partitioned(place.is_partitioned);
         if let Some(seconds) = max_age {
             cookie = cookie.max_age(cookie::time::Duration::seconds(seconds));
         }
-        if let Some(domain) = &self.domain {
+        if let Some(domain) = &place.domain {
             cookie = cookie.domain(&**domain);
         }
         let mut value = HeaderValue::try_from(cookie.build().to_string()).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
+}
+
+impl Place {
+    fn is_same(&self, other: &Self) -> bool {
+        let is_same_domain = match (&self.domain, &other.domain) {
+            (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+            (None, None) => true,
+            _ => false,
+        };
+        is_same_domain && self.path == other.path && self.is_partitioned == other.is_partitioned
+    }
+}
+
+/// Prefixes that browsers heed (RFC 6265bis section 4.1.3), the longer ones first.
+const PREFIXES: [&str; 4] = ["__Host-Http-", "__Host-", "__Secure-", "__Http-"];
+
+/// A value without the one pair of quotes that may be around it.
+fn unquoted(value: &[u8]) -> &[u8] {
+    let inner = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    inner.unwrap_or(value)
+}
+
+/// Whether a text can be an attribute's value.
+fn is_attribute(text: &str) -> bool {
+    text.len() <= LONGEST_ATTRIBUTE && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
+}
+
+/// Whether browsers can take it for a domain that hosts are below: neither an address nor a single label, which is
+/// a public suffix by itself (<https://publicsuffix.org/list/>, rule `*`).
+fn is_domain(text: &str) -> bool {
+    let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| matches!(label.len(), 1..=63) && label.bytes().all(is_byte);
+    let is_hexadecimal = |label: &str| label.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
+    // As browsers tell addresses of IPv4 (WHATWG URL section 3.5, "ends in a number").
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit()) || is_hexadecimal(label);
+    let Some((_, last)) = text.rsplit_once('.') else { return false };
+    text.len() <= 253 && text.split('.').all(is_label) && !is_number(last)
 }
 
 /// Whether a browser sees this prefix in the name, which it looks for without regard to case.
@@ -278,8 +404,8 @@ mod tests {
         for line in lines {
             headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
         }
-        let presented = CookieConfig::default().read(&headers, Token::parse);
-        presented.into_iter().flatten().map(|token| token.id().as_bytes()[0]).collect()
+        let found = CookieConfig::default().read(&headers, Token::parse);
+        found.presented.into_iter().flatten().map(|token| token.id().as_bytes()[0]).collect()
     }
 
     #[test]
@@ -302,6 +428,128 @@ mod tests {
         let pair = |byte| format!("__Host-sid={}", token(byte).expose());
         let line = [pair(1), "__Host-sid=garbage".into(), pair(1), pair(2), pair(3)].join("; ");
         assert_eq!(read(&[line.as_bytes()]), [1, 2]);
+    }
+
+    /// As clients of RFC 2109 and some libraries send it.
+    #[test]
+    fn one_pair_of_quotes_around_a_whole_value_is_taken_off() {
+        let token = token(7).expose();
+        let quoted = [
+            format!("$Version=1; __Host-sid=\"{token}\"; $Path=\"/\""),
+            format!("__Host-sid=\"{token}\""),
+            format!("a=\"x; __Host-sid=\"{token}\"; b=y\""),
+        ];
+        for line in quoted {
+            assert_eq!(read(&[line.as_bytes()]), [7], "{line}");
+        }
+        let others = [
+            format!("__Host-sid=\"\"{token}\"\""),
+            format!("__Host-sid=\"{token}"),
+            format!("__Host-sid={token}\""),
+            format!("__Host-sid='{token}'"),
+            format!("__Host-sid=\" {token} \""),
+            format!("\"__Host-sid\"={token}"),
+            format!("\"__Host-sid={token}\""),
+            "__Host-sid=\"".to_owned(),
+            "__Host-sid=\"\"".to_owned(),
+            "__Host-sid=".to_owned(),
+        ];
+        for line in others {
+            assert!(read(&[line.as_bytes()]).is_empty(), "{line}");
+        }
+    }
+
+    /// Some servers read on to the closing quote: there, a cookie's value hides others or gives itself out for one.
+    #[test]
+    fn quotes_hide_no_semicolon() {
+        let token = token(7).expose();
+        let line = format!("theme=\"dark; __Host-sid={token}; lang=en\"");
+        assert_eq!(read(&[line.as_bytes()]), [7], "what browsers send as a cookie of its own is one");
+        for line in [
+            format!("theme=\"__Host-sid={token}\""),
+            format!("theme=dark __Host-sid={token}"),
+            format!("theme=\\\"; x__Host-sid={token}"),
+            format!("theme=__Host-sid={token}"),
+            format!("=__Host-sid={token}"),
+        ] {
+            assert!(read(&[line.as_bytes()]).is_empty(), "{line}");
+        }
+    }
+
+    /// RFC 2965 let a comma part cookies: `__Host-` would guard nothing, since any cookie's value may have one.
+    #[test]
+    fn a_comma_begins_no_cookie() {
+        let token = token(7).expose();
+        for line in [
+            format!("theme=dark, __Host-sid={token}"),
+            format!("theme=dark,__Host-sid={token}"),
+            format!("$Version=1, __Host-sid=\"{token}\""),
+            format!("__Host-sid={token}, theme=dark"),
+        ] {
+            assert!(read(&[line.as_bytes()]).is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn version_and_path_are_names_like_others() {
+        let mut headers = HeaderMap::new();
+        let line = format!("$Version={}; $Path=/", token(7).expose());
+        headers.append(COOKIE, HeaderValue::from_str(&line).unwrap());
+        for name in ["$Version", "__Host-sid"] {
+            let found = CookieConfig::new(name).read(&headers, Token::parse);
+            assert_eq!(found.presented[0].is_some(), name == "$Version");
+        }
+    }
+
+    #[test]
+    fn cookies_of_the_name_are_counted_tokens_or_not() {
+        let cookie = format!("__Host-sid={}", token(7).expose());
+        for (line, is_repeated) in [
+            (cookie.clone(), false),
+            (format!("{cookie}; sid=1; __host-sid=2"), false),
+            (format!("{cookie}; {cookie}"), true),
+            (format!("__Host-sid=; {cookie}"), true),
+            (format!("{cookie}; __Host-sid=unsigned"), true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(COOKIE, HeaderValue::from_str(&line).unwrap());
+            let found = CookieConfig::default().read(&headers, Token::parse);
+            assert_eq!(found.is_repeated, is_repeated, "{line}");
+        }
+    }
+
+    /// A former one is removed at its own place, and never the present one.
+    #[test]
+    fn former_cookies_are_removed_where_they_were() {
+        let places = |config: &CookieConfig| {
+            config.check().unwrap();
+            let places = config.remove_former().into_iter().map(|value| {
+                let text = value.to_str().unwrap().to_owned();
+                assert!(value.is_sensitive() && text.contains("; Max-Age=0"), "{text}");
+                let attributes = text.split("; ").filter(|part| {
+                    ["Path=", "Domain=", "Partitioned"].iter().any(|name| part.starts_with(name))
+                });
+                attributes.collect::<Vec<_>>().join(" ")
+            });
+            places.collect::<Vec<_>>()
+        };
+        let shop = CookieConfig::new("shop");
+        assert!(places(&CookieConfig::default()).is_empty());
+        assert!(places(&shop.clone().with_former(None, "/")).is_empty(), "the same place");
+        let shop = shop.with_domain("Example.com");
+        assert_eq!(places(&shop), ["Path=/"], "host-only is among the former ones by itself");
+        assert_eq!(
+            places(&shop.clone().with_former(Some("example.COM"), "/")),
+            ["Path=/"],
+            "the same domain"
+        );
+        let many = shop.with_former(Some("shop.example.com"), "/").with_former(None, "/shop");
+        let expected = ["Path=/ Domain=shop.example.com", "Path=/shop", "Path=/"];
+        assert_eq!(places(&many), expected);
+        let embedded = CookieConfig::default().with_same_site(SameSite::None).with_partitioned(true);
+        assert_eq!(places(&embedded), ["Path=/"], "the one from before `Partitioned`");
+        let embedded = CookieConfig::new("__Secure-a").with_former(None, "/a").with_partitioned(true);
+        assert_eq!(places(&embedded), ["Path=/a", "Partitioned Path=/a", "Path=/"], "in any order of calls");
     }
 
     #[test]
@@ -353,6 +601,18 @@ mod tests {
             (CookieConfig::new("sid").with_domain("example.com; Path=/x"), "domain"),
             (CookieConfig::new("sid").with_domain("127.0.0.1"), "domain"),
             (CookieConfig::new("sid").with_domain(""), "domain"),
+            (CookieConfig::new("sid").with_domain("127.1"), "domain"),
+            (CookieConfig::new("sid").with_domain("10.0.0.0x1"), "domain"),
+            (CookieConfig::new("sid").with_domain("[::1]"), "domain"),
+            (CookieConfig::new("sid").with_domain("com"), "domain"),
+            (CookieConfig::new("sid").with_domain("localhost"), "domain"),
+            (CookieConfig::new("sid").with_domain("example.com."), "domain"),
+            (CookieConfig::new("sid").with_domain("bücher.example"), "domain"),
+            (CookieConfig::new("sid").with_domain(format!("{}.test", "x".repeat(64))), "domain"),
+            (CookieConfig::new("sid").with_domain(format!("{}test", "xy.".repeat(84))), "domain"),
+            (CookieConfig::new("sid").with_former(Some("com"), "/"), "domain"),
+            (CookieConfig::new("sid").with_former(None, "shop"), "path"),
+            (host().with_former(Some("example.com"), "/"), "begins with `__Host-`"),
         ];
         for (config, why) in cases {
             let error = config.check().unwrap_err();
@@ -364,6 +624,8 @@ mod tests {
             (CookieConfig::new("__SECURE-shop").with_domain("example.com"), "shop"),
             (CookieConfig::new("__Host-Http-a").with_same_site(SameSite::None), "a"),
             (CookieConfig::new("__Host-").with_partitioned(true), "sid"),
+            (CookieConfig::new("__Host-__secure-a"), "a"),
+            (CookieConfig::new("__Secure-__Host-"), "sid"),
         ] {
             let insecure = config.into_insecure();
             insecure.check().unwrap();
@@ -374,6 +636,9 @@ mod tests {
             CookieConfig::new("__Secure-sid").with_domain("example.com").with_path("/app"),
             CookieConfig::new("sid").insecure_over_http(),
             CookieConfig::new("__Host-Http-sid"),
+            CookieConfig::new("sid").with_domain("my_app.test"),
+            CookieConfig::new("sid").with_domain("xn--bcher-kva.example"),
+            host().with_former(None, "/"),
             host().with_same_site(SameSite::Strict),
         ] {
             good.check().unwrap();

@@ -3,27 +3,37 @@
 mod cookie;
 #[cfg(feature = "keys")]
 mod keys;
+mod request;
+mod response;
 mod service;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
+
+use http::{HeaderValue, Response, request::Parts};
 
 use tokio::sync::{Semaphore, watch};
 use tower_layer::Layer;
 
 pub use self::cookie::{CookieConfig, SameSite};
-pub(crate) use self::service::RequestSession;
-pub use self::service::{ReplaceableBody, ResponseFuture, SessionService};
+pub(crate) use self::service::{RequestSession, report_missing_layer};
+pub use self::{
+    response::{ClearSiteData, ReplaceableBody, SessionError},
+    service::{ResponseFuture, SessionService},
+};
 use crate::{
     clock::Stopwatch,
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
     slot::{MOST_ABANDONED, Shared, Sizes},
-    store::AnyStore,
+    store::IntoStore,
     value::{Timeouts, Timestamp, Token, TokenHasher},
 };
 
@@ -31,8 +41,8 @@ use crate::{
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// In bytes of JSON.
-const LARGEST_FIELD: usize = 1 << 20;
-const LARGEST_RECORD: usize = 4 << 20;
+const LARGEST_FIELD: usize = 64 << 10;
+const LARGEST_RECORD: usize = 256 << 10;
 
 const DEFAULT_ENDED_WITHIN: Duration = Duration::from_secs(30);
 const LEAST_ENDED_WITHIN: Duration = Duration::from_millis(3);
@@ -63,7 +73,11 @@ const MOST_ENDED_WITHIN: Duration = Duration::from_hours(24);
 /// is dropped commits nothing but a logout and the removal of a right. So do layers that change the type
 /// of the response body
 /// (tracing, compression): in a `ServiceBuilder`, which begins with the outermost, this one comes
-/// last. Of two session layers with one cookie around one route, the outer one counts.
+/// last. So do layers that set `Cache-Control` or its kin: what they add to a response that sets the session's
+/// cookie, after this one has forbidden shared caches to keep it, cannot be seen here.
+///
+/// Of two session layers with one cookie around one route, the outer one counts; where the inner one has other
+/// settings, that is an event [`Misconfigured`](crate::Event::Misconfigured).
 #[derive(Clone)]
 pub struct SessionLayer {
     shared: Arc<Shared>,
@@ -72,17 +86,43 @@ pub struct SessionLayer {
 /// What the layer knows and the slot does not.
 #[derive(Clone, Default)]
 struct Frame {
+    /// As it is written and read.
     cookie: CookieConfig,
+    /// As it was asked for.
+    asked_cookie: CookieConfig,
+    /// Whether it is to work over plain HTTP.
+    has_insecure_cookies: bool,
     /// The keys that tokens are signed with, if they are.
     signing: Option<Arc<KeyRing>>,
     on_server_error: OnServerError,
-    clears_site_data: bool,
+    /// The value of `Clear-Site-Data`, if a destroyed session sends one.
+    clear_site_data: Option<HeaderValue>,
+    admits_cross_site_logins: bool,
+    error_response: Option<Arc<ErrorResponse>>,
+    reported: Arc<Reported>,
+}
+
+type ErrorResponse = dyn Fn(&Error, &Parts) -> Response<String> + Send + Sync;
+
+/// What a layer, with its clones, reports once.
+#[derive(Debug, Default)]
+struct Reported {
+    nested: AtomicBool,
+    insecure: AtomicBool,
+    over_http: AtomicBool,
 }
 
 impl Frame {
     fn of(shared: &Shared) -> &Self {
         // invariant: `SessionLayer` puts one there, and nobody else does.
         shared.frame.downcast_ref().unwrap_or_else(|| unreachable!("a layer's own frame"))
+    }
+
+    /// Reports the first time only.
+    fn report_once(flag: &AtomicBool, events: &Events, event: &Event<'_>) {
+        if !flag.swap(true, Ordering::Relaxed) {
+            events.report(event);
+        }
     }
 
     /// The token in a cookie's value, if it is one of this layer's.
@@ -117,10 +157,10 @@ pub enum OnServerError {
 impl SessionLayer {
     /// Keeps sessions in `store`.
     #[must_use]
-    pub fn new(store: impl Into<AnyStore>) -> Self {
+    pub fn new(store: impl IntoStore) -> Self {
         let frame = Frame::default();
         let shared = Shared {
-            store: store.into().into_inner(),
+            store: store.into_any_store().into_inner(),
             hasher: TokenHasher::new(frame.cookie.name()),
             purpose: frame.cookie.shared_name(),
             keys: None,
@@ -151,20 +191,25 @@ impl SessionLayer {
     /// If browsers would not take it, or not heed it: [`Config`](crate::ErrorKind::Config).
     pub fn with_cookie(self, cookie: CookieConfig) -> Result<Self, Error> {
         cookie.check()?;
-        Ok(self.with_checked_cookie(cookie))
+        let is_insecure = Frame::of(&self.shared).has_insecure_cookies;
+        Ok(self.with_checked_cookie(cookie, is_insecure))
     }
 
     /// Works over plain HTTP: without `Secure`, without a prefix in the cookie's name (`sid` by default), and
     /// with no more than `SameSite=Lax`. Everybody on the way can take the session, so this is for development
-    /// with a browser on another machine. On `localhost` the default works without it.
+    /// with a browser on another machine, or with Safari. On `localhost` the default works without it in other
+    /// browsers. Whether [`with_cookie`](Self::with_cookie) comes before or after it makes no difference. An event
+    /// says so when the layer is put around a service.
     #[must_use]
     pub fn with_insecure_cookies(self) -> Self {
-        let cookie = Frame::of(&self.shared).cookie.clone().into_insecure();
-        self.with_checked_cookie(cookie)
+        let cookie = Frame::of(&self.shared).asked_cookie.clone();
+        self.with_checked_cookie(cookie, true)
     }
 
-    fn with_checked_cookie(mut self, cookie: CookieConfig) -> Self {
-        let frame = Frame { cookie, ..Frame::of(&self.shared).clone() };
+    fn with_checked_cookie(mut self, asked_cookie: CookieConfig, has_insecure_cookies: bool) -> Self {
+        let cookie =
+            if has_insecure_cookies { asked_cookie.clone().into_insecure() } else { asked_cookie.clone() };
+        let frame = Frame { cookie, asked_cookie, has_insecure_cookies, ..Frame::of(&self.shared).clone() };
         let shared = self.shared_mut();
         shared.hasher = TokenHasher::new(frame.cookie.name());
         shared.purpose = frame.cookie.shared_name();
@@ -202,10 +247,13 @@ impl SessionLayer {
         self
     }
 
-    /// Lets one field take so many bytes as JSON, 1 MiB by default, and all fields of a session with their names
-    /// so many, 4 MiB by default. A commit of more is an error and writes nothing; what is stored already
+    /// Lets one field take so many bytes as JSON, 64 KiB by default, and all fields of a session with their names
+    /// so many, 256 KiB by default. A commit of more is an error and writes nothing; what is stored already
     /// is read whatever it takes. Fields count that the request has loaded: where two requests at once each
     /// add another one, a session may get larger.
+    ///
+    /// Each request that uses a session holds its fields until it is answered, so these limits are also what one
+    /// slow client makes the process hold for each connection that it opens.
     #[must_use]
     pub fn with_size_limits(mut self, field: usize, record: usize) -> Self {
         self.shared_mut().sizes = Sizes { field, record };
@@ -229,12 +277,85 @@ impl SessionLayer {
         self
     }
 
-    /// Asks the browser to forget what it has cached and stored of this site when a session is destroyed, with
-    /// `Clear-Site-Data: "cache", "storage"` (OWASP ASVS 5.0, 14.3.1). Off by default, since it forgets what
+    /// Asks the browser to forget what scripts have stored of this site when a session is destroyed, with
+    /// `Clear-Site-Data: "storage"` (OWASP ASVS 5.0, 14.3.1). Off by default, since it forgets what
     /// other parts of the site have stored there, too. Browsers heed it over HTTPS and on `localhost` only.
+    /// For other directives there is [`with_clear_site_data_directives`](Self::with_clear_site_data_directives).
     #[must_use]
-    pub fn with_clear_site_data(mut self, clears: bool) -> Self {
-        let frame = Frame { clears_site_data: clears, ..Frame::of(&self.shared).clone() };
+    pub fn with_clear_site_data(self, clears: bool) -> Self {
+        self.with_clear_site_data_directives(clears.then_some(ClearSiteData::Storage))
+    }
+
+    /// Asks the browser to forget these things of this site when a session is destroyed; none is no such header.
+    ///
+    /// ```
+    /// use sessions::{ClearSiteData, SessionLayer, store::MemoryStore};
+    ///
+    /// let layer = SessionLayer::new(MemoryStore::new())
+    ///     .with_clear_site_data_directives([ClearSiteData::Storage, ClearSiteData::ExecutionContexts]);
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn with_clear_site_data_directives(
+        mut self,
+        directives: impl IntoIterator<Item = ClearSiteData>,
+    ) -> Self {
+        let clear_site_data = ClearSiteData::header(directives);
+        let frame = Frame { clear_site_data, ..Frame::of(&self.shared).clone() };
+        self.shared_mut().frame = Arc::new(frame);
+        self
+    }
+
+    /// Admits logins by requests from other sites that come without the session's cookie.
+    ///
+    /// For the callbacks that an identity provider has the browser POST to (SAML, `OpenID` Connect's
+    /// `response_mode=form_post`): with `SameSite=Lax` or `Strict` the browser keeps the cookie back there, so a
+    /// login begins a new session, whose cookie takes the place of the one that the browser has. Without this
+    /// it is answered with 403 and an event [`CrossSite`](crate::Event::CrossSite), since any other site could
+    /// log its visitors in here under a name of its choice (login CSRF). So the handler must rely on what the
+    /// provider signed for this very request, and not on what the session remembers. What such a request
+    /// changes without a login is dropped all the same.
+    #[must_use]
+    pub fn with_cross_site_logins(mut self) -> Self {
+        let frame = Frame { admits_cross_site_logins: true, ..Frame::of(&self.shared).clone() };
+        self.shared_mut().frame = Arc::new(frame);
+        self
+    }
+
+    /// Has `render` make the responses of errors: those that the layer puts in place of a handler's answer, and
+    /// those of this library's rejections and [`Error`]s that handlers return.
+    ///
+    /// It is given the error and the request's head, without its extensions: a page and a program want
+    /// different answers to it. [`Error::status`] and [`Error::body_text`] say what would be sent without this,
+    /// as `text/plain`; [`Error::kind`] tells errors apart. Where the response names no `Content-Type`, it is
+    /// `text/plain`; a status of success is replaced by that of the error, since the answer is not true. Either
+    /// way the response has a [`SessionError`] among its extensions, for layers outside of this one. The request's
+    /// head is copied for each request.
+    ///
+    /// ```
+    /// use http::{Response, header};
+    /// use sessions::{SessionLayer, store::MemoryStore};
+    ///
+    /// let layer = SessionLayer::new(MemoryStore::new()).with_error_response(|error, request| {
+    ///     let wants_json = request.headers.get(header::ACCEPT).is_some_and(|kind| kind == "application/json");
+    ///     let (kind, body) = if wants_json {
+    ///         ("application/json", format!(r#"{{"error":"{}"}}"#, error.body_text()))
+    ///     } else {
+    ///         ("text/html; charset=utf-8", format!("<h1>Sorry</h1><p>{}</p>", error.body_text()))
+    ///     };
+    ///     let mut response = Response::new(body);
+    ///     *response.status_mut() = error.status();
+    ///     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    ///     response
+    /// });
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn with_error_response(
+        mut self,
+        render: impl Fn(&Error, &Parts) -> Response<String> + Send + Sync + 'static,
+    ) -> Self {
+        let frame = Frame { error_response: Some(Arc::new(render)), ..Frame::of(&self.shared).clone() };
         self.shared_mut().frame = Arc::new(frame);
         self
     }
@@ -299,6 +420,15 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        let frame = Frame::of(&self.shared);
+        if frame.has_insecure_cookies {
+            let error = Error::config(
+                "session cookies are sent over plain HTTP, where everybody on the way can take them: leave \
+                 `with_insecure_cookies` out in production",
+            );
+            let event = Event::InsecureCookies { error: &error };
+            Frame::report_once(&frame.reported.insecure, &self.shared.events, &event);
+        }
         SessionService::new(inner, Arc::clone(&self.shared))
     }
 }

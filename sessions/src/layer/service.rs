@@ -4,20 +4,21 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, LazyLock, atomic::Ordering},
     task::{Context, Poll, ready},
 };
 
-use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, HeaderName, SET_COOKIE, VARY},
-};
+use http::{HeaderMap, Request, Response, StatusCode, request::Parts};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Frame, OnServerError};
+use super::{
+    Frame, OnServerError, ReplaceableBody, request,
+    response::{conclude, render_rejection},
+};
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
+    event::{Event, Events},
     slot::{Closing, CookieChange, Detached, Outcome, Presented, Shared, Slot, Verdict},
 };
 
@@ -32,6 +33,28 @@ pub struct SessionService<S> {
 #[derive(Clone)]
 pub(crate) struct RequestSession {
     pub(crate) slot: Arc<Slot>,
+    /// That of the layer around this one.
+    outer: Option<Arc<RequestSession>>,
+}
+
+/// What the layer has seen of a request when its session was first asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Notes {
+    /// It came with more than one cookie of the name.
+    pub(super) is_repeated: bool,
+    /// It came over plain HTTP, without a token, and the cookie is `Secure`.
+    pub(super) is_over_http: bool,
+}
+
+impl Notes {
+    fn of(slot: &Slot) -> Self {
+        let bits = slot.notes.load(Ordering::Relaxed);
+        Self { is_repeated: bits & 1 != 0, is_over_http: bits & 2 != 0 }
+    }
+
+    fn note(self, slot: &Slot) {
+        slot.notes.store(u8::from(self.is_repeated) | u8::from(self.is_over_http) << 1, Ordering::Relaxed);
+    }
 }
 
 impl RequestSession {
@@ -39,7 +62,17 @@ impl RequestSession {
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
         let (frame, events) = (Frame::of(self.slot.shared()), self.slot.events());
-        frame.cookie.read(headers, |value| frame.read_token(value, events))
+        let found = frame.cookie.read(headers, |value| frame.read_token(value, events));
+        let may_be_lost = frame.cookie.is_secure() && found.presented[0].is_none();
+        let is_over_http = may_be_lost && request::is_over_http(headers);
+        Notes { is_repeated: found.is_repeated, is_over_http }.note(&self.slot);
+        found.presented
+    }
+
+    /// That of this cookie, if this layer or one around it has it.
+    fn of_cookie(&self, name: &str) -> Option<&Self> {
+        let is_own = Frame::of(self.slot.shared()).cookie.name() == name;
+        if is_own { Some(self) } else { self.outer.as_ref()?.of_cookie(name) }
     }
 }
 
@@ -47,20 +80,41 @@ impl<S> SessionService<S> {
     pub(super) const fn new(inner: S, shared: Arc<Shared>) -> Self {
         Self { inner, shared }
     }
+
+    fn report_nested(&self) {
+        let frame = Frame::of(&self.shared);
+        let error = Error::config(format!(
+            "a `SessionLayer` is inside another one with the cookie `{}` and other settings: the outer one counts \
+             and this one is ignored; give it a cookie of its own with `with_cookie`, or leave one of them out",
+            frame.cookie.name()
+        ));
+        let event = Event::Misconfigured { error: &error };
+        Frame::report_once(&frame.reported.nested, &self.shared.events, &event);
+    }
 }
 
-/// A response body that can be replaced by a line of text when the session could not be stored.
-///
-/// Every type that has `From<&'static str>` is one, such as axum's `Body`, `String` and
-/// `http_body_util::Full`.
-#[diagnostic::on_unimplemented(
-    message = "`SessionLayer` cannot put an error in place of a response body of type `{Self}`",
-    label = "a layer inside of `SessionLayer` changed the body's type",
-    note = "put `SessionLayer` inside of that layer: last in a `ServiceBuilder`, or in a `Router::layer` call of its own before it"
-)]
-pub trait ReplaceableBody: From<&'static str> {}
+/// A request's head, as a hook is shown it. Not its extensions: the slot must end with its request.
+fn head_of<B>(request: &Request<B>) -> Parts {
+    let (mut head, ()) = Request::new(()).into_parts();
+    head.method = request.method().clone();
+    head.uri = request.uri().clone();
+    head.version = request.version();
+    head.headers = request.headers().clone();
+    head
+}
 
-impl<B: From<&'static str>> ReplaceableBody for B {}
+/// Says in the log that a route takes a session and has none. That is for who wrote the program, not for who visits it.
+pub(crate) fn report_missing_layer(head: &Parts) {
+    // There is no layer whose events these could be.
+    static EVENTS: LazyLock<Events> = LazyLock::new(Events::default);
+    let error = Error::config(format!(
+        "the route of `{} {}` takes a session, and no session layer is around it; add \
+         `.layer(SessionLayer::new(store))` after the route",
+        head.method,
+        head.uri.path()
+    ));
+    EVENTS.report(&Event::Misconfigured { error: &error });
+}
 
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S>
 where
@@ -76,17 +130,31 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        if let Some(outer) = request.extensions().get::<RequestSession>()
-            && Frame::of(outer.slot.shared()).cookie.name() == Frame::of(&self.shared).cookie.name()
-        {
+        let frame = Frame::of(&self.shared);
+        let outer = request.extensions_mut().remove::<RequestSession>();
+        if let Some(same) = outer.as_ref().and_then(|outer| outer.of_cookie(frame.cookie.name())) {
             // A layer around this one has the cookie already: two would commit past each other.
+            if !same.slot.is_of(&self.shared) {
+                self.report_nested();
+            }
+            // What is inside this one gets the session that it names, though a third layer is in between.
+            let (slot, outer) = (Arc::clone(&same.slot), outer.map(Arc::new));
+            request.extensions_mut().insert(RequestSession { slot, outer });
             let step = Step::Passing { handler: self.inner.call(request) };
-            return ResponseFuture { step, slot: None, answered: true };
+            return ResponseFuture { step, slot: None, head: None, answered: true };
         }
-        let slot = Arc::new(Slot::new(Arc::clone(&self.shared)));
-        request.extensions_mut().insert(RequestSession { slot: Arc::clone(&slot) });
+        let facts = request::facts(
+            request.method(),
+            request.headers(),
+            frame.cookie.same_site(),
+            frame.admits_cross_site_logins,
+        );
+        let head = frame.error_response.is_some().then(|| Box::new(head_of(&request)));
+        let slot = Arc::new(Slot::new(Arc::clone(&self.shared), facts));
+        let session = RequestSession { slot: Arc::clone(&slot), outer: outer.map(Arc::new) };
+        request.extensions_mut().insert(session);
         let step = Step::Handling { handler: self.inner.call(request) };
-        ResponseFuture { step, slot: Some(slot), answered: false }
+        ResponseFuture { step, slot: Some(slot), head, answered: false }
     }
 }
 
@@ -103,6 +171,8 @@ pin_project! {
         step: Step<F, B>,
         // None behind another layer of the same cookie.
         slot: Option<Arc<Slot>>,
+        // Of the request, if the layer's hook is to see it.
+        head: Option<Box<Parts>>,
         answered: bool,
     }
 
@@ -140,7 +210,9 @@ where
                 StepProjection::Handling { handler } => {
                     let mut response = ready!(handler.poll(context))?;
                     let Some(slot) = this.slot else { return Poll::Ready(Ok(response)) };
-                    let verdict = verdict(response.status(), Frame::of(slot.shared()).on_server_error);
+                    let frame = Frame::of(slot.shared());
+                    let verdict = verdict(response.status(), frame.on_server_error);
+                    render_rejection(&mut response, frame, this.head.as_deref());
                     match slot.close(verdict) {
                         Closing::Untouched => {
                             *this.answered = true;
@@ -148,7 +220,8 @@ where
                         }
                         Closing::Done(outcome) => {
                             *this.answered = true;
-                            conclude(&mut response, outcome, Frame::of(slot.shared()));
+                            let head = this.head.as_deref();
+                            conclude(&mut response, outcome, frame, slot.events(), Notes::of(slot), head);
                             return Poll::Ready(Ok(response));
                         }
                         Closing::MustFlush => {}
@@ -161,13 +234,16 @@ where
                     let outcome = ready!(Pin::new(commit).poll(context));
                     // invariant: put there just above, and taken once, since polling ends here.
                     let mut response = response.take().unwrap_or_else(|| Response::new(B::from("")));
-                    let outcome = outcome.unwrap_or_else(|error| Outcome {
-                        cookie: CookieChange::None,
-                        is_privileged: true,
-                        error: Some(error),
+                    let outcome = outcome.unwrap_or_else(|error| {
+                        // The work itself failed, and could report nothing.
+                        if let Some(slot) = this.slot.as_ref() {
+                            slot.report_failure(&error);
+                        }
+                        Outcome { cookie: CookieChange::None, is_privileged: true, error: Some(error) }
                     });
                     if let Some(slot) = this.slot {
-                        conclude(&mut response, outcome, Frame::of(slot.shared()));
+                        let (frame, head) = (Frame::of(slot.shared()), this.head.as_deref());
+                        conclude(&mut response, outcome, frame, slot.events(), Notes::of(slot), head);
                     }
                     return Poll::Ready(Ok(response));
                 }
@@ -188,80 +264,30 @@ fn verdict(status: StatusCode, on_server_error: OnServerError) -> Verdict {
     let gave_up = status == StatusCode::REQUEST_TIMEOUT || status.as_u16() == 499;
     if gave_up || (status.is_server_error() && on_server_error == OnServerError::Discard) {
         Verdict::Discard
+    } else if status.is_client_error() {
+        Verdict::GrantNothing
     } else {
         Verdict::Commit
-    }
-}
-
-/// Tells the browser what became of the session.
-fn conclude<B: ReplaceableBody>(response: &mut Response<B>, outcome: Outcome, frame: &Frame) {
-    if let Some(error) = outcome.error {
-        refuse(response, &error);
-    }
-    let headers = response.headers_mut();
-    // The answer depends on whose session it is (RFC 9111 sections 4.1 and 5.2.2).
-    if !varies_by_cookie(headers) {
-        headers.append(VARY, HeaderValue::from_static("Cookie"));
-    }
-    let set = match &outcome.cookie {
-        CookieChange::None => None,
-        CookieChange::Set { token, max_age, .. } => frame.cookie.set(frame.token_text(token), *max_age),
-        CookieChange::Remove => frame.cookie.remove(),
-    };
-    if !headers.contains_key(CACHE_CONTROL) {
-        let is_secret = set.is_some() || outcome.is_privileged;
-        let value = if is_secret { "no-store" } else { "private, no-cache" };
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
-    }
-    if frame.clears_site_data && matches!(outcome.cookie, CookieChange::Remove) {
-        headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static(r#""cache", "storage""#));
-    }
-    if let Some(set) = set {
-        headers.append(SET_COOKIE, set.clone());
-        response.extensions_mut().get_or_insert_default::<SessionCookies>().0.push(set);
-    }
-}
-
-/// W3C Clear Site Data, section 3.
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-
-/// The cookies of session layers in a response. What they say has happened, whatever another layer makes of
-/// the response.
-#[derive(Clone, Default)]
-struct SessionCookies(Vec<HeaderValue>);
-
-fn varies_by_cookie(headers: &HeaderMap) -> bool {
-    headers.get_all(VARY).iter().any(|value| {
-        value
-            .as_bytes()
-            .split(|byte| *byte == b',')
-            .map(<[u8]>::trim_ascii)
-            .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"))
-    })
-}
-
-/// Puts an error in place of an answer that is not true: what it says was not stored.
-fn refuse<B: ReplaceableBody>(response: &mut Response<B>, error: &Error) {
-    let replaceable = match error.kind() {
-        ErrorKind::Refused => response.status().as_u16() < 400,
-        _ => !response.status().is_server_error(),
-    };
-    if replaceable {
-        let kept = response.extensions_mut().remove::<SessionCookies>();
-        *response = Response::new(B::from(error.body_text()));
-        *response.status_mut() = error.status();
-        if let Some(kept) = kept {
-            for cookie in &kept.0 {
-                response.headers_mut().append(SET_COOKIE, cookie.clone());
-            }
-            response.extensions_mut().insert(kept);
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_refused_grants_nothing() {
+        for (status, expected) in [
+            (200, Verdict::Commit),
+            (303, Verdict::Commit),
+            (400, Verdict::GrantNothing),
+            (403, Verdict::GrantNothing),
+            (451, Verdict::GrantNothing),
+            (499, Verdict::Discard),
+        ] {
+            assert_eq!(verdict(StatusCode::from_u16(status).unwrap(), OnServerError::Commit), expected);
+        }
+    }
 
     #[test]
     fn what_failed_or_was_given_up_is_discarded() {

@@ -13,9 +13,11 @@ use super::{
     Afterwards, Slot, UNFINISHED,
     detached::caught,
     ended::Seen,
-    ledger::Rotation,
-    rules::{Rule, Rules, Standing},
-    state::{CookieChange, Failure, Live, Phase, Plan, State, Taken, Target, Terms, Write, cookie_hours},
+    ledger::{Rights, Rotation},
+    removal::Removal,
+    state::{
+        CookieChange, Failure, Live, Part, Phase, Plan, State, Taken, Target, Terms, Write, cookie_hours,
+    },
 };
 use crate::{
     delta::{Delta, Op},
@@ -72,13 +74,28 @@ impl Slot {
             };
             let failure = match planned {
                 Ok(None) => return first.map_or(Ok(()), Err),
-                Ok(Some(plan)) => match self.carry_out(plan, after).await {
-                    Ok(failure) => failure,
-                    Err(error) => return Err(first.unwrap_or(error)),
-                },
+                Ok(Some(plan)) => {
+                    let part = plan.part;
+                    match self.carry_out(plan, after, by).await {
+                        Ok(_) if part == Part::Removal => continue,
+                        Ok(failure) => failure,
+                        Err(error) => return Err(first.unwrap_or(error)),
+                    }
+                }
                 Err(failure) => Some(failure),
             };
-            let Some(Failure { of, error }) = failure else { return first.map_or(Ok(()), Err) };
+            let Some(Failure { of, error, spares_response }) = failure else {
+                return first.map_or(Ok(()), Err);
+            };
+            if error.kind() == ErrorKind::CrossSite {
+                let is_login = !spares_response;
+                self.shared.events.report(&Event::CrossSite { is_login, error: &error });
+            } else {
+                self.report_failure(&error);
+            }
+            if by.is_none() && spares_response {
+                return first.map_or(Ok(()), Err);
+            }
             if of.is_none() || of == by {
                 return Err(error);
             }
@@ -98,15 +115,40 @@ impl Slot {
     }
 
     /// Writes a plan, and returns what fails of it all the same.
-    async fn carry_out(&self, plan: Plan, after: Afterwards) -> Result<Option<Failure>, Error> {
-        let Plan { write, taken, rescue, failure } = plan;
+    async fn carry_out(
+        &self,
+        plan: Plan,
+        after: Afterwards,
+        by: Option<u64>,
+    ) -> Result<Option<Failure>, Error> {
+        let Plan { write, taken, removal, part, lost, rescue, failure } = plan;
         let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
-        let in_flight = InFlight::begin(self, &write, taken);
+        let rotation = write.rotation;
+        let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
         let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
         let merged = kept.as_ref().map(|delta| self.merged(delta)).unwrap_or_default();
-        let written = self.write_caught(write, &merged, kept.as_ref()).await;
+        let mut written = match (part, &removal) {
+            (Part::Removal, Some(removal)) => self.take_away_caught(removal).await,
+            _ => self.write_caught(write, &merged, kept.as_ref()).await,
+        };
+        let mut is_taken_away = false;
+        if let (Err(refused), Some(removal)) = (&written, &removal)
+            && refused.kind() == ErrorKind::Refused
+            && part != Part::Removal
+        {
+            // Another request has rotated: the rights go all the same, and nothing else is done.
+            match self.take_away_caught(removal).await {
+                Ok(()) if part == Part::OnlyRemoval => written = Ok(()),
+                Ok(()) => is_taken_away = true,
+                Err(error) => written = Err(error),
+            }
+        }
         let mut taken = in_flight.end();
+        if is_taken_away {
+            taken.drop_removed_rights();
+        }
         let Err(error) = written else {
+            self.report_lost(target.id(), lost);
             if after == Afterwards::Handles {
                 let mut state = self.lock();
                 state.note_touched(target);
@@ -114,8 +156,10 @@ impl Slot {
             }
             return Ok(failure);
         };
+        let is_alone = failure.is_none();
         if let Some(Failure { error, .. }) = failure {
             // Nobody else will tell.
+            self.report_failure(&error);
             self.lock().unheard = Some(error);
         }
         if only_touch {
@@ -123,11 +167,22 @@ impl Slot {
             self.shared.events.report_failure(target.id(), &error);
             return Ok(None);
         }
+        if is_alone && by.is_none() && self.lock().stands_without(&taken.deeds, rotation, &error) {
+            // The page is worth more than what it counts.
+            self.shared.events.report_failure(target.id(), &error);
+            self.lock().lose(&taken, &error);
+            return Ok(None);
+        }
         if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), rescue) {
             // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
             let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
-            let in_flight = InFlight::begin(self, &write, taken);
-            let rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
+            let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
+            let mut rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
+            if let (Err(refused), Some(removal)) = (&rescued, &removal)
+                && refused.kind() == ErrorKind::Refused
+            {
+                rescued = self.take_away_caught(removal).await;
+            }
             taken = in_flight.end();
             let mut state = self.lock();
             taken.keep_removed_rights(&state.record, &self.shared.rules);
@@ -136,6 +191,7 @@ impl Slot {
                 Err(second) => {
                     drop(state);
                     self.failed(target, &second, life, taken);
+                    self.report_failure(&error);
                     return Err(error);
                 }
             }
@@ -151,6 +207,21 @@ impl Slot {
         let merged =
             delta.ops().iter().filter(|(name, op)| is_merged(op) && !self.shared.rules.is_secret(name));
         merged.map(|(name, _)| name.clone()).collect()
+    }
+
+    async fn take_away_caught(&self, removal: &Removal) -> Result<(), Error> {
+        let mut removing = pin!(self.take_away(removal));
+        poll_fn(|context| caught(|| removing.as_mut().poll(context))).await
+    }
+
+    /// Reports the reason for which something of this request is not written. Each error that becomes a response is
+    /// reported once: where it arises, or here.
+    pub(crate) fn report_failure(&self, error: &Error) {
+        let record = match &*self.lock() {
+            State { record: Phase::Live(live), .. } => Some(live.id),
+            state => state.superseded,
+        };
+        self.shared.events.report_failure(record, error);
     }
 
     /// Reports, and puts back what certainly was not written, unless its session was ended since.
@@ -181,10 +252,11 @@ impl Slot {
     /// One atomic operation of the store. `kept` are the changes, for what is known after it.
     async fn write(&self, write: Write, returning: &[FieldName], kept: Option<&Delta>) -> Result<(), Error> {
         if write.grows_to > self.shared.sizes.record {
-            return Err(Error::record_too_large(self.shared.sizes.record));
+            let largest = write.delta.ops().iter().max_by_key(|(_, op)| op.size());
+            return Err(Error::record_too_large(self.shared.sizes.record, largest.map(|(name, _)| name)));
         }
         let Target::Record { id, epoch, touch } = write.target else {
-            return Box::pin(self.create(write.delta, write.life)).await;
+            return Box::pin(self.create(write.delta, write.rights, write.life)).await;
         };
         if write.rotation != Rotation::None {
             return Box::pin(self.rotate_record((id, epoch, touch), write, returning, kept)).await;
@@ -192,7 +264,7 @@ impl Slot {
         let Write { delta, is_carry_only, .. } = write;
         let carried = (is_carry_only && !delta.is_empty()).then(|| delta.clone());
         let commit = self.commit((id, epoch, touch), delta, returning)?;
-        let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
+        let answer = self.send(id, commit).await?;
         // Its times may have changed with its secret, so that what is over by the old ones may be alive.
         if let (Answer::Superseded | Answer::Gone, Some(delta)) = (&answer, carried) {
             return Box::pin(self.carry_over((id, epoch, touch), delta, returning, kept)).await;
@@ -204,8 +276,19 @@ impl Slot {
         Ok(())
     }
 
+    /// Sends a commit. A record that cannot be read any more is none.
+    pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+        match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await {
+            Err(error) if error.kind() == ErrorKind::Unreadable => {
+                self.report_unreadable(id, &error);
+                Ok(Answer::Gone)
+            }
+            answer => answer,
+        }
+    }
+
     /// The values that were asked for, or why nothing was written.
-    fn applied(&self, answer: Answer) -> Result<Vec<Option<Bytes>>, Error> {
+    pub(super) fn applied(&self, answer: Answer) -> Result<Vec<Option<Bytes>>, Error> {
         if matches!(answer, Answer::Gone | Answer::Superseded) {
             self.lock().forget_renewal();
         }
@@ -236,13 +319,13 @@ impl Slot {
                 let commit_id = CommitId::from_bytes(random::bytes()?);
                 commit = commit.with_id(commit_id).with_reseal(resealed.reseal.clone());
             }
-            match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await? {
+            match self.send(id, commit).await? {
                 // Another request renewed the secret: as long as the powers are the same, so is this.
                 Answer::Resealed => self.reload_seal(id, epoch).await?,
                 Answer::Gone | Answer::Superseded if rotation == Rotation::Login => {
                     // Two logins at once, or a logout before this one: whoever has proved who it is needs
                     // nothing of what the old secret stood for.
-                    return Box::pin(self.create(write.delta, life)).await;
+                    return Box::pin(self.create(write.delta, write.rights, life)).await;
                 }
                 Answer::Superseded | Answer::Gone
                     if rotation == Rotation::Renewal && is_carry_only && !write.delta.is_empty() =>
@@ -294,7 +377,7 @@ impl Slot {
         if rotation > Rotation::Renewal {
             authority.replace(self.shared.hasher.hash(&id, &fresh), now);
             secret = Some(fresh);
-            note_rights(&mut authority, write, &self.shared.rules, now);
+            note_rights(&mut authority, write, now);
             let is_over = rotation == Rotation::Logout || live.holds_rights() && authority.rights.is_empty();
             // What was said at one user's login says nothing of the next one's.
             let before = if is_over { Terms::default() } else { Terms::of(&authority) };
@@ -345,19 +428,21 @@ impl Slot {
     ) -> Result<(), Error> {
         self.lock().forget_renewal();
         let Some(loaded) = self.load(id, &[]).await? else { return Err(Error::ended_meanwhile()) };
-        let authority = self.read(id, &loaded)?;
-        if !self.is_alive(&loaded, &authority) {
-            return Err(Error::ended_meanwhile());
-        }
+        let authority = self.read(id, &loaded).filter(|authority| self.is_alive(&loaded, authority));
+        let Some(authority) = authority else { return Err(Error::ended_meanwhile()) };
         let was = self.lock().live().map(|live| live.authority.hash);
         let is_previous = loaded.epoch == epoch.wrapping_add(1)
-            && was.is_some_and(|was| authority.compare(&was, loaded.now) == Match::Superseded);
+            && was.is_some_and(|was| {
+                // It is still the present one where rights were taken away without another.
+                let found = authority.compare(&was, loaded.now);
+                matches!(found, Match::Superseded | Match::Present | Match::Renewing(_))
+            });
         if !is_previous {
             return Err(Error::superseded());
         }
         let mut commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
         commit.timeouts = self.shared.timeouts_of(&authority);
-        let answer = self.bounded(self.shared.store.commit(id, commit), Error::unknown).await?;
+        let answer = self.send(id, commit).await?;
         let values = self.applied(answer)?;
         self.settle(id, kept, None, returning, &values);
         Ok(())
@@ -408,7 +493,7 @@ impl Slot {
         }
     }
 
-    async fn create(&self, delta: Delta, life: u32) -> Result<(), Error> {
+    async fn create(&self, delta: Delta, rights: Rights, life: u32) -> Result<(), Error> {
         let mut fields = Fields::new();
         delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
         if fields.is_empty() {
@@ -424,13 +509,11 @@ impl Slot {
         let id = RecordId::from_bytes(random::bytes()?);
         let secret = Secret::from_bytes(random::bytes()?);
         let mut authority = Authority::new(self.shared.hasher.hash(&id, &secret));
-        for rule in self.shared.rules.all(Standing::is_right) {
-            for name in rule.names().filter(|name| fields.contains(name.as_str())) {
-                authority.note_right(&name, true);
-                if rule.standing == Standing::Identity {
-                    (authority.identity, authority.proof) = (Some(name), Proof::AtCreation);
-                }
-            }
+        authority.rights = rights.names;
+        authority.rights.retain(|name| fields.contains(name.as_str()));
+        authority.identity = rights.identity.filter(|name| fields.contains(name.as_str()));
+        if authority.identity.is_some() {
+            authority.proof = Proof::AtCreation;
         }
         let said = self.lock().wishes.terms;
         said.note_in(&mut authority);
@@ -460,9 +543,12 @@ impl Slot {
             touched: created,
             loaded_at: created,
             since: self.shared.stopwatch.start(),
+            began_here: false,
             fields,
             names: None,
             opened,
+            examined: self.shared.rules.number(),
+            is_withheld: false,
         });
         {
             let mut state = self.lock();
@@ -513,11 +599,15 @@ impl Slot {
         }
         let Some(Resealed { secret, authority, reseal, timeouts, now, .. }) = resealed else { return };
         live.timeouts = timeouts;
+        let rights_before = std::mem::take(&mut live.authority.rights);
         (live.seal, live.authority) = (reseal.to, authority);
         live.epoch = live.epoch.wrapping_add(reseal.is_hard.into());
         live.ends_renewal = false;
+        // A change of rights has ended what cannot be read.
+        live.is_withheld &= live.authority.rights == rights_before;
         if reseal.is_login {
             (live.created, live.touched) = (now, now);
+            live.began_here = true;
         }
         if let Some(secret) = secret {
             if reseal.is_hard {
@@ -573,8 +663,8 @@ pub(super) struct InFlight<'a> {
 }
 
 impl<'a> InFlight<'a> {
-    pub(super) fn begin(slot: &'a Slot, write: &Write, taken: Taken) -> Self {
-        slot.lock().is_rotating = write.rotation > Rotation::Renewal;
+    pub(super) fn begin(slot: &'a Slot, write: &Write, takes_away: bool, taken: Taken) -> Self {
+        slot.lock().is_rotating = takes_away || write.rotation > Rotation::Renewal;
         Self { slot, target: write.target, life: write.life, taken: Some(taken) }
     }
 
@@ -594,24 +684,9 @@ impl Drop for InFlight<'_> {
 }
 
 /// Notes which rights there are after a write, and whether somebody has proved who it is.
-fn note_rights(authority: &mut Authority, write: &Write, rules: &Rules, now: Timestamp) {
-    let Write { delta, rotation, .. } = write;
-    let before = std::mem::take(&mut authority.rights);
-    let known = rules.all(Standing::is_right);
-    let mut names: Vec<_> = known.iter().flat_map(Rule::names).collect();
-    names.extend(before.iter().chain(&write.rights).cloned());
-    names.sort_unstable();
-    names.dedup();
-    for name in &names {
-        let is_set = match delta.ops().iter().find(|(known, _)| known == name) {
-            Some((_, op)) => *op != Op::Remove,
-            None => !delta.drops(name) && (before.contains(name) || write.rights.contains(name)),
-        };
-        authority.note_right(name, is_set);
-        if is_set && rules.of(name) == Standing::Identity {
-            authority.identity = Some(name.clone());
-        }
-    }
+fn note_rights(authority: &mut Authority, write: &Write, now: Timestamp) {
+    let Write { rights, rotation, .. } = write;
+    rights.note_in(authority);
     authority.proof = match rotation {
         Rotation::None | Rotation::Renewal | Rotation::Hard => authority.proof,
         Rotation::Login => Proof::AtCreation,

@@ -106,7 +106,6 @@ impl<T: Send + 'static> Drop for Detached<T> {
                 }
             }
             (State::InPlace(work), Some(GoesOn::Counted(permit))) => drop(work.keeping(permit)),
-            (_, Some(GoesOn::Always)) => {}
             (State::Task(task), Some(GoesOn::No) | None) => task.abort(),
             (State::InPlace(work), Some(GoesOn::No) | None) => {
                 work.stop();
@@ -114,7 +113,7 @@ impl<T: Send + 'static> Drop for Detached<T> {
                     slot.close_unanswered();
                 }
             }
-            (State::Unbegun(_) | State::Done, _) => {}
+            (_, Some(GoesOn::Always)) | (State::Unbegun(_) | State::Done, _) => {}
         }
     }
 }

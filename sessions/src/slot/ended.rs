@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Shared, Slot,
+    RequestFacts, Shared, Slot,
     state::{Phase, State},
 };
 use crate::{
@@ -59,8 +59,11 @@ pub(super) enum Own {
 pub(super) struct Watched {
     own: watch::Sender<Own>,
     /// Kept so that who waits again and again, as `select!` in a loop does, does not begin anew each time.
-    seen: Option<(RecordId, watch::Receiver<Seen>)>,
+    seen: Option<SeenOf>,
 }
+
+/// What is known of this record.
+type SeenOf = (RecordId, watch::Receiver<Seen>);
 
 impl Slot {
     /// Waits until the record of this life is over, or nobody can tell for too long.
@@ -98,10 +101,7 @@ impl Slot {
         }
     }
 
-    fn watched(
-        &self,
-        life: u32,
-    ) -> Option<(watch::Receiver<Own>, Option<(RecordId, watch::Receiver<Seen>)>)> {
+    fn watched(&self, life: u32) -> Option<(watch::Receiver<Own>, Option<SeenOf>)> {
         let mut state = self.lock();
         if state.life != life {
             return None;
@@ -125,7 +125,7 @@ impl Slot {
     /// Whether the record is alive, and in which epoch.
     async fn epoch(&self, id: RecordId) -> Result<Option<u64>, Error> {
         let Some(loaded) = self.load(id, &[]).await? else { return Ok(None) };
-        let authority = self.read(id, &loaded)?;
+        let Some(authority) = self.read(id, &loaded) else { return Ok(None) };
         Ok(self.is_alive(&loaded, &authority).then_some(loaded.epoch))
     }
 }
@@ -236,7 +236,7 @@ struct Watching {
 impl Watching {
     async fn watch(self) {
         let within = self.shared.ended_within;
-        let slot = Slot::new(Arc::clone(&self.shared));
+        let slot = Slot::new(Arc::clone(&self.shared), RequestFacts::default());
         let mut known = Instant::now();
         loop {
             // Asked first: who waits may be as old as its request.

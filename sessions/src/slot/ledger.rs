@@ -1,5 +1,7 @@
 //! What the handles of a request did to its session, until it is written.
 
+use bytes::Bytes;
+
 use super::{
     rules::{Rules, Standing},
     state::Phase,
@@ -7,7 +9,7 @@ use super::{
 use crate::{
     delta::{Delta, Op},
     error::Error,
-    value::FieldName,
+    value::{FieldName, Fields},
 };
 
 /// What the handles of a request did, in the order in which they did it.
@@ -21,6 +23,8 @@ pub(super) struct Ledger {
     /// What this request has written already: earlier changes of other handles come too late.
     written: Vec<Written>,
     ends: Vec<End>,
+    /// A login of this request's session was ended together with its record.
+    follows_login: bool,
 }
 
 /// When a field that was written was changed.
@@ -30,6 +34,8 @@ struct Written {
     at: u64,
     /// The last time that it was set or removed, whatever was there.
     absolutely_at: u64,
+    /// It was flashed.
+    is_flashed: bool,
 }
 
 /// Something that ended fields, whatever was in them.
@@ -37,13 +43,19 @@ struct Written {
 pub(super) struct End {
     at: u64,
     of: Ended,
+    /// Whether somebody was logged out.
+    is_logout: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ended {
     /// All but these.
     AllBut(Vec<FieldName>),
+    /// All but these, and what the request flashed.
+    AllButFlashesAnd(Vec<FieldName>),
     These(Vec<FieldName>),
+    /// What the request flashed.
+    Flashes,
 }
 
 /// Something that a handle did.
@@ -76,6 +88,10 @@ pub(crate) struct FieldChange {
     pub(crate) is_default: bool,
     /// What the field is to whoever uses the session: with a right, a new secret goes with the change.
     pub(crate) standing: Standing,
+    /// What the view says of it that it was changed in: only one that declares a right can grant it.
+    pub(crate) declared: Standing,
+    /// Whether the field is a flash.
+    pub(crate) is_flash: bool,
     /// Whether it was removed at some time, whatever came after that.
     pub(crate) was_removed: bool,
     /// When it was done, in the request's own count.
@@ -87,14 +103,33 @@ pub(crate) struct FieldChange {
 pub(super) struct Composed {
     pub(super) delta: Delta,
     pub(super) rotation: Rotation,
+    /// The rights that there are then.
+    pub(super) rights: Rights,
     /// Whether nothing but fields that belong to the browser changes.
     pub(super) is_carry_only: bool,
     /// What ended fields.
     pub(super) ends: Vec<End>,
     /// Fields that go whatever was loaded, unless they are set after that.
     dropped: Vec<FieldName>,
+    /// The request has logged somebody out before.
+    follows_login: bool,
+    /// What it flashed and has written.
+    flashed_before: Vec<FieldName>,
+    /// What the request flashed.
+    flashed: Vec<FieldName>,
+    /// Fields that it had changed, and that went with the user whose they were.
+    pub(super) lost: Vec<FieldName>,
     /// The first change that cannot be stored, which is not in the delta, and whose it is.
     pub(super) failure: Option<(u64, Error)>,
+}
+
+/// The rights that a record holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rights {
+    /// Their stored names.
+    pub(super) names: Vec<FieldName>,
+    /// Which of them says who is logged in.
+    pub(super) identity: Option<FieldName>,
 }
 
 /// Whether a new secret goes with it, and why.
@@ -115,10 +150,23 @@ pub(super) enum Rotation {
 }
 
 impl FieldChange {
+    /// A flash that was written already, for another record.
+    fn flashed(name: FieldName, stored: Bytes, at: u64) -> Self {
+        let (op, aliases) = (Op::Put(stored), &[][..]);
+        let (standing, declared) = (Standing::Plain, Standing::Plain);
+        let (is_default, is_flash, was_removed) = (false, true, false);
+        Self { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at }
+    }
+
     /// All names under which the field may be stored.
     pub(super) fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
         let aliases = self.aliases.iter().map(|alias| FieldName::from_static(alias));
         [self.name.clone()].into_iter().chain(aliases)
+    }
+
+    /// Whether it is a flash for whoever comes next.
+    pub(super) fn is_flashed(&self) -> bool {
+        self.is_flash && matches!(self.op, Op::Put(_))
     }
 
     /// What is left of it where nothing may be granted: the removal of a right.
@@ -182,11 +230,20 @@ impl Ledger {
         self.deeds.retain(|deed| deed.by != by);
     }
 
-    /// Takes back what a handle did and no save is to write, and says whether there was anything.
-    pub(super) fn take_back_unsaved(&mut self, by: u64) -> bool {
-        let before = self.deeds.len();
-        self.deeds.retain(|deed| deed.by != by || deed.is_to_be_saved);
-        self.deeds.len() < before
+    /// Takes back that flashes were taken.
+    pub(super) fn take_back_takes(&mut self) {
+        self.deeds.retain(|deed| !matches!(deed.op(), Some(Op::RemoveIf(_))));
+    }
+
+    /// Whether a handle did something that no save is to write, but for the removal of rights.
+    pub(super) fn has_unsaved(&self, by: u64) -> bool {
+        let is_unsaved = |deed: &Deed| deed.by == by && !deed.is_to_be_saved && !deed.is_removed_right();
+        self.deeds.iter().any(is_unsaved)
+    }
+
+    /// Whether a handle took a right away.
+    pub(super) fn has_removed_rights_of(&self, by: u64) -> bool {
+        self.deeds.iter().any(|deed| deed.by == by && deed.is_removed_right())
     }
 
     /// The fields that a handle changed and that no save is to write.
@@ -242,6 +299,7 @@ impl Ledger {
                 None => self.ends.push(end.clone()),
             }
         }
+        self.follows_login |= ends.iter().any(|end| end.is_logout);
     }
 
     /// The same of one change.
@@ -249,16 +307,43 @@ impl Ledger {
         let absolutely_at = if change.op.is_relative() { 0 } else { change.at };
         if let Some(written) = self.written.iter_mut().find(|written| written.name == change.name) {
             written.at = change.at.max(written.at);
+            written.is_flashed = change.is_flashed();
             written.absolutely_at = absolutely_at.max(written.absolutely_at);
         } else {
-            let (name, at) = (change.name.clone(), change.at);
-            self.written.push(Written { name, at, absolutely_at });
+            let (name, at, is_flashed) = (change.name.clone(), change.at, change.is_flashed());
+            self.written.push(Written { name, at, absolutely_at, is_flashed });
         }
     }
 
-    /// Forgets everything, for another record.
-    pub(super) fn begin_anew(&mut self) {
-        *self = Self::default();
+    /// Forgets everything, for another record, but what the request flashed, which may be among the fields already. Says
+    /// what else it had changed.
+    pub(super) fn begin_anew(&mut self, ended_login: bool, fields: &Fields) -> Vec<FieldName> {
+        let follows_login = self.follows_login || ended_login || self.has_login();
+        let mut lost = Vec::new();
+        let flashed = self.written.iter().filter(|written| written.is_flashed);
+        let again = flashed.filter_map(|Written { name, at, .. }| {
+            let change = FieldChange::flashed(name.clone(), fields.get(name.as_str())?.clone(), *at);
+            Some(Deed::new(0, *at, What::Change(change)))
+        });
+        let mut kept: Vec<_> = again.collect();
+        for deed in std::mem::take(&mut self.deeds) {
+            match deed.what {
+                What::Change(change) if change.is_flash => {
+                    kept.push(Deed::new(deed.by, deed.at, What::Change(change)));
+                }
+                What::Change(change) if change.op != Op::Remove => lost.push(change.name),
+                What::Change(_) | What::Clear | What::Failure(_) => {}
+            }
+        }
+        kept.sort_by_key(|deed| deed.at);
+        *self = Self { deeds: kept, follows_login, ..Self::default() };
+        lost
+    }
+
+    fn has_login(&self) -> bool {
+        let is_login =
+            |change: &FieldChange| change.standing == Standing::Identity && matches!(change.op, Op::Put(_));
+        self.deeds.iter().filter_map(Deed::change).any(is_login)
     }
 
     /// Leaves the removals of rights only: a failing request grants nothing and takes away.
@@ -267,10 +352,41 @@ impl Ledger {
         self.deeds = removed_rights(deeds, record, rules);
     }
 
+    /// Takes out the rights that are granted, and after a login all that is not a removal of a right: it is the new
+    /// user's. Returns the names of the rights.
+    pub(super) fn drop_grants(&mut self) -> Vec<FieldName> {
+        let mut dropped = Vec::new();
+        let mut is_after_login = false;
+        for Deed { by, at, is_to_be_saved, what } in std::mem::take(&mut self.deeds) {
+            let what = match what {
+                What::Change(change) if change.standing.is_right() && change.op != Op::Remove => {
+                    dropped.push(change.name.clone());
+                    is_after_login |= change.standing == Standing::Identity;
+                    change.into_removed_right().map(What::Change)
+                }
+                What::Change(change) if is_after_login => change.into_removed_right().map(What::Change),
+                What::Failure(_) if is_after_login => None,
+                kept => Some(kept),
+            };
+            self.deeds.extend(what.map(|what| Deed { by, at, is_to_be_saved, what }));
+        }
+        dropped
+    }
+
     /// Leaves of what a handle did the removals of rights only.
     pub(super) fn keep_removed_rights_of(&mut self, by: u64, record: &Phase, rules: &Rules) {
         let deeds = self.deeds.extract_if(.., |deed| deed.by == by && !deed.is_to_be_saved).collect();
         self.put_back(removed_rights(deeds, record, rules));
+    }
+
+    /// Takes out what changes rights, of which the removals are left.
+    pub(super) fn take_removed_rights(&mut self, record: &Phase, rules: &Rules) -> Vec<Deed> {
+        // What else a clear does is still to be done.
+        let clears = self.deeds.iter().filter(|deed| matches!(deed.what, What::Clear)).map(Deed::again);
+        let mut taken: Vec<_> = clears.collect();
+        let is_of_right = |deed: &mut Deed| deed.change().is_some_and(|change| change.standing.is_right());
+        taken.extend(self.deeds.extract_if(.., is_of_right));
+        removed_rights(taken, record, rules)
     }
 
     /// Takes out what a handle did.
@@ -285,11 +401,23 @@ impl Ledger {
 
     /// The same of some deeds, which were taken out.
     pub(super) fn compose_of(&self, deeds: &[Deed], record: &Phase, rules: &Rules) -> Composed {
-        let mut composed = Composed { is_carry_only: true, ..Composed::default() };
+        let flashed_before = self.written.iter().filter(|written| written.is_flashed);
+        let mut composed = Composed {
+            is_carry_only: true,
+            rights: record.rights(),
+            follows_login: self.follows_login,
+            flashed_before: flashed_before.map(|written| written.name.clone()).collect(),
+            ..Composed::default()
+        };
         for deed in deeds {
             match &deed.what {
-                What::Clear => composed.clear(deed.at, record, rules),
-                What::Change(change) if self.comes_too_late(change) => {}
+                What::Clear => composed.clear(deed.at, record),
+                What::Change(change) if self.is_ended(change) => {
+                    if change.op != Op::Remove {
+                        composed.lost.push(change.name.clone());
+                    }
+                }
+                What::Change(change) if self.is_overwritten(change) => {}
                 What::Change(change) => {
                     if let Err(error) = composed.push(change, record, rules) {
                         composed.failure.get_or_insert((deed.by, error));
@@ -303,28 +431,46 @@ impl Ledger {
         composed
     }
 
+    /// Whether something later of this request has ended the field already.
+    fn is_ended(&self, change: &FieldChange) -> bool {
+        self.ends.iter().any(|end| change.at < end.at && end.of.has(&change.name, change.is_flashed()))
+    }
+
     /// Whether something later of this request has been written already.
-    fn comes_too_late(&self, change: &FieldChange) -> bool {
-        let is_ended = self.ends.iter().any(|end| change.at < end.at && end.of.has(&change.name));
+    fn is_overwritten(&self, change: &FieldChange) -> bool {
         let written = self.written.iter().find(|written| written.name == change.name);
-        let is_overwritten = written.is_some_and(|written| {
+        written.is_some_and(|written| {
             let at = if change.op.is_relative() { written.absolutely_at } else { written.at };
             change.at < at
-        });
-        is_ended || is_overwritten
+        })
     }
 }
 
 impl Ended {
-    fn has(&self, name: &FieldName) -> bool {
+    fn has(&self, name: &FieldName, is_flashed: bool) -> bool {
         match self {
             Self::AllBut(names) => !names.contains(name),
+            Self::AllButFlashesAnd(names) => !is_flashed && !names.contains(name),
             Self::These(names) => names.contains(name),
+            Self::Flashes => is_flashed,
         }
     }
 }
 
 impl Deed {
+    /// What it did to one field, if it is that.
+    pub(super) const fn change(&self) -> Option<&FieldChange> {
+        match &self.what {
+            What::Change(change) => Some(change),
+            What::Clear | What::Failure(_) => None,
+        }
+    }
+
+    /// Whether it takes a right away and does nothing else.
+    pub(super) fn is_removed_right(&self) -> bool {
+        self.change().is_some_and(|change| change.standing.is_right() && change.op == Op::Remove)
+    }
+
     /// The same once more, for another account of it.
     pub(super) fn again(&self) -> Self {
         let what = match &self.what {
@@ -368,6 +514,14 @@ impl Deed {
         }
     }
 
+    /// What was done to a field, if it was one field.
+    pub(super) const fn op(&self) -> Option<&Op> {
+        match &self.what {
+            What::Change(change) => Some(&change.op),
+            What::Clear | What::Failure(_) => None,
+        }
+    }
+
     pub(super) const fn is_of(&self, by: u64) -> bool {
         self.by == by
     }
@@ -402,10 +556,21 @@ pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) ->
         };
         match what {
             What::Change(change) => change.into_removed_right().into_iter().for_each(keep),
-            What::Clear => record.rights(rules).into_iter().for_each(|name| {
+            What::Clear => record.rights().names.into_iter().for_each(|name| {
                 let standing = record.standing(&name, rules);
-                let (op, aliases) = (Op::Remove, &[][..]);
-                keep(FieldChange { name, op, aliases, is_default: false, standing, was_removed: true, at });
+                let (op, aliases, declared) = (Op::Remove, &[][..], standing);
+                let (is_default, is_flash, was_removed) = (false, false, true);
+                keep(FieldChange {
+                    name,
+                    op,
+                    aliases,
+                    is_default,
+                    standing,
+                    declared,
+                    is_flash,
+                    was_removed,
+                    at,
+                });
             }),
             What::Failure(_) => {}
         }
@@ -416,37 +581,45 @@ pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) ->
 impl Composed {
     /// Whether something ends this field.
     pub(super) fn ends(&self, name: &FieldName) -> bool {
-        self.ends.iter().any(|end| end.of.has(name))
+        self.ends.iter().any(|end| end.of.has(name, false))
     }
 
-    fn clear(&mut self, at: u64, record: &Phase, rules: &Rules) {
+    fn clear(&mut self, at: u64, record: &Phase) {
+        let flashed = self.take_flashed();
         self.delta = Delta::new();
         self.dropped.clear();
-        self.ends.push(End { at, of: Ended::AllBut(Vec::new()) });
+        let is_logout = record.rights().identity.is_some();
+        self.ends.push(End { at, of: Ended::AllButFlashesAnd(self.flashed_before.clone()), is_logout });
+        self.rights = Rights::default();
         if self.rotation == Rotation::Login {
             // Whoever it was is nobody again.
             self.rotation = Rotation::None;
         }
-        if record.live().is_none() {
-            return;
+        if record.live().is_some() {
+            self.is_carry_only = false;
+            self.delta.retain(self.flashed_before.clone());
         }
-        self.is_carry_only = false;
-        self.delta.retain(Vec::new());
-        let rights = record.rights(rules);
-        if rights.iter().any(|name| record.standing(name, rules) == Standing::Identity) {
+        self.put_flashed(flashed);
+        let rights = record.rights();
+        if rights.identity.is_some() {
             self.rotation = Rotation::Logout;
-        } else if !rights.is_empty() {
+        } else if !rights.names.is_empty() {
             self.rotation.at_least_hard();
         }
     }
 
     /// Adds a change to what was done before it.
     pub(super) fn push(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) -> Result<(), Error> {
+        if change.standing.is_right() && record.is_withheld() && self.rotation != Rotation::Logout {
+            // Whoever it was that cannot be read: nothing of it is mixed with what comes.
+            self.log_out(change.at, record, rules, true);
+        }
         if change.standing == Standing::Identity {
             self.note_identity(change, record, rules);
         } else if change.standing.is_right() {
             self.rotation.at_least_hard();
         }
+        self.rights.note(change);
         if is_none(&self.delta, change, record) {
             return Ok(());
         }
@@ -464,7 +637,61 @@ impl Composed {
                 self.delta.force(name, Op::Remove);
             }
         }
+        if change.is_flashed() && !self.flashed.contains(name) {
+            self.flashed.push(name.clone());
+        }
         pushed.map_err(|_| Error::not_an_integer(name))
+    }
+
+    /// Drops all that does not outlive a logout. What the request flashed does, unless it is for the next user.
+    fn log_out(&mut self, at: u64, record: &Phase, rules: &Rules, is_by_visitor: bool) {
+        self.rotation = Rotation::Logout;
+        self.rights = Rights::default();
+        let carried = record.carried(rules);
+        self.dropped.clear();
+        let flashed = self.take_flashed();
+        let is_lost = |(name, op): &&(FieldName, Op)| {
+            let is_change = !matches!(op, Op::Remove | Op::RemoveIf(_));
+            is_change && !carried.contains(name) && !record.standing(name, rules).is_right()
+        };
+        self.lost.extend(self.delta.ops().iter().filter(is_lost).map(|(name, _)| name.clone()));
+        let mut kept = carried;
+        if is_by_visitor {
+            kept.extend(self.flashed_before.iter().cloned());
+        }
+        self.delta.retain(kept.clone());
+        let is_logout = true;
+        if is_by_visitor {
+            self.put_flashed(flashed);
+            self.ends.push(End { at, of: Ended::AllButFlashesAnd(kept), is_logout });
+        } else {
+            self.lost.extend(flashed.into_iter().map(|(name, _)| name));
+            self.ends.push(End { at, of: Ended::AllBut(kept), is_logout });
+        }
+    }
+
+    /// Takes out what the request flashed and nobody took.
+    fn take_flashed(&mut self) -> Vec<(FieldName, Op)> {
+        let names = std::mem::take(&mut self.flashed);
+        let taken = names.into_iter().filter_map(|name| self.delta.take(name.as_str()).map(|op| (name, op)));
+        taken.filter(|(_, op)| matches!(op, Op::Put(_))).collect()
+    }
+
+    fn put_flashed(&mut self, flashed: Vec<(FieldName, Op)>) {
+        for (name, op) in flashed {
+            self.flashed.push(name.clone());
+            self.delta.force(name, op);
+        }
+    }
+
+    /// Drops what the request flashed for the user before.
+    fn drop_flashed(&mut self, at: u64) {
+        let flashed = self.take_flashed();
+        self.lost.extend(flashed.into_iter().map(|(name, _)| name));
+        for name in std::mem::take(&mut self.flashed_before) {
+            self.delta.force(name, Op::Remove);
+        }
+        self.ends.push(End { at, of: Ended::Flashes, is_logout: false });
     }
 
     /// What goes with a change of who is logged in.
@@ -480,6 +707,10 @@ impl Composed {
             (None, None) if !is_other => self.rotation.at_least_hard(),
             (None, Some(_)) if !is_other => {
                 // In the place of somebody else whom this request has logged out, it is no beginning.
+                if self.rotation == Rotation::Logout || self.follows_login {
+                    // What was said to the one before is nothing to this one.
+                    self.drop_flashed(at);
+                }
                 if self.rotation != Rotation::Logout {
                     self.rotation = Rotation::Login;
                 }
@@ -491,21 +722,18 @@ impl Composed {
                         self.delta.force(name.clone(), Op::Remove);
                     }
                 }
+                self.rights.names.retain(|name| !dropped.contains(name));
                 self.dropped.extend(dropped.iter().cloned());
-                self.ends.push(End { at, of: Ended::These(dropped) });
+                self.ends.push(End { at, of: Ended::These(dropped), is_logout: false });
             }
-            (Some(before), Some(after)) if before == after && !change.was_removed => {
+            (Some(before), Some(after))
+                if before == after && !change.was_removed && change.declared.is_right() =>
+            {
                 if !matches!(self.rotation, Rotation::Login | Rotation::Logout) {
                     self.rotation = Rotation::Proof;
                 }
             }
-            _ => {
-                self.rotation = Rotation::Logout;
-                let carried = rules.names(Standing::Carry);
-                self.dropped.clear();
-                self.delta.retain(carried.clone());
-                self.ends.push(End { at, of: Ended::AllBut(carried) });
-            }
+            (_, after) => self.log_out(at, record, rules, after.is_none()),
         }
     }
 
@@ -515,6 +743,23 @@ impl Composed {
         match self.delta.ops().iter().find(|(known, _)| known == name) {
             Some((_, op)) => op.apply(loaded).ok().flatten(),
             None => loaded.cloned(),
+        }
+    }
+}
+
+impl Rights {
+    /// Notes what a change makes of them: a right is granted by a view that declares it. One that does not takes it
+    /// away, since what it writes is no right.
+    fn note(&mut self, change: &FieldChange) {
+        for name in change.names() {
+            self.names.retain(|known| *known != name);
+            self.identity.take_if(|identity| *identity == name);
+        }
+        if change.declared.is_right() && matches!(change.op, Op::Put(_)) {
+            self.names.push(change.name.clone());
+            if change.standing == Standing::Identity {
+                self.identity = Some(change.name.clone());
+            }
         }
     }
 }
@@ -549,7 +794,17 @@ mod tests {
 
     fn change(name: &'static str, at: u64, op: Op) -> FieldChange {
         let (name, standing) = (FieldName::from_static(name), Standing::Plain);
-        FieldChange { name, op, aliases: &[], is_default: false, standing, was_removed: false, at }
+        FieldChange {
+            name,
+            op,
+            aliases: &[],
+            is_default: false,
+            standing,
+            declared: standing,
+            is_flash: false,
+            was_removed: false,
+            at,
+        }
     }
 
     /// What is put back again and again while a handler goes on saving takes no more room, and comes to the same;

@@ -5,7 +5,7 @@ use super::{
     state::{CookieChange, Live, Phase, Terms},
 };
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     event::Event,
     store::Loaded,
     value::{Authority, FieldName, Match, RecordId, Token},
@@ -54,7 +54,7 @@ impl Slot {
     async fn check(&self, token: Token, names: &[FieldName]) -> Result<Found, Error> {
         let Some(loaded) = self.load(token.id(), names).await? else { return Ok(Found::Nothing) };
         let hash = self.shared.hasher.hash(&token.id(), token.secret());
-        let authority = self.read(token.id(), &loaded)?;
+        let Some(authority) = self.read(token.id(), &loaded) else { return Ok(Found::Nothing) };
         let (record, events) = (token.id(), &self.shared.events);
         match authority.compare(&hash, loaded.now) {
             found @ (Match::Present | Match::Renewing(_) | Match::Renewed)
@@ -78,6 +78,7 @@ impl Slot {
             _ if !self.is_alive(&loaded, &authority) => Ok(Found::Nothing),
             Match::Superseded => {
                 events.report(&Event::Superseded { record });
+                self.lock().superseded = Some(record);
                 Ok(Found::Superseded(Terms::of(&authority)))
             }
             Match::Stale => {
@@ -91,19 +92,33 @@ impl Slot {
         }
     }
 
+    /// The record, if there is one that can be read.
     pub(super) async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-        let loaded = self.bounded(self.shared.store.load(id, names), Error::unavailable).await;
-        loaded.inspect_err(|error| self.load_failed(id, error))
+        match self.bounded(self.shared.store.load(id, names), Error::unavailable).await {
+            Ok(loaded) => Ok(loaded),
+            Err(error) if error.kind() == ErrorKind::Unreadable => {
+                self.report_unreadable(id, &error);
+                Ok(None)
+            }
+            Err(error) => {
+                self.shared.events.report(&Event::LoadFailed { record: id, error: &error });
+                Err(error)
+            }
+        }
     }
 
-    /// What the record's seal says.
-    pub(super) fn read(&self, id: RecordId, loaded: &Loaded) -> Result<Authority, Error> {
-        let unknown = || Error::unavailable("the record was written by another version of this library");
-        Authority::read(&loaded.seal).ok_or_else(unknown).inspect_err(|error| self.load_failed(id, error))
+    /// What the record's seal says, if it can be read.
+    pub(super) fn read(&self, id: RecordId, loaded: &Loaded) -> Option<Authority> {
+        let authority = Authority::read(&loaded.seal);
+        if authority.is_none() {
+            let error = Error::unreadable("its metadata are of a later version of this library, or of none");
+            self.report_unreadable(id, &error);
+        }
+        authority
     }
 
-    fn load_failed(&self, record: RecordId, error: &Error) {
-        self.shared.events.report(&Event::LoadFailed { record, error });
+    pub(super) fn report_unreadable(&self, record: RecordId, error: &Error) {
+        self.shared.events.report(&Event::UnreadableRecord { record, error });
     }
 
     /// Loads fields of a record that this request has loaded before.
@@ -115,10 +130,14 @@ impl Slot {
     ) -> Result<(Loaded, Authority), Error> {
         let error = match self.load(id, names).await? {
             None => Error::ended_meanwhile(),
-            Some(loaded) => match self.read(id, &loaded)? {
-                authority if !self.is_alive(&loaded, &authority) => Error::ended_meanwhile(),
-                authority if loaded.epoch == epoch => return Ok((loaded, authority)),
-                _ => Error::superseded(),
+            Some(loaded) => match self.read(id, &loaded) {
+                Some(authority) if self.is_alive(&loaded, &authority) => {
+                    if loaded.epoch == epoch {
+                        return Ok((loaded, authority));
+                    }
+                    Error::superseded()
+                }
+                _ => Error::ended_meanwhile(),
             },
         };
         self.lock().forget_renewal();
@@ -131,15 +150,17 @@ impl Slot {
             && timeouts.is_alive(loaded.created, loaded.touched, loaded.now)
     }
 
-    /// Loads what a further view needs of a record that is loaded in part. Behind the gate only.
-    pub(super) async fn load_missing(&self, names: &[FieldName]) -> Result<bool, Error> {
-        let known = self.lock().live().map(|live| (live.id, live.epoch, live.missing(names)));
-        let Some((id, epoch, missing)) = known else { return Ok(false) };
-        if missing.is_empty() {
-            return Ok(true);
-        }
-        let (loaded, _) = self.load_again(id, epoch, &missing).await?;
-        if let Phase::Live(live) = &mut self.lock().record {
+    /// Loads what a further view needs of a record that is loaded in part, these names and those of rights, and looks
+    /// at what is there. Behind the gate only.
+    pub(super) async fn load_missing(
+        &self,
+        wanted: &[FieldName],
+        names: &[FieldName],
+    ) -> Result<bool, Error> {
+        let known = self.lock().live().map(|live| (Box::new(live.clone()), live.missing(wanted)));
+        let Some((mut live, missing)) = known else { return Ok(false) };
+        if !missing.is_empty() {
+            let (loaded, _) = self.load_again(live.id, live.epoch, &missing).await?;
             for (name, value) in loaded.fields.iter().filter(|(name, _)| missing.contains(name)) {
                 live.fields.insert(name.clone(), value.clone());
             }
@@ -147,7 +168,25 @@ impl Slot {
                 known.extend(missing);
             }
         }
-        Ok(true)
+        let examined = self.examine(&mut live, names);
+        self.enter(live);
+        examined.map(|()| true)
+    }
+
+    /// Puts what is known of the record now in the place of what was, unless the request has ended it meanwhile.
+    pub(super) fn enter(&self, live: Box<Live>) {
+        let mut state = self.lock();
+        let Phase::Live(known) = &mut state.record else { return };
+        if known.id != live.id {
+            return;
+        }
+        let is_withheld_now = live.is_withheld && !known.is_withheld;
+        *known = live;
+        if is_withheld_now {
+            state.forget_renewal();
+            // What other handles of the request show is not the request's any more.
+            self.note_boundary();
+        }
     }
 }
 
@@ -171,9 +210,12 @@ impl Live {
             touched: loaded.touched,
             loaded_at: loaded.now,
             since: shared.stopwatch.start(),
+            began_here: false,
             fields: loaded.fields,
             names: (!loaded.complete).then(|| names.to_vec()),
             opened: Vec::new(),
+            examined: 0,
+            is_withheld: false,
         }
     }
 }

@@ -7,8 +7,11 @@
 mod commit;
 mod detached;
 mod ended;
+mod examine;
 mod ledger;
 mod load;
+mod removal;
+mod request;
 mod rules;
 mod secrets;
 mod state;
@@ -32,7 +35,8 @@ pub(crate) use self::{
     detached::Detached,
     ended::Watchers,
     ledger::FieldChange,
-    rules::{Rule, Rules, Standing},
+    request::RequestFacts,
+    rules::{OnInvalid, Rule, Rules, Standing},
     secrets::UNOPENED,
     state::{CookieChange, Handed},
 };
@@ -40,14 +44,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{
     clock::Stopwatch,
-    error::Error,
+    delta::Op,
+    error::{Error, ErrorKind},
     event::{Event, Events},
     keys::KeyRing,
     span::in_current_span,
     store::{Boxed, DynStore},
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
     value::{
         Authority, FieldName, Fields, Lifetime, Proof, RecordId, Timeouts, Timestamp, Token, TokenHasher,
@@ -117,6 +122,8 @@ pub(crate) struct Slot {
     is_orphaned: AtomicBool,
     /// Counts what ends fields: a handle that saw what was before it must look again.
     boundaries: AtomicU64,
+    /// What the layer has seen of the request, for the response.
+    pub(crate) notes: AtomicU8,
 }
 
 /// The first two distinct well-formed tokens that a request presents.
@@ -143,6 +150,8 @@ pub(crate) struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Commit,
+    /// All but the rights that were granted, and what a new user did.
+    GrantNothing,
     /// Only a logout and an explicit rotation.
     Discard,
 }
@@ -192,14 +201,15 @@ pub(crate) struct Outcome {
 }
 
 impl Slot {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, request: RequestFacts) -> Self {
         Self {
             shared,
             gate: tokio::sync::Mutex::new(()),
-            state: Mutex::default(),
+            state: Mutex::new(State::new(request)),
             changes: AtomicU64::new(0),
             is_orphaned: AtomicBool::new(false),
             boundaries: AtomicU64::new(0),
+            notes: AtomicU8::new(0),
         }
     }
 
@@ -218,6 +228,11 @@ impl Slot {
         &self.shared
     }
 
+    /// Whether it is of a layer that shares this, or of a clone of it.
+    pub(crate) fn is_of(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
+    }
+
     pub(crate) fn events(&self) -> &Events {
         &self.shared.events
     }
@@ -229,8 +244,8 @@ impl Slot {
         present: impl FnOnce() -> Presented,
         names: &'static [FieldName],
     ) -> Result<bool, Error> {
-        if self.lock().covers(names) {
-            self.open_secrets(names);
+        let rules = &self.shared.rules;
+        if self.lock().covers(names, rules) {
             return Ok(self.facts().is_some());
         }
         let is_loaded = || !matches!(self.lock().record, Phase::Unloaded);
@@ -239,28 +254,44 @@ impl Slot {
             return Detached::reading(async move { slot.open_further(names).await }).await;
         }
         let gate = self.gate.lock().await;
-        if !is_loaded() {
-            self.shared.note_runtime();
-            let found = self.find_live(present(), names).await?;
-            let is_live = found.live().is_some();
-            let mut state = self.lock();
-            state.record = found;
-            state.was_privileged = state.was_privileged();
-            drop(state);
-            self.open_secrets(names);
-            return Ok(is_live);
+        if is_loaded() {
+            drop(gate);
+            return Box::pin(self.open_further(names)).await;
         }
-        drop(gate);
-        Box::pin(self.open_further(names)).await
+        self.shared.note_runtime();
+        let wanted = rules.with_rights(names);
+        let presented = present();
+        self.lock().has_token = presented[0].is_some();
+        let mut found = self.find_live(presented, &wanted).await?;
+        let (mut examined, mut is_withheld) = (Ok(()), false);
+        if let Phase::Live(live) = &mut found {
+            examined = self.examine(live, names);
+            is_withheld = live.is_withheld;
+        }
+        let is_live = found.live().is_some();
+        let mut state = self.lock();
+        state.record = found;
+        state.was_privileged = state.was_privileged();
+        if is_withheld {
+            // What is read of it changes nothing, and sets no cookie.
+            state.forget_renewal();
+        }
+        examined.map(|()| is_live)
     }
 
     /// The same of a further view. Once begun it goes on by itself, as all that waits for the gate while handles
     /// are about: one who keeps the future and polls another one must not hold that up.
     async fn open_further(&self, names: &[FieldName]) -> Result<bool, Error> {
         let _gate = self.gate.lock().await;
-        let is_live = self.load_missing(names).await?;
-        self.open_secrets(names);
-        Ok(is_live)
+        let wanted = self.shared.rules.with_rights(names);
+        let loaded = self.load_missing(&wanted, names).await;
+        // A store that failed is reported where it did.
+        if let Err(error) = &loaded
+            && error.kind() == ErrorKind::Refused
+        {
+            self.report_failure(error);
+        }
+        loaded
     }
 
     /// Reads the record again, with these fields and all that were loaded before.
@@ -272,25 +303,24 @@ impl Slot {
 
     async fn reload_behind_gate(&self, names: &[FieldName]) -> Result<(), Error> {
         let _gate = self.gate.lock().await;
-        let known = self.lock().live().map(|live| (live.id, live.epoch, live.with_names(names)));
-        let Some((id, epoch, names)) = known else { return Ok(()) };
-        let (loaded, authority) = self.load_again(id, epoch, &names).await?;
-        let mut unopened = Vec::new();
-        if let Phase::Live(live) = &mut self.lock().record
-            && live.id == id
-        {
-            live.authority = authority;
-            live.seal = loaded.seal;
-            live.fields = loaded.fields;
-            live.opened.clear();
-            // Under the same lock: other handles look at any time.
-            unopened = live.open_all_secrets(&self.shared);
-            live.names = (!loaded.complete).then_some(names);
-            live.touched = loaded.touched;
-            (live.loaded_at, live.since) = (loaded.now, self.shared.stopwatch.start());
-        }
-        self.report_unopened(&unopened);
-        Ok(())
+        let wanted = self.shared.rules.with_rights(names);
+        let known = self.lock().live().map(|live| (Box::new(live.clone()), live.with_names(&wanted)));
+        let Some((mut live, names)) = known else { return Ok(()) };
+        let (loaded, authority) = self.load_again(live.id, live.epoch, &names).await?;
+        live.authority = authority;
+        live.seal = loaded.seal;
+        live.fields = loaded.fields;
+        live.opened.clear();
+        live.names = (!loaded.complete).then_some(names);
+        live.touched = loaded.touched;
+        (live.created, live.began_here) = (loaded.created, false);
+        (live.loaded_at, live.since) = (loaded.now, self.shared.stopwatch.start());
+        (live.examined, live.is_withheld) = (0, false);
+        // Before others see it: they look at any time.
+        let all: Vec<_> = live.fields.iter().map(|(name, _)| name.clone()).collect();
+        let examined = self.examine(&mut live, &all);
+        self.enter(live);
+        examined
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -315,6 +345,11 @@ impl Slot {
     /// How many times something ended fields in this request.
     pub(crate) fn boundary(&self) -> u64 {
         self.boundaries.load(Ordering::Acquire)
+    }
+
+    /// Has handles that saw what was before look again.
+    fn note_boundary(&self) {
+        self.boundaries.fetch_add(1, Ordering::AcqRel);
     }
 
     fn accept(&self, state: &mut State, by: u64, mut handed: Handed) {
@@ -344,7 +379,10 @@ impl Slot {
     /// When the user last proved who it is, and the time now, on the store's clock.
     pub(crate) fn authenticated_at(&self) -> Option<(Timestamp, Timestamp)> {
         let state = self.lock();
-        let live = state.live()?;
+        let live = state.live().filter(|live| !live.is_withheld)?;
+        if state.ends_login(&self.shared.rules) {
+            return None;
+        }
         let at = match live.authority.proof {
             Proof::None => return None,
             Proof::AtCreation => live.created,
@@ -357,6 +395,12 @@ impl Slot {
     pub(crate) fn hand_over(self: &Arc<Self>, by: u64, life: u32, handed: Handed) {
         let mut state = self.lock();
         if life != state.life {
+            drop(state);
+            // Of a session that the request has ended nothing is left, but what it says to the next page.
+            let Handed { changes, .. } = handed;
+            let (flashes, others): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.is_flash);
+            let others = others.into_iter().map(|change| change.name).collect();
+            self.hand_over_flashes(by, Handed { changes: flashes, ..Handed::default() }, others);
             return;
         }
         if !state.head_sent {
@@ -369,13 +413,22 @@ impl Slot {
             self.hand_over_removed_rights(by, life, handed.changes);
             return;
         }
-        let mut fields = state.ledger.unsaved_fields(by);
-        let had_unsaved = state.ledger.take_back_unsaved(by);
-        let is_silent = handed.is_empty() && !had_unsaved;
+        let had_unsaved = state.ledger.has_unsaved(by);
         let record = state.live().map(|live| live.id);
+        let is_removal = |change: &&FieldChange| {
+            state.standing(change, &self.shared.rules).is_right() && change.op == Op::Remove
+        };
+        let is_silent =
+            handed.changes.iter().all(|change| is_removal(&change)) && handed.request_only.is_empty();
+        let unsaved = handed.changes.iter().filter(|change| !is_removal(change));
+        let fields: Vec<_> = unsaved.map(|change| change.name.clone()).collect();
         drop(state);
-        if !is_silent {
-            fields.extend(handed.changes.into_iter().map(|change| change.name));
+        if let Some((_, error)) = &handed.failure {
+            self.report_failure(error);
+        }
+        // Nobody saved it, but a right can always be taken away.
+        self.hand_over_removed_rights(by, life, handed.changes);
+        if !is_silent || had_unsaved {
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
         }
     }
@@ -392,6 +445,29 @@ impl Slot {
         drop(state);
         if !fields.is_empty() {
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
+        }
+    }
+
+    /// Takes what a handle has flashed for whoever comes next, though its session is over. The others are lost.
+    pub(crate) fn hand_over_flashes(&self, by: u64, handed: Handed, mut lost: Vec<FieldName>) {
+        let mut state = self.lock();
+        if state.head_sent {
+            lost.extend(handed.changes.into_iter().map(|change| change.name));
+        } else {
+            self.accept(&mut state, by, handed);
+        }
+        drop(state);
+        self.report_lost(None, lost);
+    }
+
+    /// The number of the present record of the request.
+    pub(crate) fn life(&self) -> u32 {
+        self.lock().life
+    }
+
+    fn report_lost(&self, record: Option<RecordId>, fields: Vec<FieldName>) {
+        if !fields.is_empty() {
+            self.shared.events.report(&Event::ChangesDropped { record, fields });
         }
     }
 
@@ -412,8 +488,8 @@ impl Slot {
             change.standing = state.standing(change, &self.shared.rules);
         }
         let changes: Vec<_> = changes.into_iter().filter_map(FieldChange::into_removed_right).collect();
-        let must_flush = state.abandoned && !changes.is_empty();
         self.accept(&mut state, by, Handed { changes, ..Handed::default() });
+        let must_flush = state.head_sent && state.ledger.has_removed_rights_of(by);
         drop(state);
         if must_flush {
             self.flush_in_background();
@@ -438,32 +514,47 @@ impl Slot {
     }
 
     /// Takes the changes of a handle that goes on, to be written whenever the next write comes.
-    pub(crate) fn hand_over_meanwhile(&self, by: u64, life: u32, handed: Handed) -> Result<(), Error> {
-        let mut state = self.lock();
-        self.check_hand_over(&state, life, &handed)?;
-        self.accept(&mut state, by, handed);
-        Ok(())
+    pub(crate) fn hand_over_meanwhile(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        handed: Handed,
+    ) -> Result<(), Error> {
+        self.hand_over_checked(by, life, handed).map(drop)
     }
 
     /// Takes the changes of a handle that goes on, to be written by a save, which gets a number.
-    pub(crate) fn hand_over_for_save(&self, by: u64, life: u32, handed: Handed) -> Result<u64, Error> {
-        let mut state = self.lock();
-        self.check_hand_over(&state, life, &handed)?;
-        self.accept(&mut state, by, handed);
-        Ok(state.next_save(by))
+    pub(crate) fn hand_over_for_save(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        handed: Handed,
+    ) -> Result<u64, Error> {
+        self.hand_over_checked(by, life, handed).map(|mut state| state.next_save(by))
     }
 
-    fn check_hand_over(&self, state: &State, life: u32, handed: &Handed) -> Result<(), Error> {
+    fn hand_over_checked(
+        self: &Arc<Self>,
+        by: u64,
+        life: u32,
+        handed: Handed,
+    ) -> Result<MutexGuard<'_, State>, Error> {
+        let mut state = self.lock();
         if life != state.life && !handed.is_empty() {
             return Err(Error::session_ended());
         }
-        let is_right = |change: &FieldChange| state.standing(change, &self.shared.rules).is_right();
-        if state.head_sent && handed.changes.iter().any(is_right) {
+        let is_grant = |change: &FieldChange| {
+            state.standing(change, &self.shared.rules).is_right() && change.op != Op::Remove
+        };
+        if state.head_sent && handed.changes.iter().any(is_grant) {
+            drop(state);
             // Nobody is left to be given the new secret. Refused as a whole, so that half of it is not
-            // in the way of what comes next.
+            // in the way of what comes next; but what it took away is gone.
+            self.hand_over_removed_rights(by, life, handed.changes);
             return Err(Error::head_sent());
         }
-        Ok(())
+        self.accept(&mut state, by, handed);
+        Ok(state)
     }
 
     /// Takes back what a handle handed over and what is not written yet.
@@ -474,14 +565,16 @@ impl Slot {
 
     /// Ends the record of this life, and returns the next one's; that of an earlier life has no say.
     pub(crate) fn destroy(self: &Arc<Self>, life: u32) -> u32 {
-        let (next, must_flush) = {
+        let (next, must_flush, record, lost) = {
             let mut state = self.lock();
             if state.life != life {
                 return life;
             }
-            let is_new = state.end();
-            (state.life, state.head_sent && is_new)
+            let record = state.live().map(|live| live.id);
+            let (is_there, lost) = state.end();
+            (state.life, state.head_sent && is_there, record, lost)
         };
+        self.report_lost(record, lost);
         if must_flush {
             self.flush_in_background();
         }
@@ -559,6 +652,13 @@ impl Slot {
         life: u32,
         mut change: FieldChange,
     ) -> Result<(), Error> {
+        let target = self.lock().target(Rotation::None);
+        if let Err(error) = &target
+            && error.kind() == ErrorKind::CrossSite
+        {
+            self.shared.events.report(&Event::CrossSite { is_login: false, error });
+            return Err(error.duplicate());
+        }
         if self.lock().ends(&change.name, &self.shared.rules) {
             // What was ended must be gone before it is counted from.
             self.flush(Afterwards::Handles, Some(by)).await?;
@@ -577,14 +677,20 @@ impl Slot {
             let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
             let pushed = composed.push(&change, &state.record, rules);
             let failure = composed.failure.take().map(|(_, error)| error);
+            let is_of_this = failure.is_none();
             if let Err(error) = failure.map_or(pushed, Err) {
                 state.put_back(&mut { taken }, rules);
+                drop(state);
+                if is_of_this {
+                    // What was put back is reported when it is to be written again.
+                    self.report_failure(&error);
+                }
                 return Err(error);
             }
-            (target, state.write_of(composed, target, rules), taken)
+            (target, state.write_of(composed, target), taken)
         };
         let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
-        let in_flight = InFlight::begin(self, &write, taken);
+        let in_flight = InFlight::begin(self, &write, false, taken);
         let written = self.write_caught(write, names, Some(&kept)).await;
         let taken = in_flight.end();
         if let Err(error) = written {
@@ -611,8 +717,10 @@ impl Slot {
         }
         // A save that was begun and not awaited to its end may still bring a cookie, or fail.
         let is_busy = self.gate.try_lock().is_err();
-        if verdict == Verdict::Discard && !is_busy {
-            state.discard(&self.shared.rules);
+        if verdict != Verdict::Commit && !is_busy {
+            drop(state);
+            self.drop_what_failed(verdict);
+            state = self.lock();
         }
         let idle = state.is_done() && state.unheard.is_none() && !state.needs_upkeep();
         if idle && !is_busy {
@@ -630,10 +738,8 @@ impl Slot {
             let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
             loop {
-                if verdict == Verdict::Discard {
-                    // Also what a save that was under way has put back.
-                    slot.lock().discard(&slot.shared.rules);
-                }
+                // Also what a save that was under way has put back.
+                slot.drop_what_failed(verdict);
                 let to_be_ended = slot.lock().destroy.clone();
                 let error = slot.flush(slot.afterwards(), None).await.err();
                 let mut state = slot.lock();
@@ -657,6 +763,25 @@ impl Slot {
                 return Ok(Outcome { cookie, is_privileged, error });
             }
         })
+    }
+
+    /// Drops what a request that has failed must not write.
+    fn drop_what_failed(&self, verdict: Verdict) {
+        let (dropped, record) = {
+            let mut state = self.lock();
+            let dropped = match verdict {
+                Verdict::Commit => Vec::new(),
+                Verdict::GrantNothing => state.ledger.drop_grants(),
+                Verdict::Discard => {
+                    state.discard(&self.shared.rules);
+                    Vec::new()
+                }
+            };
+            (dropped, state.live().map(|live| live.id))
+        };
+        if !dropped.is_empty() {
+            self.shared.events.report(&Event::GrantDropped { record, fields: dropped });
+        }
     }
 
     /// Whoever asked for this save knows how it ended.
@@ -789,7 +914,8 @@ impl Shared {
     }
 }
 
-/// Work of a slot that was begun: if it is dropped before its end, an event says so.
+/// Work of a slot that was begun: if it is dropped before its end, an event says so. If it panics, who waits for it
+/// reports that.
 struct Unfinished<'a>(Option<&'a Slot>);
 
 impl Unfinished<'_> {
@@ -800,7 +926,9 @@ impl Unfinished<'_> {
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        if let Some(slot) = self.0.take() {
+        if let Some(slot) = self.0.take()
+            && !std::thread::panicking()
+        {
             slot.report_unfinished();
         }
     }

@@ -1,13 +1,20 @@
 //! What the views of a layer say of fields: which are rights, which outlive what, and which are secret.
 
-use std::sync::{PoisonError, atomic::AtomicUsize};
+use std::{
+    any::Any,
+    borrow::Cow,
+    sync::{Arc, PoisonError},
+};
+
+use bytes::Bytes;
 
 use crate::{
+    error::Error,
     sync::{
         RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    value::FieldName,
+    value::{FieldName, Fields},
 };
 
 /// What is known of fields by their stored names, from every view that the layer has met.
@@ -16,19 +23,46 @@ use crate::{
 /// know a right for one cannot change it by accident without a new secret, nor write a secret field in plain.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    number: usize,
+    /// A number of its own for each state of these rules: no others of the process have the same.
+    number: AtomicUsize,
     has_any: AtomicBool,
+    has_rights: AtomicBool,
     has_secrets: AtomicBool,
-    known: RwLock<Vec<Rule>>,
+    known: RwLock<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    all: Vec<Rule>,
+    /// Those of them that are about rights, which each request needs that opens a record.
+    rights: Arc<[Rule]>,
 }
 
 /// What a view says of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
     pub(crate) aliases: &'static [&'static str],
     pub(crate) standing: Standing,
     pub(crate) is_secret: bool,
+    pub(crate) on_invalid: OnInvalid,
+    pub(crate) decode: Decode,
+}
+
+/// Reads a stored value.
+type Decode = fn(&[u8]) -> Result<Box<dyn Any + Send + Sync>, serde_json::Error>;
+
+/// What happens to a stored value that does not decode, or does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnInvalid {
+    /// It counts as absent.
+    Reset,
+    /// The request is refused.
+    Reject,
+    /// The request sees its record as after a logout: if a right does not decode, or the key of a secret field
+    /// is not there. Of a secret field that does not open all the same the request is refused, and one that
+    /// opens and does not decode counts as absent.
+    Withhold,
 }
 
 /// What a field is to whoever uses the session.
@@ -51,9 +85,10 @@ impl Standing {
     /// The one that counts where several views, or the record, say different things.
     pub(super) fn strongest(self, other: Self) -> Self {
         let strength = |standing: Self| match standing {
-            Self::Identity => 3,
-            Self::Privilege => 2,
-            Self::Carry | Self::DropOnLogin => 1,
+            Self::Identity => 4,
+            Self::Privilege => 3,
+            Self::DropOnLogin => 2,
+            Self::Carry => 1,
             Self::Plain => 0,
         };
         if strength(other) > strength(self) { other } else { self }
@@ -66,7 +101,7 @@ impl Standing {
 
 impl Rule {
     /// All names under which the field may be stored.
-    pub(super) fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
         let Self { name, aliases, .. } = *self;
         [name].into_iter().chain(aliases.iter().copied()).map(FieldName::from_static)
     }
@@ -74,24 +109,98 @@ impl Rule {
     fn is_about(&self, name: &FieldName) -> bool {
         self.name == name.as_str() || self.aliases.contains(&name.as_str())
     }
+
+    /// The value that is the field's among these, and its name: the present name wins.
+    pub(super) fn stored<'a>(&self, fields: &'a Fields) -> Option<(FieldName, &'a Bytes)> {
+        self.names().find_map(|name| fields.get(name.as_str()).map(|value| (name, value)))
+    }
+
+    fn is_as(&self, other: &Self) -> bool {
+        (self.name, self.aliases, self.standing) == (other.name, other.aliases, other.standing)
+            && (self.is_secret, self.on_invalid) == (other.is_secret, other.on_invalid)
+            && std::ptr::fn_addr_eq(self.decode, other.decode)
+    }
 }
 
 impl Rules {
-    /// Which rules these are: no others of the process have the same number.
-    pub(crate) const fn number(&self) -> usize {
-        self.number
+    /// Which rules these are: it changes with what they say, and no others of the process have the same.
+    pub(crate) fn number(&self) -> usize {
+        self.number.load(Ordering::Acquire)
     }
 
     /// Adds what a view says.
     pub(crate) fn add(&self, rules: impl Iterator<Item = Rule>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.all.len();
         for rule in rules.filter(|rule| rule.standing != Standing::Plain || rule.is_secret) {
-            if !known.contains(&rule) {
-                known.push(rule);
+            if !known.all.iter().any(|other| other.is_as(&rule)) {
+                known.all.push(rule);
             }
         }
-        self.has_any.store(!known.is_empty(), Ordering::Release);
-        self.has_secrets.store(known.iter().any(|rule| rule.is_secret), Ordering::Release);
+        if known.all.len() == before {
+            return;
+        }
+        known.rights = known.all.iter().filter(|rule| rule.standing.is_right()).copied().collect();
+        self.has_any.store(true, Ordering::Release);
+        self.has_rights.store(!known.rights.is_empty(), Ordering::Release);
+        self.has_secrets.store(known.all.iter().any(|rule| rule.is_secret), Ordering::Release);
+        self.number.store(next_number(), Ordering::Release);
+    }
+
+    /// What is wrong with what a view says of a field, or does not say: another view may say that it is a right, or
+    /// that it does not outlive a login.
+    pub(crate) fn check(&self, names: impl Iterator<Item = FieldName>, says: Standing) -> Result<(), Error> {
+        for name in names {
+            match self.of(&name) {
+                right if right.is_right() && !says.is_right() => {
+                    return Err(Error::undeclared_right(&name));
+                }
+                Standing::DropOnLogin if says == Standing::Carry => {
+                    return Err(Error::contradicting_views(&name));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any view says anything that counts.
+    pub(super) fn has_any(&self) -> bool {
+        self.has_any.load(Ordering::Acquire)
+    }
+
+    /// What views say of rights.
+    pub(super) fn rights(&self) -> Arc<[Rule]> {
+        if self.has_rights.load(Ordering::Acquire) {
+            return Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).rights);
+        }
+        Arc::default()
+    }
+
+    /// These names, and those of all rights: whatever a request is about, it is seen whether they can be read.
+    pub(super) fn with_rights<'a>(&self, names: &'a [FieldName]) -> Cow<'a, [FieldName]> {
+        let mut all = Cow::Borrowed(names);
+        for name in self.rights().iter().flat_map(Rule::names) {
+            if !all.contains(&name) {
+                all.to_mut().push(name);
+            }
+        }
+        all
+    }
+
+    /// What becomes of a secret field whose key is not there: the strictest that a view says of it.
+    pub(super) fn on_missing_key(&self, name: &FieldName) -> OnInvalid {
+        let mut strictest = OnInvalid::Reset;
+        self.each(|rule| {
+            if rule.is_secret && rule.is_about(name) {
+                strictest = match (strictest, rule.on_invalid) {
+                    (OnInvalid::Reject, _) | (_, OnInvalid::Reject) => OnInvalid::Reject,
+                    (OnInvalid::Withhold, _) | (_, OnInvalid::Withhold) => OnInvalid::Withhold,
+                    _ => OnInvalid::Reset,
+                };
+            }
+        });
+        strictest
     }
 
     /// Whether any view has a secret field.
@@ -136,20 +245,24 @@ impl Rules {
 
     fn each(&self, mut visit: impl FnMut(&Rule)) {
         if self.has_any.load(Ordering::Acquire) {
-            self.known.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(&mut visit);
+            self.known.read().unwrap_or_else(PoisonError::into_inner).all.iter().for_each(&mut visit);
         }
     }
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
-            number,
+            number: AtomicUsize::new(next_number()),
             has_any: AtomicBool::new(false),
+            has_rights: AtomicBool::new(false),
             has_secrets: AtomicBool::new(false),
             known: RwLock::default(),
         }
     }
+}
+
+fn next_number() -> usize {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

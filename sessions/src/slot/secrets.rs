@@ -7,13 +7,12 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::{
-    Shared, Slot,
+    Rules, Shared, Slot,
     state::{Live, Phase},
 };
 use crate::{
     delta::{Delta, Op},
     error::Error,
-    event::Event,
     keys::Place,
     value::{FieldName, Fields, RecordId},
 };
@@ -22,6 +21,7 @@ use crate::{
 pub(crate) const UNOPENED: &[u8] = b"\0";
 
 /// A secret field that the request knows in plain, and how the store has it.
+#[derive(Clone)]
 pub(super) struct Opened {
     pub(super) name: FieldName,
     value: Bytes,
@@ -29,28 +29,13 @@ pub(super) struct Opened {
 }
 
 /// A secret field that does not open, and why.
-type Unopened = (FieldName, String);
+pub(super) struct Unopened {
+    pub(super) name: FieldName,
+    pub(super) reason: String,
+    pub(super) is_key_missing: bool,
+}
 
 impl Slot {
-    /// Opens those of these fields that are secret, unless they are open already.
-    pub(super) fn open_secrets(&self, names: &[FieldName]) {
-        if !self.shared.rules.has_secrets() {
-            return;
-        }
-        let unopened = match &mut self.lock().record {
-            Phase::Live(live) => live.open_secrets(&self.shared, names),
-            Phase::Unloaded | Phase::Absent | Phase::Superseded(_) => return,
-        };
-        self.report_unopened(&unopened);
-    }
-
-    pub(super) fn report_unopened(&self, unopened: &[Unopened]) {
-        for (field, reason) in unopened {
-            let record = self.facts().map(|facts| facts.id);
-            self.shared.events.report(&Event::UndecodableField { record, field, reason });
-        }
-    }
-
     /// A commit's changes as the store is to have them.
     pub(super) fn sealed_delta(&self, id: RecordId, delta: Delta) -> Result<Delta, Error> {
         if !self.shared.rules.has_secrets() {
@@ -119,25 +104,33 @@ impl Slot {
 }
 
 impl Live {
-    /// Opens all that are here: other views of the request may show them.
-    pub(super) fn open_all_secrets(&mut self, shared: &Shared) -> Vec<Unopened> {
-        if !shared.rules.has_secrets() {
-            return Vec::new();
-        }
-        let names: Vec<_> = self.fields.iter().map(|(name, _)| name.clone()).collect();
-        self.open_secrets(shared, &names)
+    /// Whether no secret among these fields is still to be opened.
+    pub(super) fn are_open(&self, names: &[FieldName], rules: &Rules) -> bool {
+        !rules.has_secrets()
+            || names
+                .iter()
+                .filter(|name| self.fields.contains(name.as_str()))
+                .all(|name| !rules.is_secret(name) || self.opened.iter().any(|known| known.name == *name))
     }
 
     /// Opens those of these fields that are secret; the ones that do not open are returned.
-    pub(super) fn open_secrets(&mut self, shared: &Shared, names: &[FieldName]) -> Vec<Unopened> {
+    pub(super) fn open_secrets(
+        &mut self,
+        shared: &Shared,
+        names: impl Iterator<Item = FieldName>,
+    ) -> Vec<Unopened> {
         let mut unopened = Vec::new();
-        for name in names.iter().filter(|name| shared.rules.is_secret(name)) {
+        if !shared.rules.has_secrets() {
+            return unopened;
+        }
+        for name in names.filter(|name| shared.rules.is_secret(name)) {
+            let name = &name;
             if self.opened.iter().any(|known| known.name == *name) {
                 continue;
             }
             let Some(stored) = self.fields.get(name.as_str()).cloned() else { continue };
-            let value = shared.open(self.id, name, &stored).unwrap_or_else(|reason| {
-                unopened.push((name.clone(), reason));
+            let value = shared.open(self.id, name, &stored).unwrap_or_else(|(reason, is_key_missing)| {
+                unopened.push(Unopened { name: name.clone(), reason, is_key_missing });
                 Bytes::from_static(UNOPENED)
             });
             self.fields.insert(name.clone(), value.clone());
@@ -153,10 +146,11 @@ impl Shared {
         keys.seal(Place { purpose: &self.purpose, record, field }, value)
     }
 
-    fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, String> {
-        let Some(keys) = &self.keys else { return Err(Error::without_keys(field).to_string()) };
+    /// The value, or why there is none, and whether that is for want of its key.
+    fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, (String, bool)> {
+        let Some(keys) = &self.keys else { return Err((Error::without_keys(field).to_string(), true)) };
         let place = Place { purpose: &self.purpose, record, field };
-        keys.open(place, stored).map_err(|error| error.to_string())
+        keys.open(place, stored).map_err(|error| (error.to_string(), error.is_key_missing()))
     }
 }
 

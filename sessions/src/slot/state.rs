@@ -6,14 +6,16 @@ use bytes::Bytes;
 
 use super::{
     ended::Watched,
-    ledger::{Composed, Deed, End, FieldChange, Ledger, Rotation, removed_rights},
-    rules::{Rule, Rules, Standing},
+    ledger::{Composed, Deed, End, FieldChange, Ledger, Rights, Rotation, removed_rights},
+    removal::Removal,
+    request::{Beginning, RequestFacts},
+    rules::{Rules, Standing},
     secrets::Opened,
 };
 use crate::{
     clock::Start,
     delta::Delta,
-    error::Error,
+    error::{Error, ErrorKind},
     value::{
         Authority, DAY, FieldName, Fields, Lifetime, RecordId, Seal, Secret, Timeouts, Timestamp, Token,
         hours,
@@ -22,8 +24,15 @@ use crate::{
 
 /// The session of one request.
 #[derive(Debug, Default)]
+// Independent facts.
+#[allow(clippy::struct_excessive_bools)]
 pub(super) struct State {
+    pub(super) request: RequestFacts,
+    /// The request came with a token of this layer's, whatever that is worth.
+    pub(super) has_token: bool,
     pub(super) record: Phase,
+    /// The record whose secret was replaced a moment ago, if the request came with one.
+    pub(super) superseded: Option<RecordId>,
     /// Counts the records that this request has ended; a handle of an earlier one has no say.
     pub(super) life: u32,
     pub(super) ledger: Ledger,
@@ -112,10 +121,10 @@ impl Terms {
         Self { lifetime: authority.lifetime, is_remembered: authority.is_remembered }
     }
 
-    /// Notes them. A visitor is not remembered: nothing depends on it, and the next login is to ask for itself.
-    pub(super) fn note_in(self, authority: &mut Authority) {
-        let is_nobody = authority.rights.is_empty();
-        authority.is_remembered = self.is_remembered.filter(|is_remembered| !(*is_remembered && is_nobody));
+    /// Notes them. The seal keeps of a visitor's record that it is remembered no more than this request does, so
+    /// that the next login is to ask for itself.
+    pub(super) const fn note_in(self, authority: &mut Authority) {
+        authority.is_remembered = self.is_remembered;
         authority.lifetime = self.lifetime;
     }
 
@@ -131,7 +140,7 @@ impl Terms {
 }
 
 /// A record that the request has the rights to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) id: RecordId,
     pub(super) epoch: u64,
@@ -149,11 +158,17 @@ pub(super) struct Live {
     pub(super) loaded_at: Timestamp,
     /// When that was by the clock of this process, which is never set.
     pub(super) since: Start,
+    /// A login of this request began its life, and what it says of `created` is by the clock of this process.
+    pub(super) began_here: bool,
     pub(super) fields: Fields,
     /// The names that were asked for; `None` if all fields are here.
     pub(super) names: Option<Vec<FieldName>>,
     /// Those of the fields that were opened.
     pub(super) opened: Vec<Opened>,
+    /// The number of the rules by which its rights were examined last.
+    pub(super) examined: usize,
+    /// A right cannot be read: the request sees the record as after a logout, and the fields are what that leaves.
+    pub(super) is_withheld: bool,
 }
 
 /// What the response does to the browser's cookie.
@@ -176,11 +191,27 @@ pub(crate) enum CookieChange {
 pub(super) struct Plan {
     pub(super) write: Write,
     pub(super) taken: Taken,
+    /// The rights that it takes away, which it does though another request has rotated meanwhile.
+    pub(super) removal: Option<Removal>,
+    /// What of it is to be written.
+    pub(super) part: Part,
+    /// Fields that the request had changed, and that go with the user whose they were.
+    pub(super) lost: Vec<FieldName>,
     /// What is left of it if something in it cannot be stored: neither the old secret stays alive, nor a right
     /// that was taken away.
     pub(super) rescue: Option<Write>,
     /// What fails all the same, once the rotation is done.
     pub(super) failure: Option<Failure>,
+}
+
+/// What of a plan is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    All,
+    /// All, which is nothing but the removal of rights.
+    OnlyRemoval,
+    /// The removal of rights by itself, since no cookie can be sent. The rest is still to come.
+    Removal,
 }
 
 /// Something that cannot be written.
@@ -189,6 +220,8 @@ pub(super) struct Failure {
     /// The handle that did it, if it is one's.
     pub(super) of: Option<u64>,
     pub(super) error: Error,
+    /// The response is true all the same.
+    pub(super) spares_response: bool,
 }
 
 /// One atomic operation.
@@ -201,8 +234,8 @@ pub(super) struct Write {
     pub(super) is_carry_only: bool,
     /// Which of the request's records it is for.
     pub(super) life: u32,
-    /// The rights that the record held before, where a rotation has to tell.
-    pub(super) rights: Vec<FieldName>,
+    /// The rights that the record holds after it.
+    pub(super) rights: Rights,
     /// How many bytes of fields there will be, as far as the request knows them; 0 if no more than before.
     pub(super) grows_to: usize,
 }
@@ -238,7 +271,7 @@ pub(crate) struct Handed {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { of: None, error }
+        Self { of: None, error, spares_response: false }
     }
 }
 
@@ -246,6 +279,13 @@ impl Taken {
     /// Leaves of it the removals of rights only.
     pub(super) fn keep_removed_rights(&mut self, record: &Phase, rules: &Rules) {
         self.deeds = removed_rights(std::mem::take(&mut self.deeds), record, rules);
+    }
+}
+
+impl Taken {
+    /// Leaves out the removals of rights, which are done.
+    pub(super) fn drop_removed_rights(&mut self) {
+        self.deeds.retain(|deed| !deed.is_removed_right());
     }
 }
 
@@ -299,31 +339,54 @@ impl Phase {
         noted.strongest(rules.of(name))
     }
 
-    /// The names of the rights that the record holds.
-    pub(super) fn rights(&self, rules: &Rules) -> Vec<FieldName> {
-        let Some(live) = self.live() else { return Vec::new() };
-        let mut rights = live.authority.rights.clone();
-        let known = rules.all(Standing::is_right);
-        let stored = known.iter().flat_map(Rule::names);
-        rights.extend(stored.filter(|name| live.fields.contains(name.as_str())));
-        rights.sort_unstable();
-        rights.dedup();
-        rights
+    /// The rights that the record holds.
+    pub(super) fn rights(&self) -> Rights {
+        let authority = self.live().map(|live| &live.authority);
+        authority.map_or_else(Rights::default, |Authority { rights, identity, .. }| Rights {
+            names: rights.clone(),
+            identity: identity.clone(),
+        })
+    }
+
+    /// The names of the fields that outlive a logout.
+    pub(super) fn carried(&self, rules: &Rules) -> Vec<FieldName> {
+        self.live().map_or_else(|| rules.names(Standing::Carry), |live| live.carried(rules))
+    }
+
+    /// Whether the request sees the record as after a logout, and it is not.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.live().is_some_and(|live| live.is_withheld)
     }
 }
 
 impl State {
+    pub(super) fn new(request: RequestFacts) -> Self {
+        Self { request, ..Self::default() }
+    }
+
     pub(super) const fn live(&self) -> Option<&Live> {
         self.record.live()
     }
 
-    /// Whether a view of these fields can be served without asking the store.
-    pub(super) fn covers(&self, names: &[FieldName]) -> bool {
+    /// Whether a view of these fields can be served as it is.
+    pub(super) fn covers(&self, names: &[FieldName], rules: &Rules) -> bool {
         match &self.record {
             Phase::Unloaded => false,
             Phase::Absent | Phase::Superseded(_) => true,
-            Phase::Live(live) => live.missing(names).is_empty(),
+            Phase::Live(live) => {
+                let is_examined = !rules.has_any() || live.examined == rules.number();
+                is_examined && live.missing(names).is_empty() && live.are_open(names, rules)
+            }
         }
+    }
+
+    /// Whether what is to be written ends the login that the record has.
+    pub(super) fn ends_login(&self, rules: &Rules) -> bool {
+        if self.ledger.is_empty() {
+            return false;
+        }
+        let composed = self.ledger.compose(&self.record, rules);
+        composed.rotation == Rotation::Logout || composed.rights.identity.is_none()
     }
 
     /// Whether the record held a right when it was loaded, or holds one now.
@@ -405,12 +468,15 @@ impl State {
         own.find_map(|(.., number)| loss(*number)).map(|(.., error)| error.duplicate())
     }
 
-    /// Ends the record, and all that was to be done to it. What comes next begins a new one. Says whether there
-    /// was a record.
-    pub(super) fn end(&mut self) -> bool {
+    /// Ends the record, and all that was to be done to it but what was flashed. What comes next begins a new one. Says
+    /// whether there was a record, and what else had been changed.
+    pub(super) fn end(&mut self) -> (bool, Vec<FieldName>) {
+        let ended_login = self.record.rights().identity.is_some();
         let is_there = matches!(self.record, Phase::Live(_));
-        if let Phase::Live(live) = &self.record {
+        let mut fields = Fields::new();
+        if let Phase::Live(live) = &mut self.record {
             self.destroy.push(live.id);
+            fields = std::mem::take(&mut live.fields);
             self.record = Phase::Absent;
         }
         self.life += 1;
@@ -419,8 +485,12 @@ impl State {
         self.lose_waiting(Error::session_ended);
         self.wishes = Wishes::default();
         self.request_only = Fields::new();
-        self.ledger.begin_anew();
-        is_there
+        let mut lost = self.ledger.begin_anew(ended_login, &fields);
+        if self.head_sent {
+            // No page is left to show it.
+            lost.extend(self.ledger.take().iter().filter_map(Deed::change).map(|change| change.name.clone()));
+        }
+        (is_there, lost)
     }
 
     /// What was said of the record counts for the one that a login begins in its place, too.
@@ -488,7 +558,11 @@ impl State {
             None if matches!(self.record, Phase::Superseded(_)) && rotation != Rotation::Login => {
                 Err(Error::superseded())
             }
-            None => Ok(Target::New),
+            None => match self.request.beginning(self.has_token, rotation) {
+                Beginning::Admitted => Ok(Target::New),
+                Beginning::Dropped => Err(Error::cross_site()),
+                Beginning::Refused => Err(Error::cross_site_login()),
+            },
         }
     }
 
@@ -528,14 +602,22 @@ impl State {
     /// Takes out what is to be written now, `at` this moment of the request's own count.
     pub(super) fn plan(&mut self, rules: &Rules, at: u64) -> Result<Option<Plan>, Failure> {
         let saves = self.saves.take();
+        if self.request.is_unseen {
+            self.ledger.take_back_takes();
+        }
         let planned = self.plan_of(rules, at, saves);
-        if let Err(Failure { of: None, error }) = &planned {
+        if let Err(Failure { of: None, error, .. }) = &planned {
             self.saves.lose(saves, error);
         }
         planned
     }
 
     fn plan_of(&mut self, rules: &Rules, at: u64, saves: (u64, u64)) -> Result<Option<Plan>, Failure> {
+        if self.head_sent
+            && let Some(plan) = self.plan_late_removal(rules, at, saves)
+        {
+            return Ok(Some(plan));
+        }
         let mut composed = self.compose(rules);
         let (mut failure, mut others) = (None, Vec::new());
         if let Some((by, error)) = composed.failure.take() {
@@ -550,9 +632,9 @@ impl State {
             if composed.rotation <= Rotation::Renewal || self.live().is_none() {
                 self.ledger.take();
                 self.ledger.put_back(others);
-                return Err(Failure { of: Some(by), error });
+                return Err(Failure { of: Some(by), ..error.into() });
             }
-            failure = Some(Failure { of: Some(by), error });
+            failure = Some(Failure { of: Some(by), ..error.into() });
         }
         let deeds = self.ledger.take();
         self.ledger.put_back(others);
@@ -563,24 +645,50 @@ impl State {
         if is_nothing || (self.live().is_none() && !creates(delta)?) {
             return Ok(None);
         }
-        // Nobody is left to be given the new secret; but a right that was taken away is gone.
+        // Nobody is left to be given the new secret.
         let is_hard = rotation > Rotation::Renewal;
-        if is_hard && self.head_sent && !self.abandoned {
+        if is_hard && self.head_sent {
             return Err(failure.unwrap_or_else(|| Error::head_sent().into()));
         }
-        let target = self.target(rotation)?;
-        let rescue = if is_hard { self.rescue(&deeds, rotation_wanted, target, rules) } else { None };
+        let target = self.target(rotation).map_err(|error| {
+            let spares_response = failure.is_none() && self.stands_without(&deeds, rotation, &error);
+            Failure { of: None, error, spares_response }
+        })?;
+        let (mut rescue, mut removal, mut part) = (None, None, Part::All);
+        if is_hard {
+            let removed = removed_rights(deeds.iter().map(Deed::again).collect(), &self.record, rules);
+            rescue = self.rescue(&removed, rotation_wanted, target, rules);
+            removal = self.live().and_then(|live| Removal::of(&removed, live));
+            if !rotation_wanted && deeds.iter().all(Deed::is_removed_right) {
+                part = Part::OnlyRemoval;
+            }
+        }
         let ends = std::mem::take(&mut composed.ends);
+        let lost = std::mem::take(&mut composed.lost);
         let taken = Taken { deeds, ends, rotation_wanted, at, saves };
-        let write = self.write_of(composed, target, rules);
-        Ok(Some(Plan { write, taken, rescue, failure }))
+        let write = self.write_of(composed, target);
+        Ok(Some(Plan { write, taken, removal, part, lost, rescue, failure }))
+    }
+
+    /// Takes out the removals of rights, to be written by themselves: nobody is left to be given a new secret.
+    fn plan_late_removal(&mut self, rules: &Rules, at: u64, saves: (u64, u64)) -> Option<Plan> {
+        let deeds = self.ledger.take_removed_rights(&self.record, rules);
+        let live = self.live()?;
+        let removal = Some(Removal::of(&deeds, live)?);
+        let mut composed = self.ledger.compose_of(&deeds, &self.record, rules);
+        let ends = std::mem::take(&mut composed.ends);
+        let target = Target::Record { id: live.id, epoch: live.epoch, touch: false };
+        let write = self.write_of(composed, target);
+        // Those saves are still to come.
+        self.saves.taken = saves.0;
+        let taken = Taken { deeds, ends, rotation_wanted: false, at, saves: (saves.0, saves.0) };
+        let (part, lost) = (Part::Removal, Vec::new());
+        Some(Plan { write, taken, removal, part, lost, rescue: None, failure: None })
     }
 
     /// One atomic operation, of what was put together.
-    pub(super) fn write_of(&self, composed: Composed, target: Target, rules: &Rules) -> Write {
-        let Composed { delta, rotation, is_carry_only, .. } = composed;
-        let is_hard = rotation > Rotation::Renewal;
-        let rights = if is_hard { self.record.rights(rules) } else { Vec::new() };
+    pub(super) fn write_of(&self, composed: Composed, target: Target) -> Write {
+        let Composed { delta, rotation, is_carry_only, rights, .. } = composed;
         let grows_to = self.grows_to(&delta);
         Write { target, delta, rotation, is_carry_only, life: self.life, rights, grows_to }
     }
@@ -600,6 +708,18 @@ impl State {
         if after > before { after } else { 0 }
     }
 
+    /// Whether the response is true though these are refused with this error.
+    pub(super) fn stands_without(&self, deeds: &[Deed], rotation: Rotation, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::CrossSite => self.request.beginning(self.has_token, rotation) == Beginning::Dropped,
+            ErrorKind::Refused => {
+                let ops: Option<Vec<_>> = deeds.iter().map(Deed::op).collect();
+                ops.is_some_and(|ops| self.request.stands_without(rotation, ops))
+            }
+            _ => false,
+        }
+    }
+
     fn compose(&self, rules: &Rules) -> Composed {
         let mut composed = self.ledger.compose(&self.record, rules);
         if self.wishes.rotation {
@@ -611,14 +731,19 @@ impl State {
         composed
     }
 
-    /// What is left of these if something in them cannot be stored.
-    fn rescue(&self, deeds: &[Deed], rotation_wanted: bool, target: Target, rules: &Rules) -> Option<Write> {
-        let deeds = removed_rights(deeds.iter().map(Deed::again).collect(), &self.record, rules);
-        let mut composed = self.ledger.compose_of(&deeds, &self.record, rules);
+    /// What is left if something cannot be stored: the removals of rights.
+    fn rescue(
+        &self,
+        removed: &[Deed],
+        rotation_wanted: bool,
+        target: Target,
+        rules: &Rules,
+    ) -> Option<Write> {
+        let mut composed = self.ledger.compose_of(removed, &self.record, rules);
         if rotation_wanted {
             composed.rotation.at_least_hard();
         }
-        (composed.rotation > Rotation::Renewal).then(|| self.write_of(composed, target, rules))
+        (composed.rotation > Rotation::Renewal).then(|| self.write_of(composed, target))
     }
 
     /// Takes out what is to be done to one field, to be written by itself.
@@ -745,7 +870,7 @@ pub(super) fn cookie_hours(timeouts: &Timeouts, age: Duration) -> u32 {
 fn hours_needed(timeouts: &Timeouts, age: Duration) -> u32 {
     let unused = age.saturating_add(timeouts.idle_and_window());
     // A new one lasts for no more than this; a day less, so that it is not due with each request.
-    let most = age.saturating_add(LONGEST_COOKIE - DAY);
+    let most = age.saturating_add(LONGEST_COOKIE.saturating_sub(DAY));
     hours(unused.min(timeouts.absolute()).min(most))
 }
 
@@ -769,7 +894,7 @@ impl Live {
     /// Whether the secret may be renewed, if it is at least this old: two renewals at once are one too many.
     fn may_be_renewed(&self, age: Duration) -> bool {
         let since = self.authority.secret_since().unwrap_or(self.created);
-        !self.authority.is_renewing() && self.now().saturating_since(since) >= age
+        !self.is_withheld && !self.authority.is_renewing() && self.now().saturating_since(since) >= age
     }
 
     /// Whether the browser may forget the cookie before the record ends.
@@ -777,6 +902,13 @@ impl Live {
         let age = self.loaded_at.saturating_since(self.created);
         let hours = hours_needed(&self.timeouts, age);
         self.authority.has_lasting_cookie() && hours > self.authority.cookie_hours
+    }
+
+    /// The names of the fields that outlive a logout: what one view carries and the record calls a right does not.
+    pub(super) fn carried(&self, rules: &Rules) -> Vec<FieldName> {
+        let mut carried = rules.names(Standing::Carry);
+        carried.retain(|name| !self.authority.rights.contains(name));
+        carried
     }
 
     /// How long the browser keeps a cookie; `None` until it is closed.
@@ -845,8 +977,8 @@ mod tests {
         let cookie = cookie_hours(&before, 3 * DAY);
         assert_eq!(cookie, 30 * 24);
         // A day and an hour before its end, unused after that.
-        assert!(hours_needed(&now, 30 * DAY - 25 * HOUR) <= cookie);
-        assert!(hours_needed(&now, 30 * DAY - 24 * HOUR) > cookie);
+        assert!(hours_needed(&now, 28 * DAY + 23 * HOUR) <= cookie);
+        assert!(hours_needed(&now, 29 * DAY) > cookie);
         assert!(hours_needed(&now, 89 * DAY) <= cookie_hours(&now, 29 * DAY));
         // Longer than browsers keep one: not with each request.
         let forever = Timeouts::new(Duration::MAX, Duration::MAX);

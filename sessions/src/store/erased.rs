@@ -75,6 +75,34 @@ impl AnyStore {
     }
 }
 
+/// What [`SessionLayer::new`](crate::SessionLayer::new) takes: a [`Store`], or an [`AnyStore`] that was chosen at run
+/// time.
+///
+/// Implemented for both, and not for `impl Into<AnyStore>`, so that the compiler says what is not a store.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a session store",
+    label = "not a store",
+    note = "open one: `MemoryStore::new()`, `SqliteStore::open(path).await?` with the feature `sqlite`, \
+            `RedisStore::connect(url).await?` with `redis`, `WebdisStore::connect(url).await?` with `webdis`"
+)]
+pub trait IntoStore {
+    #[doc(hidden)]
+    fn into_any_store(self) -> AnyStore;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: Store> IntoStore for S {
+    fn into_any_store(self) -> AnyStore {
+        AnyStore::new(self)
+    }
+}
+
+impl IntoStore for AnyStore {
+    fn into_any_store(self) -> AnyStore {
+        self
+    }
+}
+
 impl<S: Store> From<S> for AnyStore {
     fn from(store: S) -> Self {
         Self::new(store)

@@ -12,7 +12,7 @@ use crate::{
     clock::{AnyClock, Clock, SystemClock},
     error::Error,
     sync::{Mutex, MutexGuard},
-    value::{FieldName, RecordId, Timeouts, Timestamp},
+    value::{FieldName, Fields, RecordId, Timeouts, Timestamp},
 };
 
 /// Enough that two cores seldom meet; a power of two.
@@ -21,18 +21,32 @@ const SHARDS: usize = 64;
 /// In smaller shards chance would fill one long before the others.
 const SMALLEST_SHARD: usize = 1024;
 
-/// How many records a store holds unless told otherwise: about 1 GiB at 1 KiB each.
+/// How many records a store holds unless told otherwise.
 const DEFAULT_CAPACITY: usize = 1_000_000;
+
+/// How many bytes they take at most, unless told otherwise.
+const DEFAULT_MAX_BYTES: usize = 1 << 30;
+
+/// In a smaller shard a few records of the layer's default limit would be all.
+const SMALLEST_SHARD_BYTES: usize = 4 << 20;
+
+/// About what a record takes besides its fields: its seal, its times, and its places in the map and the order.
+const RECORD_BYTES: usize = 512;
+
+/// About what a field takes besides its name and value.
+const FIELD_BYTES: usize = 128;
 
 /// How many dead records a create clears out of its shard's front.
 const SWEPT_PER_CREATE: usize = 2;
 
 /// Sessions in the memory of one process: gone when it ends, and not shared with another.
 ///
-/// It holds a bounded number of records ([`with_capacity`](Self::with_capacity)). Each create
-/// clears out a few dead ones. When there is no room all the same, those go first whose visitors
+/// It holds a bounded number of records ([`with_capacity`](Self::with_capacity)) in a bounded number of bytes
+/// ([`with_max_bytes`](Self::with_max_bytes)). Each create clears out a few dead ones. When there is no room all
+/// the same, for a new record or for one that grows, those go first whose visitors
 /// never came back, then those that were unused for longest; but none that holds a right, such as who is
-/// logged in: a store that is full of these takes no new session, and the request is answered with 503.
+/// logged in: a store that is full of these takes no new session and lets none grow, and the request is answered
+/// with 503.
 ///
 /// ```
 /// use sessions::{SessionLayer, store::MemoryStore};
@@ -44,13 +58,21 @@ const SWEPT_PER_CREATE: usize = 2;
 /// ```
 /// use sessions::store::MemoryStore;
 ///
-/// let at_most_ten_thousand = MemoryStore::new().with_capacity(10_000);
-/// # let _ = at_most_ten_thousand;
+/// let small = MemoryStore::new().with_capacity(10_000).with_max_bytes(64 << 20);
+/// # let _ = small;
 /// ```
 pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
     capacity: usize,
+    max_bytes: usize,
     clock: AnyClock,
+}
+
+/// How much a shard may hold.
+#[derive(Clone, Copy)]
+struct Room {
+    records: usize,
+    bytes: usize,
 }
 
 #[derive(Default)]
@@ -59,6 +81,8 @@ struct Shard {
     /// The records in the order in which they go when there is no room. It changes with a touch,
     /// not with a request.
     order: BTreeSet<Turn>,
+    /// How many bytes the records take.
+    bytes: usize,
 }
 
 /// When a record goes: by its standing, then the least recently used first.
@@ -76,6 +100,8 @@ enum Standing {
 
 struct Kept {
     record: Record,
+    /// How many it takes.
+    bytes: usize,
     /// Whether it was loaded since its creation: somebody has its token.
     came_back: bool,
 }
@@ -98,6 +124,7 @@ impl MemoryStore {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             capacity: DEFAULT_CAPACITY,
+            max_bytes: DEFAULT_MAX_BYTES,
             clock: AnyClock::new(SystemClock),
         }
     }
@@ -106,9 +133,23 @@ impl MemoryStore {
     /// records may go a little before the store is full.
     #[must_use]
     pub fn with_capacity(mut self, records: usize) -> Self {
-        let shards = (records / SMALLEST_SHARD).clamp(1, SHARDS);
-        self.shards = (0..shards).map(|_| Mutex::default()).collect();
         self.capacity = records;
+        self.with_shards()
+    }
+
+    /// Holds records of about this many bytes together, 1 GiB by default: the names and values of their fields,
+    /// and an estimate of what the store needs besides, of half a kibibyte a record and 128 bytes a field. The
+    /// bound is kept per shard, so some records may go a little before the store is full.
+    #[must_use]
+    pub fn with_max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self.with_shards()
+    }
+
+    fn with_shards(mut self) -> Self {
+        let shards =
+            (self.capacity / SMALLEST_SHARD).min(self.max_bytes / SMALLEST_SHARD_BYTES).clamp(1, SHARDS);
+        self.shards = (0..shards).map(|_| Mutex::default()).collect();
         self
     }
 
@@ -125,6 +166,12 @@ impl MemoryStore {
         self.shards.iter().map(|shard| lock(shard).records.len()).sum()
     }
 
+    /// How many bytes they take, as [`with_max_bytes`](Self::with_max_bytes) counts.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).bytes).sum()
+    }
+
     /// Whether no record is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -136,57 +183,65 @@ impl MemoryStore {
         let index = usize::from(id.as_bytes()[15]) % self.shards.len();
         lock(&self.shards[index])
     }
+
+    fn room(&self) -> Room {
+        let shards = self.shards.len();
+        Room { records: self.capacity.div_ceil(shards).max(1), bytes: self.max_bytes.div_ceil(shards) }
+    }
 }
 
 impl Store for MemoryStore {
     const CAPABILITIES: Capabilities = Capabilities::IN_PROCESS;
 
-    async fn load(&self, id: RecordId, _names: &[FieldName]) -> Result<Option<Loaded>, Error> {
+    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let now = self.clock.now();
         let mut shard = self.shard(id);
-        let Shard { records, order } = &mut *shard;
+        let Shard { records, order, .. } = &mut *shard;
         Ok(records.get_mut(&id).map(|kept| {
             if !kept.came_back {
                 order.remove(&kept.turn(id));
                 kept.came_back = true;
                 order.insert(kept.turn(id));
             }
-            Loaded::new(&kept.record, now)
+            let loaded = Loaded::new(&kept.record, now);
+            if names.is_empty() { loaded.with_fields(Fields::new(), false) } else { loaded }
         }))
     }
 
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
         let now = self.clock.now();
-        let capacity = self.capacity.div_ceil(self.shards.len()).max(1);
         let mut shard = self.shard(id);
         shard.sweep(&new.timeouts, now, SWEPT_PER_CREATE);
         if let Some(Kept { record: known, .. }) = shard.records.get(&id) {
             let repeated = known.seal == new.seal && known.is_alive(&new.timeouts, now);
             return Ok(if repeated { Created::At(known.created) } else { Created::Exists });
         }
-        while shard.records.len() >= capacity {
-            if !shard.evict(&new.timeouts, now) {
-                return Err(Error::unavailable(
-                    "the session store is full of sessions that hold rights; give it more capacity",
-                ));
-            }
-        }
-        let kept = Kept { record: Record::new(new, now), came_back: false };
+        let (timeouts, bytes) = (new.timeouts, size(&new.fields));
+        let wanted = Room { records: 1, bytes };
+        shard.make_room(self.room(), wanted, id, &timeouts, now)?;
+        let kept = Kept { record: Record::new(new, now), bytes, came_back: false };
         shard.order.insert(kept.turn(id));
         shard.records.insert(id, kept);
+        shard.bytes += bytes;
         Ok(Created::At(now))
     }
 
     async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
         let now = self.clock.now();
         let mut shard = self.shard(id);
-        let Shard { records, order } = &mut *shard;
+        shard.make_room_to_grow(self.room(), id, &commit, now)?;
+        let Shard { records, order, bytes } = &mut *shard;
         let Some(kept) = records.get_mut(&id) else { return Ok(Answer::Gone) };
         let before = kept.turn(id);
         let answer = kept.record.commit(&commit, now);
         if kept.turn(id) != before {
             order.remove(&before);
             order.insert(kept.turn(id));
+        }
+        if !commit.delta.is_empty() {
+            *bytes -= kept.bytes;
+            kept.bytes = size(&kept.record.fields);
+            *bytes += kept.bytes;
         }
         Ok(answer)
     }
@@ -214,7 +269,10 @@ impl Default for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("capacity", &self.capacity).finish_non_exhaustive()
+        f.debug_struct("MemoryStore")
+            .field("capacity", &self.capacity)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -222,22 +280,82 @@ impl Shard {
     fn remove(&mut self, id: RecordId) {
         if let Some(kept) = self.records.remove(&id) {
             self.order.remove(&kept.turn(id));
+            self.bytes -= kept.bytes;
         }
     }
 
-    /// Makes room for one record, if anybody may be pushed out.
-    fn evict(&mut self, timeouts: &Timeouts, now: Timestamp) -> bool {
-        if self.order.first().is_some_and(|(standing, ..)| *standing == Standing::Privileged) {
-            // Those that are dead anyway.
-            return self.purge(timeouts, now, usize::MAX) > 0;
+    /// Makes room for what a commit may add to its record.
+    fn make_room_to_grow(
+        &mut self,
+        room: Room,
+        id: RecordId,
+        commit: &Commit,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let most: usize = commit.delta.ops().iter().map(|(name, op)| field_size(name, op.most_bytes())).sum();
+        if self.bytes + most <= room.bytes {
+            return Ok(());
         }
-        self.remove_first();
-        true
+        // What it comes to is seen on a copy; a refused commit, or one that only makes it smaller, needs none.
+        let Some(kept) = self.records.get(&id) else { return Ok(()) };
+        let mut after = kept.record.clone();
+        if !matches!(after.commit(commit, now), Answer::Applied(_)) {
+            return Ok(());
+        }
+        let bytes = size(&after.fields).saturating_sub(kept.bytes);
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.make_room(room, Room { records: 0, bytes }, id, &commit.timeouts, now)
+    }
+
+    /// Makes room for a new record, or for this one to grow. Where not enough others may be pushed out for it,
+    /// none is.
+    fn make_room(
+        &mut self,
+        room: Room,
+        wanted: Room,
+        id: RecordId,
+        timeouts: &Timeouts,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut leaving = self.to_push_out(room, wanted, id);
+        // Else those go that are dead anyway.
+        if leaving.is_none() && self.purge(timeouts, now, usize::MAX) > 0 {
+            leaving = self.to_push_out(room, wanted, id);
+        }
+        let full = || {
+            Error::unavailable(
+                "the session store is full of sessions that hold rights, or a session is larger than the store; \
+                 give it more capacity or more bytes",
+            )
+        };
+        for id in leaving.ok_or_else(full)? {
+            self.remove(id);
+        }
+        Ok(())
+    }
+
+    /// Those that others push out for what is wanted, first in the order; `None` if that is not enough.
+    fn to_push_out(&self, room: Room, wanted: Room, spared: RecordId) -> Option<Vec<RecordId>> {
+        let (mut records, mut bytes) = (self.records.len() + wanted.records, self.bytes + wanted.bytes);
+        let mut leaving = Vec::new();
+        let mut others = self.order.iter().filter(|(.., id)| *id != spared);
+        while records > room.records || bytes > room.bytes {
+            let (standing, _, id) = others.next()?;
+            if *standing == Standing::Privileged {
+                return None;
+            }
+            records -= 1;
+            bytes -= self.records.get(id).map_or(0, |kept| kept.bytes);
+            leaving.push(*id);
+        }
+        Some(leaving)
     }
 
     fn remove_first(&mut self) {
-        if let Some((.., id)) = self.order.pop_first() {
-            self.records.remove(&id);
+        if let Some((.., id)) = self.order.first() {
+            self.remove(*id);
         }
     }
 
@@ -264,6 +382,15 @@ impl Shard {
     }
 }
 
+/// How many bytes a record with these fields takes.
+fn size(fields: &Fields) -> usize {
+    RECORD_BYTES + fields.iter().map(|(name, value)| field_size(name, value.len())).sum::<usize>()
+}
+
+fn field_size(name: &FieldName, value: usize) -> usize {
+    FIELD_BYTES + name.as_str().len() + value
+}
+
 /// A record id is random already: its first eight bytes are its hash.
 ///
 /// Clients cannot choose the ids of records, only of look-ups, so they cannot pile up collisions.
@@ -287,4 +414,189 @@ impl Hasher for IdHasher {
 /// A panic elsewhere leaves a shard whole: every change above is made after all that can fail.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        delta::{Add, Delta, Op},
+        error::ErrorKind,
+        store::Reseal,
+        sync::atomic::{AtomicI64, Ordering},
+        value::Seal,
+    };
+
+    const KIBIBYTE: usize = 1024;
+
+    #[derive(Clone, Default)]
+    struct Seconds(Arc<AtomicI64>);
+
+    impl Clock for Seconds {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.0.load(Ordering::SeqCst) * 1000)
+        }
+    }
+
+    /// A store for so many KiB in one shard, whose clock goes on by a second with each step.
+    struct Site {
+        store: MemoryStore,
+        clock: Seconds,
+        runtime: tokio::runtime::Runtime,
+    }
+
+    impl Site {
+        fn new(kibibytes: usize) -> Self {
+            let clock = Seconds::default();
+            let store = MemoryStore::new().with_max_bytes(kibibytes * KIBIBYTE).with_clock(clock.clone());
+            assert_eq!(store.shards.len(), 1);
+            Self { store, clock, runtime: tokio::runtime::Builder::new_current_thread().build().unwrap() }
+        }
+
+        fn run<T>(&self, work: impl Future<Output = T>) -> T {
+            self.clock.0.fetch_add(1, Ordering::SeqCst);
+            let output = self.runtime.block_on(work);
+            let shard = lock(&self.store.shards[0]);
+            let sum = shard.records.values().map(|kept| size(&kept.record.fields)).sum::<usize>();
+            assert_eq!(shard.bytes, sum, "what is counted is what is there");
+            assert_eq!(shard.order.len(), shard.records.len());
+            assert!(sum <= self.store.max_bytes, "the bound holds");
+            output
+        }
+
+        fn create(&self, number: u8, seal: Seal, kibibytes: usize) -> Result<Created, Error> {
+            let fields = [("a".into(), value(kibibytes))].into_iter().collect();
+            let new = NewRecord::new(seal, Timeouts::default()).with_fields(fields).with_first_visit(true);
+            self.run(self.store.create(id(number), new))
+        }
+
+        /// A record whose token has come back.
+        fn visitor(&self, number: u8, kibibytes: usize) {
+            assert!(matches!(self.create(number, visitors(), kibibytes), Ok(Created::At(_))));
+            assert!(self.run(self.store.load(id(number), &["a".into()])).unwrap().is_some());
+        }
+
+        fn commit(&self, number: u8, op: Op) -> Result<Answer, Error> {
+            let mut delta = Delta::new();
+            delta.push("a".into(), op, None).unwrap();
+            self.run(self.store.commit(id(number), Commit::new(0, Timeouts::default()).with_delta(delta)))
+        }
+
+        fn numbers(&self) -> Vec<u8> {
+            let mut numbers: Vec<_> =
+                lock(&self.store.shards[0]).records.keys().map(|id| id.as_bytes()[0]).collect();
+            numbers.sort_unstable();
+            numbers
+        }
+    }
+
+    fn id(number: u8) -> RecordId {
+        RecordId::from_bytes([number; 16])
+    }
+
+    fn value(kibibytes: usize) -> Bytes {
+        format!("\"{}\"", "x".repeat(kibibytes * KIBIBYTE)).into()
+    }
+
+    fn visitors() -> Seal {
+        Seal::from_bytes(vec![1; 33])
+    }
+
+    fn users() -> Seal {
+        let mut bytes = vec![1; 33];
+        bytes[32] |= 0x80;
+        Seal::from_bytes(bytes)
+    }
+
+    fn is_full<T: fmt::Debug>(result: Result<T, Error>) -> bool {
+        let error = result.unwrap_err();
+        error.kind() == ErrorKind::Unavailable
+    }
+
+    /// Few large records fill a store that has room for a million small ones.
+    #[test]
+    fn a_store_is_bounded_in_bytes_and_pushes_out_in_its_order() {
+        let site = Site::new(100);
+        for number in 1..=3 {
+            site.visitor(number, 20);
+        }
+        site.create(4, visitors(), 20).unwrap();
+        assert_eq!(site.numbers(), [1, 2, 3, 4]);
+        // First the one whose token never came back, then the one that was unused for longest.
+        site.visitor(5, 20);
+        assert_eq!(site.numbers(), [1, 2, 3, 5]);
+        site.visitor(6, 40);
+        assert_eq!(site.numbers(), [3, 5, 6]);
+        assert!(is_full(site.create(7, visitors(), 100)), "larger than the store");
+        assert_eq!(site.numbers(), [3, 5, 6], "and nobody goes for it");
+    }
+
+    #[test]
+    fn no_record_with_a_right_goes_for_the_bytes_of_another() {
+        let site = Site::new(100);
+        site.create(1, users(), 40).unwrap();
+        site.create(2, users(), 40).unwrap();
+        site.visitor(3, 10);
+        assert!(is_full(site.create(4, users(), 40)), "a visitor's bytes are not enough");
+        assert_eq!(site.numbers(), [1, 2, 3], "so the visitor stays");
+        site.create(4, users(), 10).unwrap();
+        assert_eq!(site.numbers(), [1, 2, 4]);
+        assert!(is_full(site.create(5, visitors(), 10)));
+        // Those that are over anyway go all the same.
+        site.clock.0.fetch_add(100 * 24 * 3600, Ordering::SeqCst);
+        site.create(5, visitors(), 95).unwrap();
+        assert_eq!(site.numbers(), [5]);
+    }
+
+    #[test]
+    fn a_record_that_grows_pushes_out_others_and_never_itself() {
+        let site = Site::new(100);
+        site.create(1, visitors(), 20).unwrap();
+        site.visitor(2, 20);
+        site.visitor(3, 20);
+        // It would be the first to go.
+        assert!(matches!(site.commit(1, Op::Put(value(65))), Ok(Answer::Applied(_))));
+        assert_eq!(site.numbers(), [1, 3]);
+        assert!(matches!(site.commit(1, Op::Put(value(60))), Ok(Answer::Applied(_))));
+        assert!(is_full(site.commit(1, Op::Put(value(100)))));
+        let loaded = site.run(site.store.load(id(1), &["a".into()])).unwrap().unwrap();
+        assert_eq!(loaded.fields.get("a"), Some(&value(60)), "nothing of it is written");
+        assert_eq!(site.numbers(), [1, 3]);
+    }
+
+    /// Nothing keeps a user of a full store from logging out.
+    #[test]
+    fn a_full_store_takes_what_needs_no_room() {
+        let site = Site::new(100);
+        site.create(1, users(), 49).unwrap();
+        site.create(2, users(), 49).unwrap();
+        assert!(is_full(site.commit(1, Op::Put(value(50)))));
+        let add = Add { by: 1, start: 0, min: 0, max: 9 };
+        assert!(matches!(site.commit(1, Op::Add(add)), Ok(Answer::Invalid(_))), "a refusal is a refusal");
+        assert!(matches!(site.commit(9, Op::Put(value(9))), Ok(Answer::Gone)));
+        let reseal =
+            Commit::new(0, Timeouts::default()).with_touch(true).with_reseal(Reseal::rotation(users()));
+        let answer = site.run(site.store.commit(id(1), reseal));
+        assert!(matches!(answer, Ok(Answer::Applied(_))));
+        assert!(matches!(site.commit(2, Op::Put(value(48))), Ok(Answer::Applied(_))), "smaller than before");
+        assert!(matches!(site.commit(2, Op::Remove), Ok(Answer::Applied(_))));
+        site.run(site.store.destroy(id(2))).unwrap();
+        site.run(site.store.purge(Timeouts::new(Duration::ZERO, Duration::ZERO), 9)).unwrap();
+        assert_eq!(site.numbers(), [1]);
+    }
+
+    #[test]
+    fn options_do_not_depend_on_their_order() {
+        for store in [
+            MemoryStore::new().with_capacity(10).with_max_bytes(KIBIBYTE),
+            MemoryStore::new().with_max_bytes(KIBIBYTE).with_capacity(10),
+        ] {
+            assert_eq!((store.shards.len(), store.capacity, store.max_bytes), (1, 10, KIBIBYTE));
+        }
+        assert_eq!(MemoryStore::new().shards.len(), SHARDS);
+    }
 }

@@ -44,7 +44,7 @@ pub use self::webdis::fuzzing as fuzzing_webdis;
 #[cfg(feature = "webdis")]
 pub use self::webdis::{WebdisStore, WebdisStoreBuilder};
 pub use self::{
-    erased::AnyStore,
+    erased::{AnyStore, IntoStore},
     memory::MemoryStore,
     record::{CommitId, Record},
 };
@@ -63,7 +63,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Every operation: [`Error::unavailable`] if it certainly did not happen.
+/// Every operation: [`Error::unavailable`] if it certainly did not happen. Load and commit:
+/// [`Error::unreadable`] if what is stored under the id is certainly no session.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a session store",
     label = "not a store",
@@ -76,6 +77,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Reads a record: its metadata, at least the named fields, and the store's time, in one round
     /// trip. `None` if there is no such record.
+    ///
+    /// Without names it is a look at the metadata: no field is read or returned, however many there are, and
+    /// [`Loaded::complete`] is not said. Sockets that wait for the end of a session look every few seconds, each
+    /// for itself.
     ///
     /// Whether the record is still alive and the caller may use it is for the caller to find out
     /// from what is returned: the store knows neither secrets nor today's timeouts.
@@ -98,7 +103,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes up to `limit` records that are dead under `timeouts`, and says how many it did.
     /// Only a clean-up: what is dead is never used, purged or not. Each record has the times of its kind,
-    /// which its seal tells: [`Timeouts::of`].
+    /// which its seal tells: [`Timeouts::of`]. An error also where the store cannot clean up its own files; the
+    /// layer reports it as [`Event::PurgeFailed`](crate::Event::PurgeFailed).
     fn purge(&self, timeouts: Timeouts, limit: usize) -> impl Future<Output = Result<usize, Error>> + Send;
 
     /// The longest that any of the above takes, if the store sees to that itself. A layer that is
@@ -314,7 +320,7 @@ impl Commit {
     /// How long the record may live once this is applied.
     #[must_use]
     pub fn timeouts_after(&self) -> &Timeouts {
-        self.reseal.as_ref().and_then(|reseal| reseal.timeouts.as_ref()).unwrap_or(&self.timeouts)
+        self.reseal.as_ref().and_then(|reseal| reseal.timeouts.as_deref()).unwrap_or(&self.timeouts)
     }
 
     /// The same, asking for values after the commit.
@@ -340,7 +346,7 @@ pub struct Reseal {
     pub is_login: bool,
     /// How long the record may live from now on, if that is another time than the commit's
     /// [`timeouts`](Commit::timeouts), by which it is still judged. This moment counts as its use.
-    pub timeouts: Option<Timeouts>,
+    pub timeouts: Option<Box<Timeouts>>,
 }
 
 impl Reseal {
@@ -371,8 +377,8 @@ impl Reseal {
 
     /// The same, with which the record gets other times.
     #[must_use]
-    pub const fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = Some(timeouts);
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = Some(Box::new(timeouts));
         self
     }
 }

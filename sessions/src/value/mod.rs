@@ -22,7 +22,7 @@ pub(crate) use self::signed_token::{SignedToken, TAG_BYTES};
 pub use self::{
     field_name::FieldName,
     fields::Fields,
-    record_id::RecordId,
+    record_id::{ParseRecordIdError, RecordId},
     seal::Seal,
     time::{Timeouts, Timestamp},
 };

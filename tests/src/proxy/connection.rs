@@ -57,6 +57,9 @@ fn run(
     thread::spawn(move || {
         let (mut waiting, mut buffer) = (Vec::new(), [0; 16 * 1024]);
         while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if connection.number <= shared.lock().swallowed {
+                continue;
+            }
             waiting.extend_from_slice(&buffer[..count]);
             let mut messages = Vec::new();
             while let Some(length) = (shared.protocol.message)(&waiting) {

@@ -74,6 +74,8 @@ struct State {
     lie: Option<Box<Lie>>,
     is_closed: bool,
     opened: u64,
+    /// The connections up to this number lead nowhere any more.
+    swallowed: u64,
     /// Both ends of each living connection.
     connections: HashMap<u64, [TcpStream; 2]>,
 }
@@ -151,6 +153,13 @@ impl Proxy {
         until("a request to keep back", String::new, || self.shared.lock().held.is_some());
         self.shared.lock().held = None;
         self.shared.resumed.notify_all();
+    }
+
+    /// From now on passes on nothing of the connections that are there, and tells neither end, as a firewall does
+    /// that has forgotten them. Those to come lead to the server.
+    pub fn swallow(&self) {
+        let mut state = self.shared.lock();
+        state.swallowed = state.opened;
     }
 
     /// From now on changes replies by this.

@@ -2,7 +2,7 @@
 
 use super::{RedisServer, process::Process, resp, until};
 
-const NAME: &str = "sessions";
+const NAME: &str = Sentinel::NAME;
 
 /// A primary, its replica and a sentinel that can decide alone.
 #[derive(Debug)]
@@ -12,6 +12,14 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
+    /// The name under which a sentinel knows the primary.
+    pub const NAME: &str = "sessions";
+
+    /// Starts a sentinel that names the server on this port, and leaves it alone.
+    pub fn alone(primary: u16) -> Process {
+        Self::watch(primary, 3_600_000)
+    }
+
     /// Starts all three and waits until the sentinel could fail over.
     pub fn start() -> Self {
         let primary = RedisServer::options().add_line("repl-diskless-sync-delay 0").start();
@@ -19,24 +27,27 @@ impl Sentinel {
             .add_line(&format!("replicaof 127.0.0.1 {}", primary.port()))
             .add_line("repl-diskless-sync-delay 0")
             .start();
-        let process = Process::start(
-            "redis-sentinel",
-            |port, _, _| {
-                format!(
-                    "port {port}\nbind 127.0.0.1\ndaemonize no\n\
-                     sentinel monitor {NAME} 127.0.0.1 {} 1\n\
-                     sentinel down-after-milliseconds {NAME} 1000\n\
-                     sentinel failover-timeout {NAME} 3000\n",
-                    primary.port()
-                )
-            },
-            |port| resp::call(port, &[&["PING"]]).is_ok_and(|reply| reply.is_ok()),
-        );
+        let process = Self::watch(primary.port(), 1000);
         let sentinel = Self { process, servers: [primary, replica] };
         // Looks at the servers every 10 s otherwise, so that a test would wait for that; since Redis 7.0.
         let _ = sentinel.ask(&["SENTINEL", "DEBUG", "info-period", "200", "publish-period", "200"]);
         sentinel.wait_for_replica();
         sentinel
+    }
+
+    fn watch(primary: u16, down_after: u32) -> Process {
+        Process::start(
+            "redis-sentinel",
+            |port, _, _| {
+                format!(
+                    "port {port}\nbind 127.0.0.1\ndaemonize no\n\
+                     sentinel monitor {NAME} 127.0.0.1 {primary} 1\n\
+                     sentinel down-after-milliseconds {NAME} {down_after}\n\
+                     sentinel failover-timeout {NAME} 3000\n",
+                )
+            },
+            |port| resp::call(port, &[&["PING"]]).is_ok_and(|reply| reply.is_ok()),
+        )
     }
 
     /// The addresses of the sentinels.

@@ -3,10 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::{Router, routing::get};
 use sessions::{
-    Clock, RecordId, SystemClock, Timeouts, Timestamp,
+    Clock, RecordId, Session, SessionLayer, SystemClock, Timeouts, Timestamp, TypedSession,
     store::{Answer, Commit, Created, NewRecord, RedisStore, Reseal, Store},
-    testing::ManualClock,
+    testing::{Client, ManualClock},
 };
 use tests::{
     Keys,
@@ -149,6 +150,40 @@ async fn a_seal_that_brings_other_times_moves_the_deadline() {
         assert!(matches!(rotate(2 * epoch, dead, LONG).await, Ok(Answer::Gone)));
         assert_eq!(place.ends(id), ends);
     }
+}
+
+#[derive(Session)]
+struct Shopper {
+    #[session(identity)]
+    user: Option<u64>,
+    note: Option<String>,
+}
+
+/// A visitor's key is kept for as long as the session lives whose user asks to be remembered, from the login on.
+#[tokio::test]
+async fn a_login_that_is_remembered_keeps_its_key() {
+    let place = Place::new().await;
+    let routes = Router::new()
+        .route("/visit", get(async |mut session: TypedSession<Shopper>| session.set_note("hello")))
+        .route(
+            "/id",
+            get(async |session: TypedSession<Shopper>| session.record_id().expect("one").to_string()),
+        )
+        .route(
+            "/login",
+            get(async |mut session: TypedSession<Shopper>| {
+                session.remember(true);
+                session.set_user(7);
+            }),
+        );
+    let browser = Client::new(routes.layer(SessionLayer::new(place.store.clone())));
+    browser.get("/visit").await;
+    let id = RecordId::parse(browser.get("/id").await.text()).expect("a record id");
+    let days =
+        |days: u64| server_time(place.server).saturating_add(Duration::from_hours(days * 24)).as_millis();
+    assert!((days(1)..days(2)).contains(&place.ends(id)));
+    browser.get("/login").await;
+    assert!((days(29)..=days(30)).contains(&place.ends(id)));
 }
 
 /// A visitor's key lives for the first visit, and once they are back for as long as others.

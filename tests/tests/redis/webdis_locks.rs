@@ -246,6 +246,7 @@ fn refused_by_redis((status, body): &(u16, String), command: &[&str]) {
         "NOPERM",
         "can't run this command",
         "can't access at least one",
+        "ACL failure in script",
         "not allowed from script",
         "has no permissions",
     ];

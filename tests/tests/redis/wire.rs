@@ -346,7 +346,8 @@ async fn operations_cost_what_the_table_says() {
     }
 }
 
-/// One changed field of twenty: one round trip to load, one to commit, at most 400 bytes both ways.
+/// One changed field of twenty: one round trip to load, one to commit, at most 400 bytes both ways; and 47 more where
+/// the load asks for the server's time, once a second.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_changed_field_of_twenty_costs_at_most_400_bytes() {
     let measured = Measured::redis().await;
@@ -357,7 +358,7 @@ async fn one_changed_field_of_twenty_costs_at_most_400_bytes() {
             println!("{path}: {sum} bytes ({}); tower-sessions needs 1740", seen.requests.join(" "));
             assert_eq!(seen.requests[usize::from(with_time)..], ["HMGET", "EVALSHA"]);
             assert_eq!(seen.round_trips, 2);
-            assert!(sum <= 400, "{path}: {seen:?}");
+            assert!(sum <= if with_time { 447 } else { 400 }, "{path}: {seen:?}");
         }
     }
 }

@@ -179,6 +179,25 @@ async fn a_flood_of_failures_is_one_event_and_a_count() {
     assert_eq!(*heard.lock().expect("no panic"), ["Created", "LoadFailed", "LoadFailed 999 true"]);
 }
 
+/// A layer that is missing is for the log, with what to do, and not for the visitor.
+#[tokio::test]
+async fn a_missing_layer_is_told_to_the_log() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let browser = Client::new(Router::new().route("/forgotten", get(save)));
+    for _ in 0..2 {
+        let response = browser.get("/forgotten?token=7").await;
+        assert_eq!(
+            (response.status().as_u16(), response.text()),
+            (500, "The session could not be read or stored.")
+        );
+    }
+    let lines = log.lines();
+    let [line] = &lines[..] else { panic!("one line: {lines:?}") };
+    assert!(line.contains("ERROR") && line.contains("`GET /forgotten`"), "{line}");
+    assert!(line.contains("`.layer(SessionLayer::new(store))`") && !line.contains("token"), "{line}");
+}
+
 /// Without the care taken for it, the login would be answered with 503, and its record would be nobody's.
 #[tokio::test]
 async fn a_hook_that_panics_changes_no_outcome() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::layout::{COMMITS, FieldKey, METADATA, six_bytes};
+use super::layout::{COMMITS, FieldKey, METADATA, piece_key, six_bytes};
 use crate::{
     clock::AnyClock,
     delta::Op,
@@ -55,9 +55,17 @@ pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
         && (commit.touch || !commit.delta.is_empty())
 }
 
-/// For `HMGET`: the metadata and these fields.
+/// For `HMGET`: the metadata, of which this is the first piece, and these fields.
 pub(in crate::store) fn load(names: &[FieldName], to: &mut impl Arguments) {
+    load_pieces(0, names, to);
+}
+
+/// The same with so many further pieces of the metadata.
+pub(in crate::store) fn load_pieces(more: usize, names: &[FieldName], to: &mut impl Arguments) {
     to.push(METADATA);
+    for number in 1..=more {
+        to.push(piece_key(number).as_bytes());
+    }
     for name in names {
         to.push(FieldKey::new(name.as_str()).as_bytes());
     }

@@ -2,13 +2,16 @@
 //!
 //! | field | bytes |
 //! |---|---|
-//! | `@` | epoch (4), created (6), touched (6), and the seal, which is the rest; integers big-endian, times in milliseconds since the Unix epoch |
+//! | `@` | epoch (4), created (6), touched (6), and the first 40 bytes of the seal; integers big-endian, times in milliseconds since the Unix epoch |
+//! | `@1`, `@2` and so on | the rest of the seal, where it is longer: 56 bytes each, the last one fewer |
 //! | `@c` | the last 8 commit ids, 8 bytes each, where there are any |
 //! | a session field | its JSON text |
 //!
 //! A session field whose name begins with `@` is stored with one `@` more, so no name can be
-//! mistaken for metadata. The metadata are one field because each more in a reply costs the client
-//! as much as sixty bytes do.
+//! mistaken for metadata. The metadata are few fields because each more in a reply costs the client
+//! as much as sixty bytes do, and none is longer than 56 bytes because Redis turns the whole hash into a
+//! table, which takes twice the room, when one value is longer than 64. The eight that are left are for
+//! a later version.
 
 use crate::{
     store::{Loaded, Record},
@@ -20,6 +23,10 @@ pub(super) const METADATA: &[u8] = b"@";
 
 /// The field of the commit ids.
 pub(super) const COMMITS: &[u8] = b"@c";
+
+/// How long a piece of the metadata is, but for the last.
+#[cfg(feature = "redis")]
+const PIECE: usize = 56;
 
 /// How many bytes of the metadata come before the seal.
 const BEFORE_SEAL: usize = 16;
@@ -52,6 +59,23 @@ pub(super) fn field_name(key: &str) -> &str {
 pub(super) fn six_bytes(millis: i64) -> [u8; 6] {
     let [_, _, bytes @ ..] = millis.clamp(0, LATEST).to_be_bytes();
     bytes
+}
+
+/// The field of a further piece of the metadata, from 1.
+pub(super) fn piece_key(number: usize) -> String {
+    format!("@{number}")
+}
+
+/// Whether another piece of the metadata may follow on this one.
+#[cfg(feature = "redis")]
+pub(super) fn is_full(piece: &[u8]) -> bool {
+    piece.len() == PIECE
+}
+
+/// In how many pieces metadata of this length come, besides the first.
+#[cfg(feature = "redis")]
+pub(super) fn more_pieces(length: usize) -> usize {
+    length.saturating_sub(1) / PIECE
 }
 
 /// Reads the metadata; `None` if they are not ours. A time that is known to be a little late is not

@@ -15,7 +15,8 @@ mod scripts;
 pub(super) use self::arguments::head;
 #[cfg(feature = "redis")]
 pub(super) use self::{
-    arguments::{Arguments, is_puts_only, puts},
+    arguments::{Arguments, is_puts_only, load_pieces, puts},
+    reply::{joined, pieces_of},
     scripts::Script,
 };
 pub(super) use self::{

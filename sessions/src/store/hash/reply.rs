@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::layout::{field_name, metadata};
+#[cfg(feature = "redis")]
+use super::layout::{is_full, more_pieces};
 use crate::{
     store::{Answer, Commit, Created, Loaded},
     value::{FieldName, Timestamp},
@@ -35,7 +37,36 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Of `HMGET` with the arguments of `load`, and the time of that.
+/// Puts the pieces of the metadata together that `load_pieces` asks for. `None` if there may be more of them.
+#[cfg(feature = "redis")]
+pub(in crate::store) fn joined(more: usize, items: &mut impl Iterator<Item = Item>) -> Option<Item> {
+    let first = items.next().unwrap_or(Item::None);
+    let rest: Vec<_> = items.take(more).collect();
+    let Item::Bytes(first) = first else { return Some(first) };
+    if !is_full(&first) {
+        return Some(Item::Bytes(first));
+    }
+    let mut whole = first.to_vec();
+    for piece in rest {
+        let Item::Bytes(piece) = piece else { return Some(Item::Bytes(whole.into())) };
+        whole.extend_from_slice(&piece);
+        if !is_full(&piece) {
+            return Some(Item::Bytes(whole.into()));
+        }
+    }
+    None
+}
+
+/// In how many pieces these metadata came, besides the first.
+#[cfg(feature = "redis")]
+pub(in crate::store) fn pieces_of(metadata: &Item) -> usize {
+    match metadata {
+        Item::Bytes(metadata) => more_pieces(metadata.len()),
+        _ => 0,
+    }
+}
+
+/// Of `HMGET` with the arguments of `load` and the metadata in one piece, and the time of that.
 pub(in crate::store) fn loaded(
     names: &[FieldName],
     now: Timestamp,
@@ -115,5 +146,36 @@ pub(in crate::store) fn remembers(commit: &Commit, items: impl IntoIterator<Item
     match (commit.id, items.into_iter().nth(1)) {
         (Some(id), Some(Item::Bytes(commits))) => commits.chunks_exact(8).any(|known| known == id.as_bytes()),
         _ => false,
+    }
+}
+
+#[cfg(all(test, feature = "redis"))]
+mod tests {
+    use super::*;
+
+    fn bytes(length: usize) -> Item {
+        Item::Bytes(vec![7; length].into())
+    }
+
+    /// The metadata and what is left for the fields; `None` if there may be more of them.
+    fn join(more: usize, items: &[Item]) -> Option<(Item, usize)> {
+        let mut items = items.iter().cloned();
+        joined(more, &mut items).map(|metadata| (metadata, items.count()))
+    }
+
+    #[test]
+    fn metadata_are_put_together_as_far_as_they_go() {
+        let (none, full) = (Item::None, bytes(56));
+        assert_eq!(join(1, &[none.clone(), none.clone(), bytes(9)]), Some((none.clone(), 1)));
+        assert_eq!(join(1, &[bytes(48), none.clone(), bytes(9)]), Some((bytes(48), 1)));
+        assert_eq!(join(1, &[full.clone(), bytes(31), bytes(9)]), Some((bytes(87), 1)));
+        assert_eq!(join(2, &[full.clone(), full.clone(), none.clone(), bytes(9)]), Some((bytes(112), 1)));
+        assert_eq!(join(0, &[full.clone(), bytes(9)]), None, "there may be another piece");
+        assert_eq!(join(1, &[full.clone(), full.clone(), bytes(9)]), None);
+        // What comes after a gap is none of it.
+        assert_eq!(join(2, &[full.clone(), none.clone(), bytes(5)]), Some((full, 0)));
+        for (length, pieces) in [(48, 0), (56, 0), (57, 1), (112, 1), (113, 2)] {
+            assert_eq!(pieces_of(&bytes(length)), pieces, "{length}");
+        }
     }
 }

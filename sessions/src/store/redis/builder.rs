@@ -82,7 +82,7 @@ impl RedisStoreBuilder {
         Self::new(Target::Server(url.into()))
     }
 
-    /// The server of a pool. See [`RedisStore::from_pool`].
+    /// The server of a pool, with the pool's TCP settings. See [`RedisStore::from_pool`].
     pub fn pool(pool: Pool<RedisConnectionManager>) -> Self {
         Self::new(Target::Pool(pool))
     }
@@ -146,7 +146,8 @@ impl RedisStoreBuilder {
     /// # async fn connect() -> Result<(), sessions::Error> {
     /// let store = RedisStoreBuilder::url("rediss://redis.internal:6379")
     ///     .with_login_provider(|| async {
-    ///         let token = tokio::fs::read_to_string("/run/secrets/redis").await?;
+    ///         // Short, and in memory. What takes its time is awaited.
+    ///         let token = std::fs::read_to_string("/run/secrets/redis")?;
     ///         Ok(RedisLogin::new("sessions", token.trim_end()))
     ///     })
     ///     .connect()

@@ -1,6 +1,15 @@
 //! Sending a request once, or again where it certainly did not happen.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
@@ -8,7 +17,7 @@ use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
 use super::{
     cluster::Cluster,
     failure::{Failure, Verdict, is_midway, says_little, verdict},
-    lanes::{Lane, Lanes},
+    lanes::{Lane, Lanes, Pulse, Refused},
     source::Connection,
 };
 use crate::{
@@ -23,7 +32,13 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 pub(super) struct Client {
     servers: Servers,
     timeout: Duration,
+    /// Of how many further pieces the metadata of a record were, at most.
+    pieces: AtomicUsize,
 }
+
+/// How many further pieces of metadata are asked for: one, which a session has that has logged in, up to what those
+/// have that have rotated many times. More is nothing that this library writes for a real session.
+const PIECES: (usize, usize) = (1, 8);
 
 /// Who is asked.
 #[derive(Debug)]
@@ -57,6 +72,9 @@ impl WithTime {
     }
 }
 
+/// What writes.
+struct Write(Cmd);
+
 /// Whether a request whose outcome is unknown is sent again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
@@ -68,7 +86,7 @@ pub(super) enum Repeat {
 
 impl Client {
     pub(super) fn new(servers: Servers, timeout: Duration) -> Self {
-        Self { servers, timeout }
+        Self { servers, timeout, pieces: AtomicUsize::new(PIECES.0) }
     }
 
     /// The time of the one server that there is, if it was asked lately. A cluster has as many times as
@@ -85,6 +103,19 @@ impl Client {
         match &self.servers {
             Servers::One(lanes) => lanes.clock().at(moment.into_std()),
             Servers::Cluster(cluster) => cluster.known_owner(key)?.clock().at(moment.into_std()),
+        }
+    }
+
+    /// How many further pieces of a record's metadata to ask for: each costs a load eleven bytes, where there is
+    /// none.
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a record had so many.
+    pub(super) fn ask_for_pieces(&self, pieces: usize) {
+        if pieces > self.pieces() {
+            self.pieces.fetch_max(pieces.min(PIECES.1), Ordering::Relaxed);
         }
     }
 
@@ -109,7 +140,7 @@ impl Client {
             let mut command = Cmd::with_capacity(16, 256);
             command.arg(verb).arg(what).arg(1).arg(key);
             arguments(&mut command);
-            command
+            Write(command)
         };
         let replied = match self.run(key, &command("EVALSHA", &script.sha), Repeat::Never, deadline).await {
             Err(Failure::Refused(error)) if verdict(&error) == Verdict::NoScript => {
@@ -134,7 +165,12 @@ impl Client {
         self.run(key, command, Repeat::Always, deadline).await
     }
 
-    /// The same together with the time of the server that answers, which is remembered.
+    /// The same for one that writes.
+    pub(super) async fn write(&self, key: &str, command: Cmd, deadline: Instant) -> Result<Value, Failure> {
+        self.run(key, &Write(command), Repeat::Always, deadline).await
+    }
+
+    /// The same as [`command`](Self::command) together with the time of the server that answers, which is remembered.
     pub(super) async fn command_with_time(
         &self,
         key: &str,
@@ -158,8 +194,11 @@ impl Client {
         // Nearly always this is all.
         let begun = match ready {
             None => None,
-            Some(mut lane) => match self.attempt(&mut lane, deadline, request).await {
-                Ok(Ok(reply)) => return Ok(reply),
+            Some(mut lane) => match self.attempt(&mut lane, deadline, request, repeat).await {
+                Ok(Ok(reply)) => {
+                    self.servers.mark_served(key);
+                    return Ok(reply);
+                }
                 Ok(Err(error)) => Some((lane, Some(error))),
                 Err(_) => Some((lane, None)),
             },
@@ -167,23 +206,28 @@ impl Client {
         Box::pin(self.go_on(key, request, repeat, deadline, begun)).await
     }
 
-    /// Sends a request once. Whoever gives up on it after a while takes its connection out of use: it
-    /// may lead nowhere any more, and nobody else waits long enough to find that out.
+    /// Sends a request once. Where an answer is missing for long, another connection is opened meanwhile: this one
+    /// may lead nowhere any more.
     async fn attempt<R: Request>(
         &self,
         lane: &mut Lane,
         deadline: Instant,
         request: &R,
+        repeat: Repeat,
     ) -> Result<Result<R::Reply, RedisError>, Elapsed> {
-        let Lane { connection, lanes, opened } = lane;
-        let mut watch = Watch { lanes, opened: *opened, began: deadline - self.timeout, is_over: false };
-        let sent = timeout_at(deadline, request.send(connection)).await;
-        watch.is_over = true;
-        if let Ok(Ok(reply)) = &sent {
-            watch.lanes.mark_back();
-            request.note(reply, watch.lanes);
+        let Lane { connection, lanes, pulse, .. } = lane;
+        let mut sent = pin!(request.send(connection));
+        let soon = deadline.min(Instant::now() + Lanes::silence(self.timeout));
+        let sent = match timeout_at(soon, &mut sent).await {
+            Ok(sent) => sent,
+            Err(_) => Box::pin(wait_on(sent, lanes, pulse, deadline, repeat)).await?,
+        };
+        if let Ok(reply) = &sent {
+            lanes.mark_heard(pulse);
+            lanes.mark_back();
+            request.note(reply, lanes);
         }
-        sent
+        Ok(sent)
     }
 
     /// Sends a request until it is answered; `begun` is how the first attempt has failed.
@@ -208,7 +252,7 @@ impl Client {
                     None => match self.servers.owner(key, deadline).await {
                         Ok(lanes) => (lanes, false),
                         Err(error) => {
-                            retry.later(error).await?;
+                            self.wait_for_node(&mut retry, error, key).await?;
                             continue;
                         }
                     },
@@ -224,10 +268,13 @@ impl Client {
                 let sent = if asks {
                     timeout_at(deadline, request.ask(&mut lane.connection)).await
                 } else {
-                    self.attempt(&mut lane, deadline, request).await
+                    self.attempt(&mut lane, deadline, request, repeat).await
                 };
                 match sent {
-                    Ok(Ok(reply)) => return Ok(reply),
+                    Ok(Ok(reply)) => {
+                        self.servers.mark_served(key);
+                        return Ok(reply);
+                    }
                     Ok(Err(error)) => (lane, Some(error)),
                     Err(_) => (lane, None),
                 }
@@ -259,13 +306,19 @@ impl Client {
                 Verdict::Later => {
                     self.servers.doubt();
                     lane.lanes.mark_away();
-                    retry.when_it_is_back(error, &lane.lanes).await?;
+                    if lane.lanes.is_away_for_longer_than(self.timeout) {
+                        return Err(retry.refused(error));
+                    }
+                    self.wait_for_node(&mut retry, error, key).await?;
                 }
-                Verdict::Demoted => {
-                    self.retire(&lane);
-                    lane.lanes.mark_away();
-                    retry.when_it_is_back(error, &lane.lanes).await?;
-                }
+                Verdict::NoWrites => match lane.lanes.mark_refusing(self.timeout) {
+                    Refused::Reconnect => {
+                        self.retire(&lane);
+                        retry.later(error).await?;
+                    }
+                    Refused::Wait => retry.later(error).await?,
+                    Refused::GiveUp => return Err(retry.refused(error)),
+                },
                 Verdict::NoScript | Verdict::Refused => return Err(retry.refused(error)),
                 Verdict::Unknown => {
                     self.retire(&lane);
@@ -277,6 +330,14 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Waits for a node that serves a key, unless there has been none for longer than a request may take.
+    async fn wait_for_node(&self, retry: &mut Retry, error: RedisError, key: &str) -> Result<(), Failure> {
+        if self.servers.mark_lost(key) > self.timeout {
+            return Err(retry.refused(error));
+        }
+        retry.later(error).await
     }
 
     fn retire(&self, lane: &Lane) {
@@ -311,6 +372,20 @@ impl Servers {
         }
     }
 
+    fn mark_lost(&self, key: &str) -> Duration {
+        match self {
+            // It is there, or away as a whole.
+            Self::One(_) => Duration::ZERO,
+            Self::Cluster(cluster) => cluster.mark_lost(key),
+        }
+    }
+
+    fn mark_served(&self, key: &str) {
+        if let Self::Cluster(cluster) = self {
+            cluster.mark_served(key);
+        }
+    }
+
     /// A node has failed: another may have taken its place.
     fn doubt(&self) {
         if let Self::Cluster(cluster) = self {
@@ -319,23 +394,23 @@ impl Servers {
     }
 }
 
-/// How long an answer may be missing before it is a bad sign.
-const SILENCE: Duration = Duration::from_secs(1);
-
-/// Watches over a request that may be dropped.
-struct Watch<'a> {
-    lanes: &'a Lanes,
-    opened: u64,
-    began: Instant,
-    is_over: bool,
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if !self.is_over && self.began.elapsed() > SILENCE {
-            self.lanes.retire(self.opened);
-        }
-    }
+/// Goes on waiting for an answer that is missing for long. What may happen twice waits only until the connection is
+/// out of use, and is sent again on another one then.
+async fn wait_on<T>(
+    mut sent: Pin<&mut impl Future<Output = Result<T, RedisError>>>,
+    lanes: &Arc<Lanes>,
+    pulse: &Arc<Pulse>,
+    deadline: Instant,
+    repeat: Repeat,
+) -> Result<Result<T, RedisError>, Elapsed> {
+    lanes.suspect(pulse);
+    let mut gone = pin!(pulse.gone());
+    let ended = poll_fn(|context| match sent.as_mut().poll(context) {
+        Poll::Ready(sent) => Poll::Ready(sent),
+        Poll::Pending if repeat == Repeat::Always => gone.as_mut().poll(context).map(|()| Err(silent())),
+        Poll::Pending => Poll::Pending,
+    });
+    timeout_at(deadline, ended).await
 }
 
 /// Trying again, more and more slowly, until there is no time left.
@@ -407,6 +482,29 @@ impl Request for Cmd {
     }
 }
 
+impl Request for Write {
+    type Reply = Value;
+
+    async fn send(&self, connection: &mut Connection) -> Result<Value, RedisError> {
+        self.0.send(connection).await
+    }
+
+    async fn ask(&self, connection: &mut Connection) -> Result<Value, RedisError> {
+        self.0.ask(connection).await
+    }
+
+    fn note(&self, reply: &Value, server: &Lanes) {
+        // A script that has nothing to write is not refused either.
+        let first = match reply {
+            Value::Array(items) => items.first(),
+            reply => Some(reply),
+        };
+        if matches!(first, Some(Value::Int(1) | Value::BulkString(_))) {
+            server.mark_written();
+        }
+    }
+}
+
 impl Request for WithTime {
     type Reply = (Timestamp, Value);
 
@@ -450,6 +548,11 @@ fn time(value: Value) -> Option<Timestamp> {
 
 pub(super) fn unexpected() -> RedisError {
     (ErrorKind::UnexpectedReturnType, "Redis answered something unexpected").into()
+}
+
+fn silent() -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the connection to Redis leads nowhere any more")
+        .into()
 }
 
 pub(super) fn timed_out() -> RedisError {

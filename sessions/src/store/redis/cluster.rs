@@ -8,7 +8,10 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,6 +42,9 @@ pub(super) struct Cluster {
     /// How long a node may take to tell where the slots are.
     patience: Duration,
     map: Mutex<Map>,
+    /// The slots that no node serves, and since when.
+    lost: Mutex<HashMap<u16, Instant>>,
+    has_lost: AtomicBool,
     /// Held by who asks where the slots are.
     asking: Arc<AsyncMutex<()>>,
 }
@@ -63,6 +69,8 @@ impl Cluster {
             connections,
             patience,
             map: Mutex::default(),
+            lost: Mutex::default(),
+            has_lost: AtomicBool::new(false),
             asking: Arc::default(),
         }
     }
@@ -105,6 +113,22 @@ impl Cluster {
             self.look_again();
         }
         Some(lanes)
+    }
+
+    /// Notes that no node serves a key, though others may serve theirs; says for how long it has been so.
+    pub(super) fn mark_lost(&self, key: &str) -> Duration {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_lost.store(true, Ordering::Relaxed);
+        lost.entry(slot(key)).or_insert_with(Instant::now).elapsed()
+    }
+
+    /// Notes that a node serves it.
+    pub(super) fn mark_served(&self, key: &str) {
+        if self.has_lost.load(Ordering::Relaxed) {
+            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.remove(&slot(key));
+            self.has_lost.store(!lost.is_empty(), Ordering::Relaxed);
+        }
     }
 
     /// Asks where the slots are, unless somebody does; nobody waits for it.

@@ -48,7 +48,13 @@ impl Failure {
                 "Redis refuses the session store's user or password; set them in the URL or by `with_user`",
             ),
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) | (_, Some("NOPERM")) => (true, PERMISSION),
-            _ if says("user executing the script") || says("no permissions to run") => (true, PERMISSION),
+            // The first two are Redis 7.0's words, the third is what newer ones say.
+            _ if says("user executing the script")
+                || says("no permissions to run")
+                || says("ACL failure in script") =>
+            {
+                (true, PERMISSION)
+            }
             (ErrorKind::Server(ServerErrorKind::Moved), _) => {
                 (true, "this is a node of a Redis Cluster; open the session store with `RedisStore::cluster`")
             }
@@ -198,7 +204,7 @@ const PERMISSION: &str =
 /// The error for what did not happen.
 pub(super) fn refused(error: RedisError) -> Error {
     match error.code() {
-        Some("WRONGTYPE") => Error::unavailable(Malformed),
+        Some("WRONGTYPE") => Error::unreadable(Malformed),
         _ => Error::unavailable(error),
     }
 }
@@ -220,8 +226,9 @@ pub(super) enum Verdict {
     Moved(String),
     /// It did not happen, and may later.
     Later,
-    /// It did not happen: we were talking to a server that is no primary any more.
-    Demoted,
+    /// It did not happen: the server takes no writes, for it is no primary any more, or has too few replicas to be
+    /// sure that it still is.
+    NoWrites,
     /// It did not happen.
     Refused,
     /// It may have happened.
@@ -242,7 +249,13 @@ pub(super) fn verdict(error: &RedisError) -> Verdict {
             Some((address, _)) => Verdict::Moved(address.to_owned()),
             None => Verdict::Refused,
         },
-        ErrorKind::Server(ServerErrorKind::ReadOnly) => Verdict::Demoted,
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => Verdict::NoWrites,
+        // With `cluster-allow-reads-when-down`.
+        ErrorKind::Server(ServerErrorKind::ClusterDown)
+            if error.detail().is_some_and(|detail| detail.contains("only accepts read commands")) =>
+        {
+            Verdict::NoWrites
+        }
         ErrorKind::Server(
             ServerErrorKind::BusyLoading
             | ServerErrorKind::TryAgain
@@ -251,7 +264,7 @@ pub(super) fn verdict(error: &RedisError) -> Verdict {
         )
         // No node to send it to, for now.
         | ErrorKind::ClusterConnectionNotFound => Verdict::Later,
-        ErrorKind::Extension if error.code() == Some("NOREPLICAS") => Verdict::Later,
+        ErrorKind::Extension if error.code() == Some("NOREPLICAS") => Verdict::NoWrites,
         ErrorKind::Server(ServerErrorKind::ResponseError) if is_full(error) => Verdict::Later,
         ErrorKind::Server(_)
         // A code that the client has no name for, such as `WRONGTYPE`, `OOM` or `MISCONF`.
@@ -286,11 +299,13 @@ mod tests {
         assert_eq!(verdict(&reply("NOSCRIPT No matching script.")), Verdict::NoScript);
         assert_eq!(verdict(&reply("MOVED 3999 127.0.0.1:6381")), Verdict::Moved("127.0.0.1:6381".into()));
         assert_eq!(verdict(&reply("ASK 3999 127.0.0.1:6381")), Verdict::Ask("127.0.0.1:6381".into()));
-        assert_eq!(verdict(&reply("READONLY You can't write")), Verdict::Demoted);
+        let only_reads = "CLUSTERDOWN The cluster is down and only accepts read commands";
+        for no_writes in ["READONLY You can't write", "NOREPLICAS x", only_reads] {
+            assert_eq!(verdict(&reply(no_writes)), Verdict::NoWrites, "{no_writes}");
+        }
         for later in [
             "LOADING Redis is loading",
             "TRYAGAIN",
-            "NOREPLICAS x",
             "CLUSTERDOWN Hash slot not served",
             "MASTERDOWN",
             "ERR max number of clients reached",

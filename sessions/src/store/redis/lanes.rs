@@ -3,6 +3,11 @@
 //!
 //! A pool lends a connection to one request at a time. Redis answers in order, so one connection
 //! carries any number of requests, and more of them only help to fill more cores.
+//!
+//! A firewall or a balancer in between may forget a connection without a word to either end. So one on which
+//! nothing was heard for a while is asked something before anything else is sent on it; and when an answer is
+//! missing for long, another connection is opened, and if that one leads somewhere it takes the place of the silent
+//! one, from which reads move over.
 
 use std::{
     sync::{
@@ -14,7 +19,7 @@ use std::{
 
 use redis::RedisError;
 use tokio::{
-    sync::Mutex as AsyncMutex,
+    sync::{Mutex as AsyncMutex, Semaphore},
     task::AbortHandle,
     time::{Instant, timeout, timeout_at},
 };
@@ -30,7 +35,32 @@ pub(super) struct Lane {
     pub(super) lanes: Arc<Lanes>,
     /// How many connections had been opened when the request got this one.
     pub(super) opened: u64,
+    pub(super) pulse: Arc<Pulse>,
 }
+
+/// What is known of the other end of a connection.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    /// When something was heard from there last, in milliseconds after [`Lanes::started`], or [`DOUBTED`].
+    heard: AtomicU64,
+    /// Whether another connection is being opened to take its place.
+    is_suspected: AtomicBool,
+    /// Closed when it is out of use.
+    in_use: Semaphore,
+}
+
+/// Of a connection that is to be asked before it is used, whenever something was heard from there.
+const DOUBTED: u64 = 0;
+
+/// How long a connection may rest before it is asked whether it still leads anywhere. Firewalls and balancers that
+/// forget idle connections do so after minutes, the most impatient ones after half a minute.
+const REST: Duration = Duration::from_secs(10);
+
+/// How long an answer may be missing before it is a bad sign.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long to be content with a new connection that leads to a server that takes no writes, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 #[derive(Debug)]
 pub(super) struct Lanes {
@@ -39,12 +69,35 @@ pub(super) struct Lanes {
     host: Box<str>,
     connect_timeout: Duration,
     clock: ServerClock,
+    started: Instant,
     slots: Box<[Slot]>,
     next: AtomicUsize,
     opened: AtomicU64,
     /// Since when the server does nothing for us.
     away: Mutex<Option<Instant>>,
     is_away: AtomicBool,
+    refusing: Mutex<Option<Refusing>>,
+    is_refusing: AtomicBool,
+}
+
+/// A server that refuses all writes: it is no primary any more, or has too few replicas. Reads may go on meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Refusing {
+    since: Instant,
+    /// When to look again who the primary is, by opening new connections, and how long after that.
+    next: Instant,
+    pause: Duration,
+}
+
+/// What to do about a write that the server refused as it refuses all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Ask anew where the primary is.
+    Reconnect,
+    /// Wait a moment.
+    Wait,
+    /// It has gone on for too long to wait.
+    GiveUp,
 }
 
 #[derive(Debug, Default)]
@@ -61,11 +114,28 @@ struct Live {
     number: u64,
     /// A task that waits for ever beside the connection's own: it ends with the runtime.
     home: AbortHandle,
+    pulse: Arc<Pulse>,
+}
+
+impl Live {
+    /// Whether it is not known to have ended.
+    fn is_open(&self) -> bool {
+        !self.connection.is_closed() && !self.home.is_finished()
+    }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
         self.home.abort();
+        self.pulse.in_use.close();
+    }
+}
+
+impl Pulse {
+    /// Ends when the connection is out of use.
+    pub(super) async fn gone(&self) {
+        // There are no permits.
+        let _ = self.in_use.acquire().await;
     }
 }
 
@@ -76,11 +146,14 @@ impl Lanes {
             host: host.into(),
             connect_timeout,
             clock: ServerClock::new(),
+            started: Instant::now(),
             slots: (0..lanes.max(1)).map(|_| Slot::default()).collect(),
             next: AtomicUsize::new(0),
             opened: AtomicU64::new(0),
             away: Mutex::default(),
             is_away: AtomicBool::new(false),
+            refusing: Mutex::default(),
+            is_refusing: AtomicBool::new(false),
         }
     }
 
@@ -97,23 +170,23 @@ impl Lanes {
         &self.clock
     }
 
-    /// A connection that is not known to have ended, if none is missing.
+    /// A connection that is not known to have ended and has not rested for long, if none is missing.
     pub(super) fn ready(self: &Arc<Self>) -> Option<Lane> {
         let next = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len();
-        let connection = self.slots[next].connection()?;
+        let connection = self.usable(&self.slots[next])?;
         Some(self.lane(connection))
     }
 
     /// The same, or a new one. A missing one is opened in any case.
     pub(super) async fn get(self: &Arc<Self>, deadline: Instant) -> Result<Lane, RedisError> {
-        let missing = self.slots.iter().position(|slot| slot.connection().is_none());
+        let missing = self.slots.iter().position(|slot| self.usable(slot).is_none());
         let opening = missing.map(|index| {
             let lanes = Arc::clone(self);
             // In a task of its own. An attempt that ended with the request that began it would, when
             // requests have less time than connecting takes, never end well.
             tokio::spawn(async move { lanes.open(index).await })
         });
-        if let Some(connection) = self.slots.iter().find_map(Slot::connection) {
+        if let Some(connection) = self.slots.iter().find_map(|slot| self.usable(slot)) {
             return Ok(self.lane(connection));
         }
         let Some(opening) = opening else { return Err(took_too_long()) };
@@ -148,15 +221,91 @@ impl Lanes {
         }
     }
 
+    /// Notes that something came on a connection.
+    pub(super) fn mark_heard(&self, pulse: &Pulse) {
+        pulse.heard.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Notes that the server refused a write as it refuses all; says what to do.
+    pub(super) fn mark_refusing(&self, timeout: Duration) -> Refused {
+        let (now, mut refusing) = (Instant::now(), lock(&self.refusing));
+        let known = refusing.get_or_insert(Refusing { since: now, next: now, pause: PAUSES.0 });
+        self.is_refusing.store(true, Ordering::Relaxed);
+        if now >= known.next {
+            (known.next, known.pause) = (now + known.pause, (known.pause * 2).min(PAUSES.1));
+            Refused::Reconnect
+        } else if now - known.since > timeout {
+            Refused::GiveUp
+        } else {
+            Refused::Wait
+        }
+    }
+
+    /// Notes that it has written something.
+    pub(super) fn mark_written(&self) {
+        if self.is_refusing.load(Ordering::Relaxed) {
+            *lock(&self.refusing) = None;
+            self.is_refusing.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// How long to wait for an answer before another connection is opened, of a request that has so much time.
+    pub(super) fn silence(timeout: Duration) -> Duration {
+        SILENCE.min(timeout / 4)
+    }
+
+    /// Opens another connection in the place of one that has been silent for that long. If that fails, or if the
+    /// silent one speaks meanwhile, the server is slow, and everything stays as it is.
+    pub(super) fn suspect(self: &Arc<Self>, pulse: &Arc<Pulse>) {
+        if pulse.is_suspected.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (lanes, pulse) = (Arc::clone(self), Arc::clone(pulse));
+        tokio::spawn(async move {
+            lanes.replace(&pulse).await;
+            pulse.is_suspected.store(false, Ordering::Relaxed);
+        });
+    }
+
+    async fn replace(&self, suspected: &Arc<Pulse>) {
+        let is_it = |live: &Live| Arc::ptr_eq(&live.pulse, suspected);
+        let Some(slot) = self.slots.iter().find(|slot| lock(&slot.live).as_ref().is_some_and(is_it)) else {
+            return;
+        };
+        let _opening = slot.opening.lock().await;
+        let heard = suspected.heard.load(Ordering::Relaxed);
+        let Ok(Ok(connection)) = timeout(self.connect_timeout, self.source.connect()).await else { return };
+        let is_missing = match &*lock(&slot.live) {
+            Some(live) => is_it(live) && suspected.heard.load(Ordering::Relaxed) == heard,
+            None => true,
+        };
+        if is_missing {
+            self.put(slot, connection);
+            self.doubt_others(slot);
+        }
+    }
+
+    /// What swallowed one connection has perhaps swallowed all: they are asked before they are used.
+    fn doubt_others(&self, than: &Slot) {
+        for slot in self.slots.iter().filter(|slot| !std::ptr::eq(*slot, than)) {
+            if let Some(live) = &*lock(&slot.live) {
+                live.pulse.heard.store(DOUBTED, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Whether it has done nothing for so long.
     pub(super) fn is_away_for_longer_than(&self, timeout: Duration) -> bool {
         lock(&self.away).is_some_and(|since| since.elapsed() > timeout)
     }
 
-    async fn open(&self, index: usize) -> Result<Connection, RedisError> {
+    async fn open(&self, index: usize) -> Result<(Connection, Arc<Pulse>), RedisError> {
         let (slot, came) = (&self.slots[index], Instant::now());
         let mut failed = slot.opening.lock().await;
-        if let Some(connection) = slot.connection() {
+        if let Some(connection) = self.usable(slot) {
+            return Ok(connection);
+        }
+        if let Some(connection) = self.check(slot).await {
             return Ok(connection);
         }
         // Of many that wait for one server, not each has to find out by itself that it is away.
@@ -167,12 +316,7 @@ impl Lanes {
         match opened.unwrap_or_else(|_| Err(took_too_long())) {
             Ok(connection) => {
                 *failed = None;
-                // This may be another server than before, with another clock.
-                self.clock.forget();
-                let number = self.opened.fetch_add(1, Ordering::Relaxed);
-                let home = tokio::spawn(std::future::pending::<()>()).abort_handle();
-                *lock(&slot.live) = Some(Live { connection: connection.clone(), number, home });
-                Ok(connection)
+                Ok(self.put(slot, connection))
             }
             Err(error) => {
                 *failed = Some((Instant::now(), error.clone()));
@@ -182,16 +326,62 @@ impl Lanes {
         }
     }
 
-    fn lane(self: &Arc<Self>, connection: Connection) -> Lane {
-        Lane { connection, lanes: Arc::clone(self), opened: self.opened.load(Ordering::Relaxed) }
+    /// Puts a new connection to use.
+    fn put(&self, slot: &Slot, connection: Connection) -> (Connection, Arc<Pulse>) {
+        // This may be another server than before, with another clock.
+        self.clock.forget();
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let home = tokio::spawn(std::future::pending::<()>()).abort_handle();
+        let pulse = Arc::new(Pulse {
+            heard: AtomicU64::new(self.now()),
+            is_suspected: AtomicBool::new(false),
+            in_use: Semaphore::new(0),
+        });
+        let live = Live { connection: connection.clone(), number, home, pulse: Arc::clone(&pulse) };
+        let former = lock(&slot.live).replace(live);
+        drop(former);
+        (connection, pulse)
+    }
+
+    /// The connection of a slot if it has rested and still leads somewhere; else it is out of use, and the others are
+    /// to be asked as well.
+    async fn check(&self, slot: &Slot) -> Option<(Connection, Arc<Pulse>)> {
+        let rested = lock(&slot.live).as_ref().filter(|live| live.is_open()).map(Live::parts);
+        let (mut connection, pulse) = rested?;
+        // Any answer will do; this is one of the commands that the store may send.
+        let patience = SILENCE.min(self.connect_timeout);
+        if let Ok(Ok(_)) = timeout(patience, connection.command(&redis::cmd("TIME"))).await {
+            self.mark_heard(&pulse);
+            return Some((connection, pulse));
+        }
+        let swallowed = lock(&slot.live).take();
+        drop(swallowed);
+        self.doubt_others(slot);
+        None
+    }
+
+    /// The connection of a slot, if it is not known to have ended and has not rested for long.
+    fn usable(&self, slot: &Slot) -> Option<(Connection, Arc<Pulse>)> {
+        let live = lock(&slot.live);
+        let live = live.as_ref().filter(|live| live.is_open())?;
+        let heard = live.pulse.heard.load(Ordering::Relaxed);
+        let rests_for = Duration::from_millis(self.now().saturating_sub(heard));
+        (heard != DOUBTED && rests_for <= REST).then(|| live.parts())
+    }
+
+    /// Milliseconds since the beginning, from one.
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    fn lane(self: &Arc<Self>, (connection, pulse): (Connection, Arc<Pulse>)) -> Lane {
+        Lane { connection, lanes: Arc::clone(self), opened: self.opened.load(Ordering::Relaxed), pulse }
     }
 }
 
-impl Slot {
-    fn connection(&self) -> Option<Connection> {
-        let live = lock(&self.live);
-        let usable = live.as_ref().filter(|live| !live.connection.is_closed() && !live.home.is_finished());
-        usable.map(|live| live.connection.clone())
+impl Live {
+    fn parts(&self) -> (Connection, Arc<Pulse>) {
+        (self.connection.clone(), Arc::clone(&self.pulse))
     }
 }
 

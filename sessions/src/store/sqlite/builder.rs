@@ -59,7 +59,8 @@ pub struct SqliteStoreBuilder {
 }
 
 impl SqliteStoreBuilder {
-    /// A database in this file, which is created if it is missing. Its folder must exist.
+    /// A database in this file, which is created with the mode 0600 if it is missing. Its folder must exist, and
+    /// it must be no symbolic link.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self::new(Source::File(path.into()))
     }
@@ -108,7 +109,7 @@ impl SqliteStoreBuilder {
     ///
     /// # Errors
     ///
-    /// With the kind [`Config`](crate::ErrorKind::Config) if the path is not one, the file cannot
+    /// With the kind [`Config`](crate::ErrorKind::Config) if the path is not one or a symbolic link, the file cannot
     /// be opened or written, its text is not UTF-8, or the table is there with other columns;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if another process kept it locked.
     pub async fn open(self) -> Result<SqliteStore, Error> {

@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 use super::{
-    Durability, failure,
+    Durability, failure, file,
     table::{self, TableName},
 };
 use crate::error::Error;
@@ -20,7 +20,7 @@ const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How large the write-ahead log grows before it is folded into the file: about 16 MiB. Sessions
 /// are small and scattered, so four times SQLite's default saves writing most pages several times.
-const CHECKPOINT_PAGES: &str = "4000";
+pub(super) const CHECKPOINT_PAGES: i64 = 4000;
 
 /// sqlx panics beyond what fits the `int` of SQLite.
 const LONGEST_BUSY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
@@ -60,8 +60,9 @@ impl Connector {
     ) -> Result<(Self, SqliteConnection), Error> {
         let (mut options, durability) = match source {
             Source::File(path) => {
-                let options = SqliteConnectOptions::new().filename(checked(path)?).create_if_missing(true);
-                (options, Some(durability.unwrap_or_default()))
+                let path = checked(path)?;
+                file::ensure(&path)?;
+                (SqliteConnectOptions::new().filename(path), Some(durability.unwrap_or_default()))
             }
             Source::Memory => (SqliteConnectOptions::new(), None),
             Source::Pool(pool) => ((*pool.connect_options()).clone(), durability),
@@ -77,9 +78,11 @@ impl Connector {
                     Durability::Full => SqliteSynchronous::Full,
                     Durability::Relaxed => SqliteSynchronous::Normal,
                 })
-                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
         }
         options = options
+            // What is deleted is overwritten. Not `FAST`, which leaves what took more than a page.
+            .pragma("secure_delete", "ON")
             .disable_statement_logging()
             .statement_cache_capacity(CACHED_STATEMENTS)
             .row_buffer_size(BUFFERED_RESULTS);

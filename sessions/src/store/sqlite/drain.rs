@@ -116,7 +116,9 @@ impl Drain {
     }
 
     async fn load(&mut self, batch: Vec<LoadRequest>) {
-        let mut batches = vec![batch];
+        // A look at the metadata is another statement. Both kinds rarely wait at the same time.
+        let (loads, looks): (Vec<_>, Vec<_>) = batch.into_iter().partition(|request| request.with_fields);
+        let mut batches: Vec<_> = [looks, loads].into_iter().filter(|batch| !batch.is_empty()).collect();
         while let Some(mut batch) = batches.pop() {
             match self.try_load(&batch).await {
                 Ok(found) => reading::answer(batch, &found, &self.queue.clock),

@@ -8,6 +8,8 @@ mod document;
 mod drain;
 mod errand;
 mod failure;
+mod file;
+mod log;
 mod queue;
 mod reading;
 mod recent;
@@ -36,7 +38,7 @@ use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store};
 use crate::{
     delta::Op,
     error::Error,
-    value::{FieldName, RecordId, Timeouts},
+    value::{FieldName, Fields, RecordId, Timeouts},
 };
 
 /// Sessions in an SQLite database: one file, shared by any number of processes of one machine.
@@ -105,13 +107,36 @@ use crate::{
 /// belong to it: a copy of the file alone may lack the last commits (use `VACUUM INTO` or
 /// `.backup`). Do not delete or replace the file while a process has it open: on Unix the process
 /// goes on with the deleted one.
+///
+/// On Unix a file that the store creates has the mode 0600, whatever the umask, and SQLite gives the same mode to
+/// the other two. A file that is there already keeps its mode, since an operator may share it with a group: one
+/// that another program, or the application's own pool, created under the usual umask is readable by every
+/// local user until `chmod 600 sessions.db sessions.db-*`. On other systems a new file has the rights of its
+/// folder.
+///
+/// The path must be the file's own: a symbolic link in its last part is an error, also one that leads nowhere, so
+/// that the store neither creates nor opens a file where another user's link leads. Links among the folders
+/// before it are followed. A process that can write to the folder can replace the file, so the folder should be
+/// the service's own, not `/tmp`.
+///
+/// What a commit, a logout or a clean-up deletes is overwritten with zeros (`secure_delete=ON`), and each
+/// clean-up empties the write-ahead log: values of an ended session are in the files until the clean-up
+/// that follows, about a minute after the next new session at the latest. Snapshots, backups and the blocks of an SSD keep
+/// what they have.
+///
+/// A connection of another process that keeps a transaction open, such as a backup or a forgotten `sqlite3`
+/// shell, keeps the log from being emptied, and it grows with each commit. From 64 MiB on, [`purge`](Store::purge)
+/// returns an error that says so, which the layer reports as [`Event::PurgeFailed`](crate::Event::PurgeFailed)
+/// once a minute. Sessions work all the same, until the disk is full; when the transaction ends, the next
+/// clean-up gives the room back.
 #[derive(Clone)]
 pub struct SqliteStore {
     queue: Arc<Queue>,
 }
 
 impl SqliteStore {
-    /// Keeps sessions in this file, which is created if it is missing. Its folder must exist.
+    /// Keeps sessions in this file, which is created with the mode 0600 if it is missing. Its folder must exist,
+    /// and it must be no symbolic link.
     ///
     /// # Errors
     ///
@@ -183,10 +208,14 @@ impl Store for SqliteStore {
     const CAPABILITIES: Capabilities = Capabilities::DURABLE;
 
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-        let Some(found) = self.queue.load(id).await? else { return Ok(None) };
+        let with_fields = !names.is_empty();
+        let Some(found) = self.queue.load(id, with_fields).await? else { return Ok(None) };
         let row = Row::take(&mut &*found.text).ok_or_else(|| Error::unavailable("a row that is none"))?;
         let seen = row.record(names).map_err(|reason| unreadable(&self.queue.table, id, &reason))?;
         let loaded = Loaded::new(&seen.record, found.now);
+        if !with_fields {
+            return Ok(Some(loaded.with_fields(Fields::new(), false)));
+        }
         self.queue.recent.put(id, seen);
         Ok(Some(loaded))
     }
@@ -246,10 +275,10 @@ fn first_invalid<'a>(values: impl IntoIterator<Item = (&'a FieldName, &'a Bytes)
     values.into_iter().find(|(_, value)| !document::is_json(value)).map(|(name, _)| name)
 }
 
-/// A row that someone else wrote, in a way that makes it no session. It is an error and not a
-/// fresh session: what it holds is for a person to save.
+/// A row that someone else wrote, in a way that makes it no session. It stays: what it holds is for a person
+/// to save.
 fn unreadable(table: &TableName, id: RecordId, reason: &str) -> Error {
-    Error::unavailable(format!(
+    Error::unreadable(format!(
         "the row of the table {table} with the id '{id}' is not a session: {reason}; mend or delete it"
     ))
 }

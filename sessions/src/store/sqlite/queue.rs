@@ -113,9 +113,13 @@ impl Queue {
         }
     }
 
-    /// Reads a record.
-    pub(super) async fn load(self: &Arc<Self>, id: RecordId) -> Result<Option<Found>, Error> {
-        let answer = self.request_load(id)?;
+    /// Reads a record, with or without its fields.
+    pub(super) async fn load(
+        self: &Arc<Self>,
+        id: RecordId,
+        with_fields: bool,
+    ) -> Result<Option<Found>, Error> {
+        let answer = self.request_load(id, with_fields)?;
         answer.await.unwrap_or_else(|_| Err(Error::unavailable("the task that reads sessions was stopped")))
     }
 
@@ -195,11 +199,15 @@ impl Queue {
         std::mem::take(&mut self.lock().loads)
     }
 
-    fn request_load(self: &Arc<Self>, id: RecordId) -> Result<Waiting<Option<Found>>, Error> {
+    fn request_load(
+        self: &Arc<Self>,
+        id: RecordId,
+        with_fields: bool,
+    ) -> Result<Waiting<Option<Found>>, Error> {
         let runtime = runtime()?;
         let (reply, answer) = oneshot::channel();
         let mut state = self.lock();
-        state.loads.push_back(LoadRequest { id, reply });
+        state.loads.push_back(LoadRequest { id, with_fields, reply });
         let is_first = state.main.errand.is_none();
         let is_crowded = state.is_writing || state.loads.len() >= CROWD;
         let main = self.serve(&mut state, Role::Main, &runtime);

@@ -13,13 +13,15 @@ use super::{
 };
 use crate::{clock::AnyClock, error::Error, value::RecordId};
 
-/// The rows of a batch, by record.
+/// The rows of a batch, by record. All of its requests are with fields, or none is.
 pub(super) async fn run(
     connection: &mut SqliteConnection,
     statements: &Statements,
     batch: &[LoadRequest],
 ) -> Result<HashMap<RecordId, Bytes>, Failure> {
-    let mut query = sqlx::query(statements.load(batch.len()));
+    let with_fields = batch.iter().any(|request| request.with_fields);
+    let size = batch.len();
+    let mut query = sqlx::query(if with_fields { statements.load(size) } else { statements.look(size) });
     for request in batch {
         query = query.bind(request.id.to_string());
     }

@@ -16,6 +16,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 #[derive(Debug)]
 pub(super) struct LoadRequest {
     pub(super) id: RecordId,
+    /// Whether its fields are wanted, too.
+    pub(super) with_fields: bool,
     pub(super) reply: Reply<Option<Found>>,
 }
 

@@ -38,6 +38,7 @@ impl Change {
 #[derive(Debug)]
 pub(super) struct Statements {
     load: [SqlStr; BATCH_SIZES],
+    look: [SqlStr; BATCH_SIZES],
     begin: [SqlStr; BATCH_SIZES],
     /// By kind of change and size; the second of a pair commits too.
     changes: [[(SqlStr, SqlStr); CHUNK_SIZES]; Change::ALL.len()],
@@ -48,10 +49,11 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) fn new(table: &TableName) -> Self {
         Self {
-            load: std::array::from_fn(|size| safe(select(table, size))),
+            load: std::array::from_fn(|size| safe(select(table, size, DATA))),
+            look: std::array::from_fn(|size| safe(select(table, size, NO_DATA))),
             // The lock of a writer from the start: a transaction that reads first and asks for the
             // lock later is refused where another one wrote in between.
-            begin: std::array::from_fn(|size| safe(format!("BEGIN IMMEDIATE;{}", select(table, size)))),
+            begin: std::array::from_fn(|size| safe(format!("BEGIN IMMEDIATE;{}", select(table, size, DATA)))),
             changes: Change::ALL.map(|change| {
                 std::array::from_fn(|size| {
                     let text = vec![one_change(table, change); 1 << size].join(";");
@@ -80,6 +82,12 @@ impl Statements {
         self.load[size_for(records)].clone()
     }
 
+    /// The same of their metadata, with an object without members for their fields: what SQLite keeps of large
+    /// ones in other pages is not read.
+    pub(super) fn look(&self, records: usize) -> SqlStr {
+        self.look[size_for(records)].clone()
+    }
+
     /// Begins a transaction and reads up to this many records as `load` does.
     pub(super) fn begin(&self, records: usize) -> SqlStr {
         self.begin[size_for(records)].clone()
@@ -105,11 +113,15 @@ impl Statements {
     }
 }
 
+/// The last two words of a row: how many bytes its fields take, and they.
+const DATA: &str = "octet_length(data)||' '||data";
+const NO_DATA: &str = "'2 {}'";
+
 /// One value for all records found: a row costs sqlx much more than a few hundred bytes do.
-fn select(table: &TableName, size: usize) -> String {
-    let mut row = String::from(
+fn select(table: &TableName, size: usize, data: &str) -> String {
+    let mut row = format!(
         "id||' '||rowid||' '||hex(seal)||' '||epoch||' '||created||' '||touched||' '||expires||' '\
-         ||hex(commits)||' '||octet_length(data)||' '||data",
+         ||hex(commits)||' '||{data}",
     );
     if size > 0 {
         row = format!("group_concat({row},'')");

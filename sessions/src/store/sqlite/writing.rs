@@ -12,6 +12,7 @@ use sqlx::{SqlStr, SqliteConnection, sqlite::SqliteArguments};
 use super::{
     document,
     failure::Failure,
+    log,
     recent::Seen,
     request::{Verdict, Write},
     row::Row,
@@ -60,7 +61,14 @@ impl Writer {
         batch: &[&Write],
     ) -> Result<Vec<Result<Verdict, Error>>, Failure> {
         if let [Write::Purge(timeouts, limit)] = batch {
-            return Ok(vec![Ok(purge(connection, statements, timeouts, clock.now(), *limit).await?)]);
+            let purged = purge(connection, statements, timeouts, clock.now(), *limit).await?;
+            // There is more to purge first.
+            if purged >= *limit {
+                return Ok(vec![Ok(Verdict::Purged(purged))]);
+            }
+            // Not as an error of SQLite's own: another connection in the way is no other request's affair.
+            let folded = log::fold(connection).await.map_err(Error::unavailable)?;
+            return Ok(vec![folded.map(|()| Verdict::Purged(purged))]);
         }
         let mut entries = HashMap::with_capacity(batch.len());
         for id in batch.iter().filter_map(|write| write.id()) {
@@ -264,7 +272,7 @@ async fn purge(
     timeouts: &Timeouts,
     now: Timestamp,
     limit: usize,
-) -> Result<Verdict, Failure> {
+) -> Result<usize, Failure> {
     let mut query = sqlx::query(statements.purge()).bind(now.as_millis());
     // The same arithmetic as in `Timeouts::deadline`, turned around.
     for kind in [SessionKind::Remembered, SessionKind::User, SessionKind::Visitor] {
@@ -273,7 +281,7 @@ async fn purge(
     }
     let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
     let done = query.execute(connection).await.map_err(Failure::at_commit)?;
-    Ok(Verdict::Purged(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX)))
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
 }
 
 /// The last time from which on `duration` is over at `now`; NULL, which nothing is before, if time

@@ -52,9 +52,10 @@ pub(super) const POISONED_AT_MOST: usize = 64;
 /// How long an answer is waited for after its caller has been told that there is none.
 pub(super) const DRAIN_FOR: Duration = Duration::from_mins(1);
 
-/// How long a connection may rest and be used again. A firewall in between may forget it without a
-/// word, and the next call would wait for nothing.
-const REST_FOR: Duration = Duration::from_mins(1);
+/// How long a connection may rest and be used again: a proven one, and another. A firewall in between may forget it
+/// without a word, and the next call would wait for nothing. The most impatient ones do so after half a minute; what
+/// is proven can be closed at no cost before.
+const REST_FOR: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
 
 /// How many new connections a call may find ended.
 const NEW_CONNECTIONS: usize = 3;
@@ -382,9 +383,9 @@ impl Resting {
 
     /// Those that the other side closed, or that have rested for too long.
     fn remove_ended(&mut self) -> Vec<Channel> {
-        let is_ended = |channel: &Channel| channel.is_closed() || channel.rests_for() > REST_FOR;
-        let proven = self.proven.extract_if(.., |channel| is_ended(channel));
-        let doubtful = self.doubtful.extract_if(.., |channel| is_ended(channel));
+        let is_ended = |channel: &Channel, after| channel.is_closed() || channel.rests_for() > after;
+        let proven = self.proven.extract_if(.., |channel| is_ended(channel, REST_FOR.0));
+        let doubtful = self.doubtful.extract_if(.., |channel| is_ended(channel, REST_FOR.1));
         proven.chain(doubtful).collect()
     }
 

@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, fmt, time::Duration};
 
 use http::HeaderValue;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -10,6 +11,9 @@ use tokio::{
 };
 
 use super::failure::NotSent;
+
+/// After how long without traffic a connection is kept alive.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// A connection of either kind.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -55,10 +59,12 @@ impl Endpoint {
         Ok(Box::new(stream))
     }
 
-    /// Without waiting to fill a packet, which halves the requests of one client in a second.
+    /// Without waiting to fill a packet, which halves the requests of one client in a second; and kept alive in
+    /// whatever is on the way: a call in there may wait for long.
     async fn tcp(&self) -> std::io::Result<TcpStream> {
         let stream = TcpStream::connect((&*self.host, self.port)).await?;
         stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
         Ok(stream)
     }
 }

@@ -264,7 +264,7 @@ impl Store for WebdisStore {
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let read = self.read(id, |words| hash::load(names, words)).await;
         let (now, items) = read.map_err(Failure::into_read)?;
-        hash::loaded(names, now, items).map_err(Error::unavailable)
+        hash::loaded(names, now, items).map_err(Error::unreadable)
     }
 
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
@@ -368,7 +368,7 @@ impl Failure {
     fn of(code: Code) -> Self {
         match code.as_str() {
             "ERR" | "NOPERM" => Self::Unknown(Reason::Redis(code)),
-            "WRONGTYPE" => Self::Refused(Error::unavailable(Malformed)),
+            "WRONGTYPE" => Self::Refused(Error::unreadable(Malformed)),
             _ => Self::Refused(Error::unavailable(Reason::Redis(code))),
         }
     }

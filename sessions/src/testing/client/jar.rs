@@ -5,7 +5,7 @@ use std::time::Duration;
 use cookie::{Cookie, Expiration};
 use http::Uri;
 
-use crate::value::Timestamp;
+use crate::{layer::SameSite, value::Timestamp};
 
 /// The longest a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
 const LONGEST: Duration = Duration::from_hours(400 * 24);
@@ -30,6 +30,8 @@ pub struct StoredCookie {
     pub path: String,
     /// Whether it is sent over secure connections only.
     pub secure: bool,
+    /// With which requests of other sites it is sent: `None` if its site did not say, which browsers take for `Lax`.
+    pub same_site: Option<SameSite>,
     /// When it is forgotten; `None` for a cookie that goes with the browser.
     pub expires: Option<Timestamp>,
 }
@@ -43,6 +45,7 @@ impl StoredCookie {
             host_only: true,
             path: "/".to_owned(),
             secure: false,
+            same_site: None,
             expires: None,
         }
     }
@@ -55,6 +58,15 @@ impl StoredCookie {
         let host = uri.host().unwrap_or_default();
         let host_fits = if self.host_only { host == self.domain } else { domain_matches(host, &self.domain) };
         host_fits && path_matches(uri.path(), &self.path) && (!self.secure || is_trustworthy(uri))
+    }
+
+    /// Whether it is sent with a request from another site (section 5.6.7.1); a GET or HEAD is the click on a link.
+    fn is_for_another_site(&self, is_safe: bool) -> bool {
+        match self.same_site {
+            Some(SameSite::None) => true,
+            Some(SameSite::Strict) => false,
+            Some(SameSite::Lax) | None => is_safe,
+        }
     }
 
     fn is_same_as(&self, other: &Self) -> bool {
@@ -102,6 +114,13 @@ impl CookieJar {
         self.0.iter()
     }
 
+    /// What is sent to `uri` with a request from another site.
+    pub(super) fn matching_cross_site(&self, uri: &Uri, is_safe: bool, now: Timestamp) -> Vec<&StoredCookie> {
+        let mut cookies = self.matching(uri, now);
+        cookies.retain(|cookie| cookie.is_for_another_site(is_safe));
+        cookies
+    }
+
     /// What is sent to `uri`: longer paths first, then older ones.
     pub(super) fn matching(&self, uri: &Uri, now: Timestamp) -> Vec<&StoredCookie> {
         let mut cookies: Vec<_> =
@@ -147,6 +166,11 @@ fn accept(line: &str, uri: &Uri, now: Timestamp) -> Option<StoredCookie> {
         host_only,
         path: path.map_or_else(|| default_path(uri), str::to_owned),
         secure,
+        same_site: parsed.same_site().map(|same_site| match same_site {
+            cookie::SameSite::Strict => SameSite::Strict,
+            cookie::SameSite::Lax => SameSite::Lax,
+            cookie::SameSite::None => SameSite::None,
+        }),
         expires,
     })
 }
@@ -239,6 +263,17 @@ mod tests {
         for line in bad {
             assert!(jar("https://app.test/", &[line]).0.is_empty(), "{line}");
         }
+    }
+
+    #[test]
+    fn links_from_other_sites_bring_what_is_not_strict_and_forms_only_what_is_none() {
+        let cookies = ["l=1; SameSite=Lax", "s=1; SameSite=Strict", "n=1; SameSite=None; Secure", "d=1"];
+        let jar = jar("https://app.test/", &cookies);
+        let sent = |is_safe| {
+            let cookies = jar.matching_cross_site(&"https://app.test/".parse().unwrap(), is_safe, NOW);
+            cookies.iter().map(|cookie| cookie.name.clone()).collect::<String>()
+        };
+        assert_eq!((sent(true).as_str(), sent(false).as_str()), ("lnd", "n"));
     }
 
     #[test]

@@ -25,8 +25,8 @@ type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 /// A client that treats a service as a browser treats a site: it keeps the cookies it is given and
 /// sends those that fit. It follows no redirect unless told to.
 ///
-/// All its requests are of the same site, so `SameSite` changes nothing; nor does `HttpOnly`, since
-/// there are no scripts. Its origin is `https://app.test` unless it is told another one.
+/// All its requests are of the same site, so `SameSite` changes nothing, but for those of
+/// [`from_another_site`](Self::from_another_site); nor does `HttpOnly`, since there are no scripts. Its origin is `https://app.test` unless it is told another one.
 ///
 /// See the [module](super) for an example.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ pub struct Client {
     origin: Uri,
     clock: AnyClock,
     jar: Arc<Mutex<CookieJar>>,
+    is_cross_site: bool,
 }
 
 impl Client {
@@ -61,6 +62,7 @@ impl Client {
             origin: Uri::from_static("https://app.test"),
             clock: AnyClock::new(SystemClock),
             jar: Arc::default(),
+            is_cross_site: false,
         }
     }
 
@@ -90,6 +92,14 @@ impl Client {
     #[must_use]
     pub fn fork(&self) -> Self {
         self.clone()
+    }
+
+    /// The same browser on a page of another site, whose links and forms lead here: a `GET` or `HEAD` is a link that
+    /// somebody clicks on. It says so (`Sec-Fetch-Site`), and keeps those cookies back that `SameSite` does not
+    /// let it send.
+    #[must_use]
+    pub fn from_another_site(&self) -> Self {
+        Self { is_cross_site: true, ..self.clone() }
     }
 
     /// Another browser that begins with a copy of the cookies, as a thief would.
@@ -129,7 +139,11 @@ impl Client {
         let mut request = Request::new(Body::from(body));
         *request.method_mut() = method;
         *request.headers_mut() = headers.clone();
-        if let Some(cookies) = self.cookies_for(&uri) {
+        let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
+        if self.is_cross_site {
+            request.headers_mut().insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
+        }
+        if let Some(cookies) = self.cookies_for(&uri, is_safe) {
             request.headers_mut().append(header::COOKIE, cookies);
         }
         if let Some(host) = uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
@@ -205,11 +219,16 @@ impl Client {
         }
     }
 
-    fn cookies_for(&self, uri: &Uri) -> Option<HeaderValue> {
+    fn cookies_for(&self, uri: &Uri, is_safe: bool) -> Option<HeaderValue> {
         let now = self.clock.now();
         let jar = self.jar();
+        let matching = if self.is_cross_site {
+            jar.matching_cross_site(uri, is_safe, now)
+        } else {
+            jar.matching(uri, now)
+        };
         let pairs: Vec<_> =
-            jar.matching(uri, now).iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
+            matching.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
         if pairs.is_empty() { None } else { HeaderValue::from_bytes(pairs.join("; ").as_bytes()).ok() }
     }
 

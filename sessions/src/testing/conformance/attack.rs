@@ -1,12 +1,13 @@
 //! What an attacker may try with ids, names, values, and with what the store and the logs show.
 
 use super::{
-    super::Operation,
+    super::{Operation, Response},
     contract::{Direct, json},
     rig::{COOKIE, Rig, record_of},
 };
 use crate::{
     delta::Op,
+    store::Answer,
     value::{RecordId, Secret, Token},
 };
 
@@ -135,32 +136,57 @@ pub async fn g5_values_are_only_data(rig: Rig) {
     assert!(app.load(record_of(&browser), &["name"]).await.is_some());
 }
 
-/// Events, answers and their headers show no token, no secret and no value.
+/// Events, answers and their headers show no token that was ever given out, no secret and no value.
 pub async fn g6_events_and_answers_show_no_secret(rig: Rig) {
     let app = rig.kit().await;
-    let browser = app.visitor("confidential").await;
-    let token = browser.cookie(COOKIE).expect("a cookie");
-    let mut shown = Vec::new();
+    let browser = app.browser();
+    let (mut tokens, mut shown) = (Vec::new(), Vec::new());
+    let mut note = |response: &Response| {
+        shown.push(format!("{:?} {}", response.headers(), response.text()));
+        let given = response.set_cookies().into_iter().filter_map(|line| {
+            let value = line.strip_prefix(COOKIE)?.strip_prefix('=')?;
+            Some(value.split(';').next()?.to_owned()).filter(|token| !token.is_empty())
+        });
+        tokens.extend(given);
+    };
+    for path in ["/set-name/confidential", "/id", "/rotate", "/end-and-begin/confidential", "/rotate"] {
+        note(&browser.get(path).await);
+    }
     for operation in [Operation::Load, Operation::Commit, Operation::Destroy] {
         app.faults.fail(operation, 1);
         let path = if operation == Operation::Destroy { "/end" } else { "/set-name/also-confidential" };
         let response = browser.get(path).await;
         assert_eq!(response.status(), 503, "{operation:?}");
-        shown.push(format!("{:?} {}", response.headers(), response.text()));
+        note(&response);
     }
+    app.faults.fail(Operation::Commit, 1);
+    note(&browser.get("/rotate-and-set-name/also-confidential").await);
     app.faults.lose_answer(Operation::Commit);
-    let response = browser.get("/set-name/also-confidential").await;
-    shown.push(format!("{:?} {}", response.headers(), response.text()));
+    note(&browser.get("/set-name/also-confidential").await);
+    let old = browser.clone_jar();
+    note(&browser.get("/rotate").await);
+    note(&old.get("/set-name/also-confidential").await);
     let id = record_of(&browser);
-    let undecodable = crate::store::Commit::new(0, super::contract::TIMEOUTS)
+    let epoch = app.load(id, &[]).await.expect("the record").epoch;
+    let undecodable = crate::store::Commit::new(epoch, super::contract::TIMEOUTS)
         .with_delta(super::contract::delta(&[("count", Op::Put(json("\"confidential\"")))]));
-    app.raw.commit(id, undecodable).await.expect("an answer");
-    browser.get("/count").await;
-    shown.extend(app.events());
-    assert!(shown.len() > 4, "there is something to look at: {shown:?}");
+    let answer = app.raw.commit(id, undecodable).await.expect("an answer");
+    assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+    note(&browser.get("/count").await);
+    let both = format!("{COOKIE}={}; {COOKIE}={}", tokens[0], tokens[3]);
+    let response = app.browser().get_with("/set-name/also-confidential", "cookie", both).await;
+    shown.push(format!("{:?} {}", response.headers(), response.text()));
+    let events = app.events();
+    for name in ["Created", "Rotated", "LoadFailed", "CommitFailed", "Superseded", "UndecodableField"] {
+        assert!(events.iter().any(|event| event.starts_with(name)), "`{name}` is looked at: {events:?}");
+    }
+    shown.extend(events);
+    assert!(tokens.len() > 4, "there is something to look for: {tokens:?}");
     for text in shown {
         assert!(!text.contains("confidential"), "{text}");
-        assert!(!text.contains(&token[24..]), "{text}");
+        for token in &tokens {
+            assert!(!text.contains(&token[24..]), "{text}");
+        }
     }
 }
 

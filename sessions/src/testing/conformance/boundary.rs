@@ -53,6 +53,26 @@ struct Badge {
     role: Option<String>,
 }
 
+/// Who leaves, with what cannot be seen of them here.
+#[derive(Session)]
+struct Leaving {
+    #[session(identity)]
+    user: Option<String>,
+}
+
+/// Two ideas of how long a theme lives.
+#[derive(Session)]
+struct Kept {
+    #[session(carry)]
+    theme: Option<String>,
+}
+
+#[derive(Session)]
+struct Dropped {
+    #[session(drop_on_login)]
+    theme: Option<String>,
+}
+
 // One arm for each thing a handler can do.
 #[allow(clippy::too_many_lines)]
 async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
@@ -153,10 +173,7 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
             let mut staff: TypedSession<Staff> = session(&mut parts).await?;
             staff.set_admin("eve");
         }
-        "/badge-and-out" => {
-            drop::<TypedSession<Badge>>(session(&mut parts).await?);
-            person.remove_user();
-        }
+        "/badge" => drop::<TypedSession<Badge>>(session(&mut parts).await?),
         "/ada-and-clear" => {
             person.set_user("ada");
             drop(person);
@@ -305,13 +322,74 @@ pub async fn c20_what_is_counted_after_a_change_of_users_is_the_next_ones(rig: R
     assert!(browser.get("/read").await.text().contains(" 41 "));
 }
 
-/// What one view calls a right is one, though another carries it.
+/// What one view, or the record, calls a right is not carried by another.
 pub async fn c20_a_right_is_not_carried(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = ada(&app).await;
     browser.get("/role").await;
-    assert_eq!(browser.get("/badge-and-out").await.status(), 200);
+    assert_eq!(browser.get("/badge").await.status(), 500);
+    assert!(app.events().concat().contains("Misconfigured"));
+    // An instance that has met no view which calls it one.
+    let other = rig
+        .app(|mut parts| async move {
+            drop::<TypedSession<Badge>>(session(&mut parts).await?);
+            let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
+            leaving.remove_user();
+            text("done")
+        })
+        .await;
+    assert_eq!(browser.at(&other.browser()).get("/").await.status(), 200);
+    assert_eq!(app.stored(record_of(&browser), "role").await, None);
     assert_eq!(browser.get("/read").await.text(), "- - [] [] None 0 -");
+}
+
+/// Of two views of which one carries a field and the other has it end with a login, the stricter counts, and the other
+/// is refused: whichever came first.
+pub async fn c20_of_two_views_the_stricter_counts(rig: Rig) {
+    let handler = |mut parts: Parts| async move {
+        match parts.uri.path() {
+            "/kept" => {
+                let mut kept: TypedSession<Kept> = session(&mut parts).await?;
+                kept.set_theme("dark");
+                return text("done");
+            }
+            "/read" => {}
+            "/login" => {
+                let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
+                leaving.set_user("ada");
+            }
+            "/both" => {
+                let mut kept: TypedSession<Kept> = session(&mut parts).await?;
+                kept.set_theme("dark");
+                let mut dropped: TypedSession<Dropped> = session(&mut parts).await?;
+                dropped.set_theme("light");
+                let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
+                leaving.set_user("ada");
+            }
+            other => panic!("there is no `{other}`"),
+        }
+        let dropped: TypedSession<Dropped> = session(&mut parts).await?;
+        text(dropped.theme().unwrap_or("-"))
+    };
+    for steps in [
+        &[("/kept", 200), ("/read", 200), ("/login", 200), ("/read", 200)][..],
+        &[("/both", 200), ("/read", 200)],
+        &[("/read", 200), ("/both", 500), ("/read", 200)],
+    ] {
+        let app = rig.app(handler).await;
+        let browser = app.browser();
+        let mut last = String::new();
+        for (path, status) in steps {
+            let response = browser.get(path).await;
+            assert_eq!(response.status(), *status, "{path}");
+            response.text().clone_into(&mut last);
+        }
+        assert_eq!(last, "-");
+        app.events();
+        assert_eq!(browser.get("/kept").await.status(), 500);
+        let told = app.events().concat();
+        assert!(told.contains("Misconfigured") && told.contains("`theme`"), "{told}");
+    }
 }
 
 /// A login that the same request takes back is none: no new life, no new session, no cookie.

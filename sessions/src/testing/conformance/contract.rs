@@ -86,6 +86,36 @@ pub async fn a_load_returns_at_least_the_named_fields(rig: Rig) {
     }
 }
 
+/// A look at the metadata reads no field, whoever else has just loaded or written them.
+pub async fn a_look_without_names_reads_no_fields(rig: Rig) {
+    let direct = Direct::new(&rig).await;
+    let large = format!("\"{}\"", "x".repeat(100_000));
+    let id = direct.create(&[("a", json("1")), ("b", json(&large))]).await;
+    let none_are_read = async || {
+        let loaded = direct.load(id, &[]).await.expect("the record");
+        assert_eq!((loaded.fields.len(), loaded.complete), (0, false));
+        loaded
+    };
+    let looked = none_are_read().await;
+    let loaded = direct.load(id, &["a", "b"]).await.expect("the record");
+    assert_eq!((loaded.fields.len(), loaded.epoch), (2, looked.epoch));
+    assert_eq!((loaded.seal, loaded.created, loaded.touched), (looked.seal, looked.created, looked.touched));
+    none_are_read().await;
+    direct.apply(id, &[("a", Op::Put(json("2")))]).await;
+    none_are_read().await;
+    let looks = (0..20).map(|index: usize| {
+        let raw = Arc::clone(&direct.raw);
+        async move {
+            let names: &[FieldName] = if index.is_multiple_of(2) { &[] } else { &["a".into()] };
+            let loaded = raw.load(id, names).await.expect("an answer").expect("the record");
+            (names.len(), loaded.fields.contains("a"), loaded.fields.is_empty())
+        }
+    });
+    for (names, has_field, is_empty) in at_once(looks).await {
+        assert_eq!((has_field, is_empty), if names == 0 { (false, true) } else { (true, false) });
+    }
+}
+
 /// An id that nobody created is not there for any operation, and is not made by one.
 pub async fn an_unknown_id_stays_unknown(rig: Rig) {
     let direct = Direct::new(&rig).await;
@@ -375,7 +405,7 @@ pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
             .with_visitors(times(4).0, times(4).1)
             .with_remembered(times(6).0, times(6).1);
         let mut ids = Vec::new();
-        // Nobody, nobody whose browser forgets, and a right, alone and with either.
+        // No right, with a lasting cookie and without; a right, with a lasting cookie, without, remembered.
         for flags in [&[][..], &[0x20], &[0x80], &[0xa0], &[0xc0]] {
             let seal = [random_seal().as_bytes(), flags].concat();
             let seal = if flags.is_empty() { seal } else { [&seal[..], &[9, 0, 1, 7]].concat() };
@@ -438,7 +468,10 @@ pub async fn a_seal_that_brings_other_times_is_judged_by_the_old_ones(rig: Rig) 
         }
         rig.clock.advance(Duration::from_hours(2));
         other.raw.purge(hours(1), 100).await.expect("a number");
-        assert!(direct.load(alive, &[]).await.is_some(), "whoever gave it a longer life may still use it");
+        assert!(
+            direct.load(alive, &[]).await.is_some(),
+            "the layer that gave it a longer life may still use it"
+        );
         assert!(matches!(
             direct.raw.commit(alive, Commit::new(1, hours(1)).with_touch(true)).await,
             Ok(Answer::Gone)

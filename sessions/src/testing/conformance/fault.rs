@@ -1,7 +1,7 @@
 //! Stores that fail, and records that another program wrote.
 
 use super::{
-    super::Operation,
+    super::{Client, Faults, Gate, Operation},
     contract::{TIMEOUTS, delta, json},
     rig::{COOKIE, Rig, record_of, session},
     service::text,
@@ -109,6 +109,90 @@ pub async fn h12_an_unknown_outcome_is_reported(rig: Rig) {
     app.faults.lose_answer(Operation::Create);
     let response = app.browser().get("/set-name/x").await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (503, 0));
+}
+
+/// Every error that a layer answers with is one event, neither none nor two, that says what happened.
+pub async fn h2_each_error_answer_is_one_event(rig: Rig) {
+    let app = rig.kit().await;
+    let browser = app.visitor("Ada").await;
+    let one = async |client: &Client, path: &str, status: u16, kind: &str| {
+        app.events();
+        let response = client.get(path).await;
+        assert_eq!(response.status(), status, "{path}");
+        let told = app.events();
+        // What only says that a session is over is no report of an error, nor is the store's slowness.
+        let is_error = |event: &&String| !event.starts_with("Superseded") && !event.starts_with("StoreSlow");
+        let errors: Vec<_> = told.iter().filter(is_error).collect();
+        assert!(errors.len() == 1 && errors[0].starts_with(kind), "{path} {status}: {told:?}");
+        app.faults.clear();
+    };
+    app.faults.fail(Operation::Load, 1);
+    one(&browser, "/set-name/x", 503, "LoadFailed").await;
+    for path in ["/change-some/x", "/hit", "/rotate", "/fetch-hit", "/clear"] {
+        app.faults.fail(Operation::Commit, 9);
+        one(&browser, path, 503, "CommitFailed").await;
+    }
+    for lose in [Faults::lose_answer, Faults::lose_request] {
+        lose(&app.faults, Operation::Commit);
+        one(&browser, "/hit", 503, "CommitFailed").await;
+    }
+    app.faults.fail(Operation::Create, 1);
+    one(&app.browser(), "/set-name/x", 503, "CommitFailed").await;
+    app.faults.fail(Operation::Destroy, 1);
+    one(&browser, "/end", 503, "CommitFailed").await;
+    for (operation, path) in [(Operation::Commit, "/change-some/x"), (Operation::Destroy, "/end")] {
+        app.faults.before(operation, || async { panic!("a store that panics") });
+        one(&browser, path, 503, "CommitFailed").await;
+    }
+    let id = record_of(&browser);
+    let raw = app.raw.clone();
+    app.faults.before(Operation::Commit, move || async move {
+        let commit = Commit::new(0, TIMEOUTS).with_delta(delta(&[("hits", Op::Put(json("\"x\"")))]));
+        raw.commit(id, commit).await.expect("an answer");
+    });
+    one(&browser, "/add-hits/1", 500, "CommitFailed").await;
+    one(&browser, "/fetch-hit", 500, "CommitFailed").await;
+    browser.get("/set-hits/4").await;
+    let old = browser.clone_jar();
+    browser.get("/rotate").await;
+    one(&old, "/set-name/x", 409, "Conflict").await;
+    let raw = app.raw.clone();
+    app.faults.before(Operation::Commit, move || async move { raw.destroy(id).await.expect("an answer") });
+    one(&browser, "/change-some/x", 409, "Conflict").await;
+}
+
+/// So is one that comes with a second view, whose fields must be loaded.
+pub async fn h2_a_view_that_comes_too_late_is_one_event(rig: Rig) {
+    let gate = Gate::new();
+    let inside = gate.clone();
+    let app = rig
+        .app(move |mut parts| {
+            let gate = inside.clone();
+            async move {
+                let kit: TypedSession<super::kit::Kit> = session(&mut parts).await?;
+                gate.pass().await;
+                let other: TypedSession<super::kit::Other> = session(&mut parts).await?;
+                text(format!("{:?} {:?}", kit.name(), other.theme()))
+            }
+        })
+        .await;
+    let kit = rig.kit().await;
+    let browser = kit.visitor("Ada").await;
+    let tab = browser.at(&app.browser());
+    let slow = tokio::spawn(async move { tab.get("/").await });
+    gate.arrived().await;
+    browser.get("/rotate").await;
+    app.events();
+    gate.release();
+    let response = slow.await.expect("an answer");
+    let events = app.events();
+    match response.status().as_u16() {
+        // A store that reads all fields at once has them.
+        200 => assert!(events.is_empty(), "{events:?}"),
+        status => {
+            assert!(status == 409 && events.len() == 1 && events[0].starts_with("Conflict"), "{events:?}");
+        }
+    }
 }
 
 /// The target of a redirect reads what was written before it.

@@ -30,6 +30,7 @@ pub mod boundary;
 pub mod contract;
 pub mod counters;
 pub mod delta;
+pub mod deploy;
 pub mod ended;
 pub mod fault;
 pub mod fields;
@@ -45,6 +46,7 @@ pub mod names;
 pub mod overlap;
 pub mod remember;
 pub mod renewal;
+pub mod requests;
 mod rig;
 pub mod rights;
 pub mod rotation;
@@ -184,6 +186,7 @@ macro_rules! __conformance {
                     b10_floats_come_back_to_the_bit
                     b10_a_value_of_a_mebibyte
                     b10_what_is_too_large_is_refused_and_nothing_else_is_lost
+                    b10_what_cannot_be_stored_is_an_event_with_its_reason
                     b10_the_store_keeps_any_json
                 }
                 delta {
@@ -200,6 +203,7 @@ macro_rules! __conformance {
                     of_many_creates_of_one_id_one_wins
                     a_new_record_is_as_it_was_asked_for
                     a_load_returns_at_least_the_named_fields
+                    a_look_without_names_reads_no_fields
                     an_unknown_id_stays_unknown
                     destroy_is_idempotent_and_final
                     a_commit_of_another_epoch_writes_nothing
@@ -226,6 +230,13 @@ macro_rules! __conformance {
                     c14_a_logout_survives_a_disconnect
                     c14_a_logout_survives_a_panic
                 }
+                requests {
+                    e9_a_head_and_a_prefetch_deliver_no_flash
+                    c21_a_page_is_worth_more_than_what_it_counts
+                    c21_what_somebody_put_is_worth_more_than_the_page
+                    a16_a_request_that_may_lack_its_cookie_begins_nothing
+                    a16_no_other_site_logs_a_browser_in
+                }
                 rotation {
                     c4_rotation_keeps_the_data_and_kills_the_old_token
                     c8_rotating_a_new_session_creates_it_once
@@ -243,10 +254,23 @@ macro_rules! __conformance {
                     c10_of_many_grants_at_once_one_wins
                     c11_a_request_from_before_a_grant_writes_nothing
                     a11_a_right_that_was_taken_away_stays_away
+                    a11_a_right_that_is_set_to_its_default_is_taken_away
+                    a11_a_refused_request_grants_no_right
                     a10_a_late_right_is_refused
                     a10_a_right_after_a_disconnect_is_refused
                     a11_a_failing_request_grants_nothing_and_takes_away
                     c14_a_right_that_was_taken_away_is_gone
+                }
+                deploy {
+                    c21_a_right_that_the_record_does_not_name_is_none
+                    c21_a_view_that_does_not_declare_a_known_right_is_refused
+                    c21_what_is_written_by_a_view_that_knows_no_right_is_none
+                    c21_a_field_that_becomes_a_right_starts_unset
+                    h8_an_identity_of_another_type_locks_nobody_out
+                    h8_a_right_that_does_not_decode_ends_with_the_next_change_of_rights
+                    h8_a_right_that_does_not_decode_refuses_if_declared
+                    h8_what_is_met_later_counts_for_the_whole_request
+                    h8_metadata_of_another_version_are_an_unknown_token
                 }
                 login {
                     g6_the_life_of_a_session_is_told
@@ -255,6 +279,13 @@ macro_rules! __conformance {
                     c19_a_change_of_users_leaves_nothing
                     c19_a_second_login_of_one_user_keeps_everything
                     a11_a_failing_login_is_none_and_a_failing_logout_is_one
+                    a11_a_refused_login_is_none
+                    c19_a_login_that_the_request_has_ended_proves_nothing
+                    e9_a_flash_reaches_the_page_after_a_logout
+                    e9_a_flash_is_not_the_next_users
+                    c22_a_late_logout_is_one
+                    c22_a_later_login_stays
+                    c22_a_logout_beside_a_rotation_is_one
                     c13_two_logins_at_once_both_log_in
                     c13_two_logins_at_once_keep_what_was_said_of_the_session
                     c13_a_login_whose_answer_was_lost_is_repeated
@@ -294,6 +325,7 @@ macro_rules! __conformance {
                     c20_a_reset_beside_a_login_takes_what_came_meanwhile
                     a11_what_fails_beside_it_undoes_no_logout_and_no_login_is_made
                     c20_a_right_is_not_carried
+                    c20_of_two_views_the_stricter_counts
                     c20_a_login_that_was_cleared_is_none
                     d12_a_right_granted_in_the_first_request_lasts
                     a11_a_right_that_was_taken_away_beside_what_cannot_be_stored
@@ -341,6 +373,8 @@ macro_rules! __conformance {
                     h2_a_failed_commit_is_an_error_and_keeps_the_old_data
                     h2_a_failed_create_or_destroy_is_an_error
                     h2_a_failed_touch_is_only_an_event
+                    h2_each_error_answer_is_one_event
+                    h2_a_view_that_comes_too_late_is_one_event
                     h12_an_unknown_outcome_is_reported
                     h10_a_redirects_target_reads_the_write
                     h10_the_head_waits_for_the_commit
@@ -373,6 +407,7 @@ macro_rules! __conformance_of_keys {
             secrets {
                 g1_every_bit_of_a_sealed_value_counts
                 g1_a_sealed_value_is_worth_as_much_as_its_key
+                h8_a_secret_whose_key_is_gone_locks_nobody_out
                 g2_a_sealed_value_opens_nowhere_else
                 g3_no_secret_value_is_in_the_store
                 g3_a_secret_that_another_view_loads_is_opened

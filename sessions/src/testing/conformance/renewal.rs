@@ -114,7 +114,7 @@ pub async fn c5_a_renewed_secret_serves_requests_on_their_way(rig: Rig) {
     let response = late.get("/visit").await;
     assert_eq!((response.status().as_u16(), late.cookie(COOKIE)), (200, renewed), "on its way");
     rig.clock.advance(Duration::from_secs(2));
-    let response = old.get("/visit").await;
+    let response = old.post("/visit", "").await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0), "too late");
     assert_eq!(old.get("/read").await.text(), "- - 0");
     assert_eq!(browser.get("/read").await.text(), "admin - 3");
@@ -157,9 +157,9 @@ pub async fn c6_a_superseded_request_sends_no_renewed_cookie(rig: Rig) {
     let (slow, old) = (browser.clone_jar(), browser.clone_jar());
     assert_eq!(browser.get("/read").await.set_cookies().len(), 1);
     let reloading = slow.clone_jar();
-    let waiting = tokio::spawn(async move { slow.get("/wait").await });
+    let waiting = tokio::spawn(async move { slow.post("/wait", "").await });
     gate.arrived().await;
-    let reloading = tokio::spawn(async move { reloading.get("/wait-and-reload").await });
+    let reloading = tokio::spawn(async move { reloading.post("/wait-and-reload", "").await });
     gate.arrived().await;
     assert_eq!(old.get("/rotate").await.set_cookies().len(), 1);
     gate.release();

@@ -100,7 +100,7 @@ impl Rig {
         let gate = Gate::new();
         let inside = gate.clone();
         let app = self.app_with(configure, move |parts| kit::answer(parts, Stop::Gate(inside.clone()))).await;
-        App { gate, ..app }
+        app.with_gate(gate)
     }
 
     /// An instance of the kit, whose `/meet/…` waits at the barrier, session in hand.
@@ -128,7 +128,7 @@ impl Rig {
         let events = Arc::<Mutex<Vec<String>>>::default();
         let heard = Arc::clone(&events);
         let note = move |event: &Event<'_>| {
-            heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{event:?}"));
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{event:?}: {event}"));
         };
         let layer = SessionLayer::new(store);
         let layer = if self.has_manual_clock { layer.with_stopwatch(self.clock.clone()) } else { layer };
@@ -156,6 +156,11 @@ impl Rig {
 }
 
 impl App {
+    /// The same, whose handler waits at this gate.
+    pub(super) fn with_gate(self, gate: Gate) -> Self {
+        Self { gate, ..self }
+    }
+
     /// A browser that was never here.
     pub(super) fn browser(&self) -> Client {
         self.client.stranger()

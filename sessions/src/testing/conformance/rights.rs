@@ -4,11 +4,10 @@ use http::{StatusCode, request::Parts};
 
 use super::{
     super::{Client, Gate, Operation},
-    contract::{TIMEOUTS, delta, json},
     rig::{App, COOKIE, Rig, record_of, session},
     service::{Failure, Reply, status, text},
 };
-use crate::{ErrorKind, Session, TypedSession, delta::Op, store::Commit};
+use crate::{ErrorKind, Session, TypedSession};
 
 /// Who somebody is, and what they may do.
 #[derive(Session)]
@@ -21,6 +20,13 @@ struct Person {
     #[session(privilege, alias = "old_rank")]
     rank: Option<String>,
     score: f64,
+}
+
+/// Somebody in an older program.
+#[derive(Session)]
+struct Former {
+    #[session(privilege)]
+    old_rank: Option<String>,
 }
 
 // One arm for each thing a handler can do.
@@ -109,6 +115,34 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
             });
             std::future::pending::<()>().await;
         }
+        "/lower-and-fail" | "/lower-in-place-and-fail" | "/lower-and-refuse" => {
+            person.set_name("Eve");
+            lower(&mut person, path);
+            let code = if path == "/lower-and-refuse" { 403 } else { 500 };
+            return status(StatusCode::from_u16(code).expect("a status"));
+        }
+        "/lower-and-panic" | "/lower-in-place-and-panic" => {
+            person.set_name("Eve");
+            lower(&mut person, path);
+            panic!("as the scenario wants it");
+        }
+        "/lower-and-wait" | "/lower-in-place-and-wait" => {
+            person.set_name("Eve");
+            lower(&mut person, path);
+            gate.pass().await;
+        }
+        "/lower" => lower(&mut person, path),
+        "/revoke-beside" => {
+            person.remove_role();
+            let other: TypedSession<Person> = session(&mut parts).await?;
+            assert_eq!(other.role(), None, "what is taken from here on sees it");
+        }
+        "/grant-and-refuse" => {
+            person.set_name("Eve");
+            person.set_role("boss");
+            person.set_score(1.5);
+            return status(StatusCode::FORBIDDEN);
+        }
         "/revoke-and-panic" => {
             person.set_name("Eve");
             person.remove_role();
@@ -119,9 +153,13 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
             person.remove_role();
             gate.pass().await;
         }
-        "/late" => {
+        "/late" | "/late-change" => {
+            let is_change = path == "/late-change";
             tokio::spawn(async move {
                 gate.pass().await;
+                if is_change {
+                    person.remove_role();
+                }
                 person.set_role("editor");
                 person.set_name("Eve");
                 let refused = person.save().await.map_err(|error| error.kind());
@@ -135,6 +173,15 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
         other => panic!("there is no `{other}`"),
     }
     text("done")
+}
+
+/// Back to what the field has where nothing is stored.
+fn lower(person: &mut TypedSession<Person>, path: &str) {
+    if path.contains("in-place") {
+        *person.level_mut() = 0;
+    } else {
+        person.set_level(0);
+    }
 }
 
 async fn app(rig: &Rig) -> (App, Gate) {
@@ -245,7 +292,13 @@ pub async fn c10_of_many_grants_at_once_one_wins(rig: Rig) {
 /// A request from before a right was granted has none of it, and writes nothing.
 pub async fn c11_a_request_from_before_a_grant_writes_nothing(rig: Rig) {
     let (app, gate) = app(&rig).await;
-    for path in ["/wait/name", "/wait/revoke", "/wait/level", "/wait/clear"] {
+    for (path, status, seen) in [
+        ("/wait/name", 409, "- admin 0"),
+        ("/wait/level", 409, "- admin 0"),
+        // But it takes away.
+        ("/wait/revoke", 200, "- - 0"),
+        ("/wait/clear", 409, "- - 0"),
+    ] {
         let victim = app.browser();
         victim.get("/grant-other").await;
         let attacker = victim.clone_jar();
@@ -254,9 +307,9 @@ pub async fn c11_a_request_from_before_a_grant_writes_nothing(rig: Rig) {
         victim.get("/grant").await;
         gate.release();
         let (response, attacker) = slow.await.expect("an answer");
-        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0), "{path}");
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (status, 0), "{path}");
         assert_eq!(attacker.get("/read").await.text(), "- - 0", "{path}");
-        assert_eq!(victim.get("/read").await.text(), "- admin 0", "{path}");
+        assert_eq!(victim.get("/read").await.text(), seen, "{path}");
     }
 }
 
@@ -277,6 +330,72 @@ pub async fn a11_a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
     assert_eq!(stolen.get("/read").await.text(), "- - 0");
 }
 
+/// Setting a right to its default is its removal: it happens though the request fails, panics or goes away, and what is
+/// stored then holds no right.
+pub async fn a11_a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
+    let (app, gate) = app(&rig).await;
+    for path in [
+        "/lower",
+        "/lower-and-fail",
+        "/lower-in-place-and-fail",
+        "/lower-and-refuse",
+        "/lower-and-panic",
+        "/lower-in-place-and-panic",
+        "/lower-and-wait",
+        "/lower-in-place-and-wait",
+    ] {
+        let browser = app.browser();
+        for path in ["/name", "/level"] {
+            browser.get(path).await;
+        }
+        let (id, tab) = (record_of(&browser), browser.fork());
+        assert!(app.load(id, &[]).await.expect("the record").seal.holds_rights());
+        let request = tokio::spawn(async move { tab.get(path).await });
+        if path.ends_with("wait") {
+            gate.arrived().await;
+            request.abort();
+        }
+        let ended = request.await;
+        let is_answered = !path.ends_with("wait") && !path.ends_with("panic");
+        assert_eq!(
+            ended.as_ref().map(|response| response.set_cookies().len()).ok(),
+            is_answered.then_some(1),
+            "{path}"
+        );
+        // The store is asked by a task that nobody can wait for any more.
+        while app.stored(id, "level").await.is_some() {
+            tokio::task::yield_now().await;
+        }
+        let loaded = app.load(id, &["name"]).await.expect("the record");
+        assert!(!loaded.seal.holds_rights(), "{path}");
+        let name = if path == "/lower-and-refuse" { "\"Eve\"" } else { "\"Ada\"" };
+        assert_eq!(loaded.fields.get("name").map(|json| &json[..]), Some(name.as_bytes()), "{path}");
+    }
+    // Nor is it one where none was.
+    let browser = app.browser();
+    browser.get("/name").await;
+    browser.get("/lower").await;
+    assert!(!app.load(record_of(&browser), &[]).await.expect("the record").seal.holds_rights());
+    let browser = admin(&app).await;
+    assert_eq!(browser.get("/revoke-beside").await.status(), 200);
+}
+
+/// A request that is refused grants no right and brings no new secret; what else it changed is written.
+pub async fn a11_a_refused_request_grants_no_right(rig: Rig) {
+    let (app, _) = app(&rig).await;
+    let browser = admin(&app).await;
+    app.events();
+    let response = browser.get("/grant-and-refuse").await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (403, 0));
+    assert_eq!(browser.get("/read").await.text(), "Eve admin 0");
+    assert_eq!(app.stored(record_of(&browser), "score").await.as_deref(), Some("1.5"));
+    let told = app.events().concat();
+    assert!(told.contains("GrantDropped") && told.contains("role"), "{told}");
+    let stranger = app.browser();
+    stranger.get("/grant-and-refuse").await;
+    assert_eq!(stranger.get("/read").await.text(), "Eve - 0");
+}
+
 /// What fails with it, an older name or a later grant do not bring back what was taken away.
 pub async fn a11_a_right_that_was_taken_away_stays_away(rig: Rig) {
     let (app, _) = app(&rig).await;
@@ -288,12 +407,17 @@ pub async fn a11_a_right_that_was_taken_away_stays_away(rig: Rig) {
         assert_eq!(browser.get("/read").await.text(), "Ada - 0", "{path}");
         assert_eq!(stolen.get("/read").await.text(), "- - 0", "{path}");
     }
+    let former = rig
+        .app(|mut parts| async move {
+            let mut former: TypedSession<Former> = session(&mut parts).await?;
+            former.set_old_rank("boss");
+            text("done")
+        })
+        .await;
     for path in ["/revoke-rank-and-fail", "/clear"] {
-        let browser = app.browser();
-        browser.get("/name").await;
-        let id = record_of(&browser);
-        let older = Commit::new(0, TIMEOUTS).with_delta(delta(&[("old_rank", Op::Put(json("\"boss\"")))]));
-        app.raw.commit(id, older).await.expect("an answer");
+        let browser = former.browser();
+        browser.get("/").await;
+        let (browser, id) = (browser.at(&app.browser()), record_of(&browser));
         assert_eq!(browser.get(path).await.set_cookies().len(), 1, "{path}");
         assert_eq!(app.stored(id, "old_rank").await, None, "{path}");
     }
@@ -302,14 +426,17 @@ pub async fn a11_a_right_that_was_taken_away_stays_away(rig: Rig) {
 /// Once the head has left there is nobody to be given a new secret: a save with a right in it is refused
 /// as a whole, and is not in the way of the next.
 pub async fn a10_a_late_right_is_refused(rig: Rig) {
-    let (app, gate) = app(&rig).await;
-    let browser = admin(&app).await;
-    browser.get("/late").await;
-    gate.arrived().await;
-    gate.release();
-    gate.arrived().await;
-    gate.release();
-    assert_eq!(browser.get("/read").await.text(), "late admin 0");
+    // What it took away is gone.
+    for (path, seen) in [("/late", "late admin 0"), ("/late-change", "late - 0")] {
+        let (app, gate) = app(&rig).await;
+        let browser = admin(&app).await;
+        browser.get(path).await;
+        gate.arrived().await;
+        gate.release();
+        gate.arrived().await;
+        gate.release();
+        assert_eq!(browser.get("/read").await.text(), seen, "{path}");
+    }
 }
 
 /// What a request leaves behind grants nothing after the browser has gone away.
@@ -346,6 +473,10 @@ pub async fn c14_a_right_that_was_taken_away_is_gone(rig: Rig) {
         }
         let loaded = app.load(id, &["name"]).await.expect("the record");
         assert_eq!(loaded.fields.get("name").map(|json| &json[..]), Some(&b"\"Ada\""[..]), "{path}");
-        assert_eq!(browser.get("/read").await.text(), "- - 0", "the new secret reached nobody");
+        assert_eq!(
+            browser.get("/read").await.text(),
+            "Ada - 0",
+            "{path}: nobody was there to get another secret"
+        );
     }
 }

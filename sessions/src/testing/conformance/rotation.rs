@@ -104,7 +104,7 @@ pub async fn c11_a_request_from_before_a_rotation_writes_nothing(rig: Rig) {
         let victim = app.visitor("Ada").await;
         let (id, attacker) = (record_of(&victim), victim.clone_jar());
         let slow = format!("/wait/{path}");
-        let slow = tokio::spawn(async move { (attacker.get(&slow).await, attacker) });
+        let slow = tokio::spawn(async move { (attacker.post(&slow, "").await, attacker) });
         app.gate.arrived().await;
         assert_eq!(victim.get("/rotate-and-set-name/secret").await.status(), 200);
         let before = app.load(id, &["name", "count", "hits"]).await.expect("the record");

@@ -48,6 +48,15 @@ struct Careless {
 #[derive(Session)]
 struct Outside {
     theme: Option<String>,
+    name: Option<String>,
+}
+
+/// Somebody whose very name is nobody's business.
+#[derive(Session)]
+struct Member {
+    #[session(secret, privilege)]
+    member: Option<u64>,
+    note: Option<String>,
 }
 
 /// What the vault was in an older program.
@@ -122,7 +131,16 @@ pub async fn g1_every_bit_of_a_sealed_value_counts(rig: Rig) {
     let bits = (0..sealed.len() * 8).map(|bit| text_of(&flipped(&sealed, bit)));
     let cuts = (0..sealed.len()).map(|length| text_of(&sealed[..length]));
     let others = ["\"4111\"", "\"\"", "null", "4111", "\"s1.\"", "[\"4111\"]"].map(str::to_owned);
-    for forged in bits.chain(cuts).chain(others) {
+    // The first 32 name a key, which then is none that is there.
+    for (bit, forged) in bits.enumerate() {
+        put(&app, id, "card", &forged).await;
+        if bit < 32 {
+            withholds(&browser, &forged).await;
+        } else {
+            refuses(&browser, &forged).await;
+        }
+    }
+    for forged in cuts.chain(others) {
         put(&app, id, "card", &forged).await;
         refuses(&browser, &forged).await;
     }
@@ -163,13 +181,18 @@ pub async fn g2_a_sealed_value_opens_nowhere_else(rig: Rig) {
     let keys = KeyRing::new(copy(&key));
     let admin = rig.app_with(|layer| named(layer.with_keys(keys)), |parts| answer(parts, Gate::new())).await;
     let staging = sealing(&rig, KeyRing::new(super::keys::key())).await;
-    for other in [admin, staging] {
+    for (other, has_key) in [(admin, true), (staging, false)] {
         let browser = other.browser();
         browser.get("/vault/set-card/4333").await;
         let id = named_record(&browser);
         let stored = other.stored(id, "card").await.expect("a value");
         assert_eq!(browser.get("/vault/card").await.text(), "4333");
-        refuses(&planted(&app, id, &stored).await, "of another layer").await;
+        let planted = planted(&app, id, &stored).await;
+        if has_key {
+            refuses(&planted, "of another layer").await;
+        } else {
+            withholds(&planted, "of other keys").await;
+        }
     }
 }
 
@@ -193,7 +216,7 @@ pub async fn g1_a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
         assert_eq!(app.stored(id, "card").await.as_ref(), Some(&by_old), "an equal value is no write");
     }
     let late = browser.at(&after.browser());
-    refuses(&late, "of a revoked key").await;
+    withholds(&late, "of a revoked key").await;
     assert!(after.events().iter().any(|event| event.contains(&format!("its key {} is revoked", old.id()))));
     assert_eq!(late.get("/lenient/card").await.text(), "-");
 
@@ -201,10 +224,62 @@ pub async fn g1_a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
     for app in [&prepared, &switched, &after] {
         assert_eq!(browser.at(&app.browser()).get("/vault/card").await.text(), "4222");
     }
-    refuses(&browser, "of a key that is not known yet").await;
+    withholds(&browser, "of a key that is not known yet").await;
     put(&after, id, "card", &by_old).await;
     assert_eq!(late.get("/lenient/set-card/4333").await.status(), 200);
     assert_eq!(late.get("/vault/card").await.text(), "4333");
+}
+
+/// Of a record with a secret field whose key is not in the ring, a request sees what a logout would leave, and a login
+/// begins with that: of a right as of any other field. What the key did seal is read where it is.
+pub async fn h8_a_secret_whose_key_is_gone_locks_nobody_out(rig: Rig) {
+    let (before, after) =
+        (sealing(&rig, KeyRing::new(key())).await, sealing(&rig, KeyRing::new(key())).await);
+    for (set, name) in [("/vault/set-card/4111", "/vault/name"), ("/member/join/1", "/member/note")] {
+        let browser = before.browser();
+        for path in ["/vault/set-name/Ada", "/vault/set-user/1", "/member/note/hello", set] {
+            assert_eq!(browser.get(path).await.status(), 200, "{path}");
+        }
+        let (id, old) = (record_of(&browser), browser.clone_jar());
+        let there = browser.at(&after.browser());
+        after.browser().get("/member/note").await;
+        after.calls.clear();
+        after.events();
+        for path in [name, "/outside/read"] {
+            let response = there.get(path).await;
+            let seen = if path == "/outside/read" && set.starts_with("/vault") { "Ada" } else { "-" };
+            assert_eq!((response.status().as_u16(), response.text()), (200, seen), "{set} {path}");
+            assert!(response.set_cookies().is_empty(), "{set} {path}");
+        }
+        let told = after.events().concat();
+        assert!(told.contains("is not in the key ring"), "{told}");
+        assert_eq!(after.calls.writes(), 0);
+        let seen = browser.get("/vault/name").await;
+        assert_eq!(seen.text(), "Ada", "{set}: there it is read");
+        let login = if set.starts_with("/vault") { "/vault/set-user/2" } else { "/member/join/2" };
+        assert_eq!(there.get(login).await.set_cookies().len(), 1, "{set}");
+        for path in ["/vault/name", "/vault/card"] {
+            assert_eq!(there.get(path).await.text(), "-", "{set} {path}");
+        }
+        let first = if set.starts_with("/vault") { "user" } else { "member" };
+        assert!(before.stored(id, first).await.is_some(), "{set}");
+        assert_eq!(old.get("/vault/name").await.text(), "-", "{set}");
+    }
+    // One that was changed is another matter, whatever the request takes.
+    let browser = before.browser();
+    browser.get("/member/join/1").await;
+    let id = record_of(&browser);
+    let stored = before.stored(id, "member").await.expect("a value");
+    let mut forged = stored.into_bytes();
+    let last = forged.len() - 4;
+    forged[last] = if forged[last] == b'A' { b'B' } else { b'A' };
+    let epoch = before.load(id, &[]).await.expect("the record").epoch;
+    let forged = String::from_utf8(forged).expect("text");
+    let commit = Commit::new(epoch, TIMEOUTS).with_delta(delta(&[("member", Op::Put(json(&forged)))]));
+    before.raw.commit(id, commit).await.expect("an answer");
+    for path in ["/member/note", "/outside/read"] {
+        assert_eq!(browser.get(path).await.status(), 500, "{path}");
+    }
 }
 
 /// Once a view has said that a field is secret, it is so for the others.
@@ -382,6 +457,19 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
             former.set_old_card(argument);
             text("done")
         }
+        "outside" => {
+            let outside: TypedSession<Outside> = session(&mut parts).await?;
+            text(outside.name().unwrap_or("-"))
+        }
+        "member" => {
+            let mut member: TypedSession<Member> = session(&mut parts).await?;
+            match (command, argument) {
+                ("join", id) => member.set_member(id.parse::<u64>().expect("a number")),
+                ("note", "") => {}
+                (_, note) => member.set_note(note),
+            }
+            text(member.note().unwrap_or("-"))
+        }
         "both" => {
             let vault: TypedSession<Vault> = session(&mut parts).await?;
             let careless: TypedSession<Careless> = session(&mut parts).await?;
@@ -492,6 +580,15 @@ async fn refuses(browser: &Client, what: &str) {
     assert_eq!(response.status(), 500, "{what}");
     assert!(!response.text().contains("4111"), "{what}");
     assert!(response.header("set-cookie").is_none(), "{what}");
+}
+
+/// The value is not there to read, nor anything else that a logout would not leave; the request is answered.
+async fn withholds(browser: &Client, what: &str) {
+    for path in ["/vault/card", "/vault/name", "/vault/pin"] {
+        let response = browser.get(path).await;
+        assert_eq!((response.status().as_u16(), response.text()), (200, "-"), "{what}");
+        assert!(response.header("set-cookie").is_none(), "{what}");
+    }
 }
 
 /// Writes past the library, as who can write to the store does.

@@ -15,10 +15,7 @@ use http::{Request, StatusCode, request::Parts};
 use tower_service::Service;
 
 use super::super::Body;
-use crate::{
-    error::{Error, ErrorKind},
-    rejection::SessionRejection,
-};
+use crate::{error::Error, rejection::SessionRejection};
 
 pub(super) type Reply = http::Response<Body>;
 
@@ -90,11 +87,7 @@ impl From<SessionRejection> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut reply = http::Response::new(Body::from(error.to_string()));
-        *reply.status_mut() = match error.kind() {
-            ErrorKind::Refused => StatusCode::CONFLICT,
-            ErrorKind::Unavailable | ErrorKind::Unknown => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
+        *reply.status_mut() = error.status();
         Self(Box::new(reply))
     }
 }

@@ -206,7 +206,7 @@ pub async fn d5_a_short_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
         browser.get("/shorten/Ada").await;
         browser.get("/name").await;
         let tab = browser.fork();
-        let slow = tokio::spawn(async move { tab.get(path).await });
+        let slow = tokio::spawn(async move { tab.post(path, "").await });
         app.gate.arrived().await;
         rig.clock.advance(seconds(625));
         app.gate.release();

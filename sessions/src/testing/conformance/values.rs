@@ -3,7 +3,7 @@
 // `None` in `Some` is one of the edges.
 #![allow(clippy::option_option)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
@@ -267,6 +267,121 @@ pub async fn b10_what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig)
     assert_eq!(browser.get("/remove-brief").await.status(), 200, "a removal is none, whatever it names");
     assert_eq!(browser.get("/remove").await.status(), 200);
     assert_eq!(browser.get("/more/800").await.status(), 200);
+}
+
+/// A value that cannot be stored, or not be read again, fails its request wholly, and one event names the field
+/// and the reason: without it, no log says why there was a 500.
+pub async fn b10_what_cannot_be_stored_is_an_event_with_its_reason(rig: Rig) {
+    #[derive(Session)]
+    struct Values {
+        count: u32,
+        point: Option<Point>,
+        pairs: BTreeMap<(u8, u8), u8>,
+        shape: Option<Shape>,
+        mail: Option<Mail>,
+        long: String,
+        other: String,
+        #[session(merge = "first")]
+        origin: Option<f64>,
+        #[flash]
+        notice: Option<Point>,
+    }
+
+    let handler = |mut parts: Parts| async move {
+        let mut values: TypedSession<Values> = session(&mut parts).await?;
+        let path = parts.uri.path().to_owned();
+        let (how, what) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+        let point = Point { x: Some(f64::INFINITY) };
+        values.set_count(values.count() + 1);
+        match what {
+            "infinite" => values.set_point(point),
+            "edited" => values.point_mut().expect("there is one").x = Some(f64::NAN),
+            "pairs" => {
+                values.pairs_mut().insert((1, 2), 3);
+            }
+            "shape" => values.set_shape(Shape::Round { sizes: HashMap::from([(1, 2)]) }),
+            "mail" => values.set_mail(Mail { address: "ADA".into() }),
+            "long" => values.set_long("x".repeat(2000)),
+            "much" => {
+                values.set_other("x".repeat(700));
+                values.set_long("x".repeat(900));
+            }
+            "first" => values.set_origin(f64::NEG_INFINITY),
+            "flash" => values.flash_notice(point),
+            _ => values.set_point(Point { x: Some(0.5) }),
+        }
+        if how == "save" {
+            values.save().await?;
+        }
+        text(format!("{} {:?}", values.count(), values.point().and_then(|point| point.x)))
+    };
+    let app = rig.app_with(|layer| layer.with_size_limits(1000, 1500), handler).await;
+    let visitor = app.browser();
+    assert_eq!(visitor.get("/drop").await.text(), "1 Some(0.5)");
+    let id = record_of(&visitor);
+    let not_finite = "`point` cannot be written as JSON: a number in it is infinite or NaN";
+    let mut cases = vec![
+        ("infinite", not_finite),
+        ("edited", not_finite),
+        ("pairs", "`pairs` cannot be written as JSON: key must be a string"),
+        ("long", "`long` takes more than 1000 bytes as JSON"),
+        ("much", "more than 1500 bytes with what the field `long` is set to"),
+        ("first", "`origin` cannot be written as JSON: a number in it is infinite or NaN"),
+        ("flash", "`notice` cannot be written as JSON: a number in it is infinite or NaN"),
+    ];
+    if cfg!(debug_assertions) {
+        cases.push(("shape", "`shape` is read as something else than it was written"));
+        cases.push(("mail", "another value is read at `.address`"));
+    }
+    for (what, reason) in cases {
+        for how in ["drop", "save"] {
+            for browser in [&visitor, &app.browser()] {
+                if what == "edited" && browser.cookie(COOKIE).is_none() {
+                    continue;
+                }
+                app.events();
+                let answer = browser.get(&format!("/{how}/{what}")).await;
+                assert_eq!((answer.status().as_u16(), answer.set_cookies().len()), (500, 0), "{how} {what}");
+                let events = app.events();
+                let [event] = &events[..] else { panic!("{how} {what}: one event, not {events:?}") };
+                assert!(event.starts_with("CommitFailed") && event.contains(reason), "{how} {what}: {event}");
+                assert_eq!(event.contains(&id.to_string()), browser.cookie(COOKIE).is_some(), "{event}");
+            }
+        }
+    }
+    assert_eq!(app.stored(id, "count").await.as_deref(), Some("1"), "nothing of those requests is written");
+    assert_eq!(visitor.get("/drop").await.text(), "2 Some(0.5)");
+}
+
+/// A number that is there or not, and is infinite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(unreachable_pub)]
+pub struct Point {
+    x: Option<f64>,
+}
+
+/// serde reads no map with other keys than text of a type with a tag.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "t")]
+#[allow(unreachable_pub)]
+pub enum Shape {
+    /// Its sizes.
+    Round {
+        /// By their numbers.
+        sizes: HashMap<u32, u32>,
+    },
+}
+
+/// It is read as another one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(unreachable_pub)]
+pub struct Mail {
+    #[serde(deserialize_with = "lower_case")]
+    address: String,
+}
+
+fn lower_case<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(String::deserialize(deserializer)?.to_lowercase())
 }
 
 /// The store takes any JSON text and gives back the same value.

@@ -1,6 +1,6 @@
 //! The application.
 
-use axum::{Router, extract::Path, http::StatusCode, routing::get};
+use axum::{Router, extract::Path, http::StatusCode, routing::post};
 use sessions::{RecordId, Session, SessionLayer, Timeouts, TypedSession, store::AnyStore, testing::Client};
 
 use super::ask::Kind;
@@ -56,7 +56,7 @@ pub(crate) fn client(
             store_failed();
         }
     });
-    let routes = Router::new().route("/{kind}/{browser}/{value}/{before}/{after}/{fails}", get(answer));
+    let routes = Router::new().route("/{kind}/{browser}/{value}/{before}/{after}/{fails}", post(answer));
     Client::new(routes.layer(layer))
 }
 

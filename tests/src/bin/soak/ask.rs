@@ -7,6 +7,8 @@ use std::{
     time::Instant,
 };
 
+use axum::http::{HeaderMap, Method, header};
+use bytes::Bytes;
 use sessions::testing::{Client, Response};
 
 use super::random::Random;
@@ -169,10 +171,13 @@ impl Ask {
         let tab = app.stranger();
         let sent = Instant::now();
         let answering = async {
-            match token {
-                Some(token) => tab.get_with(&path, "cookie", format!("{COOKIE}={token}")).await,
-                None => tab.get(&path).await,
+            let mut headers = HeaderMap::new();
+            if let Some(token) = token {
+                let cookie = format!("{COOKIE}={token}").parse().expect("a header's value");
+                headers.insert(header::COOKIE, cookie);
             }
+            // A page would pass though its additions are refused.
+            tab.request(Method::POST, &path, &headers, Bytes::new()).await
         };
         let response = match self.dropped_after {
             None => Some(answering.await),

@@ -25,7 +25,7 @@ if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
 -- A new seal: flags (1 byte: 1 if the record's life begins anew, 2 if it gets other times), the next epoch (4),
 -- the lifetime without use and in all that it gets (6 each, or nothing), how long the seal is that is to be
 -- replaced (4), that seal, and the new one.
-local epoch, seal = string.sub(stored, 1, 4), string.sub(stored, 17)
+local epoch, seal, pieces = string.sub(stored, 1, 4), string.sub(stored, 17), 0
 if rotation ~= '' then
   local kind, at = string.byte(rotation), 6
   if kind >= 2 then
@@ -33,7 +33,8 @@ if rotation ~= '' then
     at = at + 12
   end
   local length = struct.unpack('>I4', rotation, at)
-  if length > 0 and string.sub(rotation, at + 4, at + 3 + length) ~= seal then return -4 end
+  stored, pieces = with_pieces(stored)
+  if length > 0 and string.sub(rotation, at + 4, at + 3 + length) ~= string.sub(stored, 17) then return -4 end
   epoch, seal = string.sub(rotation, 2, 5), string.sub(rotation, at + 4 + length)
   if kind % 2 == 1 then created = math.max(created, now) end
 end
@@ -130,7 +131,8 @@ for index = first_op, first_kept - 1, 3 do
 end
 if retained then
   for _, field in ipairs(redis.call('HKEYS', key)) do
-    if not (retained[field] or changed[field] or field == '@' or field == '@c') then
+    -- All that begins with one '@' is metadata, of this version or another.
+    if not (retained[field] or changed[field] or string.find(field, '^@[^@]') or field == '@') then
       removals[#removals + 1] = field
     end
   end
@@ -139,8 +141,13 @@ end
 -- Nothing below can fail but the first write, which the server may refuse as a whole.
 if touches or rotation ~= '' then
   if touches then touched = math.max(touched, now) end
+  local metadata = epoch .. struct.pack('>I6I6', created, touched) .. seal
   puts[#puts + 1] = '@'
-  puts[#puts + 1] = epoch .. struct.pack('>I6I6', created, touched) .. seal
+  puts[#puts + 1] = string.sub(metadata, 1, 56)
+  if rotation ~= '' then
+    local number = put_further_pieces(puts, metadata)
+    for surplus = number + 1, pieces do removals[#removals + 1] = '@' .. surplus end
+  end
 end
 if id ~= '' then
   puts[#puts + 1] = '@c'

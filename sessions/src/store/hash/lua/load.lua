@@ -1,7 +1,8 @@
--- The time, then the fields args[2], args[3] and so on.
+-- The time, then the fields args[2], args[3] and so on, of which the first is the metadata, all of them.
 local reply = { string.format('%.0f', now) }
 for start = 2, #args, 1000 do
   local values = redis.call('HMGET', key, unpack(args, start, math.min(start + 999, #args)))
   for _, value in ipairs(values) do reply[#reply + 1] = value end
 end
+if reply[2] then reply[2] = with_pieces(reply[2]) end
 return reply

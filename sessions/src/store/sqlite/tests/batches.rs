@@ -53,7 +53,7 @@ fn a_bad_delta_fails_alone() {
         assert_applied(&answers[2]);
         assert!(matches!(&answers[3], Answer::Invalid(name) if name.as_str() == "b"), "{answers:?}");
         assert_applied(&answers[4]);
-        let loaded = store.load(id(1), &[]).await.unwrap().unwrap();
+        let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
         assert_eq!(loaded.fields, fields(&[("a", "1"), ("n", "2"), ("text", "\"x\"")]));
     });
 }
@@ -81,7 +81,7 @@ fn one_batch_may_destroy_create_and_change_one_record() {
         assert!(matches!(created.await.unwrap().unwrap(), Created::At(_)));
         assert_eq!(exists.await.unwrap().unwrap(), Created::Exists);
         assert_applied(&last.await.unwrap().unwrap());
-        let loaded = store.load(id(1), &[]).await.unwrap().unwrap();
+        let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
         assert_eq!(loaded.fields, fields(&[("b", "1"), ("c", "1")]));
     });
 }
@@ -124,7 +124,7 @@ fn many_records_of_all_kinds_in_one_batch() {
         assert!(batches(&store) - before <= 2, "{store:?}");
         for byte in 1..=180 {
             let n = store
-                .load(id(byte), &[])
+                .load(id(byte), &["a".into()])
                 .await
                 .unwrap()
                 .map(|loaded| loaded.fields.get("n").cloned().unwrap());
@@ -187,7 +187,7 @@ fn one_record_may_be_loaded_twice_at_once() {
         let mut waiting = Vec::new();
         for number in 0..50 {
             let store = store.clone();
-            waiting.push(start(async move { store.load(id(number % 3), &[]).await }).await.0);
+            waiting.push(start(async move { store.load(id(number % 3), &["a".into()]).await }).await.0);
         }
         for (number, loaded) in waiting.into_iter().enumerate() {
             let text =
@@ -289,7 +289,7 @@ fn nobody_waits_much_longer_than_one_busy_timeout() {
         }
         for number in 0..200 {
             // These go the short way, in several pieces.
-            store.load(wide(number), &[]).await.unwrap();
+            store.load(wide(number), &["a".into()]).await.unwrap();
         }
         let mut outsider = outsider(&path).await;
         execute(&mut outsider, "BEGIN IMMEDIATE").await;

@@ -2,9 +2,12 @@
 
 mod batches;
 mod files;
+#[cfg(unix)]
+mod modes;
 mod rows;
 mod runtimes;
 mod swaps;
+mod traces;
 
 use std::{
     path::{Path, PathBuf},

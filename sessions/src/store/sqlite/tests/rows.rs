@@ -33,7 +33,7 @@ fn the_queries_of_the_documentation_work() {
         execute(&mut outsider, "UPDATE sessions SET data = json_set(data, '$.page_count', 8)").await;
         assert_eq!(value(&store, id(1), "page_count").await, Some(json("8")));
         execute(&mut outsider, "DELETE FROM sessions WHERE data ->> 'user_id' = 42").await;
-        assert!(store.load(id(1), &[]).await.unwrap().is_none());
+        assert!(store.load(id(1), &["a".into()]).await.unwrap().is_none());
         assert!(matches!(store.commit(id(1), put("a", "1")).await.unwrap(), Answer::Gone));
     });
 }
@@ -57,14 +57,15 @@ fn a_row_that_is_no_session_is_an_error_that_names_it_and_harms_no_other() {
             store.create(id(1), new_record(&[("a", "1")])).await.unwrap();
             let sql = format!("UPDATE sessions SET {bad} WHERE id = '{}'", id(1));
             execute(&mut outsider(&path).await, &sql).await;
+            let names = ["a".into()];
             let (bad_load, good_load, bad_commit, good_commit) = tokio::join!(
-                store.load(id(1), &[]),
-                store.load(id(2), &[]),
+                store.load(id(1), &names),
+                store.load(id(2), &names),
                 store.commit(id(1), put("a", "2")),
                 store.commit(id(2), put("a", "2")),
             );
             for error in [bad_load.map(drop).unwrap_err(), bad_commit.map(drop).unwrap_err()] {
-                assert_eq!(error.kind(), ErrorKind::Unavailable);
+                assert_eq!(error.kind(), ErrorKind::Unreadable);
                 let reason = std::error::Error::source(&error).unwrap().to_string();
                 assert!(reason.contains("\"sessions\"") && reason.contains(&id(1).to_string()), "{reason}");
             }
@@ -72,7 +73,7 @@ fn a_row_that_is_no_session_is_an_error_that_names_it_and_harms_no_other() {
             assert_applied(&good_commit.unwrap());
             store.create(id(1), new_record(&[])).await.unwrap_err();
             store.destroy(id(1)).await.unwrap();
-            assert!(store.load(id(1), &[]).await.unwrap().is_none());
+            assert!(store.load(id(1), &["a".into()]).await.unwrap().is_none());
         }
     });
 }
@@ -110,7 +111,7 @@ fn metadata_come_back() {
         assert_applied(&store.commit(id(1), rotation.clone()).await.unwrap());
         assert_applied(&store.commit(id(1), rotation).await.unwrap());
         clock.0.store(300, Ordering::SeqCst);
-        let loaded = store.load(id(1), &[]).await.unwrap().unwrap();
+        let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
         assert_eq!((loaded.epoch, loaded.seal), (1, Seal::from_bytes(vec![3; 32])));
         let seconds = |time: Timestamp| time.as_millis() / 1000;
         assert_eq!((seconds(loaded.created), seconds(loaded.touched), seconds(loaded.now)), (100, 200, 300));
@@ -135,7 +136,7 @@ fn purge_deletes_the_dead_and_no_other() {
             let alive = async || {
                 let mut alive = Vec::new();
                 for byte in 0..10 {
-                    if let Some(loaded) = store.load(id(byte), &[]).await.unwrap() {
+                    if let Some(loaded) = store.load(id(byte), &["a".into()]).await.unwrap() {
                         let is_alive = timeouts.is_alive(loaded.created, loaded.touched, loaded.now);
                         alive.push((byte, is_alive));
                     }
@@ -170,19 +171,19 @@ fn purge_spares_what_is_alive_for_another_layer() {
         let touch = Commit::new(0, long).with_touch(true);
         assert_applied(&store.commit(id(3), touch.clone()).await.unwrap());
         // After a load, and without a touch.
-        store.load(id(1), &[]).await.unwrap();
+        store.load(id(1), &["a".into()]).await.unwrap();
         assert_applied(&store.commit(id(1), increment(1)).await.unwrap());
         clock.0.store(600, Ordering::SeqCst);
         assert_eq!(store.purge(long, 10).await.unwrap(), 0, "alive for whoever purges");
         assert_eq!(store.purge(short, 10).await.unwrap(), 1);
         for (byte, is_there) in [(1, true), (2, false), (3, true)] {
-            assert_eq!(store.load(id(byte), &[]).await.unwrap().is_some(), is_there, "{byte}");
+            assert_eq!(store.load(id(byte), &["a".into()]).await.unwrap().is_some(), is_there, "{byte}");
         }
         assert_applied(&store.commit(id(1), touch).await.unwrap());
         // The deadline of the third has passed, that of the first moved.
         clock.0.store(3600 + 150 + 1, Ordering::SeqCst);
         assert_eq!(store.purge(short, 10).await.unwrap(), 1);
-        assert!(store.load(id(1), &[]).await.unwrap().is_some());
+        assert!(store.load(id(1), &["a".into()]).await.unwrap().is_some());
         clock.0.store(600 + 3600 + 150, Ordering::SeqCst);
         assert_eq!(store.purge(short, 10).await.unwrap(), 1);
     });
@@ -197,9 +198,9 @@ fn the_last_epoch_is_followed_by_the_first() {
         store.create(id(1), new_record(&[])).await.unwrap();
         execute(&mut outsider(&path).await, "UPDATE sessions SET epoch = 9223372036854775807").await;
         let mut rotation = put("a", "1").with_reseal(Reseal::rotation(Seal::from_bytes(vec![3; 32])));
-        rotation.epoch = store.load(id(1), &[]).await.unwrap().unwrap().epoch;
+        rotation.epoch = store.load(id(1), &["a".into()]).await.unwrap().unwrap().epoch;
         assert_applied(&store.commit(id(1), rotation).await.unwrap());
-        let loaded = store.load(id(1), &[]).await.unwrap().unwrap();
+        let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
         assert_eq!((loaded.epoch, loaded.seal), (0, Seal::from_bytes(vec![3; 32])));
     });
 }

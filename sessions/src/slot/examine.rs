@@ -1,0 +1,85 @@
+//! What counts of a record that was loaded: the rights that its seal names, if they can be read.
+
+use std::sync::Arc;
+
+use super::{
+    Rule, Slot,
+    rules::OnInvalid,
+    secrets::{UNOPENED, Unopened},
+    state::Live,
+};
+use crate::{
+    error::Error,
+    event::Event,
+    value::{FieldName, RecordId},
+};
+
+impl Slot {
+    /// Makes of what was loaded what the request sees: secrets among these names are opened, what a view calls a
+    /// right and the seal does not name is absent, and where a right cannot be read the record is as after a logout.
+    ///
+    /// It runs code of the fields' types, so not under the state's lock.
+    ///
+    /// # Errors
+    ///
+    /// A right that refuses the request: it was tampered with, or its view says `reject`.
+    pub(super) fn examine(&self, live: &mut Live, names: &[FieldName]) -> Result<(), Error> {
+        let rules = &self.shared.rules;
+        if !rules.has_any() {
+            return Ok(());
+        }
+        let number = rules.number();
+        let rights = if live.examined == number { Arc::default() } else { rules.rights() };
+        for name in rights.iter().flat_map(Rule::names) {
+            if live.fields.contains(name.as_str()) && !live.authority.rights.contains(&name) {
+                live.fields.remove(name.as_str());
+                self.shared.events.report(&Event::UnnamedRight { record: live.id, field: &name });
+            }
+        }
+        let mut unopened = live.open_secrets(&self.shared, names.iter().cloned());
+        unopened.extend(live.open_secrets(&self.shared, rights.iter().flat_map(Rule::names)));
+        let mut refusal = self.look_at_unopened(live, &unopened);
+        for rule in rights.iter() {
+            let Some((name, value)) = rule.stored(&live.fields) else { continue };
+            let Some(Err(error)) = (**value != *UNOPENED).then(|| (rule.decode)(value)) else { continue };
+            self.report_undecodable(live.id, &name, &crate::error::json_reason(&error));
+            if rule.on_invalid == OnInvalid::Reject {
+                refusal.get_or_insert_with(|| undecodable(&name));
+            } else {
+                live.is_withheld = true;
+            }
+        }
+        if live.is_withheld {
+            live.fields.retain(&live.carried(rules));
+        }
+        refusal.map_or(Ok(()), Err)?;
+        live.examined = number;
+        Ok(())
+    }
+
+    /// What follows from secrets that do not open: where the key is not there, the record is withheld.
+    fn look_at_unopened(&self, live: &mut Live, unopened: &[Unopened]) -> Option<Error> {
+        let rules = &self.shared.rules;
+        let mut refusal = None;
+        for Unopened { name, reason, is_key_missing } in unopened {
+            self.report_undecodable(live.id, name, reason);
+            let on_missing = rules.on_missing_key(name);
+            if *is_key_missing && on_missing == OnInvalid::Withhold {
+                live.is_withheld = true;
+                live.fields.remove(name.as_str());
+            } else if rules.of(name).is_right() && !(*is_key_missing && on_missing == OnInvalid::Reset) {
+                refusal.get_or_insert_with(|| undecodable(name));
+            }
+        }
+        refusal
+    }
+
+    fn report_undecodable(&self, record: RecordId, field: &FieldName, reason: &str) {
+        let record = Some(record);
+        self.shared.events.report(&Event::UndecodableField { record, field, reason });
+    }
+}
+
+fn undecodable(name: &FieldName) -> Error {
+    Error::invalid_field(name, "is stored in a form that does not decode")
+}

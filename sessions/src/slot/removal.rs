@@ -1,0 +1,171 @@
+//! Taking rights away where that cannot be part of a rotation: another request has rotated, or nobody is left to be
+//! given a new secret.
+
+use std::time::Duration;
+
+use super::{
+    Slot,
+    ended::Seen,
+    ledger::{Deed, Rights},
+    rules::{Rules, Standing},
+    state::{Live, Phase, Terms},
+};
+use crate::{
+    delta::{Delta, Op},
+    error::Error,
+    event::Event,
+    random,
+    store::{Answer, Commit, CommitId, Loaded, Reseal},
+    value::{Authority, FieldName, Match, Proof, RecordId, Timestamp},
+};
+
+/// How often it is tried against requests that change the record meanwhile.
+const ATTEMPTS: usize = 16;
+
+/// How much later than the request thinks a life may have begun that the request began itself: the store says when.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Rights that a request takes away, whatever the record's epoch is by then.
+#[derive(Clone, Debug)]
+pub(super) struct Removal {
+    id: RecordId,
+    /// Their stored names, older ones included.
+    names: Vec<FieldName>,
+    /// Whether the login goes with them, and all that does not outlive it.
+    ends_login: bool,
+    /// The login that the request saw: a later one stays.
+    of: Login,
+}
+
+/// What tells a login from another of the same record.
+#[derive(Clone, Copy, Debug)]
+struct Login {
+    epoch: u64,
+    created: Timestamp,
+    /// By the clock of this process only.
+    is_about: bool,
+    proof: Proof,
+}
+
+impl Removal {
+    /// The removal of the rights that these deeds remove.
+    pub(super) fn of<'a>(removed: impl IntoIterator<Item = &'a Deed>, live: &Live) -> Option<Self> {
+        let (mut names, mut ends_login) = (Vec::new(), false);
+        for change in removed.into_iter().filter_map(Deed::change) {
+            names.extend(change.names());
+            ends_login |= change.standing == Standing::Identity;
+        }
+        let Live { id, epoch, created, began_here, authority, .. } = live;
+        let of = Login { epoch: *epoch, created: *created, is_about: *began_here, proof: authority.proof };
+        (!names.is_empty()).then_some(Self { id: *id, names, ends_login, of })
+    }
+
+    /// Takes them out of what a record says, and says what goes with them.
+    fn take_from(&self, authority: &mut Authority, rules: &Rules) -> Delta {
+        let mut delta = Delta::new();
+        if self.ends_login {
+            let mut carried = rules.names(Standing::Carry);
+            carried.retain(|name| !authority.rights.contains(name));
+            delta.retain(carried);
+            Rights::default().note_in(authority);
+            authority.proof = Proof::None;
+        } else {
+            authority.rights.retain(|name| !self.names.contains(name));
+            for name in &self.names {
+                delta.force(name.clone(), Op::Remove);
+            }
+        }
+        if authority.rights.is_empty() {
+            // What was said at one user's login says nothing of the next one's.
+            Terms::default().note_in(authority);
+        }
+        delta
+    }
+}
+
+impl Login {
+    /// Whether a record is still in this login.
+    fn is_still(&self, loaded: &Loaded, authority: &Authority) -> bool {
+        let since = loaded.created.saturating_since(self.created);
+        let began_then = loaded.created == self.created || (self.is_about && since < WITHIN);
+        loaded.epoch == self.epoch || (authority.proof == self.proof && began_then)
+    }
+}
+
+impl Slot {
+    /// Takes rights away at the record's present epoch. Its secret stays, and from then on opens what is left: nobody
+    /// can be given another. Behind the gate only.
+    pub(super) async fn take_away(&self, removal: &Removal) -> Result<(), Error> {
+        let id = removal.id;
+        let _changing = self.changing();
+        for _ in 0..ATTEMPTS {
+            let Some(loaded) = self.load(id, &[]).await? else { return Ok(()) };
+            let authority = self.read(id, &loaded).filter(|authority| self.is_alive(&loaded, authority));
+            let Some(mut authority) = authority else { return Ok(()) };
+            if !authority.rights.iter().any(|name| removal.names.contains(name)) {
+                return Ok(());
+            }
+            if !removal.of.is_still(&loaded, &authority) {
+                return Err(Error::later_login());
+            }
+            let before = self.shared.timeouts_of(&authority);
+            let delta = removal.take_from(&mut authority, &self.shared.rules);
+            let mut reseal = Reseal::rotation(authority.seal()).in_place_of(loaded.seal.clone());
+            if self.shared.timeouts_of(&authority) != before {
+                reseal = reseal.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
+            }
+            let commit = Commit::new(loaded.epoch, before)
+                .with_id(CommitId::from_bytes(random::bytes()?))
+                .with_delta(delta.clone())
+                .with_reseal(reseal);
+            match self.send(id, commit).await? {
+                Answer::Superseded | Answer::Resealed => {}
+                Answer::Gone => return Ok(()),
+                Answer::Applied(_) => {
+                    self.note_taken_away(removal, &loaded, authority, &delta);
+                    self.lock().tell_of_record();
+                    self.shared.watchers.tell(id, Seen::Alive(loaded.epoch.wrapping_add(1)));
+                    return Ok(());
+                }
+                other => return self.applied(other).map(drop),
+            }
+        }
+        Err(Error::superseded())
+    }
+
+    fn note_taken_away(&self, removal: &Removal, loaded: &Loaded, authority: Authority, delta: &Delta) {
+        let (record, fields) = (removal.id, removal.names.clone());
+        self.shared.events.report(&Event::RightsRemoved { record, fields });
+        let mut state = self.lock();
+        let Phase::Live(live) = &mut state.record else { return };
+        if live.id != removal.id {
+            return;
+        }
+        // Nothing in it fails: it removes.
+        let _ = delta.apply(&mut live.fields);
+        live.is_withheld &= !removal.ends_login;
+        let presented = self.shared.hasher.hash(&live.id, &live.secret);
+        let is_present =
+            matches!(authority.compare(&presented, loaded.now), Match::Present | Match::Renewing(_));
+        if is_present {
+            live.seal = authority.seal();
+            live.timeouts = self.shared.timeouts_of(&authority);
+            live.epoch = loaded.epoch.wrapping_add(1);
+            live.authority = authority;
+        } else {
+            // Whatever else it does is refused, but it shows nothing of what is gone.
+            (live.authority.rights, live.authority.identity) = (authority.rights, authority.identity);
+            live.authority.proof = authority.proof;
+        }
+        drop(state);
+        self.note_boundary();
+    }
+}
+
+impl Rights {
+    /// Puts them in the place of those that a record holds.
+    pub(super) fn note_in(&self, authority: &mut Authority) {
+        authority.rights.clone_from(&self.names);
+        authority.identity.clone_from(&self.identity);
+    }
+}

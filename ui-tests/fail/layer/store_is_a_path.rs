@@ -1,0 +1,5 @@
+use sessions::SessionLayer;
+
+fn main() {
+    let _ = SessionLayer::new("sessions.db");
+}
