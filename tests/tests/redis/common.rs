@@ -14,7 +14,7 @@ use sessions::{
 use tests::{
     Keys,
     records::{TIMEOUTS, add, new_record, put, random_seal, record_id},
-    servers::RedisServer,
+    servers::{RedisOptions, RedisServer, until},
 };
 
 pub(crate) const USER: &str = "userinfo-of-the-url";
@@ -98,6 +98,19 @@ pub(crate) async fn foreign_keys_are_left_alone(store: &impl Store, keys: &Keys,
         }
     }
     assert!(unclear.is_empty(), "{unclear:#?}");
+}
+
+/// A cluster of one node with TLS, which announces its IP address.
+pub(crate) fn tls_cluster(options: RedisOptions) -> RedisServer {
+    // It tells of the port for TLS only with `tls-cluster`.
+    let node = options
+        .with_cluster()
+        .add_line("tls-cluster yes\ncluster-announce-ip 127.0.0.1\ncluster-require-full-coverage no")
+        .start();
+    node.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let is_served = || node.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
+    until("the cluster to serve", || node.log(), is_served);
+    node
 }
 
 /// A port of 127.0.0.1 where this is the answer to everything, and then the end.

@@ -17,7 +17,7 @@ use tests::{
     servers::{RedisOptions, RedisServer, TlsSentinel, until},
 };
 
-use crate::common::{SECRET, USER, assert_no_secret, does_everything, whole};
+use crate::common::{SECRET, USER, assert_no_secret, does_everything, tls_cluster, whole};
 
 /// What tells the password of the user; how often it was asked.
 #[derive(Clone, Default)]
@@ -52,13 +52,7 @@ fn options() -> RedisOptions {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_changes_is_asked_for_anew() {
     let server = options().start();
-    let cluster = options()
-        .with_cluster()
-        .add_line("tls-cluster yes\ncluster-announce-ip 127.0.0.1\ncluster-require-full-coverage no")
-        .start();
-    cluster.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    let served = || cluster.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
-    until("the cluster to serve", || cluster.log(), served);
+    let cluster = tls_cluster(options());
     let sentinel = TlsSentinel::start(&server, true, "server");
     for (kind, server, builder) in [
         ("server", &server, RedisStore::builder(server.tls_url())),

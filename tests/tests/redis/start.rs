@@ -17,6 +17,9 @@ use crate::common::{does_everything, whole};
 
 const SHORT: Duration = Duration::from_millis(300);
 
+/// Enough for an answer of a server that loads, which has a moment for clients now and then only.
+const PATIENT: Duration = Duration::from_secs(3);
+
 #[track_caller]
 fn unavailable(error: &Error, words: &str) {
     whole(error);
@@ -54,7 +57,7 @@ impl Loading {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_loads_is_unavailable_and_can_be_waited_for() {
     let server = Loading::start();
-    let builder = || RedisStore::builder(server.0.url()).with_timeout(SHORT);
+    let builder = || RedisStore::builder(server.0.url()).with_timeout(PATIENT);
     let waiting = tokio::spawn(builder().with_start_timeout(Duration::from_hours(1)).connect());
     unavailable(&builder().connect().await.expect_err("it loads"), "loading");
     // Since then it has waited for longer than requests do, too.
@@ -70,7 +73,7 @@ async fn a_server_that_loads_is_unavailable_and_can_be_waited_for() {
 async fn a_webdis_before_a_server_that_loads_is_unavailable_and_can_be_waited_for() {
     let server = Loading::start();
     let webdis = WebdisServer::start(&server.0);
-    let builder = || WebdisStore::builder(webdis.url()).with_timeout(SHORT);
+    let builder = || WebdisStore::builder(webdis.url()).with_timeout(PATIENT);
     let waiting = tokio::spawn(builder().with_start_timeout(Duration::from_hours(1)).connect());
     unavailable(&builder().connect().await.expect_err("it loads"), "Redis");
     assert!(!waiting.is_finished());

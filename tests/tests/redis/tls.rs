@@ -11,7 +11,7 @@ use tests::{
     servers::{RedisOptions, RedisServer, TlsSentinel},
 };
 
-use crate::common::{SECRET, assert_no_secret, does_everything, whole};
+use crate::common::{SECRET, assert_no_secret, does_everything, tls_cluster, whole};
 
 /// Longer than any test: what is tried again until then never ends.
 const LONG: Duration = Duration::from_hours(1);
@@ -40,14 +40,7 @@ impl Kinds {
                 .add_line(lines)
         };
         let server = options().start();
-        // It tells of the port for TLS only then.
-        let cluster = options()
-            .with_cluster()
-            .add_line("tls-cluster yes\ncluster-announce-ip 127.0.0.1\ncluster-require-full-coverage no");
-        let cluster = cluster.start();
-        cluster.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-        let served = || cluster.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
-        tests::servers::until("the cluster to serve", || cluster.log(), served);
+        let cluster = tls_cluster(options());
         let sentinel = TlsSentinel::start(&server, true, certificate);
         Self { server, cluster, sentinel }
     }
