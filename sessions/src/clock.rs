@@ -1,6 +1,10 @@
 //! Where a store that has no clock of its own reads the time.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use crate::value::Timestamp;
 
@@ -42,5 +46,49 @@ impl AnyClock {
 impl fmt::Debug for AnyClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
+    }
+}
+
+/// Measures how much time has passed in this process, whatever its wall clock is set to.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Stopwatch {
+    #[default]
+    Process,
+    /// A clock that a test moves.
+    #[cfg(feature = "test-util")]
+    Manual(AnyClock),
+}
+
+/// A moment from which time is measured.
+#[derive(Clone, Debug)]
+pub(crate) enum Start {
+    Process(Instant),
+    #[cfg(feature = "test-util")]
+    Manual(AnyClock, Timestamp),
+}
+
+impl Stopwatch {
+    #[cfg(feature = "test-util")]
+    pub(crate) fn manual(clock: impl Clock) -> Self {
+        Self::Manual(AnyClock::new(clock))
+    }
+
+    /// Begins to measure.
+    pub(crate) fn start(&self) -> Start {
+        match self {
+            Self::Process => Start::Process(Instant::now()),
+            #[cfg(feature = "test-util")]
+            Self::Manual(clock) => Start::Manual(clock.clone(), clock.now()),
+        }
+    }
+}
+
+impl Start {
+    pub(crate) fn elapsed(&self) -> Duration {
+        match self {
+            Self::Process(since) => since.elapsed(),
+            #[cfg(feature = "test-util")]
+            Self::Manual(clock, since) => clock.now().saturating_since(*since),
+        }
     }
 }

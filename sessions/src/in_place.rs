@@ -27,6 +27,22 @@ impl<T: Send + 'static> InPlace<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self { work: Some(Box::pin(work)), runtime: None }
     }
+
+    /// The same, which keeps something until its end.
+    pub(crate) fn keeping(mut self, kept: impl Send + 'static) -> Self {
+        if let Some(work) = self.work.take() {
+            self.work = Some(Box::pin(async move {
+                let _kept = kept;
+                work.await
+            }));
+        }
+        self
+    }
+
+    /// Ends here: it does not go on.
+    pub(crate) fn stop(mut self) {
+        self.work = None;
+    }
 }
 
 impl<T: Send + 'static> Future for InPlace<T> {

@@ -116,6 +116,12 @@ pub enum Event<'a> {
         /// The fields that were changed.
         fields: Vec<FieldName>,
     },
+    /// A handle shows no fields any more until it is borrowed mutably: it was not, while another handle of the same
+    /// request changed the fields some sixty times. In a loop, call `reload().await` on it, or use one handle.
+    HandleClosed {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+    },
     /// A request sent two live tokens of this layer's cookie; neither was used.
     TwoLiveTokens {
         /// Their records.
@@ -285,6 +291,7 @@ impl Event<'_> {
             Self::GrantDropped { .. } => "GrantDropped",
             Self::ChangesDropped { .. } => "ChangesDropped",
             Self::UnsavedChanges { .. } => "UnsavedChanges",
+            Self::HandleClosed { .. } => "HandleClosed",
             Self::TwoLiveTokens { .. } => "TwoLiveTokens",
             Self::Expired { .. } => "Expired",
             Self::Superseded { .. } => "Superseded",
@@ -335,6 +342,7 @@ impl Event<'_> {
             | Self::StoreSlow { .. }
             | Self::PurgeFailed { .. } => EventLevel::Warn,
             Self::UnsavedChanges { .. }
+            | Self::HandleClosed { .. }
             | Self::Misconfigured { .. }
             | Self::LoadFailed { .. }
             | Self::CommitFailed { .. } => EventLevel::Error,
@@ -363,6 +371,7 @@ impl Event<'_> {
             | Self::GrantDropped { record, .. }
             | Self::ChangesDropped { record, .. }
             | Self::UnsavedChanges { record, .. }
+            | Self::HandleClosed { record }
             | Self::CommitFailed { record, .. }
             | Self::Repeated { record, .. } => *record,
             Self::TwoLiveTokens { records: [first, _] } => Some(*first),
@@ -459,6 +468,9 @@ impl Event<'_> {
                 f.write_str("session changes dropped after the response head left; call `save().await`: ")?;
                 write_fields(f, fields)
             }
+            Self::HandleClosed { .. } => f.write_str(
+                "session handle shows no fields until it is borrowed mutably; call `reload().await` in a loop",
+            ),
             Self::TwoLiveTokens { records: [_, second] } => {
                 write!(f, "two live session tokens in one request, using neither; the other is {second}")
             }

@@ -162,11 +162,11 @@ impl Handle {
         cell.keep(field);
     }
 
-    /// Reads the record again. Changes made so far stay, unsaved.
+    /// Reads the record again. Changes made so far stay, unsaved. Once begun it is finished.
     pub fn __reload(&mut self) -> Now<'_, ()> {
         Box::pin(async {
             let tip = self.first.tip();
-            let life = tip.life;
+            let life = tip.life();
             let taken = self.slot.hand_over_meanwhile(self.number, life, tip.hand_over(self.table));
             let reloaded = self.slot.reload(self.table.names()).await;
             self.first = Generation::new(self.table, self.slot.snapshot_of(life));
@@ -191,16 +191,29 @@ impl Handle {
 
     /// The newest cell of a field, decoded.
     fn __cell(&mut self, index: usize) -> (&mut Cell, &'static Field) {
-        let table = self.table;
-        self.__erased(index);
-        (self.__undecoded(index), &table.fields[index])
+        let field = &self.table.fields[index];
+        self.__refresh();
+        // Not looked again in between: what is changed must be what was decoded.
+        self.first.value(field, index, &|field, error| self.report(field, error));
+        (self.__changed(index), field)
     }
 
     /// The newest cell of a field that is about to be changed.
     fn __undecoded(&mut self, index: usize) -> &mut Cell {
+        self.__refresh();
+        self.__changed(index)
+    }
+
+    /// Leaves one generation, which shows what is left if another handle has ended fields.
+    fn __refresh(&mut self) {
+        self.cut();
         self.cross_boundary();
+        self.cut();
+    }
+
+    fn __changed(&mut self, index: usize) -> &mut Cell {
         let at = self.slot.next_change();
-        self.first.tip_mut().cell_mut(index).changed(at)
+        self.first.cell_mut(index).changed(at)
     }
 
     fn __set_erased(&mut self, index: usize, value: &mut dyn Any) {
@@ -253,8 +266,8 @@ impl Handle {
 
     async fn __fetch_add_erased(&mut self, index: usize, by: i64) -> Result<(), Error> {
         let (field, at) = (&self.table.fields[index], self.slot.next_change());
-        let generation = self.first.tip_mut();
-        let (life, fields) = (generation.life, generation.fields.clone());
+        let generation = self.cut();
+        let (life, fields) = (generation.life(), generation.fields.clone());
         // Handed over before the wait: if this future is dropped, the commit goes on all the same.
         let earlier = generation.cell_mut(index).take_change(field, &fields)?;
         let handed = Handed { changes: earlier.into_iter().collect(), ..Handed::default() };
@@ -267,7 +280,7 @@ impl Handle {
         }
         // What the field is now, done or not.
         let visible = self.slot.snapshot_of(life).fields;
-        let fields = &mut self.first.tip_mut().fields;
+        let fields = &mut self.cut().fields;
         match visible.get(field.name) {
             Some(value) => fields.insert(field.name(), value.clone()),
             None => fields.remove(field.name),

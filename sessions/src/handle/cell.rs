@@ -117,7 +117,7 @@ impl Cell {
         self.held.get().is_some_and(|held| held.source == Source::Undecodable)
     }
 
-    /// Whether anything was done to the stored field.
+    /// Whether something was done to it, whatever comes of that. Runs no code of the field's type.
     pub(super) const fn is_changed(&self) -> bool {
         !matches!(self.change, Change::None)
     }

@@ -7,22 +7,25 @@ pub(crate) mod json;
 mod reread;
 mod stamp;
 pub(crate) mod table;
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
 
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use self::{
-    generation::Generation,
+    generation::{Begun, Generation},
     table::{Field, Table},
 };
 use crate::{
     error::{Error, json_reason},
     event::Event,
     slot::{OnInvalid, Presented, Shared, Slot, Standing},
+    sync::Mutex,
     value::{Lifetime, RecordId},
 };
 
@@ -39,12 +42,20 @@ use crate::{
 /// Several handles of one request are views of one session. One shows what others had handed over
 /// before it was extracted; if two change the same field, the change that was made last counts. A
 /// middleware drops its handle before it calls the handler.
+///
+/// A handle keeps what its getters have lent out until it is borrowed mutably: by a setter, or by `reload()`.
+/// It has room for 64 states of its fields. Only a handle that is never borrowed mutably while another
+/// handle of the same request goes on changing the fields, as in a socket with two handles, can run out of
+/// it; then its fields read as absent until it is borrowed mutably, and an
+/// [event](crate::Event::HandleClosed) says so.
 pub struct Handle {
     slot: Arc<Slot>,
     /// Tells its changes from those of other handles of the request.
     number: u64,
     table: &'static Table,
     first: Generation,
+    /// Held while a generation begins.
+    beginning: Mutex<()>,
 }
 
 impl Handle {
@@ -149,7 +160,7 @@ impl Handle {
     /// whichever handle and before it or after, reaches the next page, in a new session, unless it logs somebody in.
     pub fn destroy(&self) {
         let tip = self.first.tip();
-        let life = self.slot.destroy(tip.life);
+        let life = self.slot.destroy(tip.life());
         let (flashes, others) = tip.hand_over_flashes(self.table);
         self.slot.hand_over_flashes(self.number, flashes, others);
         self.begin_generation(life);
@@ -159,32 +170,35 @@ impl Handle {
     /// session goes on.
     pub fn clear(&self) {
         let tip = self.first.tip();
+        let life = tip.life();
         let (flashes, _) = tip.hand_over_flashes(self.table);
-        if tip.life == self.slot.life() {
+        if life == self.slot.life() {
             self.slot.hand_over_flashes(self.number, flashes, Vec::new());
         }
-        self.slot.clear(self.number, tip.life);
-        self.begin_generation(tip.life);
+        self.slot.clear(self.number, life);
+        self.begin_generation(life);
     }
 
     /// Drops what this handle changed and did not save, or could not: its fields read as without that again.
     pub fn discard_changes(&self) {
         let tip = self.first.tip();
+        let life = tip.life();
         tip.spend();
         self.slot.take_back(self.number);
-        self.begin_generation(tip.life);
+        self.begin_generation(life);
     }
 
     /// Waits until the session is over for this request: it was ended or has expired, or somebody logged in or
     /// out on it or changed its rights, so that its cookie has another secret. For what outlives its response,
     /// such as sockets and streams: they must not go on when the user has logged out (OWASP ASVS 5.0, 7.4.1).
     ///
-    /// It is known within the time that the layer is given for it
+    /// Where the end comes through this layer in this process, it is known at once. Else it is known within the time that the layer is given for it
     /// ([`with_ended_within`](crate::SessionLayer::with_ended_within)), also if the store does not answer:
     /// what nobody can tell counts as over. Waiting is no use of the session and does not keep it alive. A
     /// session without a record has nothing that could end.
     ///
-    /// What is returned does not borrow the handle. It may be dropped and asked for anew, as in a loop:
+    /// What is returned does not borrow the handle, and keeps nothing of the session: what only waits can drop
+    /// the handle, and with it the fields that it has loaded. It may be dropped and asked for anew, as in a loop:
     ///
     /// ```
     /// # use sessions::{Session, TypedSession};
@@ -204,14 +218,16 @@ impl Handle {
     /// }
     /// ```
     pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        Arc::clone(&self.slot).ended(self.first.tip().life)
+        self.slot.ended(self.first.tip().life())
     }
 
     /// Writes the changes now: for streams and sockets that outlive the response, for long work,
     /// and before whatever must not happen without them.
     ///
-    /// Once begun it is finished, even if this future is dropped. After the response it still takes rights away: the
-    /// secret then stays, and opens what is left.
+    /// Once begun it is finished, even if this future is dropped. Fields that merge (`add`, `max`, `min`, `first`)
+    /// then read as the store has them. It counts as a use of the session, changes or none, unless the request
+    /// is [`passive`](Self::passive). After the response it still takes rights away: the secret then stays, and opens
+    /// what is left.
     ///
     /// # Errors
     ///
@@ -223,17 +239,21 @@ impl Handle {
     /// site whose cookie the browser may have kept back.
     pub async fn save(&self) -> Result<(), Error> {
         let tip = self.first.tip();
+        let life = tip.life();
         let handed = tip.hand_over(self.table);
         let is_changed = !handed.is_empty();
-        let taken = self.slot.hand_over_for_save(self.number, tip.life, handed);
+        let taken = self.slot.hand_over_for_save(self.number, life, handed);
         if is_changed {
-            self.begin_generation(tip.life);
+            self.begin_generation(life);
         }
         let number = taken.map_err(Error::in_request)?;
         let saved = self.slot.save(self.number, number).await;
         self.slot.note_heard(self.number, number);
         if saved.is_err() {
             self.slot.failure_heard();
+        } else if is_changed {
+            // What stayed where the field's merge has another one's value stay.
+            self.begin_generation(life);
         }
         saved.map_err(Error::in_request)
     }
@@ -254,21 +274,38 @@ impl Handle {
 
     /// If another handle has ended fields, this one looks again.
     fn cross_boundary(&self) {
-        if self.first.tip().boundary != self.slot.boundary() {
+        if self.first.tip().boundary() != self.slot.boundary() {
             self.hand_over_early();
         }
     }
 
     fn hand_over_early(&self) {
         let tip = self.first.tip();
-        if self.slot.hand_over_early(self.number, tip.life, || tip.hand_over(self.table)) {
-            self.begin_generation(tip.life);
+        let life = tip.life();
+        if self.slot.hand_over_early(self.number, life, || tip.hand_over(self.table)) {
+            self.begin_generation(life);
         }
     }
 
     /// Of a record that the request has ended since, nothing is left.
     fn begin_generation(&self, life: u32) {
-        self.first.push(Generation::new(self.table, self.slot.snapshot_of(life)));
+        let begun = {
+            let _turn = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+            self.first.begin(self.table, self.slot.snapshot_of(life))
+        };
+        if begun == Begun::Closed {
+            self.slot.events().report(&Event::HandleClosed { record: self.record_id() });
+        }
+    }
+
+    /// The newest generation, and no other: no reference into those before it can be out.
+    fn cut(&mut self) -> &mut Generation {
+        let (table, slot) = (self.table, &self.slot);
+        let tip = self.first.tip_mut();
+        if tip.is_closed() {
+            *tip = Generation::new(table, slot.snapshot_of(tip.life()));
+        }
+        tip
     }
 
     fn report(&self, field: &Field, error: &serde_json::Error) {
@@ -291,7 +328,7 @@ impl Handle {
         let is_live = slot.open(present, table.names()).await?;
         let first = Generation::new(table, slot.snapshot());
         let number = slot.next_change();
-        let handle = Self { slot, number, table, first };
+        let handle = Self { slot, number, table, first, beginning: Mutex::new(()) };
         for (index, field) in table.fields.iter().enumerate() {
             let is_refused = match field.on_invalid {
                 OnInvalid::Reset => false,
@@ -315,14 +352,15 @@ impl Drop for Handle {
         let tip = self.first.tip();
         // A panicking handler's changes are half of something; but a right that it took away is gone.
         let give_up = || {
-            self.slot.hand_over_removed_rights(self.number, tip.life, tip.hand_over_removals(self.table));
+            self.slot.report_given_up(self.number, tip.life(), tip.changed(self.table));
+            self.slot.hand_over_removed_rights(self.number, tip.life(), tip.hand_over_removals(self.table));
         };
         if std::thread::panicking() {
             return give_up();
         }
         // It runs code of the fields' types.
         match catch_unwind(AssertUnwindSafe(|| tip.hand_over(self.table))) {
-            Ok(handed) => self.slot.hand_over(self.number, tip.life, handed),
+            Ok(handed) => self.slot.hand_over(self.number, tip.life(), handed),
             Err(panic) => {
                 give_up();
                 resume_unwind(panic);

@@ -10,7 +10,7 @@ mod service;
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -18,7 +18,7 @@ use std::{
 
 use http::{HeaderValue, Response, request::Parts};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_layer::Layer;
 
 pub use self::cookie::{CookieConfig, SameSite};
@@ -28,10 +28,11 @@ pub use self::{
     service::{ResponseFuture, SessionService},
 };
 use crate::{
+    clock::Stopwatch,
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
-    slot::{Shared, Sizes},
+    slot::{MOST_ABANDONED, Shared, Sizes},
     store::IntoStore,
     value::{Timeouts, Timestamp, Token, TokenHasher},
 };
@@ -171,7 +172,11 @@ impl SessionLayer {
             store_timeout: DEFAULT_STORE_TIMEOUT,
             ended_within: DEFAULT_ENDED_WITHIN,
             sizes: Sizes { field: LARGEST_FIELD, record: LARGEST_RECORD },
+            watchers: Arc::default(),
+            stopwatch: Stopwatch::default(),
             in_flight: watch::channel(()).0,
+            abandoned: Arc::new(Semaphore::new(MOST_ABANDONED)),
+            runtime: OnceLock::new(),
             frame: Arc::new(frame),
         };
         Self { shared: Arc::new(shared) }
@@ -256,7 +261,8 @@ impl SessionLayer {
     }
 
     /// Has [`Handle::ended`](crate::Handle::ended) tell within this time, thirty seconds by default, that a session
-    /// is over; a day at most. The store is asked three times in it for each session that somebody waits for.
+    /// is over; a day at most. Where this layer itself ends it, it is told at once. The store is asked three times
+    /// in it for each session that somebody waits for, however many do.
     #[must_use]
     pub fn with_ended_within(mut self, within: Duration) -> Self {
         self.shared_mut().ended_within = within.clamp(LEAST_ENDED_WITHIN, MOST_ENDED_WITHIN);
@@ -395,8 +401,18 @@ impl SessionLayer {
         self.shared.events.flush();
     }
 
+    /// Measures the time that passes in this process by another clock.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn with_stopwatch(mut self, clock: impl crate::Clock) -> Self {
+        self.shared_mut().stopwatch = Stopwatch::manual(clock);
+        self
+    }
+
     fn shared_mut(&mut self) -> &mut Shared {
-        Arc::make_mut(&mut self.shared)
+        let shared = Arc::make_mut(&mut self.shared);
+        // They look at records as the layer was that began to watch.
+        shared.watchers = Arc::default();
+        shared
     }
 }
 

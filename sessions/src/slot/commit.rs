@@ -4,14 +4,15 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
 
 use super::{
-    Afterwards, Slot,
+    Afterwards, Slot, UNFINISHED,
     detached::caught,
+    ended::Seen,
     ledger::{Rights, Rotation},
     removal::Removal,
     state::{
@@ -106,7 +107,9 @@ impl Slot {
             } else {
                 // Another handle's, whose save hears of it, or else the response.
                 state.unheard = Some(error.duplicate());
-                state.failures.extend(of.map(|of| (of, error)));
+                if let Some(of) = of {
+                    state.fail(of, error);
+                }
             }
         }
     }
@@ -118,14 +121,17 @@ impl Slot {
         after: Afterwards,
         by: Option<u64>,
     ) -> Result<Option<Failure>, Error> {
-        let Plan { write, mut taken, removal, part, lost, rescue, failure } = plan;
+        let Plan { write, taken, removal, part, lost, rescue, failure } = plan;
         let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
         let rotation = write.rotation;
+        let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
         let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
+        let merged = kept.as_ref().map(|delta| self.merged(delta)).unwrap_or_default();
         let mut written = match (part, &removal) {
             (Part::Removal, Some(removal)) => self.take_away_caught(removal).await,
-            _ => self.write_caught(write, &[], kept.as_ref()).await,
+            _ => self.write_caught(write, &merged, kept.as_ref()).await,
         };
+        let mut is_taken_away = false;
         if let (Err(refused), Some(removal)) = (&written, &removal)
             && refused.kind() == ErrorKind::Refused
             && part != Part::Removal
@@ -133,14 +139,20 @@ impl Slot {
             // Another request has rotated: the rights go all the same, and nothing else is done.
             match self.take_away_caught(removal).await {
                 Ok(()) if part == Part::OnlyRemoval => written = Ok(()),
-                Ok(()) => taken.drop_removed_rights(),
+                Ok(()) => is_taken_away = true,
                 Err(error) => written = Err(error),
             }
+        }
+        let mut taken = in_flight.end();
+        if is_taken_away {
+            taken.drop_removed_rights();
         }
         let Err(error) = written else {
             self.report_lost(target.id(), lost);
             if after == Afterwards::Handles {
-                self.lock().ledger.note_written(&taken.deeds, &taken.ends);
+                let mut state = self.lock();
+                state.note_touched(target);
+                state.ledger.note_written(&taken.deeds, &taken.ends);
             }
             return Ok(failure);
         };
@@ -164,12 +176,14 @@ impl Slot {
         if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), rescue) {
             // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
             let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
+            let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
             let mut rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
             if let (Err(refused), Some(removal)) = (&rescued, &removal)
                 && refused.kind() == ErrorKind::Refused
             {
                 rescued = self.take_away_caught(removal).await;
             }
+            taken = in_flight.end();
             let mut state = self.lock();
             taken.keep_removed_rights(&state.record, &self.shared.rules);
             match rescued {
@@ -184,6 +198,15 @@ impl Slot {
         }
         self.failed(target, &error, life, taken);
         Err(error)
+    }
+
+    /// The fields of which the store alone knows what they become.
+    fn merged(&self, delta: &Delta) -> Vec<FieldName> {
+        let is_merged = |op: &Op| matches!(op, Op::PutIfAbsent(_) | Op::Add(_) | Op::Max(_) | Op::Min(_));
+        // What is sealed for the store comes back sealed.
+        let merged =
+            delta.ops().iter().filter(|(name, op)| is_merged(op) && !self.shared.rules.is_secret(name));
+        merged.map(|(name, _)| name.clone()).collect()
     }
 
     async fn take_away_caught(&self, removal: &Removal) -> Result<(), Error> {
@@ -288,6 +311,7 @@ impl Slot {
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
         let Write { rotation, is_carry_only, life, .. } = write;
+        let _changing = (rotation > Rotation::Renewal).then(|| self.changing());
         for _ in 0..RESEALINGS {
             let resealed = self.resealed(id, &write)?;
             let mut commit = self.commit(target, write.delta.clone(), returning)?;
@@ -458,6 +482,7 @@ impl Slot {
                 return Err(error);
             }
             self.shared.events.report(&Event::Destroyed { record: id });
+            self.shared.watchers.tell(id, Seen::Over);
             let mut state = self.lock();
             state.destroy.retain(|ended| *ended != id);
             // A session that began after it keeps its cookie.
@@ -517,7 +542,7 @@ impl Slot {
             // This request is its first use.
             touched: created,
             loaded_at: created,
-            since: Instant::now(),
+            since: self.shared.stopwatch.start(),
             began_here: false,
             fields,
             names: None,
@@ -537,6 +562,7 @@ impl Slot {
             state.cookie = CookieChange::Set { token, max_age, is_renewal: false };
             state.record = Phase::Live(record);
             state.terms_noted(said);
+            state.tell_of_record();
         }
         self.shared.events.report(&Event::Created { record: id, is_login });
         self.purge_now_and_then(created);
@@ -571,7 +597,6 @@ impl Slot {
                 None => live.fields.remove(name.as_str()),
             }
         }
-        live.touched = live.touched.max(live.loaded_at);
         let Some(Resealed { secret, authority, reseal, timeouts, now, .. }) = resealed else { return };
         live.timeouts = timeouts;
         let rights_before = std::mem::take(&mut live.authority.rights);
@@ -591,6 +616,12 @@ impl Slot {
             let token = Token::new(id, secret);
             let max_age = live.max_age();
             *cookie = CookieChange::Set { token, max_age, is_renewal: !reseal.is_hard };
+        }
+        if reseal.is_hard {
+            let epoch = live.epoch;
+            state.tell_of_record();
+            drop(state);
+            self.shared.watchers.tell(id, Seen::Alive(epoch));
         }
     }
 
@@ -620,6 +651,35 @@ impl Slot {
                 }
             }
         });
+    }
+}
+
+/// A write on its way. If it is dropped, nobody knows what became of it.
+pub(super) struct InFlight<'a> {
+    slot: &'a Slot,
+    target: Target,
+    life: u32,
+    taken: Option<Taken>,
+}
+
+impl<'a> InFlight<'a> {
+    pub(super) fn begin(slot: &'a Slot, write: &Write, takes_away: bool, taken: Taken) -> Self {
+        slot.lock().is_rotating = takes_away || write.rotation > Rotation::Renewal;
+        Self { slot, target: write.target, life: write.life, taken: Some(taken) }
+    }
+
+    /// What it was made of, for when it has failed.
+    pub(super) fn end(mut self) -> Taken {
+        self.taken.take().unwrap_or_default()
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.slot.lock().is_rotating = false;
+        if let Some(taken) = self.taken.take() {
+            self.slot.failed(self.target, &Error::unknown(UNFINISHED), self.life, taken);
+        }
     }
 }
 

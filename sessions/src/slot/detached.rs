@@ -1,19 +1,28 @@
-//! Commits that go on when nobody waits for them any more.
+//! Work of a slot that goes on when nobody polls it, and commits when nobody waits for them any more.
 
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::{Arc, Weak},
     task::{Context, Poll},
 };
 
 use tokio::task::JoinHandle;
 
+use super::{GoesOn, Slot};
 use crate::{error::Error, in_place::InPlace, span::in_current_span};
 
-/// Work that, once begun, is finished even if this future is dropped: a browser that goes away
-/// must not leave a commit half awaited.
-pub(crate) struct Detached<T: Send + 'static>(State<T>);
+/// Work that, once begun, goes on whether this future is polled or not.
+///
+/// A write is also finished if this is dropped: a browser that goes away must not leave a commit half awaited. A
+/// layer has so many of those at a time ([`Slot::may_go_on`]); one beyond them ends there, unless it takes
+/// something away. What only reads ends when this is dropped.
+pub(crate) struct Detached<T: Send + 'static> {
+    state: State<T>,
+    /// What is written to, if it is.
+    slot: Weak<Slot>,
+}
 
 type Work<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
@@ -30,13 +39,24 @@ impl<T: Send + 'static> Detached<T> {
     ///
     /// For what a handler awaits, which may keep this and poll something else: the slot must not
     /// be held up by that.
-    pub(crate) fn in_task(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Self {
-        Self(State::Unbegun(Box::pin(work)))
+    pub(super) fn in_task(
+        slot: &Arc<Slot>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Self {
+        Self { state: State::Unbegun(Box::pin(work)), slot: Arc::downgrade(slot) }
+    }
+
+    /// The same of what only reads.
+    pub(super) fn reading(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Self {
+        Self { state: State::Unbegun(Box::pin(work)), slot: Weak::new() }
     }
 
     /// Goes on where it is awaited. For what the layer awaits, in the request's own future.
-    pub(crate) fn in_place(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Self {
-        Self(State::InPlace(InPlace::new(work)))
+    pub(super) fn in_place(
+        slot: &Arc<Slot>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Self {
+        Self { state: State::InPlace(InPlace::new(work)), slot: Arc::downgrade(slot) }
     }
 }
 
@@ -44,15 +64,15 @@ impl<T: Send + 'static> Future for Detached<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::Unbegun(work) = &mut self.0 {
+        if let State::Unbegun(work) = &mut self.state {
             let polled = caught(|| work.as_mut().poll(context));
-            let State::Unbegun(work) = std::mem::replace(&mut self.0, State::Done) else { return polled };
+            let State::Unbegun(work) = std::mem::replace(&mut self.state, State::Done) else { return polled };
             if polled.is_ready() {
                 return polled;
             }
-            self.0 = State::Task(tokio::spawn(in_current_span(work)));
+            self.state = State::Task(tokio::spawn(in_current_span(work)));
         }
-        let polled = match &mut self.0 {
+        let polled = match &mut self.state {
             State::Task(task) => Pin::new(task)
                 .poll(context)
                 .map(|joined| joined.unwrap_or_else(|error| Err(Error::unknown(error)))),
@@ -62,9 +82,39 @@ impl<T: Send + 'static> Future for Detached<T> {
             }
         };
         if polled.is_ready() {
-            self.0 = State::Done;
+            self.state = State::Done;
         }
         polled
+    }
+}
+
+impl<T: Send + 'static> Drop for Detached<T> {
+    fn drop(&mut self) {
+        let state = std::mem::replace(&mut self.state, State::Done);
+        let slot = match &state {
+            State::Unbegun(_) | State::Done => return,
+            State::Task(_) | State::InPlace(_) => self.slot.upgrade(),
+        };
+        match (state, slot.as_ref().map(|slot| slot.may_go_on())) {
+            (State::Task(task), Some(GoesOn::Counted(permit))) => {
+                // Counted until it is done.
+                if let Some(runtime) = slot.and_then(|slot| slot.shared().runtime()) {
+                    runtime.spawn(async move {
+                        let _permit = permit;
+                        let _ = task.await;
+                    });
+                }
+            }
+            (State::InPlace(work), Some(GoesOn::Counted(permit))) => drop(work.keeping(permit)),
+            (State::Task(task), Some(GoesOn::No) | None) => task.abort(),
+            (State::InPlace(work), Some(GoesOn::No) | None) => {
+                work.stop();
+                if let Some(slot) = slot {
+                    slot.close_unanswered();
+                }
+            }
+            (_, Some(GoesOn::Always)) | (State::Unbegun(_) | State::Done, _) => {}
+        }
     }
 }
 

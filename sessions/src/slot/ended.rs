@@ -1,7 +1,11 @@
 //! Telling whoever keeps a session open, such as a socket, that it is over.
 
 use std::{
-    sync::{Arc, Weak},
+    collections::HashMap,
+    future::{Future, pending, poll_fn},
+    pin::pin,
+    sync::{Arc, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
@@ -11,83 +15,278 @@ use tokio::{
 };
 
 use super::{
-    Slot,
+    RequestFacts, Shared, Slot,
     state::{Phase, State},
 };
-use crate::error::Error;
+use crate::{
+    error::Error,
+    sync::{Mutex, MutexGuard},
+    value::RecordId,
+};
 
 /// How often the store is asked in the time within which an end is to be told: one answer may be late and
 /// another one lost.
 const CHECKS: u32 = 3;
 
+/// The records of a layer whose end is waited for. One task asks the store for each, however many wait.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers(Mutex<HashMap<RecordId, Arc<watch::Sender<Seen>>>>);
+
+/// The newest that is known of a watched record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Seen {
+    /// It is alive in this epoch, or a later one.
+    Alive(u64),
+    Over,
+}
+
+/// The record of a request, as it is known without the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    /// There is none that could end.
+    Nothing,
+    Record {
+        id: RecordId,
+        epoch: u64,
+    },
+    /// A commit of the request is on its way that begins an epoch.
+    Changing,
+    Over,
+}
+
+/// What a request tells to those who wait for the end of its record.
+#[derive(Debug)]
+pub(super) struct Watched {
+    own: watch::Sender<Own>,
+    /// Kept so that who waits again and again, as `select!` in a loop does, does not begin anew each time.
+    seen: Option<SeenOf>,
+}
+
+/// What is known of this record.
+type SeenOf = (RecordId, watch::Receiver<Seen>);
+
 impl Slot {
     /// Waits until the record of this life is over, or nobody can tell for too long.
-    pub(crate) async fn ended(self: Arc<Self>, life: u32) {
-        let mut is_over = self.watched(life);
-        // Without the task that watches, nobody can tell.
-        let _ = is_over.wait_for(|is_over| *is_over).await;
+    ///
+    /// What is returned keeps nothing of the request.
+    pub(crate) fn ended(self: &Arc<Self>, life: u32) -> impl Future<Output = ()> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        let watched = self.watched(life);
+        async move {
+            let Some((mut own, mut seen)) = watched else { return };
+            loop {
+                let now = *own.borrow_and_update();
+                let (id, epoch) = match now {
+                    Own::Over => return,
+                    Own::Record { id, epoch } => (id, epoch),
+                    Own::Nothing | Own::Changing => match own.changed().await {
+                        Ok(()) => continue,
+                        // Nothing is left that could begin a record.
+                        Err(_) => return pending().await,
+                    },
+                };
+                if seen.as_ref().is_none_or(|(of, _)| *of != id) {
+                    seen = Some((id, shared.watch(id, epoch)));
+                }
+                let Some((_, seen)) = &mut seen else { return };
+                let is_over = *seen.borrow_and_update() > Seen::Alive(epoch);
+                // It may be a commit of the request itself, which says so before it begins.
+                if is_over && !own.has_changed().unwrap_or(false) {
+                    return;
+                }
+                if !is_over && !either_changes(&mut own, seen).await {
+                    return;
+                }
+            }
+        }
     }
 
-    /// Has a task watch the record: whoever waits may do it a little at a time, as `select!` in a loop does.
-    fn watched(self: &Arc<Self>, life: u32) -> watch::Receiver<bool> {
+    fn watched(&self, life: u32) -> Option<(watch::Receiver<Own>, Option<SeenOf>)> {
         let mut state = self.lock();
-        if let Some((watched, is_over)) = &state.watched
-            && *watched == life
-        {
-            return is_over.clone();
+        if state.life != life {
+            return None;
         }
-        let (tell, told) = watch::channel(false);
-        state.watched = Some((life, told.clone()));
-        tokio::spawn(watch_over(Arc::downgrade(self), life, self.shared.ended_within, tell));
+        let now = state.own();
+        let watched = state.watched.get_or_insert_with(|| Watched { own: watch::channel(now).0, seen: None });
+        if let Own::Record { id, epoch } = now
+            && watched.seen.as_ref().is_none_or(|(of, _)| *of != id)
+        {
+            watched.seen = Some((id, self.shared.watch(id, epoch)));
+        }
+        Some((watched.own.subscribe(), watched.seen.clone()))
+    }
+
+    /// Says that a commit may begin an epoch, until what is returned is dropped.
+    pub(super) fn changing(&self) -> Changing<'_> {
+        self.lock().tell(Own::Changing);
+        Changing(self)
+    }
+
+    /// Whether the record is alive, and in which epoch.
+    async fn epoch(&self, id: RecordId) -> Result<Option<u64>, Error> {
+        let Some(loaded) = self.load(id, &[]).await? else { return Ok(None) };
+        let Some(authority) = self.read(id, &loaded) else { return Ok(None) };
+        Ok(self.is_alive(&loaded, &authority).then_some(loaded.epoch))
+    }
+}
+
+/// Waits until one of them changes; says whether anybody can still tell of the record.
+async fn either_changes(own: &mut watch::Receiver<Own>, seen: &mut watch::Receiver<Seen>) -> bool {
+    if own.has_changed().is_err() {
+        // The request is over, and its record is what it was.
+        return seen.changed().await.is_ok();
+    }
+    let (mut own, mut seen) = (pin!(own.changed()), pin!(seen.changed()));
+    poll_fn(|context| match seen.as_mut().poll(context) {
+        Poll::Ready(changed) => Poll::Ready(changed.is_ok()),
+        Poll::Pending => own.as_mut().poll(context).map(|_| true),
+    })
+    .await
+}
+
+/// See [`Slot::changing`].
+pub(super) struct Changing<'a>(&'a Slot);
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        let state = self.0.lock();
+        state.tell(state.own());
+    }
+}
+
+impl State {
+    fn own(&self) -> Own {
+        match &self.record {
+            Phase::Live(live) => Own::Record { id: live.id, epoch: live.epoch },
+            Phase::Superseded(_) => Own::Over,
+            Phase::Absent | Phase::Unloaded => Own::Nothing,
+        }
+    }
+
+    fn tell(&self, own: Own) {
+        if let Some(watched) = &self.watched {
+            watched.own.send_if_modified(|known| std::mem::replace(known, own) != own);
+        }
+    }
+
+    /// The request has another record, or the same in another epoch.
+    pub(super) fn tell_of_record(&self) {
+        self.tell(self.own());
+    }
+
+    /// This life of the request is over.
+    pub(super) fn tell_of_end(&mut self) {
+        self.tell(Own::Over);
+        self.watched = None;
+    }
+}
+
+impl Shared {
+    /// What becomes of the record, which was seen in this epoch.
+    fn watch(self: &Arc<Self>, id: RecordId, epoch: u64) -> watch::Receiver<Seen> {
+        let mut watchers = self.watchers.lock();
+        if let Some(tell) = watchers.get(&id).filter(|tell| *tell.borrow() != Seen::Over) {
+            let told = tell.subscribe();
+            advance(tell, Seen::Alive(epoch));
+            return told;
+        }
+        let (tell, told) = watch::channel(Seen::Alive(epoch));
+        let Some(runtime) = self.runtime() else {
+            // Without a task that asks, nobody can tell.
+            advance(&tell, Seen::Over);
+            return told;
+        };
+        let tell = Arc::new(tell);
+        watchers.insert(id, Arc::clone(&tell));
+        let watching = Watching { shared: Arc::clone(self), id, tell };
+        drop(watchers);
+        runtime.spawn(watching.watch());
         told
     }
+}
 
-    /// Whether the record is over that this life of the request is about.
-    async fn is_over(&self, of: u32) -> Result<bool, Error> {
+impl Watchers {
+    /// Tells all in this process that wait for this record's end.
+    pub(super) fn tell(&self, id: RecordId, seen: Seen) {
+        if let Some(tell) = self.lock().get(&id) {
+            advance(tell, seen);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RecordId, Arc<watch::Sender<Seen>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn advance(tell: &watch::Sender<Seen>, seen: Seen) {
+    tell.send_if_modified(|known| {
+        let is_news = *known < seen;
+        *known = seen.max(*known);
+        is_news
+    });
+}
+
+/// The task that asks for one record.
+struct Watching {
+    shared: Arc<Shared>,
+    id: RecordId,
+    tell: Arc<watch::Sender<Seen>>,
+}
+
+impl Watching {
+    async fn watch(self) {
+        let within = self.shared.ended_within;
+        let slot = Slot::new(Arc::clone(&self.shared), RequestFacts::default());
+        let mut known = Instant::now();
         loop {
-            let (id, epoch) = match &*self.lock() {
-                State { life, .. } if *life != of => return Ok(true),
-                State { record: Phase::Live(live), .. } => (live.id, live.epoch),
-                State { record: Phase::Superseded(_), .. } => return Ok(true),
-                // There is nothing yet that could end.
-                State { record: Phase::Absent | Phase::Unloaded, .. } => return Ok(false),
+            // Asked first: who waits may be as old as its request.
+            let asked = Instant::now();
+            let seen = match timeout_at(known + within, slot.epoch(self.id)).await {
+                Ok(Ok(Some(epoch))) => {
+                    known = asked;
+                    Seen::Alive(epoch)
+                }
+                Ok(Err(_)) if Instant::now() < known + within => *self.tell.borrow(),
+                // It is over, or nobody could tell for so long.
+                Ok(Ok(None) | Err(_)) | Err(_) => Seen::Over,
             };
-            if self.refusal(id, epoch).await?.is_none() {
-                return Ok(false);
+            advance(&self.tell, seen);
+            if *self.tell.borrow() == Seen::Over {
+                return;
             }
-            // A commit of the request's own may have done it, or be about to settle.
-            let _gate = self.gate.lock().await;
-            if self.lock().live().is_some_and(|live| live.id == id && live.epoch == epoch) {
-                return Ok(true);
+            let next = next_check(asked, known, within);
+            if timeout_at(next, self.tell.closed()).await.is_ok() && self.is_left() {
+                return;
             }
+        }
+    }
+
+    /// Whether nobody waits any more; nobody can join then.
+    fn is_left(&self) -> bool {
+        let mut watchers = self.shared.watchers.lock();
+        let is_left = self.tell.receiver_count() == 0;
+        if is_left {
+            self.remove_from(&mut watchers);
+        }
+        is_left
+    }
+
+    fn remove_from(&self, watchers: &mut HashMap<RecordId, Arc<watch::Sender<Seen>>>) {
+        // Another one may have begun after this one has told of the end.
+        if watchers.get(&self.id).is_some_and(|tell| Arc::ptr_eq(tell, &self.tell)) {
+            watchers.remove(&self.id);
         }
     }
 }
 
-async fn watch_over(slot: Weak<Slot>, life: u32, within: Duration, tell: watch::Sender<bool>) {
-    let mut known = Instant::now();
-    loop {
-        // Asked first: a handle may be as old as the request.
-        let Some(slot) = slot.upgrade() else { return };
-        let asked = Instant::now();
-        let is_over = match timeout_at(known + within, slot.is_over(life)).await {
-            Ok(Ok(is_over)) => {
-                known = asked;
-                is_over
-            }
-            // Nobody could tell for so long.
-            Ok(Err(_)) => Instant::now() >= known + within,
-            Err(_) => true,
-        };
-        drop(slot);
-        if is_over {
-            // Nobody listens any more: fine.
-            let _ = tell.send(true);
-            return;
-        }
-        let next = (asked + within / CHECKS).min(known + within);
-        if timeout_at(next, tell.closed()).await.is_ok() {
-            return;
-        }
+impl Drop for Watching {
+    /// However it ends: those who wait would wait for ever.
+    fn drop(&mut self) {
+        self.remove_from(&mut self.shared.watchers.lock());
     }
+}
+
+/// When the store is asked again that was asked at one moment and last answered what it was asked at another.
+fn next_check(asked: Instant, known: Instant, within: Duration) -> Instant {
+    (asked + within / CHECKS).min(known + within)
 }

@@ -47,7 +47,7 @@ pub(super) struct End {
     is_logout: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Ended {
     /// All but these.
     AllBut(Vec<FieldName>),
@@ -193,6 +193,8 @@ impl Ledger {
 
     /// Enters that all fields are removed.
     pub(super) fn clear(&mut self, by: u64, at: u64) {
+        // Between two in a row of one handle there is nothing that the second does not remove.
+        self.deeds.pop_if(|last| last.is_of(by) && !last.is_to_be_saved && last.at < at && last.is_clear());
         self.insert(Deed::new(by, at, What::Clear));
     }
 
@@ -244,11 +246,44 @@ impl Ledger {
         self.deeds.iter().any(|deed| deed.by == by && deed.is_removed_right())
     }
 
+    /// The fields that a handle changed and that no save is to write.
+    pub(super) fn unsaved_fields(&self, by: u64) -> Vec<FieldName> {
+        let unsaved = self.deeds.iter().filter(|deed| deed.is_of(by) && !deed.is_to_be_saved);
+        let changes = unsaved.filter_map(|deed| match &deed.what {
+            What::Change(change) => Some(change.name.clone()),
+            What::Clear | What::Failure(_) => None,
+        });
+        changes.collect()
+    }
+
     /// Puts back what certainly was not written.
     pub(super) fn put_back(&mut self, deeds: Vec<Deed>) {
         for deed in deeds {
             self.insert(deed);
         }
+        self.fold();
+    }
+
+    /// Leaves of what one handle did to one field what comes of it: a handle that saves again and again while the
+    /// store is away does it again and again.
+    fn fold(&mut self) {
+        let mut folded: Vec<Deed> = Vec::with_capacity(self.deeds.len());
+        for mut deed in std::mem::take(&mut self.deeds) {
+            let earlier = folded.iter().rposition(|earlier| deed.meets(earlier));
+            if let Some(earlier) = earlier
+                && deed.follows(&folded[earlier])
+            {
+                folded.remove(earlier);
+            }
+            folded.push(deed);
+        }
+        self.deeds = folded;
+    }
+
+    /// How much is kept.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.deeds.len() + self.ends.len() + self.written.len()
     }
 
     /// Notes that these are written: what other handles did before them comes too late.
@@ -258,7 +293,12 @@ impl Ledger {
                 self.note_change(change);
             }
         }
-        self.ends.extend_from_slice(ends);
+        for end in ends {
+            match self.ends.iter_mut().find(|known| known.of == end.of) {
+                Some(known) => known.at = known.at.max(end.at),
+                None => self.ends.push(end.clone()),
+            }
+        }
         self.follows_login |= ends.iter().any(|end| end.is_logout);
     }
 
@@ -441,6 +481,39 @@ impl Deed {
         Self { what, ..*self }
     }
 
+    /// Whether the order of the two matters.
+    fn meets(&self, earlier: &Self) -> bool {
+        match (&self.what, &earlier.what) {
+            (What::Change(this), What::Change(that)) => {
+                this.name == that.name
+                    || this.standing.is_right()
+                    || that.standing.is_right()
+                    || this.names().any(|name| that.names().any(|other| name == other))
+            }
+            _ => true,
+        }
+    }
+
+    /// Takes in what the same handle did right before it, if that comes to the same.
+    fn follows(&mut self, earlier: &Self) -> bool {
+        if self.by != earlier.by || self.is_to_be_saved != earlier.is_to_be_saved {
+            return false;
+        }
+        match (&mut self.what, &earlier.what) {
+            (What::Clear, What::Clear) => true,
+            (What::Change(this), What::Change(that))
+                if this.name == that.name && !this.standing.is_right() && !that.standing.is_right() =>
+            {
+                let Some(op) = together(&that.op, &this.op) else { return false };
+                this.op = op;
+                this.is_default &= that.is_default;
+                this.was_removed |= that.was_removed;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// What was done to a field, if it was one field.
     pub(super) const fn op(&self) -> Option<&Op> {
         match &self.what {
@@ -453,8 +526,24 @@ impl Deed {
         self.by == by
     }
 
+    const fn is_clear(&self) -> bool {
+        matches!(self.what, What::Clear)
+    }
+
     const fn new(by: u64, at: u64, what: What) -> Self {
         Self { by, at, is_to_be_saved: false, what }
+    }
+}
+
+/// Two operations in a row as one, if that needs nothing of what was loaded.
+fn together(first: &Op, second: &Op) -> Option<Op> {
+    match (first, second) {
+        (_, Op::Put(_) | Op::Remove) => Some(second.clone()),
+        (Op::Add(first), Op::Add(second)) => first.then(*second).map(Op::Add),
+        (Op::Max(first), Op::Max(second)) => Some(Op::Max(*first.max(second))),
+        (Op::Min(first), Op::Min(second)) => Some(Op::Min(*first.min(second))),
+        (Op::PutIfAbsent(_), Op::PutIfAbsent(_)) => Some(first.clone()),
+        _ => None,
     }
 }
 
@@ -695,5 +784,54 @@ fn is_none(delta: &Delta, change: &FieldChange, record: &Phase) -> bool {
         Op::Put(value) => stored(name) == Some(value) || (*is_default && is_absent()),
         Op::Remove => is_absent(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::Add;
+
+    fn change(name: &'static str, at: u64, op: Op) -> FieldChange {
+        let (name, standing) = (FieldName::from_static(name), Standing::Plain);
+        FieldChange {
+            name,
+            op,
+            aliases: &[],
+            is_default: false,
+            standing,
+            declared: standing,
+            is_flash: false,
+            was_removed: false,
+            at,
+        }
+    }
+
+    /// What is put back again and again while a handler goes on saving takes no more room, and comes to the same;
+    /// what another handle did in between stays in between.
+    #[test]
+    fn what_is_put_back_is_folded() {
+        let one = Op::Add(Add { by: 1, start: 0, min: 0, max: 1_000_000 });
+        let mut ledger = Ledger::default();
+        for round in 0..1000 {
+            let put = Op::Put(round.to_string().into());
+            let changes = vec![change("name", 3 * round, put), change("hits", 3 * round + 1, one.clone())];
+            ledger.enter(1, changes, None);
+            let deeds = ledger.take();
+            ledger.put_back(deeds);
+            assert_eq!(ledger.size(), 2);
+        }
+        let delta = ledger.compose(&Phase::Absent, &Rules::default()).delta;
+        let mut fields = crate::value::Fields::new();
+        delta.apply(&mut fields).unwrap();
+        assert_eq!(
+            (fields.get("name").unwrap(), fields.get("hits").unwrap()),
+            (&"999".into(), &"1000".into())
+        );
+        ledger.enter(2, vec![change("hits", 3000, Op::Put("5".into()))], None);
+        ledger.enter(1, vec![change("hits", 3001, one)], None);
+        let deeds = ledger.take();
+        ledger.put_back(deeds);
+        assert_eq!(ledger.size(), 4);
     }
 }

@@ -1,16 +1,14 @@
 //! Reading the request's record: which of the presented tokens has one, and what is missing of it.
 
-use std::time::Instant;
-
 use super::{
-    Presented, Slot,
+    Presented, Shared, Slot,
     state::{CookieChange, Live, Phase, Terms},
 };
 use crate::{
     error::{Error, ErrorKind},
     event::Event,
     store::Loaded,
-    value::{Authority, FieldName, Match, RecordId, Timeouts, Token},
+    value::{Authority, FieldName, Match, RecordId, Token},
 };
 
 /// What a presented token leads to.
@@ -63,8 +61,7 @@ impl Slot {
                 if self.is_alive(&loaded, &authority) =>
             {
                 let is_renewed = found == Match::Renewed;
-                let timeouts = self.shared.timeouts_of(&authority);
-                let mut live = Box::new(Live::new(&token, loaded, authority, timeouts, names));
+                let mut live = Box::new(Live::new(&token, loaded, authority, &self.shared, names));
                 live.ends_renewal = is_renewed;
                 if let Match::Renewing(salt) = found {
                     // The same for every request on the old secret, and for none of the others.
@@ -147,15 +144,6 @@ impl Slot {
         Err(error)
     }
 
-    /// Why a request that has loaded the record in this epoch has no say in it any more, if that is so.
-    pub(super) async fn refusal(&self, id: RecordId, epoch: u64) -> Result<Option<Error>, Error> {
-        match self.load_again(id, epoch, &[]).await {
-            Ok(_) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::Refused => Ok(Some(error)),
-            Err(error) => Err(error),
-        }
-    }
-
     pub(super) fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {
         let timeouts = self.shared.timeouts_of(authority);
         loaded.created >= self.shared.not_before
@@ -207,21 +195,21 @@ impl Live {
         token: &Token,
         loaded: Loaded,
         authority: Authority,
-        timeouts: Timeouts,
+        shared: &Shared,
         names: &[FieldName],
     ) -> Self {
         Self {
             id: token.id(),
             epoch: loaded.epoch,
             seal: loaded.seal,
-            timeouts,
+            timeouts: shared.timeouts_of(&authority),
             authority,
             secret: token.secret().clone(),
             ends_renewal: false,
             created: loaded.created,
             touched: loaded.touched,
             loaded_at: loaded.now,
-            since: Instant::now(),
+            since: shared.stopwatch.start(),
             began_here: false,
             fields: loaded.fields,
             names: (!loaded.complete).then(|| names.to_vec()),

@@ -21,26 +21,29 @@ use std::{
     borrow::Cow,
     fmt,
     future::poll_fn,
-    sync::{Arc, PoisonError},
+    sync::{Arc, OnceLock, PoisonError},
     task::Poll,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use self::{
+    commit::InFlight,
+    ledger::Rotation,
+    state::{Phase, State},
+};
 pub(crate) use self::{
     detached::Detached,
+    ended::Watchers,
     ledger::FieldChange,
     request::RequestFacts,
     rules::{OnInvalid, Rule, Rules, Standing},
     secrets::UNOPENED,
     state::{CookieChange, Handed},
 };
-use self::{
-    ledger::Rotation,
-    state::{Phase, State},
-};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{
+    clock::Stopwatch,
     delta::Op,
     error::{Error, ErrorKind},
     event::{Event, Events},
@@ -77,8 +80,16 @@ pub(crate) struct Shared {
     pub(crate) sizes: Sizes,
     /// How soon `Handle::ended` tells.
     pub(crate) ended_within: Duration,
+    /// The records whose end is waited for.
+    pub(crate) watchers: Arc<Watchers>,
+    /// Tells how much time has passed in this process.
+    pub(crate) stopwatch: Stopwatch,
     /// Heard by all work that goes on when nobody waits for it.
     pub(crate) in_flight: watch::Sender<()>,
+    /// What is left of the commits that may go on after their clients went away.
+    pub(crate) abandoned: Arc<Semaphore>,
+    /// Where requests of the layer run, for work that is left when one is dropped elsewhere.
+    pub(crate) runtime: OnceLock<tokio::runtime::Handle>,
     /// What the layer keeps for itself. It is here and not beside this, because each shared
     /// allocation that a request holds is a reference count that all cores fight for.
     pub(crate) frame: Arc<dyn Any + Send + Sync>,
@@ -156,6 +167,23 @@ pub(crate) enum Closing {
     MustFlush,
 }
 
+/// What became of work that was dropped.
+const UNFINISHED: &str = "it was stopped before it was done: too many requests at once were given up by their \
+    clients, or the runtime shut down";
+
+/// How many commits of a layer may go on at a time after their clients went away: each keeps what its request has
+/// loaded.
+pub(crate) const MOST_ABANDONED: usize = 256;
+
+/// Whether a write goes on for which nobody waits any more.
+enum GoesOn {
+    /// As one of so many.
+    Counted(OwnedSemaphorePermit),
+    /// It ends a session, takes a right away or changes a secret.
+    Always,
+    No,
+}
+
 /// Who may still use the slot after a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Afterwards {
@@ -185,6 +213,12 @@ impl Slot {
         }
     }
 
+    /// How much the slot remembers of what was done.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.lock().size()
+    }
+
     /// The number of the next change.
     pub(crate) fn next_change(&self) -> u64 {
         self.changes.fetch_add(1, Ordering::Relaxed)
@@ -206,27 +240,26 @@ impl Slot {
     /// Makes sure that the record is loaded with these fields, and says whether there is one.
     /// `present` is called at most once per request.
     pub(crate) async fn open(
-        &self,
+        self: &Arc<Self>,
         present: impl FnOnce() -> Presented,
-        names: &[FieldName],
+        names: &'static [FieldName],
     ) -> Result<bool, Error> {
         let rules = &self.shared.rules;
         if self.lock().covers(names, rules) {
             return Ok(self.facts().is_some());
         }
-        let _gate = self.gate.lock().await;
-        let wanted = rules.with_rights(names);
-        let unloaded = matches!(self.lock().record, Phase::Unloaded);
-        if !unloaded {
-            let loaded = Box::pin(self.load_missing(&wanted, names)).await;
-            // A store that failed is reported where it did.
-            if let Err(error) = &loaded
-                && error.kind() == ErrorKind::Refused
-            {
-                self.report_failure(error);
-            }
-            return loaded;
+        let is_loaded = || !matches!(self.lock().record, Phase::Unloaded);
+        if is_loaded() {
+            let slot = Arc::clone(self);
+            return Detached::reading(async move { slot.open_further(names).await }).await;
         }
+        let gate = self.gate.lock().await;
+        if is_loaded() {
+            drop(gate);
+            return Box::pin(self.open_further(names)).await;
+        }
+        self.shared.note_runtime();
+        let wanted = rules.with_rights(names);
         let presented = present();
         self.lock().has_token = presented[0].is_some();
         let mut found = self.find_live(presented, &wanted).await?;
@@ -246,8 +279,29 @@ impl Slot {
         examined.map(|()| is_live)
     }
 
+    /// The same of a further view. Once begun it goes on by itself, as all that waits for the gate while handles
+    /// are about: one who keeps the future and polls another one must not hold that up.
+    async fn open_further(&self, names: &[FieldName]) -> Result<bool, Error> {
+        let _gate = self.gate.lock().await;
+        let wanted = self.shared.rules.with_rights(names);
+        let loaded = self.load_missing(&wanted, names).await;
+        // A store that failed is reported where it did.
+        if let Err(error) = &loaded
+            && error.kind() == ErrorKind::Refused
+        {
+            self.report_failure(error);
+        }
+        loaded
+    }
+
     /// Reads the record again, with these fields and all that were loaded before.
-    pub(crate) async fn reload(&self, names: &[FieldName]) -> Result<(), Error> {
+    /// Goes on by itself, too.
+    pub(crate) fn reload(self: &Arc<Self>, names: &'static [FieldName]) -> Detached<()> {
+        let slot = Arc::clone(self);
+        Detached::reading(async move { slot.reload_behind_gate(names).await })
+    }
+
+    async fn reload_behind_gate(&self, names: &[FieldName]) -> Result<(), Error> {
         let _gate = self.gate.lock().await;
         let wanted = self.shared.rules.with_rights(names);
         let known = self.lock().live().map(|live| (Box::new(live.clone()), live.with_names(&wanted)));
@@ -260,7 +314,7 @@ impl Slot {
         live.names = (!loaded.complete).then_some(names);
         live.touched = loaded.touched;
         (live.created, live.began_here) = (loaded.created, false);
-        (live.loaded_at, live.since) = (loaded.now, Instant::now());
+        (live.loaded_at, live.since) = (loaded.now, self.shared.stopwatch.start());
         (live.examined, live.is_withheld) = (0, false);
         // Before others see it: they look at any time.
         let all: Vec<_> = live.fields.iter().map(|(name, _)| name.clone()).collect();
@@ -375,6 +429,21 @@ impl Slot {
         // Nobody saved it, but a right can always be taken away.
         self.hand_over_removed_rights(by, life, handed.changes);
         if !is_silent || had_unsaved {
+            self.shared.events.report(&Event::UnsavedChanges { record, fields });
+        }
+    }
+
+    /// Reports what is lost with a handle whose task panics after the response head has left: before that, the
+    /// request fails with it.
+    pub(crate) fn report_given_up(&self, by: u64, life: u32, mut fields: Vec<FieldName>) {
+        let state = self.lock();
+        if life != state.life || !state.head_sent || state.abandoned {
+            return;
+        }
+        fields.extend(state.ledger.unsaved_fields(by));
+        let record = state.live().map(|live| live.id);
+        drop(state);
+        if !fields.is_empty() {
             self.shared.events.report(&Event::UnsavedChanges { record, fields });
         }
     }
@@ -496,17 +565,17 @@ impl Slot {
 
     /// Ends the record of this life, and returns the next one's; that of an earlier life has no say.
     pub(crate) fn destroy(self: &Arc<Self>, life: u32) -> u32 {
-        let (next, is_late, record, lost) = {
+        let (next, must_flush, record, lost) = {
             let mut state = self.lock();
             if state.life != life {
                 return life;
             }
             let record = state.live().map(|live| live.id);
-            let lost = state.end();
-            (state.life, state.head_sent, record, lost)
+            let (is_there, lost) = state.end();
+            (state.life, state.head_sent && is_there, record, lost)
         };
         self.report_lost(record, lost);
-        if is_late {
+        if must_flush {
             self.flush_in_background();
         }
         next
@@ -551,76 +620,90 @@ impl Slot {
     /// Writes now what was handed over for the save of this number.
     pub(crate) fn save(self: &Arc<Self>, by: u64, number: u64) -> Detached<()> {
         let (slot, working) = (Arc::clone(self), self.working());
-        Detached::in_task(async move {
-            let _working = working;
+        Detached::in_task(self, async move {
+            let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
             // What waited here with it may have been taken along, and lost.
             let lost = slot.lock().loss_of(by, number);
-            lost.map_or(Ok(()), Err)?;
-            slot.flush(Afterwards::Handles, Some(by)).await
+            let saved = match lost {
+                Some(error) => Err(error),
+                None => slot.flush(Afterwards::Handles, Some(by)).await,
+            };
+            unfinished.finished();
+            saved
         })
     }
 
     /// Writes now what there is to do to one field, and nothing else.
-    pub(crate) fn commit_field(
-        self: &Arc<Self>,
+    pub(crate) fn commit_field(self: &Arc<Self>, by: u64, life: u32, change: FieldChange) -> Detached<()> {
+        let (slot, working) = (Arc::clone(self), self.working());
+        Detached::in_task(self, async move {
+            let (_working, unfinished) = (working, Unfinished(Some(&slot)));
+            let _gate = slot.gate.lock().await;
+            let committed = slot.commit_field_behind_gate(by, life, change).await;
+            unfinished.finished();
+            committed
+        })
+    }
+
+    async fn commit_field_behind_gate(
+        &self,
         by: u64,
         life: u32,
         mut change: FieldChange,
-    ) -> Detached<()> {
-        let (slot, working) = (Arc::clone(self), self.working());
-        Detached::in_task(async move {
-            let _working = working;
-            let _gate = slot.gate.lock().await;
-            let target = slot.lock().target(Rotation::None);
-            if let Err(error) = &target
-                && error.kind() == ErrorKind::CrossSite
-            {
-                slot.shared.events.report(&Event::CrossSite { is_login: false, error });
-                return Err(error.duplicate());
+    ) -> Result<(), Error> {
+        let target = self.lock().target(Rotation::None);
+        if let Err(error) = &target
+            && error.kind() == ErrorKind::CrossSite
+        {
+            self.shared.events.report(&Event::CrossSite { is_login: false, error });
+            return Err(error.duplicate());
+        }
+        if self.lock().ends(&change.name, &self.shared.rules) {
+            // What was ended must be gone before it is counted from.
+            self.flush(Afterwards::Handles, Some(by)).await?;
+        }
+        let (target, write, taken) = {
+            let (mut state, rules) = (self.lock(), &self.shared.rules);
+            if state.life != life {
+                return Err(Error::session_ended());
             }
-            if slot.lock().ends(&change.name, &slot.shared.rules) {
-                // What was ended must be gone before it is counted from.
-                slot.flush(Afterwards::Handles, Some(by)).await?;
+            change.standing = state.standing(&change, rules);
+            if change.standing.is_right() && state.head_sent {
+                return Err(Error::head_sent());
             }
-            let (target, write, taken) = {
-                let (mut state, rules) = (slot.lock(), &slot.shared.rules);
-                if state.life != life {
-                    return Err(Error::session_ended());
+            let target = state.target(Rotation::None)?;
+            let taken = state.take_fields(&change);
+            let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
+            let pushed = composed.push(&change, &state.record, rules);
+            let failure = composed.failure.take().map(|(_, error)| error);
+            let is_of_this = failure.is_none();
+            if let Err(error) = failure.map_or(pushed, Err) {
+                state.put_back(&mut { taken }, rules);
+                drop(state);
+                if is_of_this {
+                    // What was put back is reported when it is to be written again.
+                    self.report_failure(&error);
                 }
-                change.standing = state.standing(&change, rules);
-                if change.standing.is_right() && state.head_sent {
-                    return Err(Error::head_sent());
-                }
-                let target = state.target(Rotation::None)?;
-                let taken = state.take_fields(&change);
-                let mut composed = state.ledger.compose_of(&taken.deeds, &state.record, rules);
-                let pushed = composed.push(&change, &state.record, rules);
-                let failure = composed.failure.take().map(|(_, error)| error);
-                let is_of_this = failure.is_none();
-                if let Err(error) = failure.map_or(pushed, Err) {
-                    state.put_back(&mut { taken }, rules);
-                    drop(state);
-                    if is_of_this {
-                        // What was put back is reported when it is to be written again.
-                        slot.report_failure(&error);
-                    }
-                    return Err(error);
-                }
-                (target, state.write_of(composed, target), taken)
-            };
-            let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
-            if let Err(error) = slot.write_caught(write, names, Some(&kept)).await {
-                slot.failed(target, &error, life, taken);
-                // The change itself is not put back: whoever waited for it knows.
-                slot.lock().unheard = Some(error.duplicate());
                 return Err(error);
             }
-            let mut state = slot.lock();
-            state.ledger.note_written(&taken.deeds, &[]);
-            state.ledger.note_change(&change);
-            Ok(())
-        })
+            (target, state.write_of(composed, target), taken)
+        };
+        let (names, kept) = (std::slice::from_ref(&change.name), write.delta.clone());
+        let in_flight = InFlight::begin(self, &write, false, taken);
+        let written = self.write_caught(write, names, Some(&kept)).await;
+        let taken = in_flight.end();
+        if let Err(error) = written {
+            self.failed(target, &error, life, taken);
+            // The change itself is not put back: whoever waited for it knows.
+            self.lock().unheard = Some(error.duplicate());
+            return Err(error);
+        }
+        let mut state = self.lock();
+        state.note_touched(target);
+        state.ledger.note_written(&taken.deeds, &[]);
+        state.ledger.note_change(&change);
+        Ok(())
     }
 
     /// Whether the handler left anything to write or to tell the browser.
@@ -651,8 +734,8 @@ impl Slot {
     /// Writes what is left and closes the slot.
     pub(crate) fn finish(self: &Arc<Self>, verdict: Verdict) -> Detached<Outcome> {
         let (slot, working) = (Arc::clone(self), self.working());
-        Detached::in_place(async move {
-            let _working = working;
+        Detached::in_place(self, async move {
+            let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
             loop {
                 // Also what a save that was under way has put back.
@@ -676,6 +759,7 @@ impl Slot {
                 if is_ended {
                     slot.flush_in_background();
                 }
+                unfinished.finished();
                 return Ok(Outcome { cookie, is_privileged, error });
             }
         })
@@ -736,21 +820,52 @@ impl Slot {
         }
     }
 
+    /// Whether a write goes on for which nobody waits any more.
+    fn may_go_on(&self) -> GoesOn {
+        if self.lock().takes_away(&self.shared.rules) {
+            return GoesOn::Always;
+        }
+        match Arc::clone(&self.shared.abandoned).try_acquire_owned() {
+            Ok(permit) => GoesOn::Counted(permit),
+            Err(_) => GoesOn::No,
+        }
+    }
+
+    /// The last commit of the request has been stopped, and nothing tells the browser of what comes.
+    fn close_unanswered(&self) {
+        let mut state = self.lock();
+        state.discard(&self.shared.rules);
+        state.head_sent = true;
+        state.abandoned = true;
+    }
+
     /// To be kept by work that goes on when nobody waits for it: see `SessionLayer::drain`.
     fn working(&self) -> watch::Receiver<()> {
         self.shared.in_flight.subscribe()
     }
 
     fn flush_in_background(self: &Arc<Self>) {
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (slot, working) = (Arc::clone(self), self.working());
-            runtime.spawn(in_current_span(async move {
-                let _working = working;
-                let _gate = slot.gate.lock().await;
-                // Reported where it fails; there is nobody left to tell.
-                let _ = slot.flush(Afterwards::Handles, None).await;
-            }));
+        let (slot, working) = (Arc::clone(self), self.working());
+        let work = async move {
+            let (_working, unfinished) = (working, Unfinished(Some(&slot)));
+            let _gate = slot.gate.lock().await;
+            // Reported where it fails; there is nobody left to tell.
+            let _ = slot.flush(Afterwards::Handles, None).await;
+            unfinished.finished();
+        };
+        match self.shared.runtime() {
+            Some(runtime) => drop(runtime.spawn(in_current_span(work))),
+            None => self.report_unfinished(),
         }
+    }
+
+    fn report_unfinished(&self) {
+        let state = self.lock();
+        let ended = state.destroy.first().copied();
+        let record = ended.or_else(|| state.live().map(|live| live.id));
+        drop(state);
+        let error = Error::unknown(UNFINISHED);
+        self.shared.events.report(&Event::CommitFailed { record, error: &error });
     }
 
     /// Waits for the store, but not for ever. No timer is set for an answer that is there at once, nor
@@ -780,6 +895,42 @@ impl Slot {
     /// A panic elsewhere leaves the state whole: nothing above panics while it changes it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn note_runtime(&self) {
+        if self.runtime.get().is_none()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // Another request may have been faster.
+            let _ = self.runtime.set(runtime);
+        }
+    }
+
+    /// The runtime of this thread, or the one that the first request of the layer ran in.
+    fn runtime(&self) -> Option<tokio::runtime::Handle> {
+        tokio::runtime::Handle::try_current().ok().or_else(|| self.runtime.get().cloned())
+    }
+}
+
+/// Work of a slot that was begun: if it is dropped before its end, an event says so. If it panics, who waits for it
+/// reports that.
+struct Unfinished<'a>(Option<&'a Slot>);
+
+impl Unfinished<'_> {
+    fn finished(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take()
+            && !std::thread::panicking()
+        {
+            slot.report_unfinished();
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{
     Slot,
+    ended::Seen,
     ledger::{Deed, Rights},
     rules::{Rules, Standing},
     state::{Live, Phase, Terms},
@@ -96,6 +97,7 @@ impl Slot {
     /// can be given another. Behind the gate only.
     pub(super) async fn take_away(&self, removal: &Removal) -> Result<(), Error> {
         let id = removal.id;
+        let _changing = self.changing();
         for _ in 0..ATTEMPTS {
             let Some(loaded) = self.load(id, &[]).await? else { return Ok(()) };
             let authority = self.read(id, &loaded).filter(|authority| self.is_alive(&loaded, authority));
@@ -121,6 +123,8 @@ impl Slot {
                 Answer::Gone => return Ok(()),
                 Answer::Applied(_) => {
                     self.note_taken_away(removal, &loaded, authority, &delta);
+                    self.lock().tell_of_record();
+                    self.shared.watchers.tell(id, Seen::Alive(loaded.epoch.wrapping_add(1)));
                     return Ok(());
                 }
                 other => return self.applied(other).map(drop),

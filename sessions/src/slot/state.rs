@@ -1,11 +1,11 @@
 //! What one request knows of its session and wants done: plain values, no I/O.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
 
 use super::{
+    ended::Watched,
     ledger::{Composed, Deed, End, FieldChange, Ledger, Rights, Rotation, removed_rights},
     removal::Removal,
     request::{Beginning, RequestFacts},
@@ -13,6 +13,7 @@ use super::{
     secrets::Opened,
 };
 use crate::{
+    clock::Start,
     delta::Delta,
     error::{Error, ErrorKind},
     value::{
@@ -45,10 +46,12 @@ pub(super) struct State {
     /// What failed of handles whose saves wait.
     pub(super) failures: Vec<(u64, Error)>,
     saves: Saves,
-    /// Tells whether the record of this life is over, if anybody wants to know.
-    pub(super) watched: Option<(u32, watch::Receiver<bool>)>,
+    /// Those who wait for the end of the record of this life, if there are any.
+    pub(super) watched: Option<Watched>,
     /// Handles that have taken back what they did, and when.
     taken_back: Vec<(u64, u64)>,
+    /// Whether a write is on its way that changes the secret.
+    pub(super) is_rotating: bool,
     pub(super) head_sent: bool,
     /// The record held a right when it was loaded.
     pub(super) was_privileged: bool,
@@ -81,6 +84,8 @@ struct Saves {
     /// How many there were, and how many of those were taken to be written.
     handed: u64,
     taken: u64,
+    /// Up to which of those taken it is known what became of them.
+    resolved: u64,
     /// Those whose outcome nobody has heard yet: of which handle and life, and their numbers.
     unheard: Vec<(u64, u32, u64)>,
     /// Those that were taken and lost, after the first number and up to the second.
@@ -152,7 +157,7 @@ pub(super) struct Live {
     pub(super) touched: Timestamp,
     pub(super) loaded_at: Timestamp,
     /// When that was by the clock of this process, which is never set.
-    pub(super) since: Instant,
+    pub(super) since: Start,
     /// A login of this request began its life, and what it says of `created` is by the clock of this process.
     pub(super) began_here: bool,
     pub(super) fields: Fields,
@@ -421,9 +426,23 @@ impl State {
     /// The number of a save that is to write what a handle did.
     pub(super) fn next_save(&mut self, by: u64) -> u64 {
         self.ledger.is_to_be_saved(by);
+        self.saves.prune();
         self.saves.handed += 1;
         self.saves.unheard.push((by, self.life, self.saves.handed));
         self.saves.handed
+    }
+
+    /// A failure of a handle whose save waits, or is still to come.
+    pub(super) fn fail(&mut self, of: u64, error: Error) {
+        if self.failures.iter().all(|(known, _)| *known != of) {
+            self.failures.push((of, error));
+        }
+    }
+
+    /// How much the slot remembers of what was done.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.saves.size() + self.failures.len() + self.taken_back.len() + self.ledger.size()
     }
 
     /// Notes that whoever asked for this save knows how it ended, and those of the handle before it.
@@ -450,9 +469,10 @@ impl State {
     }
 
     /// Ends the record, and all that was to be done to it but what was flashed. What comes next begins a new one. Says
-    /// what else had been changed.
-    pub(super) fn end(&mut self) -> Vec<FieldName> {
+    /// whether there was a record, and what else had been changed.
+    pub(super) fn end(&mut self) -> (bool, Vec<FieldName>) {
         let ended_login = self.record.rights().identity.is_some();
+        let is_there = matches!(self.record, Phase::Live(_));
         let mut fields = Fields::new();
         if let Phase::Live(live) = &mut self.record {
             self.destroy.push(live.id);
@@ -460,6 +480,7 @@ impl State {
             self.record = Phase::Absent;
         }
         self.life += 1;
+        self.tell_of_end();
         self.failures.clear();
         self.lose_waiting(Error::session_ended);
         self.wishes = Wishes::default();
@@ -469,7 +490,7 @@ impl State {
             // No page is left to show it.
             lost.extend(self.ledger.take().iter().filter_map(Deed::change).map(|change| change.name.clone()));
         }
-        lost
+        (is_there, lost)
     }
 
     /// What was said of the record counts for the one that a login begins in its place, too.
@@ -509,6 +530,15 @@ impl State {
     /// Whether there is anything to write but a touch.
     pub(super) fn is_done(&self) -> bool {
         self.ledger.is_empty() && self.destroy.is_empty() && !self.wishes.rotation
+    }
+
+    /// Whether something is to be done that must not be lost, whoever waits for it.
+    pub(super) fn takes_away(&self, rules: &Rules) -> bool {
+        let is_composed = || self.ledger.compose(&self.record, rules).rotation > Rotation::Renewal;
+        self.is_rotating
+            || self.wishes.rotation
+            || !self.destroy.is_empty()
+            || (!self.ledger.is_empty() && is_composed())
     }
 
     pub(super) fn forget_fields(&mut self) {
@@ -554,8 +584,19 @@ impl State {
 
     /// Whether this use must be recorded even if nothing else is written.
     pub(super) fn needs_touch(&self) -> bool {
-        let is_due = |live: &Live| live.timeouts.needs_touch(live.created, live.touched, live.loaded_at);
+        // By the time now: a socket may go on for as long as it likes after the load.
+        let is_due = |live: &Live| live.timeouts.needs_touch(live.created, live.touched, live.now());
         !self.wishes.is_passive && self.live().is_some_and(is_due)
+    }
+
+    /// Notes that a write was a use of the record, if it was.
+    pub(super) fn note_touched(&mut self, target: Target) {
+        let Target::Record { id, touch: true, .. } = target else { return };
+        if let Phase::Live(live) = &mut self.record
+            && live.id == id
+        {
+            live.touched = live.touched.max(live.now());
+        }
     }
 
     /// Takes out what is to be written now, `at` this moment of the request's own count.
@@ -749,6 +790,8 @@ impl State {
     /// Takes back what a handle did, at this moment of the request's own count.
     pub(super) fn take_back(&mut self, by: u64, at: u64) {
         self.ledger.take_back(by);
+        // The last time says all.
+        self.taken_back.retain(|(of, _)| *of != by);
         self.taken_back.push((by, at));
     }
 
@@ -774,10 +817,34 @@ impl State {
 }
 
 impl Saves {
+    /// Forgets what nobody will ask for: losses of which everybody has heard, and of the losses that a handle has
+    /// not heard of all but the first, which says enough.
+    fn prune(&mut self) {
+        let Self { unheard, lost, resolved, .. } = self;
+        let mut told = Vec::new();
+        unheard.retain(|&(of, life, number)| {
+            let is_lost = lost.iter().any(|(after, upto, _)| *after < number && number <= *upto);
+            let is_first = !told.contains(&(of, life));
+            if is_lost && is_first {
+                told.push((of, life));
+            }
+            if is_lost { is_first } else { number > *resolved }
+        });
+        lost.retain(|(after, upto, _)| unheard.iter().any(|(_, _, number)| after < number && number <= upto));
+    }
+
     /// Those that wait: after the first number and up to the second.
     const fn take(&mut self) -> (u64, u64) {
+        // Writes take turns, so those before this one are over.
+        self.resolved = self.taken;
         let after = std::mem::replace(&mut self.taken, self.handed);
         (after, self.handed)
+    }
+
+    /// How much is kept of saves that were.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.unheard.len() + self.lost.len()
     }
 
     fn lose(&mut self, (after, upto): (u64, u64), error: &Error) {

@@ -1,10 +1,15 @@
 //! Changes that come after the response head has left.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, OnceLock},
+    task::Poll,
+};
 
 use super::{
-    super::Gate,
-    kit::Kit,
+    super::{Faults, Gate, Operation},
+    kit::{Kit, Other},
     rig::{App, Rig, record_of, session},
     service::text,
 };
@@ -52,6 +57,60 @@ pub async fn a10_a_late_save_that_needs_a_cookie_is_refused(rig: Rig) {
     assert_eq!(app.calls(), []);
     let events = app.events();
     assert!(events.iter().any(|event| event.contains("HeadSent")), "{events:?}");
+}
+
+/// What was begun and is kept without being polled holds up no save of another view: a `reload`, and the opening
+/// of a further view.
+pub async fn a14_a_kept_future_holds_up_no_save(rig: Rig) {
+    let faults = Arc::new(OnceLock::<Faults>::new());
+    let known = Arc::clone(&faults);
+    let app = rig
+        .app(move |mut parts| {
+            let faults = known.get().cloned();
+            async move {
+                let mut kit: TypedSession<Kit> = session(&mut parts).await?;
+                let Some(faults) = faults else {
+                    kit.set_name("Ada");
+                    return text("done");
+                };
+                if parts.uri.path() == "/open" {
+                    let held = faults.hold(Operation::Load);
+                    let mut opening = pin!(session::<TypedSession<Other>>(&mut parts));
+                    // A store that has loaded all fields opens at once.
+                    let opened = begin(opening.as_mut()).await;
+                    held.release();
+                    kit.set_name("opened");
+                    kit.save().await?;
+                    drop(match opened {
+                        Poll::Ready(opened) => opened?,
+                        Poll::Pending => opening.await?,
+                    });
+                    faults.clear();
+                    return text("done");
+                }
+                let mut other: TypedSession<Other> = session(&mut parts).await?;
+                let held = faults.hold(Operation::Load);
+                let mut reload = pin!(other.reload());
+                assert!(begin(reload.as_mut()).await.is_pending());
+                held.release();
+                kit.set_name("reloaded");
+                kit.save().await?;
+                reload.await?;
+                text("done")
+            }
+        })
+        .await;
+    let browser = app.browser();
+    browser.get("/set").await;
+    faults.set(app.faults.clone()).ok();
+    for (path, name) in [("/open", "\"opened\""), ("/reload", "\"reloaded\"")] {
+        assert_eq!(browser.get(path).await.text(), "done");
+        assert_eq!(app.stored(record_of(&browser), "name").await.as_deref(), Some(name));
+    }
+}
+
+async fn begin<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 /// An application whose `/late` answers at once and changes the name when the first gate opens;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 
 use super::{
+    super::Gate,
     kit::Kit,
     rig::{App, Rig, at_once, session},
     service::text,
@@ -147,4 +148,43 @@ async fn everybody(apps: &[App; 2], browser: &super::super::Client, path: impl F
         async move { tab.get(&path).await.status().as_u16() }
     });
     assert_eq!(at_once(tabs).await, [200; MANY]);
+}
+
+/// After a save the getters show what stayed in the store, whoever put it there.
+pub async fn b2_a_save_shows_what_stayed(rig: Rig) {
+    let gate = Gate::new();
+    let inside = gate.clone();
+    let app = rig
+        .app(move |mut parts| {
+            let gate = inside.clone();
+            async move {
+                let mut kit: TypedSession<Kit> = session(&mut parts).await?;
+                let (origin, number) = match parts.uri.path() {
+                    "/slow" => ("slow", 5),
+                    "/fast" => ("fast", 10),
+                    _ => {
+                        kit.set_name("Ada");
+                        return text("done");
+                    }
+                };
+                kit.set_origin(origin);
+                kit.set_best(number);
+                kit.set_least(10 - number);
+                kit.add_hits(number);
+                if origin == "slow" {
+                    gate.pass().await;
+                }
+                kit.save().await?;
+                text(format!("{:?} {:?} {:?} {}", kit.origin(), kit.best(), kit.least(), kit.hits()))
+            }
+        })
+        .await;
+    let browser = app.browser();
+    browser.get("/begin").await;
+    let tab = browser.fork();
+    let slow = tokio::spawn(async move { tab.get("/slow").await.text().to_owned() });
+    gate.arrived().await;
+    browser.get("/fast").await;
+    gate.release();
+    assert_eq!(slow.await.expect("an answer"), r#"Some("fast") Some(10) Some(0) 15"#);
 }

@@ -147,6 +147,7 @@ macro_rules! __conformance {
                     a10_a_write_after_the_head_is_loud
                     a10_save_works_after_the_head
                     a10_a_late_save_that_needs_a_cookie_is_refused
+                    a14_a_kept_future_holds_up_no_save
                 }
                 fields {
                     b1_different_fields_at_once_all_survive
@@ -168,6 +169,7 @@ macro_rules! __conformance {
                     b3_first_adds_by_many_start_once
                     b2_set_and_add_in_one_request_are_one_put
                     b2_adds_stop_at_the_types_bounds
+                    b2_a_save_shows_what_stayed
                 }
                 counters {
                     b12_a_thousand_adds_are_exact
@@ -332,6 +334,7 @@ macro_rules! __conformance {
                 }
                 time {
                     d1_idle_time_ends_a_session_and_use_extends_it
+                    d1_a_save_is_a_use
                     d2_the_absolute_deadline_never_moves
                     d3_the_earlier_deadline_counts
                     d4_one_touch_per_window_and_never_early

@@ -130,8 +130,9 @@ impl Rig {
         let note = move |event: &Event<'_>| {
             heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{event:?}: {event}"));
         };
-        let layer =
-            configure(SessionLayer::new(store)).with_event_hook(note).with_event_interval(Duration::ZERO);
+        let layer = SessionLayer::new(store);
+        let layer = if self.has_manual_clock { layer.with_stopwatch(self.clock.clone()) } else { layer };
+        let layer = configure(layer).with_event_hook(note).with_event_interval(Duration::ZERO);
         let client = Client::new(layer.layer(Handling::new(handler))).with_clock(self.clock.clone());
         App { raw, faults, calls, gate: Gate::new(), layer, events, noted: Vec::new(), client }
     }

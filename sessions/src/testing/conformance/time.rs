@@ -3,10 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use super::{
-    super::{Client, Operation},
-    rig::{COOKIE, Rig, record_of},
+    super::{Client, Gate, Operation},
+    kit::Kit,
+    rig::{COOKIE, Rig, record_of, session},
+    service::text,
 };
-use crate::{clock::Clock, value::Timeouts};
+use crate::{TypedSession, clock::Clock, value::Timeouts};
 
 /// Forty minutes without use, so a window of one hundred seconds; and ten hours in all.
 const TIMEOUTS: Timeouts = Timeouts::new(seconds(2400), seconds(36_000));
@@ -24,6 +26,64 @@ pub async fn d1_idle_time_ends_a_session_and_use_extends_it(rig: Rig) {
     }
     rig.clock.advance(seconds(2500));
     assert_eq!(browser.get("/name").await.text(), "-");
+}
+
+/// A socket that saves keeps its session alive, changes or none, with one touch per window; one that says that it
+/// goes on without a person does not.
+pub async fn d1_a_save_is_a_use(rig: Rig) {
+    if !rig.can_move_time() {
+        return;
+    }
+    let sockets =
+        [("/listen", "7"), ("/poll", "0")].map(|(path, left)| (path, left, Gate::new(), Gate::new()));
+    let gates = sockets.clone();
+    let app = rig
+        .app_with(
+            |layer| layer.with_timeouts(TIMEOUTS),
+            move |mut parts| {
+                let gates = gates.clone();
+                async move {
+                    let mut kit: TypedSession<Kit> = session(&mut parts).await?;
+                    let path = parts.uri.path();
+                    match gates.into_iter().find(|(of, ..)| *of == path) {
+                        Some((_, _, next, saved)) => {
+                            if path == "/poll" {
+                                kit.passive();
+                            }
+                            tokio::spawn(async move {
+                                loop {
+                                    next.pass().await;
+                                    kit.save().await.expect("a save");
+                                    saved.pass().await;
+                                }
+                            });
+                        }
+                        None if path == "/set" => kit.set_count(7),
+                        None => return text(kit.count().to_string()),
+                    }
+                    text("done")
+                }
+            },
+        )
+        .await;
+    for (path, left, next, saved) in sockets {
+        let browser = app.browser();
+        browser.get("/set").await;
+        browser.get("/count").await;
+        browser.get(path).await;
+        app.calls.clear();
+        // Twice as long as a session lives without use.
+        for _ in 0..100 {
+            rig.clock.advance(seconds(50));
+            next.arrived().await;
+            next.release();
+            saved.arrived().await;
+            saved.release();
+        }
+        let touches = app.calls.count(Operation::Commit);
+        assert_eq!(touches, if path == "/listen" { 50 } else { 0 }, "{path}");
+        assert_eq!(browser.get("/count").await.text(), left, "{path}");
+    }
 }
 
 /// The absolute deadline comes however much the session is used, and rotation does not move it.
