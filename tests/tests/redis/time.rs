@@ -210,9 +210,9 @@ async fn times_are_those_of_the_server() {
     // Whatever is asked of the server meanwhile, it does after this moment.
     let stopped = async |request: tokio::task::JoinHandle<()>| {
         until("the request", String::new, || front.proxies[0].requests() > 0);
-        let sent = SystemClock::default().now();
-        until("the clock to go on", String::new, || SystemClock::default().now() > sent);
-        let moment = SystemClock::default().now();
+        let sent = SystemClock.now();
+        until("the clock to go on", String::new, || SystemClock.now() > sent);
+        let moment = SystemClock.now();
         server.resume();
         request.await.expect("no panic");
         (moment, server_time(server))

@@ -261,7 +261,7 @@ impl Measured {
 /// Two hours behind.
 fn behind() -> ManualClock {
     let clock = ManualClock::new();
-    clock.set(Timestamp::from_millis(SystemClock::default().now().as_millis() - 2 * 3600 * 1000));
+    clock.set(Timestamp::from_millis(SystemClock.now().as_millis() - 2 * 3600 * 1000));
     clock
 }
 

@@ -23,10 +23,7 @@ struct Spoilt {
 
 impl Spoilt {
     fn check(&self) -> Result<(), Error> {
-        match self.is_spoilt.load(Ordering::SeqCst) {
-            true => Err(Error::unreadable("a list")),
-            false => Ok(()),
-        }
+        if self.is_spoilt.load(Ordering::SeqCst) { Err(Error::unreadable("a list")) } else { Ok(()) }
     }
 }
 

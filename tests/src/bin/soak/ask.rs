@@ -172,8 +172,8 @@ impl Ask {
         let sent = Instant::now();
         let answering = async {
             let mut headers = HeaderMap::new();
-            if let Some(token) = token {
-                let cookie = format!("{COOKIE}={token}").parse().expect("a header's value");
+            // A token of the library is a header's value.
+            if let Some(cookie) = token.and_then(|token| format!("{COOKIE}={token}").parse().ok()) {
                 headers.insert(header::COOKIE, cookie);
             }
             // A page would pass though its additions are refused.
