@@ -164,6 +164,8 @@ impl Site {
                 | Event::Rotated { .. }
                 | Event::Renewed { .. }
                 | Event::Destroyed { .. }
+                | Event::RightsRemoved { .. }
+                | Event::ChangesDropped { .. }
                 | Event::Conflict { .. }
                 | Event::CommitFailed { .. }
                 | Event::Superseded { .. } => {}
@@ -259,7 +261,7 @@ impl Aftermath {
 
     /// The text of a field of the first record; `None` if there is no such record.
     pub async fn stored(&self, field: &'static str) -> Option<Option<String>> {
-        let loaded = self.memory.load(self.record, &[]).await.expect("a memory store")?;
+        let loaded = self.memory.load(self.record, &[field.into()]).await.expect("a memory store")?;
         Some(loaded.fields.get(field).map(|value| String::from_utf8(value.to_vec()).expect("JSON")))
     }
 
