@@ -242,8 +242,12 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
     // A login that lost the race went to a record of its own.
     let went_elsewhere =
         |done: &Done| done.cookie().is_some_and(|cookie| led_to(cookie).is_some() && !leads_there(cookie));
-    let rotated: Vec<_> = by(Deed::is_hard).filter(|done| done.is_done() && !went_elsewhere(done)).collect();
+    let changed: Vec<_> = by(Deed::is_hard).filter(|done| done.is_done() && !went_elsewhere(done)).collect();
+    // A right is taken away beside another request's rotation, too; the secret is then the other one's.
+    let (rotated, beside): (Vec<&Done>, Vec<&Done>) =
+        changed.iter().partition(|done| done.cookie().is_some());
     assert!(rotated.len() <= 1, "two rotations of one epoch: {done:#?}");
+    assert!(beside.iter().all(|done| matches!(done.deed, Revoke | Logout)), "{done:#?}");
     let unheard_rotation = lost.iter().any(|done| done.deed.is_hard());
     if is_there {
         if let [winner] = rotated[..] {
@@ -265,12 +269,12 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
         }
     }
 
-    let is_rotated_by = |what: fn(Deed) -> bool| rotated.iter().any(|done| what(done.deed));
+    let is_changed_by = |what: fn(Deed) -> bool| changed.iter().any(|done| what(done.deed));
     let ends_fields = |deed| match visitor {
         Visitor::User => matches!(deed, Switch | Logout),
         Visitor::Anonymous => false,
     };
-    let ended_fields = rotated.iter().any(|done| ends_fields(done.deed));
+    let ended_fields = changed.iter().any(|done| ends_fields(done.deed));
     let may_have_ended = lost.iter().any(|done| ends_fields(done.deed));
     for each in done.iter().filter(|done| done.deed.notes() || done.deed == NoteAndFail) {
         let written = Some(Some(r#""written""#.to_owned()));
@@ -298,9 +302,19 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
         }
         let role = after.stored("role").await.flatten();
         let took_right = |deed| matches!(deed, Revoke | RevokeAndFail | Switch | Logout);
-        if is_rotated_by(took_right) {
+        // What fails is told of a removal only by the cookie of its own rotation; a later proof stays.
+        let took_and_failed = by(|deed| deed == RevokeAndFail)
+            .any(|done| done.answer.is_some() && done.reached.is_set() && done.found.is_set());
+        // A logout of nobody takes nothing of what another request has granted meanwhile.
+        let took = changed.iter().any(|done| {
+            took_right(done.deed)
+                && (done.deed != Logout || visitor == Visitor::User || done.cookie().is_some())
+        });
+        if took || (took_and_failed && !is_changed_by(Deed::is_login)) {
             assert_eq!(role, None, "{done:#?}");
-        } else if is_rotated_by(|deed| deed == Grant) {
+        } else if lost.iter().any(|done| took_right(done.deed)) {
+            // It may have taken away what was granted meanwhile; without that, the next assertion tells.
+        } else if is_changed_by(|deed| deed == Grant) {
             assert_eq!(role.as_deref(), Some(r#""chief""#), "{done:#?}");
         } else if visitor == Visitor::User && !unheard_rotation {
             assert_eq!(role.as_deref(), Some(r#""clerk""#), "{done:#?}");
@@ -308,7 +322,7 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
         // A right that was taken away is gone even if nobody heard so.
         if lost.iter().any(|done| {
             matches!(done.deed, Revoke | RevokeAndFail) && done.reached.is_set() && done.found.is_set()
-        }) && !is_rotated_by(|deed| deed == Grant)
+        }) && !is_changed_by(|deed| deed == Grant)
             && rotated.is_empty()
         {
             assert_eq!(role, None, "{done:#?}");

@@ -716,9 +716,11 @@ impl Slot {
             return Closing::Untouched;
         }
         // A save that was begun and not awaited to its end may still bring a cookie, or fail.
-        let is_busy = self.gate.try_lock().is_err();
+        let gate = self.gate.try_lock();
+        let is_busy = gate.is_err();
         if verdict != Verdict::Commit && !is_busy {
             drop(state);
+            // The gate is kept meanwhile: a save that comes now must find that what it staged was dropped.
             self.drop_what_failed(verdict);
             state = self.lock();
         }
