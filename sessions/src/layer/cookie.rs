@@ -263,7 +263,7 @@ impl CookieConfig {
     /// Works on bytes and on each pair alone, so that nothing another cookie holds gets in the way: a header is
     /// split at every `;` and nowhere else (RFC 6265bis section 5.8.3), and only then is one pair of quotes taken
     /// off a whole value (RFC 6265 section 4.1.1). So quotes hide no `;`, and a comma begins no cookie: what
-    /// somebody smuggles into another cookie's value stays there. `$Version` and `$Path` of RFC 2965 are names
+    /// is smuggled into another cookie's value stays there. `$Version` and `$Path` of RFC 2965 are names
     /// like others.
     pub(crate) fn read(&self, headers: &HeaderMap, parse: impl Fn(&[u8]) -> Option<Token>) -> Found {
         let mut found = Found::default();

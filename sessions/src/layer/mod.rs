@@ -285,7 +285,8 @@ impl SessionLayer {
         self.with_clear_site_data_directives(clears.then_some(ClearSiteData::Storage))
     }
 
-    /// When a session is destroyed, asks the browser to forget these things of this site. Without any, no header is sent.
+    /// When a session is destroyed, asks the browser to forget these things of this site. An empty list sends no
+    /// header.
     ///
     /// ```
     /// use sessions::{ClearSiteData, SessionLayer, store::MemoryStore};
