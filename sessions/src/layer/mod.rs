@@ -279,7 +279,8 @@ impl SessionLayer {
 
     /// When a session is destroyed, asks the browser to forget what this site's scripts have stored, with
     /// `Clear-Site-Data: "storage"` (OWASP ASVS 5.0, 14.3.1). It is off by default, since the data of other
-    /// parts of the site go too. Browsers heed it over HTTPS and on `localhost` only. Other directives: [`with_clear_site_data_directives`](Self::with_clear_site_data_directives).
+    /// parts of the site go too. Browsers heed it over HTTPS and on `localhost` only.
+    /// [`with_clear_site_data_directives`](Self::with_clear_site_data_directives) sends other directives.
     #[must_use]
     pub fn with_clear_site_data(self, clears: bool) -> Self {
         self.with_clear_site_data_directives(clears.then_some(ClearSiteData::Storage))
