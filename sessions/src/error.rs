@@ -11,13 +11,13 @@ use crate::value::FieldName;
 /// Opaque: [`kind`](Self::kind) tells what to do, `source` gives the store's own error. Neither
 /// shows a token, a secret or a field's value.
 ///
-/// `Debug` never shows the store's own error, and of an error that a request met it shows the kind and the
-/// [`status`](Self::status) only: some frameworks send it to the browser. `Display` and `source` are for logs.
+/// `Debug` never shows the store's own error. If a request met the error, it shows only the kind and the
+/// [`status`](Self::status), since some frameworks send `Debug` to the browser. `Display` and `source` are for logs.
 pub struct Error {
     kind: ErrorKind,
     message: Box<str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    /// A request met it, so that it may get into a response.
+    /// Whether a request met it, so that it may get into a response.
     is_of_request: bool,
 }
 
@@ -30,8 +30,8 @@ pub enum ErrorKind {
     /// The store may or may not have done it, wholly: look before you repeat what must not happen
     /// twice.
     Unknown,
-    /// What the store keeps under the record's id is no session that it, or this version of the library, can
-    /// read. A layer takes its token for an unknown one.
+    /// The store has something under the record's id that is no session it can read, such as a record of a later
+    /// version of the library. A layer treats its token as unknown.
     Unreadable,
     /// Another request ended the session, or changed who may write to it; nothing was written.
     Refused,
@@ -39,8 +39,8 @@ pub enum ErrorKind {
     InvalidField,
     /// The response head has left, so no cookie can be sent any more; nothing was written.
     HeadSent,
-    /// The request comes from another site and without a session, and the browser may have kept the cookie back
-    /// (`SameSite`): a new session would take the place of the browser's own. Nothing was written.
+    /// The request comes from another site without a session, and the browser may have kept the cookie back
+    /// (`SameSite`). A new session would replace the browser's own. Nothing was written.
     CrossSite,
     /// An option does not make sense.
     Config,
@@ -57,9 +57,9 @@ impl Error {
         Self::new(ErrorKind::Unknown, "the outcome of a session commit is unknown").with_source(source)
     }
 
-    /// What the store keeps under a record's id is no session that it can read, for this reason.
+    /// The store has something under a record's id that is no session it can read, for this reason.
     ///
-    /// Only for what is certainly there and is none: a store that fails is [`unavailable`](Self::unavailable).
+    /// Only for a record that is there and is no session. A store that fails is [`unavailable`](Self::unavailable).
     pub fn unreadable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Unreadable, "what is stored of the session cannot be read").with_source(source)
     }
@@ -231,7 +231,7 @@ pub(crate) fn json_reason(error: &serde_json::Error) -> String {
         Category::Syntax | Category::Io => "not JSON",
         Category::Eof => "cut off",
     };
-    // Of what was put aside before it was read, as for a tagged enum, no position is known.
+    // A value that serde buffers first, as for a tagged enum, has no position.
     if error.line() == 0 {
         return what.to_owned();
     }

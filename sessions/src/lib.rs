@@ -39,8 +39,8 @@
 //!
 //! A store that fails is 503, never an anonymous session in place of the real one. A handler that answers
 //! with a server error changes nothing ([`OnServerError`]), but a logout, an explicit rotation and the
-//! removal of a right (`privilege`) happen all the same. One that answers with a 4xx grants no right, and of a login
-//! drops what it changed after it. What must be stored before something else is done comes after
+//! removal of a right (`privilege`) happen all the same. A handler that answers with a 4xx grants no right. If it
+//! logged a user in, what it changed after that is dropped too. What must be stored before something else is done comes after
 //! [`save().await?`](Handle::save). Everything a response cannot say is an [`Event`].
 //!
 //! # Features
@@ -48,7 +48,7 @@
 //! | feature | |
 //! |---|---|
 //! | `axum` (default) | the extractors |
-//! | `tracing` (default) | events go to `tracing`; without it, only to a hook, if there is one |
+//! | `tracing` (default) | events go to `tracing`; without this feature, only to an event hook |
 //! | `sqlite` | `store::SqliteStore` |
 //! | `redis` | `store::RedisStore`: one server, Sentinel, Cluster |
 //! | `redis-tls` | `rediss://` for it |

@@ -8,8 +8,7 @@ use crate::error::{Error, ErrorKind};
 
 /// Why a request has no typed session to give.
 ///
-/// `Debug` shows the status and the kind of the error, nothing of the store's own words: some frameworks send it
-/// to the browser.
+/// `Debug` shows the status and the kind of the error only, since some frameworks send it to the browser.
 #[non_exhaustive]
 pub enum SessionRejection {
     /// There is no [`SessionLayer`](crate::SessionLayer) around the route.
@@ -21,7 +20,7 @@ pub enum SessionRejection {
 /// There is no [`SessionLayer`](crate::SessionLayer) around the route: add `.layer(SessionLayer::new(store))`.
 ///
 /// The log says so (feature `tracing`), and the response does not.
-// Nothing will be in it, and tests make one.
+// It will stay empty, and tests construct one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs)]
 pub struct MissingLayer;
@@ -160,7 +159,7 @@ impl std::error::Error for RecentLoginRejection {
 /// What to answer when a call on the session fails.
 impl Error {
     /// The status of a response that this error ends: 503 if the store failed, 409 if another
-    /// request was first, 403 if it may not begin a session, else 500.
+    /// request was first, 403 if a request from another site may not begin a session, else 500.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.kind() {

@@ -20,13 +20,14 @@ use crate::{
 ///
 /// Events go to `tracing` (feature `tracing`, on by default) and to the hook of the application
 /// ([`SessionLayer::with_event_hook`](crate::SessionLayer::with_event_hook)). With neither, nothing is
-/// reported anywhere. Records appear by their public handle only, and no event shows a token, a secret or a
+/// reported anywhere. Records appear by their public id only, and no event shows a token, a secret or a
 /// field's value.
 ///
-/// Steps of a session's life ([`Created`](Self::Created), [`Rotated`](Self::Rotated),
-/// [`Renewed`](Self::Renewed), [`RightsRemoved`](Self::RightsRemoved), [`Destroyed`](Self::Destroyed)) are all reported. Of the others, one per second
-/// ([`with_event_interval`](crate::SessionLayer::with_event_interval)), name and record is reported, and the number of those that were held back follows as
-/// [`Repeated`](Self::Repeated). So metrics count each event as one, and add
+/// All steps of a session's life are reported: [`Created`](Self::Created), [`Rotated`](Self::Rotated),
+/// [`Renewed`](Self::Renewed), [`RightsRemoved`](Self::RightsRemoved) and [`Destroyed`](Self::Destroyed).
+/// Other events may repeat. Of those with the same name, record, and field or error, one is reported in a second
+/// ([`with_event_interval`](crate::SessionLayer::with_event_interval)). The number of the rest follows as
+/// [`Repeated`](Self::Repeated). A metric therefore counts each event as one, and adds
 /// [`times`](Self::Repeated::times) to the name in [`of`](Self::Repeated::of).
 ///
 /// ```
@@ -46,7 +47,7 @@ pub enum Event<'a> {
     Created {
         /// The record.
         record: RecordId,
-        /// Whether a user logged in with the request that began it.
+        /// Whether the request that began it logged a user in.
         is_login: bool,
     },
     /// A session has a new secret, and the old one is worth nothing.
@@ -61,8 +62,9 @@ pub enum Event<'a> {
         /// The record.
         record: RecordId,
     },
-    /// Rights were taken away from a session whose secret stays, since another request had rotated it meanwhile, or no
-    /// response was left to send a cookie. The secret opens what is left: without a login, a visitor's session.
+    /// Rights were taken away from a session, and its secret stays. Either another request had rotated the secret
+    /// meanwhile, or no response was left to send a cookie. The secret opens what is left: without a login, a
+    /// visitor's session.
     RightsRemoved {
         /// The record.
         record: RecordId,
@@ -74,8 +76,8 @@ pub enum Event<'a> {
         /// The record.
         record: RecordId,
     },
-    /// A stored value could not be read as its field's type, or not be opened. It counts as absent, or the request
-    /// is refused, as the field says (`on_invalid`). Where it is a right, or the key of a secret field is not in the
+    /// A stored value could not be read as its field's type, or could not be decrypted. By the field's `on_invalid` it
+    /// counts as absent, or the request is refused. If it is a right, or if the key of a secret field is not in the
     /// ring, the request sees its record as after a logout.
     UndecodableField {
         /// The record, unless it is new.
@@ -85,24 +87,23 @@ pub enum Event<'a> {
         /// What is wrong, and where. Never the value, which serde's own messages quote.
         reason: &'a str,
     },
-    /// A field is stored that a view declares as a right, and the record does not name it among its rights: a view, a
-    /// version or a program wrote it that does not know it for one. It counts as absent.
+    /// A view declares a stored field as a right, but the record does not list it among its rights. Another view,
+    /// version or program wrote it, which did not declare it as a right. It counts as absent.
     UnnamedRight {
         /// The record.
         record: RecordId,
         /// The field.
         field: &'a FieldName,
     },
-    /// A request that was answered with a 4xx had granted rights and not saved them: they are not granted. Of a login,
-    /// what the request changed after it is dropped, too.
+    /// A request was answered with a 4xx, and had set rights without saving them. These rights are not granted. If
+    /// there was a login among them, what the request changed after it is dropped too.
     GrantDropped {
         /// The record, unless it is new.
         record: Option<RecordId>,
         /// The rights.
         fields: Vec<FieldName>,
     },
-    /// A request had changed fields of a session that it then ended, or of a user whom it logged out: they went with
-    /// it.
+    /// A request had changed fields, and then ended the session or logged its user out. The changes are dropped.
     ChangesDropped {
         /// The record, unless it is new.
         record: Option<RecordId>,
@@ -116,8 +117,8 @@ pub enum Event<'a> {
         /// The fields that were changed.
         fields: Vec<FieldName>,
     },
-    /// A handle shows no fields any more until it is borrowed mutably: it was not, while another handle of the same
-    /// request changed the fields some sixty times. In a loop, call `reload().await` on it, or use one handle.
+    /// A handle no longer shows its fields, until it is borrowed mutably. Another handle of the same request had
+    /// changed fields some sixty times since it last was. In a loop, call `reload().await` on it, or use one handle.
     HandleClosed {
         /// The record, unless it is new.
         record: Option<RecordId>,
@@ -155,15 +156,14 @@ pub enum Event<'a> {
         /// What is wrong, with the key's id.
         reason: &'a str,
     },
-    /// A view needs what the layer does not have, or contradicts another view, or there is no layer at all, so that
-    /// every request that takes it is answered with an error; or a layer is inside another one of the same cookie, and
-    /// is ignored.
+    /// A view needs what the layer does not have, contradicts another view, or has no layer at all: every request that
+    /// takes it is answered with an error. Or a layer is inside another one with the same cookie, and is ignored.
     Misconfigured {
         /// What is wrong, and what to write.
         error: &'a Error,
     },
-    /// A request came with the token of a record that cannot be read: another program wrote it, or a later version of
-    /// this library. The token counts as unknown, and what is stored stays.
+    /// A request came with the token of a record that cannot be read. Another program or a later version of this
+    /// library wrote it. The token counts as unknown, and the stored record stays.
     UnreadableRecord {
         /// The record.
         record: RecordId,
@@ -186,32 +186,30 @@ pub enum Event<'a> {
         error: &'a Error,
     },
     /// A request from another site came without a token, and the browser may have kept its cookie back
-    /// ([`SameSite`](crate::SameSite)): it began no session, since that one's cookie would have taken the place
-    /// of the browser's own.
+    /// ([`SameSite`](crate::SameSite)). It began no session, since the new cookie would have replaced the browser's own.
     CrossSite {
-        /// Whether it was a login, which is answered with 403; anything else is dropped, and the response
-        /// passes.
+        /// Whether it was a login, which is answered with 403. Otherwise the changes are dropped, and the
+        /// response is sent.
         is_login: bool,
         /// What was refused, and what to do.
         error: &'a Error,
     },
-    /// A layer with insecure cookies was put around a service
-    /// ([`with_insecure_cookies`](crate::SessionLayer::with_insecure_cookies)), which is for development only.
-    /// Reported once for a layer.
+    /// A layer with insecure cookies was put around a service. That is for development only
+    /// ([`with_insecure_cookies`](crate::SessionLayer::with_insecure_cookies)). Reported once for each layer.
     InsecureCookies {
         /// What that means, and what to do.
         error: &'a Error,
     },
-    /// A response over plain HTTP sets the session's cookie, which is `Secure`, so that the browser neither keeps nor
-    /// sends it: each request is a new visitor's, and no login lasts. Reported once for a layer.
+    /// A response over plain HTTP sets the session's cookie, which is `Secure`. The browser neither keeps nor sends it,
+    /// so each request is a new visitor's, and no login lasts. Reported once for each layer.
     CookieOverHttp {
         /// What that means, and what to do.
         error: &'a Error,
     },
-    /// A response that sets the session's cookie was allowed to shared caches; it is `private, no-store` in place of
-    /// that.
+    /// A response sets the session's cookie, and its headers allowed shared caches to keep it. It was sent as
+    /// `private, no-store` instead.
     CachingForbidden {
-        /// The headers that said so, which were replaced or taken away.
+        /// The headers that allowed it, which were replaced or removed.
         said: &'a str,
     },
     /// The store took more than a tenth of the time it has for one operation
@@ -221,27 +219,27 @@ pub enum Event<'a> {
         took: Duration,
     },
     /// A commit, destroy or touch did not go through, or nobody knows whether it did
-    /// ([`Unknown`](crate::ErrorKind::Unknown)). Of a value that cannot be stored
-    /// ([`InvalidField`](crate::ErrorKind::InvalidField)) the error names the field and says why.
+    /// ([`Unknown`](crate::ErrorKind::Unknown)). If a value cannot be stored
+    /// ([`InvalidField`](crate::ErrorKind::InvalidField)), the error names the field and says why.
     CommitFailed {
         /// The record, unless it is new.
         record: Option<RecordId>,
         /// Why.
         error: &'a Error,
     },
-    /// The clean-up of dead records or of the store's own files failed; the next one is tried all the same.
+    /// The clean-up of expired records or of the store's own files failed. The next one is tried all the same.
     PurgeFailed {
         /// Why.
         error: &'a Error,
     },
-    /// Events of one name and record that were held back, since another one was reported a moment before.
-    /// The number comes with a later event of the layer, or with [`drain`](crate::SessionLayer::drain).
+    /// Events that were held back, since a like one was reported a moment before. Their number is reported with a
+    /// later event of the layer, or by [`drain`](crate::SessionLayer::drain).
     Repeated {
         /// Their name.
         of: &'static str,
         /// Their level.
         level: EventLevel,
-        /// Their record; `None` if they have none, or if they are of many records at once.
+        /// Their record. `None` if they have none, or if they are about many records.
         record: Option<RecordId>,
         /// How many there were.
         times: u64,
@@ -254,9 +252,9 @@ pub enum Event<'a> {
 pub enum RotationCause {
     /// A user logged in, where none was logged in before.
     Login,
-    /// The user who is logged in proved again who they are.
+    /// The user who is logged in proved their identity again.
     Reauthentication,
-    /// The user logged out, or another one took their place.
+    /// The user logged out, or another user logged in.
     Logout,
     /// Another right changed, or the application asked for it.
     Other,
@@ -270,14 +268,14 @@ pub enum EventLevel {
     Debug,
     /// A step that an audit wants to see: a login, a logout.
     Info,
-    /// An attack, or a fault that the library got over.
+    /// An attack, or a fault that the library recovered from.
     Warn,
     /// A request failed, or data was dropped.
     Error,
 }
 
 impl Event<'_> {
-    /// The name of its kind, for metrics: that of the variant.
+    /// The name of the variant, for metrics.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -350,7 +348,7 @@ impl Event<'_> {
         }
     }
 
-    /// The record that it is about, if it is about one that there is; of two, the first.
+    /// The record that the event is about, if there is one. Of two, the first.
     #[must_use]
     pub const fn record(&self) -> Option<RecordId> {
         match self {

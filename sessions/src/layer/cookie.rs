@@ -48,11 +48,11 @@ pub struct CookieConfig {
     is_secure: bool,
     is_http_only: bool,
     is_partitioned: bool,
-    /// Where earlier settings had the browser keep it.
+    /// The earlier domains and paths.
     former: Vec<Place>,
 }
 
-/// What browsers tell cookies of one name apart by.
+/// The attributes by which browsers tell cookies of one name apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     domain: Option<Cow<'static, str>>,
@@ -114,26 +114,26 @@ impl CookieConfig {
     /// Has the cookie sent to all hosts of this domain too. Each of them can then plant one, so the
     /// name must not begin with `__Host-`.
     ///
-    /// A domain has at least two labels, as `example.com` does; for one host alone, name none. Browsers take no
-    /// cookie for a *public suffix* such as `co.uk` or `github.io`, under which anybody may have a host. Which
-    /// domains are such changes from week to week, so it cannot be known here: <https://publicsuffix.org> has the
-    /// list. Names in other scripts are written as in DNS (`xn--…`).
+    /// A domain has at least two labels, as `example.com` does. For one host alone, set no domain. Browsers accept no
+    /// cookie for a *public suffix* such as `co.uk` or `github.io`, under which all the world may have hosts. The
+    /// list changes from week to week (<https://publicsuffix.org>), so the library does not check it. Names in
+    /// other scripts are written as in DNS (`xn--…`).
     ///
-    /// The cookie without a domain, from before a deploy that adds one, is among the
-    /// [former](Self::with_former) ones by itself.
+    /// A cookie without a domain, from before a deploy that added one, counts as
+    /// [former](Self::with_former) automatically.
     #[must_use]
     pub fn with_domain(mut self, domain: impl Into<Cow<'static, str>>) -> Self {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Names a domain (`None` for the host alone) and a path that the cookie had in an earlier deploy; as many as
-    /// there were.
+    /// Names a domain (`None` for the host alone) and a path that the cookie had in an earlier deploy. Call it once
+    /// for each earlier place.
     ///
-    /// Browsers keep cookies of one name with another domain or path apart, and send both. Where a request brings
-    /// more than one of this name, and its response sets or removes the session's cookie, the former ones are
-    /// removed. Without that, two live tokens come with each request until the older one ends, and neither is
-    /// used ([`Event::TwoLiveTokens`](crate::Event::TwoLiveTokens)).
+    /// For a browser, the same name with another domain or path is another cookie, and it sends both. If a
+    /// request brings more than one of this name, a response that sets or removes the session's cookie also removes
+    /// the former ones. Without this option, two live tokens come with each request until the older one ends, and
+    /// neither is used ([`Event::TwoLiveTokens`](crate::Event::TwoLiveTokens)).
     ///
     /// ```
     /// use sessions::CookieConfig;
@@ -263,7 +263,7 @@ impl CookieConfig {
     /// Works on bytes and on each pair alone, so that nothing another cookie holds gets in the way: a header is
     /// split at every `;` and nowhere else (RFC 6265bis section 5.8.3), and only then is one pair of quotes taken
     /// off a whole value (RFC 6265 section 4.1.1). So quotes hide no `;`, and a comma begins no cookie: what
-    /// somebody smuggles into another cookie's value stays there. `$Version` and `$Path` of RFC 2965 are names
+    /// is smuggled into another cookie's value stays there. `$Version` and `$Path` of RFC 2965 are names
     /// like others.
     pub(crate) fn read(&self, headers: &HeaderMap, parse: impl Fn(&[u8]) -> Option<Token>) -> Found {
         let mut found = Found::default();

@@ -73,11 +73,11 @@ const MOST_ENDED_WITHIN: Duration = Duration::from_hours(24);
 /// is dropped commits nothing but a logout and the removal of a right. So do layers that change the type
 /// of the response body
 /// (tracing, compression): in a `ServiceBuilder`, which begins with the outermost, this one comes
-/// last. So do layers that set `Cache-Control` or its kin: what they add to a response that sets the session's
-/// cookie, after this one has forbidden shared caches to keep it, cannot be seen here.
+/// last. Layers that set `Cache-Control` or similar headers belong inside of this one: on a response that sets
+/// the session's cookie, this layer forbids shared caches, and cannot see what an outer layer adds later.
 ///
-/// Of two session layers with one cookie around one route, the outer one counts; where the inner one has other
-/// settings, that is an event [`Misconfigured`](crate::Event::Misconfigured).
+/// Of two session layers with one cookie around one route, the outer one counts. Other settings of the inner one
+/// are reported as [`Misconfigured`](crate::Event::Misconfigured).
 #[derive(Clone)]
 pub struct SessionLayer {
     shared: Arc<Shared>,
@@ -197,9 +197,9 @@ impl SessionLayer {
 
     /// Works over plain HTTP: without `Secure`, without a prefix in the cookie's name (`sid` by default), and
     /// with no more than `SameSite=Lax`. Everybody on the way can take the session, so this is for development
-    /// with a browser on another machine, or with Safari. On `localhost` the default works without it in other
-    /// browsers. Whether [`with_cookie`](Self::with_cookie) comes before or after it makes no difference. An event
-    /// says so when the layer is put around a service.
+    /// with a browser on another machine, or with Safari. Other browsers do not need it on `localhost`. The order of
+    /// this call and [`with_cookie`](Self::with_cookie) makes no difference. When the layer is put around a service,
+    /// the event [`InsecureCookies`](crate::Event::InsecureCookies) is a reminder.
     #[must_use]
     pub fn with_insecure_cookies(self) -> Self {
         let cookie = Frame::of(&self.shared).asked_cookie.clone();
@@ -217,11 +217,11 @@ impl SessionLayer {
         self
     }
 
-    /// Ends sessions after these times: by default a day without use, thirty days in all; those of users who
-    /// asked to be remembered after thirty days.
+    /// Ends sessions after these times. The default is a day without use and thirty days in all; users who asked
+    /// to be remembered have the thirty days only.
     ///
-    /// They count at once for the sessions there are. Where they are longer than before, the browser gets
-    /// another cookie, with a new secret, before it would forget the one that it has.
+    /// Existing sessions follow at once. Where the times are longer than before, the browser gets another cookie,
+    /// with a new secret, before it would forget the one that it has.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.shared_mut().timeouts = timeouts;
@@ -247,13 +247,13 @@ impl SessionLayer {
         self
     }
 
-    /// Lets one field take so many bytes as JSON, 64 KiB by default, and all fields of a session with their names
-    /// so many, 256 KiB by default. A commit of more is an error and writes nothing; what is stored already
+    /// Limits the bytes of one field as JSON, 64 KiB by default, and of all fields of a session with their names,
+    /// 256 KiB by default. A commit of more is an error and writes nothing; what is stored already
     /// is read whatever it takes. Fields count that the request has loaded: where two requests at once each
     /// add another one, a session may get larger.
     ///
-    /// Each request that uses a session holds its fields until it is answered, so these limits are also what one
-    /// slow client makes the process hold for each connection that it opens.
+    /// Each request that uses a session holds its fields until it is answered. So the limits also bound the memory
+    /// that a slow client costs with each connection that it opens.
     #[must_use]
     pub fn with_size_limits(mut self, field: usize, record: usize) -> Self {
         self.shared_mut().sizes = Sizes { field, record };
@@ -261,8 +261,8 @@ impl SessionLayer {
     }
 
     /// Has [`Handle::ended`](crate::Handle::ended) tell within this time, thirty seconds by default, that a session
-    /// is over; a day at most. Where this layer itself ends it, it is told at once. The store is asked three times
-    /// in it for each session that somebody waits for, however many do.
+    /// is over; a day at most. Where this layer itself ends it, it is told at once. In this time the store is asked
+    /// three times for each session that is waited for, however many requests wait.
     #[must_use]
     pub fn with_ended_within(mut self, within: Duration) -> Self {
         self.shared_mut().ended_within = within.clamp(LEAST_ENDED_WITHIN, MOST_ENDED_WITHIN);
@@ -277,16 +277,17 @@ impl SessionLayer {
         self
     }
 
-    /// Asks the browser to forget what scripts have stored of this site when a session is destroyed, with
-    /// `Clear-Site-Data: "storage"` (OWASP ASVS 5.0, 14.3.1). Off by default, since it forgets what
-    /// other parts of the site have stored there, too. Browsers heed it over HTTPS and on `localhost` only.
-    /// For other directives there is [`with_clear_site_data_directives`](Self::with_clear_site_data_directives).
+    /// When a session is destroyed, asks the browser to forget what this site's scripts have stored, with
+    /// `Clear-Site-Data: "storage"` (OWASP ASVS 5.0, 14.3.1). It is off by default, since the data of other
+    /// parts of the site go too. Browsers heed it over HTTPS and on `localhost` only.
+    /// [`with_clear_site_data_directives`](Self::with_clear_site_data_directives) sends other directives.
     #[must_use]
     pub fn with_clear_site_data(self, clears: bool) -> Self {
         self.with_clear_site_data_directives(clears.then_some(ClearSiteData::Storage))
     }
 
-    /// Asks the browser to forget these things of this site when a session is destroyed; none is no such header.
+    /// When a session is destroyed, asks the browser to forget these things of this site. An empty list sends no
+    /// header.
     ///
     /// ```
     /// use sessions::{ClearSiteData, SessionLayer, store::MemoryStore};
@@ -308,13 +309,14 @@ impl SessionLayer {
 
     /// Admits logins by requests from other sites that come without the session's cookie.
     ///
-    /// For the callbacks that an identity provider has the browser POST to (SAML, `OpenID` Connect's
-    /// `response_mode=form_post`): with `SameSite=Lax` or `Strict` the browser keeps the cookie back there, so a
-    /// login begins a new session, whose cookie takes the place of the one that the browser has. Without this
-    /// it is answered with 403 and an event [`CrossSite`](crate::Event::CrossSite), since any other site could
-    /// log its visitors in here under a name of its choice (login CSRF). So the handler must rely on what the
-    /// provider signed for this very request, and not on what the session remembers. What such a request
-    /// changes without a login is dropped all the same.
+    /// Needed for the callbacks that an identity provider has the browser POST to (SAML, `OpenID` Connect's
+    /// `response_mode=form_post`). With `SameSite=Lax` or `Strict` the browser keeps the cookie back there. So the
+    /// login begins a new session, whose cookie replaces the one that the browser has.
+    ///
+    /// Without this option such a login is answered with 403 and an event [`CrossSite`](crate::Event::CrossSite).
+    /// Otherwise any other site could log its visitors in here under an account of its choice (login CSRF). So the
+    /// handler must rely on what the provider signed for this very request, and not on what the session
+    /// remembers. Changes of such a request without a login are dropped in any case.
     #[must_use]
     pub fn with_cross_site_logins(mut self) -> Self {
         let frame = Frame { admits_cross_site_logins: true, ..Frame::of(&self.shared).clone() };
@@ -322,15 +324,16 @@ impl SessionLayer {
         self
     }
 
-    /// Has `render` make the responses of errors: those that the layer puts in place of a handler's answer, and
-    /// those of this library's rejections and [`Error`]s that handlers return.
+    /// Has `render` make the responses of errors. These are the ones that the layer puts in place of a handler's
+    /// answer, this library's rejections, and [`Error`]s that handlers return.
     ///
-    /// It is given the error and the request's head, without its extensions: a page and a program want
-    /// different answers to it. [`Error::status`] and [`Error::body_text`] say what would be sent without this,
-    /// as `text/plain`; [`Error::kind`] tells errors apart. Where the response names no `Content-Type`, it is
-    /// `text/plain`; a status of success is replaced by that of the error, since the answer is not true. Either
-    /// way the response has a [`SessionError`] among its extensions, for layers outside of this one. The request's
-    /// head is copied for each request.
+    /// `render` gets the error and the request's head, without its extensions, so that it can answer a browser and a
+    /// program differently. Without it, [`Error::status`] and [`Error::body_text`] are sent, as `text/plain`.
+    /// [`Error::kind`] tells errors apart. A response without a `Content-Type` is sent as `text/plain`. A status
+    /// of success is replaced by that of the error.
+    ///
+    /// Either way the response has a [`SessionError`] among its extensions, for layers outside of this one. With
+    /// `render`, the head of each request is copied.
     ///
     /// ```
     /// use http::{Response, header};
@@ -361,9 +364,9 @@ impl SessionLayer {
     }
 
     /// Calls `hook` for every event, beside `tracing` (feature `tracing`). It runs inside requests, so it must not
-    /// block. If it panics, the event is lost to it and the request goes on.
+    /// block. If it panics, it misses the event and the request goes on.
     ///
-    /// Without the feature `tracing` and without a hook, no event is seen anywhere, a failing store among them.
+    /// Without the feature `tracing` and without a hook, events are lost, also those of a failing store.
     #[must_use]
     pub fn with_event_hook(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         let shared = self.shared_mut();
@@ -371,9 +374,9 @@ impl SessionLayer {
         self
     }
 
-    /// Reports one event in this time of several that have the same name and record, one second by default; the
-    /// number of the others follows ([`Event::Repeated`]). With no time, each is reported. Logins, logouts and
-    /// other steps of a session's life are reported in any case.
+    /// Reports an event that repeats once in this time, one second by default. Repeated events have the same name,
+    /// record, and field or error. Their number follows ([`Event::Repeated`]). With `Duration::ZERO` each is
+    /// reported. Logins, logouts and other steps of a session's life are reported in any case.
     #[must_use]
     pub fn with_event_interval(mut self, interval: Duration) -> Self {
         let shared = self.shared_mut();
@@ -382,8 +385,8 @@ impl SessionLayer {
     }
 
     /// Waits until all work has ended that goes on when its request is gone: the commits of requests whose
-    /// clients went away, and saves that nobody awaits. Each is bounded by the time that the store has. Then it
-    /// reports how many events were held back and not counted yet ([`Repeated`](crate::Event::Repeated)).
+    /// clients went away, and saves that nobody awaits. Each is bounded by the time that the store has. Then the
+    /// events that were held back are counted and reported ([`Repeated`](crate::Event::Repeated)).
     ///
     /// Call it when the server has shut down, before the runtime does:
     ///

@@ -52,8 +52,8 @@ fn announces_prefetch(value: &http::HeaderValue) -> bool {
 /// is not known of every request; `false` if it is not.
 ///
 /// Browsers name the page that a form is on in `Origin` or `Referer`, and send `Sec-Fetch-Site` over secure
-/// connections only. Where neither is there, a bare address that no proxy has spoken for is taken for a machine in
-/// somebody's network. This very machine counts as secure (W3C Secure Contexts, section 3.1).
+/// connections only. If neither is there, and no proxy's header says otherwise, a bare address is taken for a
+/// machine in a private network. This very machine counts as secure (W3C Secure Contexts, section 3.1).
 pub(super) fn is_over_http(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(host) = text(HOST).filter(|host| !is_this_machine(host)) else { return false };

@@ -40,13 +40,13 @@ impl<B: From<&'static str> + From<String>> ReplaceableBody for B {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClearSiteData {
-    /// What scripts have stored: local and session storage, databases, service workers.
+    /// Data that scripts have stored: local and session storage, databases, service workers.
     Storage,
-    /// The HTTP cache. Chromium needs seconds for it, and the response waits.
+    /// The HTTP cache. Chromium needs seconds to clear it, and the response waits.
     Cache,
-    /// All cookies of the registrable domain, those of other programs and hosts included.
+    /// All cookies of the registrable domain, including those of other programs and hosts.
     Cookies,
-    /// Open pages: browsers that heed it load them again.
+    /// Open pages. Browsers that heed it load them again.
     ExecutionContexts,
 }
 
@@ -69,8 +69,8 @@ impl ClearSiteData {
     }
 }
 
-/// The error that a response of this library tells, in the response's extensions: for layers outside of the
-/// session's, which may count it, log it, or put a page of their own in its place.
+/// The error behind a response of this library, in the response's extensions. Layers outside of the session layer
+/// may count it, log it, or put a page of their own in its place.
 ///
 /// ```
 /// use sessions::{ErrorKind, SessionError};
@@ -83,7 +83,7 @@ impl ClearSiteData {
 #[derive(Clone)]
 pub struct SessionError {
     error: Arc<Error>,
-    /// Whether its response is as the layer wants it.
+    /// Whether the layer has already handled its response.
     is_rendered: bool,
 }
 

@@ -21,13 +21,13 @@ const SHARDS: usize = 64;
 /// In smaller shards chance would fill one long before the others.
 const SMALLEST_SHARD: usize = 1024;
 
-/// How many records a store holds unless told otherwise.
+/// The default limit on records.
 const DEFAULT_CAPACITY: usize = 1_000_000;
 
-/// How many bytes they take at most, unless told otherwise.
+/// The default limit on their bytes.
 const DEFAULT_MAX_BYTES: usize = 1 << 30;
 
-/// In a smaller shard a few records of the layer's default limit would be all.
+/// A smaller shard would hold only a few records of the layer's default size limit.
 const SMALLEST_SHARD_BYTES: usize = 4 << 20;
 
 /// About what a record takes besides its fields: its seal, its times, and its places in the map and the order.
@@ -42,10 +42,10 @@ const SWEPT_PER_CREATE: usize = 2;
 /// Sessions in the memory of one process: gone when it ends, and not shared with another.
 ///
 /// It holds a bounded number of records ([`with_capacity`](Self::with_capacity)) in a bounded number of bytes
-/// ([`with_max_bytes`](Self::with_max_bytes)). Each create clears out a few dead ones. When there is no room all
-/// the same, for a new record or for one that grows, those go first whose visitors
-/// never came back, then those that were unused for longest; but none that holds a right, such as who is
-/// logged in: a store that is full of these takes no new session and lets none grow, and the request is answered
+/// ([`with_max_bytes`](Self::with_max_bytes)). Each create clears out a few expired ones. If there is still no room
+/// for a new record, or for one that grows, others are evicted. First go the records of visitors who never came
+/// back, then those unused for longest. A record that holds a right, such as who is logged in, is never
+/// evicted. A store that is full of these takes no new session and lets none grow: the request is answered
 /// with 503.
 ///
 /// ```
@@ -137,9 +137,9 @@ impl MemoryStore {
         self.with_shards()
     }
 
-    /// Holds records of about this many bytes together, 1 GiB by default: the names and values of their fields,
-    /// and an estimate of what the store needs besides, of half a kibibyte a record and 128 bytes a field. The
-    /// bound is kept per shard, so some records may go a little before the store is full.
+    /// Limits the bytes of all records together, 1 GiB by default. Counted are the names and values of fields, and an
+    /// estimate of the store's own needs: 512 bytes for each record and 128 for each field. The limit is kept per
+    /// shard, so some records may be evicted a little before the store is full.
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
@@ -166,7 +166,7 @@ impl MemoryStore {
         self.shards.iter().map(|shard| lock(shard).records.len()).sum()
     }
 
-    /// How many bytes they take, as [`with_max_bytes`](Self::with_max_bytes) counts.
+    /// The bytes that the records take, as [`with_max_bytes`](Self::with_max_bytes) counts.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).bytes).sum()
@@ -309,8 +309,7 @@ impl Shard {
         self.make_room(room, Room { records: 0, bytes }, id, &commit.timeouts, now)
     }
 
-    /// Makes room for a new record, or for this one to grow. Where not enough others may be pushed out for it,
-    /// none is.
+    /// Makes room for a new record, or for this one to grow. If not enough others may be evicted, none is.
     fn make_room(
         &mut self,
         room: Room,
@@ -336,7 +335,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Those that others push out for what is wanted, first in the order; `None` if that is not enough.
+    /// The records to evict for the room that is wanted, in their order; `None` if that is not enough.
     fn to_push_out(&self, room: Room, wanted: Room, spared: RecordId) -> Option<Vec<RecordId>> {
         let (mut records, mut bytes) = (self.records.len() + wanted.records, self.bytes + wanted.bytes);
         let mut leaving = Vec::new();

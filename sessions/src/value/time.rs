@@ -48,11 +48,15 @@ impl Timestamp {
 
 /// How long a session lives: without use, and in all.
 ///
-/// There are three kinds of sessions, by what the record holds: those of visitors, which hold no right; those
-/// that hold one, such as who is logged in; and those of users who asked to be remembered
-/// ([`Handle::remember`](crate::Handle::remember)). [`new`](Self::new) sets one time for all of them,
-/// [`with_visitors`](Self::with_visitors) and [`with_remembered`](Self::with_remembered) other ones. The
-/// default is one day without use and thirty days in all; a remembered session has thirty days without use.
+/// There are three kinds of sessions:
+///
+/// - those of visitors, which hold no right;
+/// - those of users, which hold a right, such as an identity;
+/// - those of users who asked to be remembered ([`Handle::remember`](crate::Handle::remember)).
+///
+/// [`new`](Self::new) sets the same times for all. [`with_visitors`](Self::with_visitors) and
+/// [`with_remembered`](Self::with_remembered) set other times for their kind. The default is one day without use
+/// and thirty days in all; a remembered session may go unused for the whole thirty days.
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,14 +70,13 @@ impl Timestamp {
 /// # let _ = timeouts;
 /// ```
 ///
-/// All times are counted from what the store recorded, with the configuration of now, so that a shorter
-/// timeout acts at once.
+/// Times count from what the store recorded, and today's configuration decides. So a shorter timeout acts at once.
 ///
 /// A session's use is noted at most once per [touch window](Self::touch_window). So it lives from
 /// `idle` to `idle` plus one window after its last use, never less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Of the session at hand, once there is one; until then of a user's.
+    /// The times of the session at hand; of a user's, until there is one.
     own: Lifetime,
     visitors: Lifetime,
     users: Lifetime,
@@ -113,8 +116,8 @@ const MOST_WINDOW: Duration = Duration::from_hours(1);
 const FIRST_VISIT: Duration = Duration::from_hours(1);
 
 impl Timeouts {
-    /// Ends a session after `idle` without use and, whatever happens, after `absolute`: those of visitors, of
-    /// users, and of users who asked to be remembered.
+    /// Ends a session after `idle` without use and, whatever happens, after `absolute`. These times are the same for
+    /// visitors, users and users who asked to be remembered.
     #[must_use]
     pub const fn new(idle: Duration, absolute: Duration) -> Self {
         let all = Lifetime { idle, absolute };
@@ -127,22 +130,22 @@ impl Timeouts {
         Self::new(DEFAULT_ABSOLUTE, DEFAULT_ABSOLUTE)
     }
 
-    /// For level 2 (section 2.2.3): at most an hour without use, and a day in all. It holds for users who asked
-    /// to be remembered, too.
+    /// For level 2 (section 2.2.3): at most an hour without use, and a day in all. Users who asked to be remembered
+    /// get no more.
     #[must_use]
     pub const fn aal2() -> Self {
         Self::new(Duration::ZERO, DAY).idle_at_most(Duration::from_hours(1))
     }
 
-    /// For level 3 (section 2.3.3): at most a quarter of an hour without use, and twelve hours in all. It holds
-    /// for users who asked to be remembered, too.
+    /// For level 3 (section 2.3.3): at most a quarter of an hour without use, and twelve hours in all. Users who
+    /// asked to be remembered get no more.
     #[must_use]
     pub const fn aal3() -> Self {
         Self::new(Duration::ZERO, Duration::from_hours(12)).idle_at_most(Duration::from_mins(15))
     }
 
-    /// Ends a session at most so long after its last use, of whichever kind it is. Since a use is noted once per
-    /// touch window, it may end by one window sooner: [`idle`](Self::idle) is that much shorter.
+    /// Ends a session of any kind at most so long after its last use. A use is noted once per touch window, so
+    /// the session may end one window sooner: [`idle`](Self::idle) is that much shorter.
     #[must_use]
     pub const fn idle_at_most(mut self, most: Duration) -> Self {
         // The window is a twenty-fourth of what is left, or its least or most.
@@ -163,16 +166,15 @@ impl Timeouts {
         self
     }
 
-    /// Ends a session that holds no right after these times, in place of those of users.
+    /// Gives sessions that hold no right these times, in place of the users' ones.
     #[must_use]
     pub const fn with_visitors(mut self, idle: Duration, absolute: Duration) -> Self {
         self.visitors = Lifetime { idle, absolute };
         self
     }
 
-    /// Ends a session after these times whose user asked to be remembered
-    /// ([`remember(true)`](crate::Handle::remember)), in place of those of other users. What the record needs
-    /// to be told apart is in its seal, so a change acts at once on the sessions there are.
+    /// Gives sessions of users who asked to be remembered ([`remember(true)`](crate::Handle::remember)) these
+    /// times, in place of the other users' ones. Existing sessions follow at once.
     #[must_use]
     pub const fn with_remembered(mut self, idle: Duration, absolute: Duration) -> Self {
         self.remembered = Lifetime { idle, absolute };
@@ -193,8 +195,8 @@ impl Timeouts {
         self.renewal
     }
 
-    /// The times of a session with this seal: what a store goes by that clears up. A shorter time of the
-    /// session's own is not in them.
+    /// The times of a session with this seal, for a store that purges. A shorter time of the session's own is
+    /// not included.
     #[must_use]
     pub fn of(&self, seal: &Seal) -> Self {
         self.of_kind(seal.kind())
@@ -218,21 +220,21 @@ impl Timeouts {
         self
     }
 
-    /// The longest time without use: of a user's session, or of the one that these are the times [`of`](Self::of).
+    /// The longest time without use: of a user's session, or of the session given to [`of`](Self::of).
     #[must_use]
     pub const fn idle(&self) -> Duration {
         self.own.idle
     }
 
-    /// The longest time in all, of the same session.
+    /// The longest time in all, of the same session as [`idle`](Self::idle).
     #[must_use]
     pub const fn absolute(&self) -> Duration {
         self.own.absolute
     }
 
-    /// Ends a session that holds no right after this time, one hour by default, if its token never comes back:
-    /// robots and browsers without cookies must not fill the store. A sign-in elsewhere and a long form have to
-    /// fit into it, since what they come back to was stored by a first visit.
+    /// Ends a session that holds no right after this time, one hour by default, if its token never comes back.
+    /// Otherwise robots and browsers without cookies would fill the store. The time must be long enough for a
+    /// sign-in at another site, or for a long form: their data were stored on a first visit.
     #[must_use]
     pub const fn with_first_visit(mut self, first_visit: Duration) -> Self {
         self.first_visit = first_visit;

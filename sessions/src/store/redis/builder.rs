@@ -76,8 +76,8 @@ impl RedisStoreBuilder {
     /// One server: `redis://user:password@host:port/database`, or `rediss://…` over TLS (feature
     /// `redis-tls`), or `redis+unix:///path?db=database&user=user&pass=password`.
     ///
-    /// What a URL says is understood or refused by [`connect`](Self::connect), never left out: an option that is
-    /// not known, a user without a password, `#insecure`. Certificates are always checked.
+    /// [`connect`](Self::connect) refuses a URL that it does not fully understand: an unknown option, a user
+    /// without a password, `#insecure`. Certificates are always checked.
     pub fn url(url: impl Into<String>) -> Self {
         Self::new(Target::Server(url.into()))
     }
@@ -87,20 +87,21 @@ impl RedisStoreBuilder {
         Self::new(Target::Pool(pool))
     }
 
-    /// A Redis Cluster, of which these nodes are asked for the others. All URLs have one login, and all are
-    /// `redis://…` or all `rediss://…`: then TLS is spoken to every node.
+    /// A Redis Cluster; the nodes at these URLs name the others. All URLs have the same login. Either all are
+    /// `redis://…`, or all are `rediss://…`: then every node is reached over TLS.
     pub fn cluster<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Self {
         Self::new(Target::Cluster(urls.into_iter().map(Into::into).collect()))
     }
 
-    /// The primary that Sentinels at these URLs name under this service name. User and password in the URLs are
-    /// those of the Sentinels; for Redis set them with [`with_user`](Self::with_user) or
-    /// [`with_password`](Self::with_password), and the database with [`with_database`](Self::with_database). The
-    /// default port is 26379.
+    /// The primary that Sentinels at these URLs name under this service name. The default port is 26379.
     ///
-    /// All URLs are `redis://…` or all `rediss://…`: then TLS is spoken to Sentinels and Redis alike, with the same
-    /// certificates, and a primary that does not speak it is refused. So Sentinels must name its TLS port
-    /// (`tls-replication yes`), and its certificate be for the address that they name, or for
+    /// User and password in the URLs are those of the Sentinels. For Redis set them with
+    /// [`with_user`](Self::with_user) or [`with_password`](Self::with_password), and the database with
+    /// [`with_database`](Self::with_database).
+    ///
+    /// Either all URLs are `redis://…`, or all are `rediss://…`. With `rediss://` Sentinels and Redis are reached over
+    /// TLS, with the same certificates, and a primary without TLS is refused. So Sentinels must name its TLS port
+    /// (`tls-replication yes`). Its certificate must be for the address that they name, or for the name given to
     /// [`with_tls_name`](Self::with_tls_name).
     pub fn sentinel<U: Into<String>>(urls: impl IntoIterator<Item = U>, service: impl Into<String>) -> Self {
         let urls = urls.into_iter().map(Into::into).collect();
@@ -132,13 +133,14 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Asks for user and password before each new connection, for passwords that change while the program runs:
-    /// tokens of a cloud's identity service, secrets that are rotated. It has
-    /// [`with_connect_timeout`](Self::with_connect_timeout) to answer, and is asked again as long as the request has
-    /// time if it fails; a login that Redis refuses fails the request.
+    /// Calls `provider` for user and password before each new connection. Use it for passwords that change while the
+    /// program runs, such as tokens of a cloud's identity service.
     ///
-    /// Connections that are open stay as they are. A server that closes them when their password ends is a broken
-    /// connection like others, of which some commits may get no answer: give tokens of which much is left.
+    /// The provider has [`with_connect_timeout`](Self::with_connect_timeout) to answer. If it fails, it is called
+    /// again while the request has time. A login that Redis refuses fails the request.
+    ///
+    /// Open connections stay as they are. A server that closes them when their token expires breaks them, and some
+    /// commits may then get no answer. So return tokens that are valid for long enough.
     ///
     /// ```no_run
     /// use sessions::store::{RedisLogin, RedisStoreBuilder};
@@ -146,7 +148,7 @@ impl RedisStoreBuilder {
     /// # async fn connect() -> Result<(), sessions::Error> {
     /// let store = RedisStoreBuilder::url("rediss://redis.internal:6379")
     ///     .with_login_provider(|| async {
-    ///         // Short, and in memory. What takes its time is awaited.
+    ///         // A short read from memory. Await anything slower.
     ///         let token = std::fs::read_to_string("/run/secrets/redis")?;
     ///         Ok(RedisLogin::new("sessions", token.trim_end()))
     ///     })
@@ -190,24 +192,24 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How long [`connect`](Self::connect) may wait for a server that is not ready: as long as
-    /// [`with_timeout`](Self::with_timeout) by default. A program that starts together with its Redis gives more, so
-    /// that it waits while Redis loads its data and requests need not wait as long later.
+    /// Lets [`connect`](Self::connect) wait this long for a server that is not ready, by default as long as
+    /// [`with_timeout`](Self::with_timeout). A program that starts together with its Redis needs more, since Redis
+    /// first loads its data. Requests later keep the shorter timeout.
     pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = Some(timeout);
         self
     }
 
-    /// Trusts servers, Sentinels too, with a certificate of this authority, in PEM form, and no others. By default
-    /// those are trusted that the operating system trusts.
+    /// Trusts only servers and Sentinels with a certificate of this authority, in PEM form. By default the
+    /// operating system's authorities are trusted.
     #[cfg(feature = "redis-tls")]
     pub fn with_root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.roots = Some(pem.into());
         self
     }
 
-    /// Shows this certificate, with those that vouch for it, to servers that ask for one (`tls-auth-clients yes`).
-    /// Both are PEM; the key is RSA, ECDSA on P-256 or P-384, or Ed25519, and has no passphrase.
+    /// Shows this certificate, with its chain, to servers that ask for one (`tls-auth-clients yes`). Certificate and
+    /// key are PEM. The key is RSA, ECDSA on P-256 or P-384, or Ed25519, and has no passphrase.
     #[cfg(feature = "redis-tls")]
     pub fn with_client_certificate(
         mut self,
@@ -218,8 +220,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Expects certificates for this name from all servers, Sentinels too, in place of the host by which each is
-    /// reached: for a cluster or Sentinels that announce IP addresses, of which no certificate knows.
+    /// Expects certificates for this name from all servers and Sentinels, in place of the host by which each is
+    /// reached. Use it where a cluster or Sentinels announce IP addresses that are in no certificate.
     #[cfg(feature = "redis-tls")]
     pub fn with_tls_name(mut self, name: impl Into<String>) -> Self {
         self.tls.name = Some(name.into());
@@ -236,10 +238,11 @@ impl RedisStoreBuilder {
     ///
     /// # Errors
     ///
-    /// With the kind [`Config`](crate::ErrorKind::Config) if a URL or another option makes no sense, the server
-    /// refuses us, or TLS does not come about: it will be so again until something is changed.
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the server does not answer, or not yet: it loads its data,
-    /// has too many clients or too few replicas, is out of memory, or its Sentinels or cluster know no primary.
+    /// [`Config`](crate::ErrorKind::Config) if a URL or another option makes no sense, the server refuses
+    /// the login or a permission, or TLS fails. Trying again does not help until something is changed.
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the server does not answer, or is not ready: it loads its
+    /// data, has too many clients or too few replicas, is out of memory, or its Sentinels or cluster know no primary.
     pub async fn connect(self) -> Result<RedisStore, Error> {
         self.check()?;
         let servers = self.servers()?;

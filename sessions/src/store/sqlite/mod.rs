@@ -108,35 +108,32 @@ use crate::{
 /// `.backup`). Do not delete or replace the file while a process has it open: on Unix the process
 /// goes on with the deleted one.
 ///
-/// On Unix a file that the store creates has the mode 0600, whatever the umask, and SQLite gives the same mode to
-/// the other two. A file that is there already keeps its mode, since an operator may share it with a group: one
-/// that another program, or the application's own pool, created under the usual umask is readable by every
-/// local user until `chmod 600 sessions.db sessions.db-*`. On other systems a new file has the rights of its
-/// folder.
+/// On Unix a file that the store creates has the mode 0600, whatever the umask. SQLite gives the same mode to the
+/// other two. An existing file keeps its mode, since an operator may share it with a group. So a file that another
+/// program or the application's own pool created, under the usual umask, is readable by every local user;
+/// `chmod 600 sessions.db sessions.db-*` ends that. On other systems a new file has the permissions of its folder.
 ///
-/// The path must be the file's own: a symbolic link in its last part is an error, also one that leads nowhere, so
-/// that the store neither creates nor opens a file where another user's link leads. Links among the folders
-/// before it are followed. A process that can write to the folder can replace the file, so the folder should be
-/// the service's own, not `/tmp`.
+/// The last part of the path must not be a symbolic link, not even a dangling one. Otherwise another user's link
+/// could decide which file the store creates or opens. Links among the folders before it are followed. A process
+/// that can write to the folder can replace the file, so the folder should be the service's own, not `/tmp`.
 ///
-/// What a commit, a logout or a clean-up deletes is overwritten with zeros (`secure_delete=ON`), and each
-/// clean-up empties the write-ahead log: values of an ended session are in the files until the clean-up
-/// that follows, about a minute after the next new session at the latest. Snapshots, backups and the blocks of an SSD keep
-/// what they have.
+/// Values that a commit, a logout or a clean-up deletes are overwritten with zeros (`secure_delete=ON`), and each
+/// clean-up empties the write-ahead log. So values of an ended session stay in the files until the next clean-up,
+/// about a minute after the next new session at the latest. Snapshots, backups and the blocks of an SSD keep their
+/// copies.
 ///
-/// A connection of another process that keeps a transaction open, such as a backup or a forgotten `sqlite3`
-/// shell, keeps the log from being emptied, and it grows with each commit. From 64 MiB on, [`purge`](Store::purge)
-/// returns an error that says so, which the layer reports as [`Event::PurgeFailed`](crate::Event::PurgeFailed)
-/// once a minute. Sessions work all the same, until the disk is full; when the transaction ends, the next
-/// clean-up gives the room back.
+/// A transaction that another process keeps open, such as a backup or a forgotten `sqlite3` shell, keeps the log from
+/// being emptied, and the log grows with each commit. From 64 MiB on, [`purge`](Store::purge) returns an error that
+/// says so. The layer reports it as [`Event::PurgeFailed`](crate::Event::PurgeFailed) once a minute. Sessions
+/// work until the disk is full. When the transaction ends, the next clean-up frees the space.
 #[derive(Clone)]
 pub struct SqliteStore {
     queue: Arc<Queue>,
 }
 
 impl SqliteStore {
-    /// Keeps sessions in this file, which is created with the mode 0600 if it is missing. Its folder must exist,
-    /// and it must be no symbolic link.
+    /// Keeps sessions in this file, which is created with the mode 0600 if it is missing. Its folder must exist.
+    /// The file must not be a symbolic link.
     ///
     /// # Errors
     ///
@@ -275,8 +272,8 @@ fn first_invalid<'a>(values: impl IntoIterator<Item = (&'a FieldName, &'a Bytes)
     values.into_iter().find(|(_, value)| !document::is_json(value)).map(|(name, _)| name)
 }
 
-/// A row that someone else wrote, in a way that makes it no session. It stays: what it holds is for a person
-/// to save.
+/// The error for a row that another program wrote, and that is no session. The row stays, so that an operator
+/// can save its contents.
 fn unreadable(table: &TableName, id: RecordId, reason: &str) -> Error {
     Error::unreadable(format!(
         "the row of the table {table} with the id '{id}' is not a session: {reason}; mend or delete it"

@@ -84,8 +84,8 @@ impl WebdisStoreBuilder {
         self
     }
 
-    /// How long [`connect`](Self::connect) may go on trying while Webdis or Redis is not ready, of which the last
-    /// attempt takes as long as any request: it tries once by default.
+    /// Lets [`connect`](Self::connect) go on trying this long while Webdis or Redis is not ready. By default it tries
+    /// once. The last attempt may take as long as any request besides.
     pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = Some(timeout);
         self
@@ -128,8 +128,8 @@ impl WebdisStoreBuilder {
         Ok(self)
     }
 
-    /// Shows this certificate, with those that vouch for it, to a server that asks for one (mutual TLS).
-    /// Both are PEM; the key is RSA, ECDSA on P-256 or P-384, or Ed25519, and has no passphrase.
+    /// Shows this certificate, with its chain, to a server that asks for one (mutual TLS).
+    /// Certificate and key are PEM. The key is RSA, ECDSA on P-256 or P-384, or Ed25519, and has no passphrase.
     #[cfg(feature = "webdis-tls")]
     pub fn with_client_certificate(
         mut self,
@@ -152,8 +152,8 @@ impl WebdisStoreBuilder {
     /// # Errors
     ///
     /// With the kind [`Config`](crate::ErrorKind::Config) if the URL or another option makes no
-    /// sense, Webdis or Redis refuses us, or TLS does not come about;
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if one of them does not answer, or not yet.
+    /// sense, Webdis or Redis refuses the login or a permission, or TLS fails.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if one of them does not answer, or is not ready.
     pub async fn connect(self) -> Result<WebdisStore, Error> {
         let (prefix, clock) = (self.prefix.clone(), self.clock.clone());
         let until = Instant::now() + self.start_timeout.unwrap_or_default();
