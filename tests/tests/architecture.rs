@@ -32,7 +32,7 @@ const ORDER: [(&str, &[&str]); 19] = [
     ("handle", &["value", "error", "delta", "random", "event", "slot", "sync"]),
     ("view", &["handle", "private"]),
     ("rejection", &["value", "error", "layer"]),
-    ("layer", &["value", "error", "keys", "event", "slot", "store"]),
+    ("layer", &["value", "error", "keys", "event", "slot", "store", "clock"]),
     ("axum", &["error", "handle", "layer", "slot", "rejection", "value"]),
     ("private", &["axum", "handle", "layer", "rejection", "error", "value", "slot", "view"]),
     ("macros", &["handle"]),
