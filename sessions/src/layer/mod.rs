@@ -406,7 +406,7 @@ impl SessionLayer {
 
     /// Measures the time that passes in this process by another clock.
     #[cfg(feature = "test-util")]
-    pub(crate) fn with_stopwatch(mut self, clock: impl crate::Clock) -> Self {
+    pub(crate) fn with_stopwatch(mut self, clock: impl crate::clock::Clock) -> Self {
         self.shared_mut().stopwatch = Stopwatch::manual(clock);
         self
     }

@@ -19,6 +19,8 @@ mod token;
 pub use self::key_id::KeyId;
 #[cfg(feature = "keys")]
 pub(crate) use self::signed_token::{SignedToken, TAG_BYTES};
+#[cfg(feature = "sqlite")]
+pub(crate) use self::time::SessionKind;
 pub use self::{
     field_name::FieldName,
     fields::Fields,
@@ -29,6 +31,6 @@ pub use self::{
 pub(crate) use self::{
     hash::{SecretHash, TokenHasher},
     seal::{Authority, Match, Proof, hours},
-    time::{DAY, Lifetime, SessionKind},
+    time::{DAY, Lifetime},
     token::{Secret, Token},
 };

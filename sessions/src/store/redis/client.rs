@@ -16,7 +16,7 @@ use tokio::time::{Instant, error::Elapsed, sleep_until, timeout_at};
 
 use super::{
     cluster::Cluster,
-    failure::{Failure, Verdict, is_midway, says_little, verdict},
+    failure::{Failure, Verdict, is_midway, says_little, unquoted, verdict},
     lanes::{Lane, Lanes, Pulse, Refused},
     source::Connection,
 };
@@ -469,7 +469,7 @@ impl Request for Cmd {
     async fn send(&self, connection: &mut Connection) -> Result<Value, RedisError> {
         // Within an array there is no error: what is called answers with texts and integers.
         match connection.command(self).await? {
-            Value::ServerError(error) => Err(error.into()),
+            Value::ServerError(error) => Err(unquoted(error.into())),
             value => Ok(value),
         }
     }
@@ -478,7 +478,7 @@ impl Request for Cmd {
         let mut commands = Pipeline::with_capacity(2);
         commands.cmd("ASKING").add_command(self.clone());
         let reply = connection.pipeline(&commands).await?.pop();
-        reply.ok_or_else(unexpected)?.extract_error()
+        reply.ok_or_else(unexpected)?.extract_error().map_err(unquoted)
     }
 }
 

@@ -155,6 +155,16 @@ pub(super) fn of_connection(error: RedisError) -> RedisError {
     if let Some(reason) = io_error(&error).and_then(crate::store::tls::refusal) {
         return (ErrorKind::InvalidClientConfig, TLS, reason.to_string()).into();
     }
+    unquoted(error)
+}
+
+/// Without what a server quotes of a command that it does not know, the first 128 bytes of its arguments: of `HELLO`
+/// the password, of a script values of fields.
+pub(super) fn unquoted(error: RedisError) -> RedisError {
+    if error.detail().is_some_and(|detail| detail.to_ascii_lowercase().starts_with("unknown command")) {
+        let what = "Redis does not know a command that the session store needs";
+        return (ErrorKind::Server(ServerErrorKind::ResponseError), what).into();
+    }
     error
 }
 
@@ -357,6 +367,15 @@ mod tests {
         let error = Failure::Refused(tls).into_opening(true);
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_is_not_known_is_not_quoted() {
+        let error = "ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'default' 'sesame' ";
+        for error in [of_connection(reply(error)), unquoted(reply(error))] {
+            assert!(!format!("{error} {error:?}").contains("sesame"), "{error:?}");
+            assert_eq!((verdict(&error), is_midway(&error)), (Verdict::Refused, true));
+        }
     }
 
     #[test]

@@ -264,7 +264,8 @@ impl Shared {
     ) -> Result<Settled, CallFailure> {
         let mut new_ones = 0;
         loop {
-            new_ones += usize::from(channel.is_new());
+            let is_new = channel.is_new();
+            new_ones += usize::from(is_new);
             let (used, exchanged) = channel.exchange(&self.endpoint, body.clone()).await;
             let (status, body) = match exchanged {
                 Exchanged::Answered(status, body) => (status, body),
@@ -281,7 +282,8 @@ impl Shared {
                     return Err(CallFailure::not_sent(NotSent::Unusable { address }));
                 }
                 Exchanged::Unsent => {
-                    if let Some(refusal) = used.refusal().await {
+                    // What ended a connection that rested says nothing of the next one.
+                    if let Some(refusal) = used.refusal().await.filter(|_| is_new) {
                         return Err(CallFailure::Unproven { reason: Reason::Tls(refusal) });
                     }
                     channel = self.channel(deadline, None).await?;
