@@ -271,7 +271,7 @@ impl Handle {
         // Handed over before the wait: if this future is dropped, the commit goes on all the same.
         let earlier = generation.cell_mut(index).take_change(field, &fields)?;
         let handed = Handed { changes: earlier.into_iter().collect(), ..Handed::default() };
-        let save = self.slot.hand_over_for_save(self.number, life, handed)?;
+        let save = self.slot.hand_over_for_save(self.number, life, handed, Some(&field.name()))?;
         let Some(add) = counting(field, &fields, by, at) else { mismatch() };
         let committed = self.slot.commit_field(self.number, life, add).await;
         self.slot.note_heard(self.number, save);

@@ -242,7 +242,7 @@ impl Handle {
         let life = tip.life();
         let handed = tip.hand_over(self.table);
         let is_changed = !handed.is_empty();
-        let taken = self.slot.hand_over_for_save(self.number, life, handed);
+        let taken = self.slot.hand_over_for_save(self.number, life, handed, None);
         if is_changed {
             self.begin_generation(life);
         }

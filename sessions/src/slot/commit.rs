@@ -42,6 +42,8 @@ struct Resealed {
     reseal: Reseal,
     /// How long the session lives then.
     timeouts: Timeouts,
+    /// Whether the login ends that the record had.
+    ends_login: bool,
     /// What the request said of the session.
     said: Terms,
     /// The store's time.
@@ -76,8 +78,17 @@ impl Slot {
                 Ok(None) => return first.map_or(Ok(()), Err),
                 Ok(Some(plan)) => {
                     let part = plan.part;
+                    let is_others = by.is_some_and(|by| plan.taken.deeds.iter().all(|deed| !deed.is_of(by)));
                     match self.carry_out(plan, after, by).await {
                         Ok(_) if part == Part::Removal => continue,
+                        // What was put back would only fail again; of what is lost another handle's save hears.
+                        Err(error)
+                            if part == Part::Removal
+                                && is_others
+                                && error.kind() != ErrorKind::Unavailable =>
+                        {
+                            continue;
+                        }
                         Ok(failure) => failure,
                         Err(error) => return Err(first.unwrap_or(error)),
                     }
@@ -143,6 +154,15 @@ impl Slot {
                 Err(error) => written = Err(error),
             }
         }
+        let is_elsewhere = |removal: &&Removal| {
+            rotation == Rotation::Login && self.lock().live().is_none_or(|live| !removal.is_of(live.id))
+        };
+        if let (Ok(()), Some(removal)) = (&written, removal.as_ref().filter(is_elsewhere)) {
+            // The login has a record of its own: what it took away goes from the one before, too.
+            if let Err(error) = self.take_away_caught(removal).await {
+                self.shared.events.report_failure(target.id(), &error);
+            }
+        }
         let mut taken = in_flight.end();
         if is_taken_away {
             taken.drop_removed_rights();
@@ -195,6 +215,10 @@ impl Slot {
                     return Err(error);
                 }
             }
+        }
+        if part == Part::Removal && error.kind() != ErrorKind::Unavailable {
+            // Those saves are still to come, and would find nothing left to do.
+            self.lock().fail_saves_of(&taken, by, &error);
         }
         self.failed(target, &error, life, taken);
         Err(error)
@@ -415,7 +439,8 @@ impl Slot {
             // For the store what the layer grants: the session's own time may be longer again one day.
             reseal = reseal.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
         }
-        Ok(Some(Resealed { secret, authority, reseal, timeouts, said, now }))
+        let ends_login = rotation == Rotation::Logout;
+        Ok(Some(Resealed { secret, authority, reseal, timeouts, ends_login, said, now }))
     }
 
     /// What belongs to the browser is written all the same if the secret was replaced a moment ago.
@@ -597,14 +622,16 @@ impl Slot {
                 None => live.fields.remove(name.as_str()),
             }
         }
-        let Some(Resealed { secret, authority, reseal, timeouts, now, .. }) = resealed else { return };
+        let Some(Resealed { secret, authority, reseal, timeouts, ends_login, now, .. }) = resealed else {
+            return;
+        };
         live.timeouts = timeouts;
         let rights_before = std::mem::take(&mut live.authority.rights);
         (live.seal, live.authority) = (reseal.to, authority);
         live.epoch = live.epoch.wrapping_add(reseal.is_hard.into());
         live.ends_renewal = false;
-        // A change of rights has ended what cannot be read.
-        live.is_withheld &= live.authority.rights == rights_before;
+        // A change of rights has ended what cannot be read, also where the rights after it have the same names.
+        live.is_withheld &= !ends_login && live.authority.rights == rights_before;
         if reseal.is_login {
             (live.created, live.touched) = (now, now);
             live.began_here = true;

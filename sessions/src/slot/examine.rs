@@ -37,7 +37,8 @@ impl Slot {
             }
         }
         let mut unopened = live.open_secrets(&self.shared, names.iter().cloned());
-        unopened.extend(live.open_secrets(&self.shared, rights.iter().flat_map(Rule::names)));
+        let others = rights.iter().flat_map(Rule::names).filter(|name| !names.contains(name));
+        unopened.extend(live.open_secrets(&self.shared, others));
         let mut refusal = self.look_at_unopened(live, &unopened);
         for rule in rights.iter() {
             let Some((name, value)) = rule.stored(&live.fields) else { continue };

@@ -198,9 +198,13 @@ impl Ledger {
         self.insert(Deed::new(by, at, What::Clear));
     }
 
-    /// Notes that a save is to write what a handle did.
-    pub(super) fn is_to_be_saved(&mut self, by: u64) {
-        for deed in self.deeds.iter_mut().filter(|deed| deed.by == by) {
+    /// Notes that a save is to write what a handle did, to all fields or to one.
+    pub(super) fn is_to_be_saved(&mut self, by: u64, only: Option<&FieldName>) {
+        let is_meant = |deed: &Deed| match (only, deed.change()) {
+            (None, _) => true,
+            (Some(name), change) => change.is_some_and(|change| change.name == *name),
+        };
+        for deed in self.deeds.iter_mut().filter(|deed| deed.by == by && is_meant(deed)) {
             deed.is_to_be_saved = true;
         }
     }
@@ -269,8 +273,7 @@ impl Ledger {
     fn fold(&mut self) {
         let mut folded: Vec<Deed> = Vec::with_capacity(self.deeds.len());
         for mut deed in std::mem::take(&mut self.deeds) {
-            let earlier = folded.iter().rposition(|earlier| deed.meets(earlier));
-            if let Some(earlier) = earlier
+            while let Some(earlier) = folded.iter().rposition(|earlier| deed.meets(earlier))
                 && deed.follows(&folded[earlier])
             {
                 folded.remove(earlier);
@@ -483,6 +486,9 @@ impl Deed {
 
     /// Whether the order of the two matters.
     fn meets(&self, earlier: &Self) -> bool {
+        if self.is_removed_right() && earlier.is_removed_right() {
+            return self.change().map(|change| &change.name) == earlier.change().map(|change| &change.name);
+        }
         match (&self.what, &earlier.what) {
             (What::Change(this), What::Change(that)) => {
                 this.name == that.name
@@ -499,8 +505,17 @@ impl Deed {
         if self.by != earlier.by || self.is_to_be_saved != earlier.is_to_be_saved {
             return false;
         }
+        let is_removed_again = self.is_removed_right() && earlier.is_removed_right();
         match (&mut self.what, &earlier.what) {
             (What::Clear, What::Clear) => true,
+            // It removes that, too; what is flashed survives it, and a grant says what the rights were.
+            (What::Clear, What::Change(that)) => {
+                !that.is_flash && (!that.standing.is_right() || that.op == Op::Remove)
+            }
+            (What::Change(this), What::Change(that)) if is_removed_again => {
+                this.was_removed |= that.was_removed;
+                this.name == that.name
+            }
             (What::Change(this), What::Change(that))
                 if this.name == that.name && !this.standing.is_right() && !that.standing.is_right() =>
             {
@@ -524,6 +539,11 @@ impl Deed {
 
     pub(super) const fn is_of(&self, by: u64) -> bool {
         self.by == by
+    }
+
+    /// Whose save is to write it, if one is.
+    pub(super) fn saved_by(&self) -> Option<u64> {
+        self.is_to_be_saved.then_some(self.by)
     }
 
     const fn is_clear(&self) -> bool {

@@ -523,14 +523,16 @@ impl Slot {
         self.hand_over_checked(by, life, handed).map(drop)
     }
 
-    /// Takes the changes of a handle that goes on, to be written by a save, which gets a number.
+    /// Takes the changes of a handle that goes on, to be written by a save of all fields or of one, which gets a
+    /// number.
     pub(crate) fn hand_over_for_save(
         self: &Arc<Self>,
         by: u64,
         life: u32,
         handed: Handed,
+        only: Option<&FieldName>,
     ) -> Result<u64, Error> {
-        self.hand_over_checked(by, life, handed).map(|mut state| state.next_save(by))
+        self.hand_over_checked(by, life, handed).map(|mut state| state.next_save(by, only))
     }
 
     fn hand_over_checked(

@@ -60,6 +60,11 @@ impl Removal {
         (!names.is_empty()).then_some(Self { id: *id, names, ends_login, of })
     }
 
+    /// Whether it is about this record.
+    pub(super) fn is_of(&self, id: RecordId) -> bool {
+        self.id == id
+    }
+
     /// Takes them out of what a record says, and says what goes with them.
     fn take_from(&self, authority: &mut Authority, rules: &Rules) -> Delta {
         let mut delta = Delta::new();

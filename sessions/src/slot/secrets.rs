@@ -125,10 +125,14 @@ impl Live {
         }
         for name in names.filter(|name| shared.rules.is_secret(name)) {
             let name = &name;
-            if self.opened.iter().any(|known| known.name == *name) {
-                continue;
+            let Some(mut stored) = self.fields.get(name.as_str()).cloned() else { continue };
+            if let Some(known) = self.opened.iter().position(|known| known.name == *name) {
+                if *stored != *UNOPENED {
+                    continue;
+                }
+                // Whoever asks again is refused for the same reason.
+                stored = self.opened.swap_remove(known).stored;
             }
-            let Some(stored) = self.fields.get(name.as_str()).cloned() else { continue };
             let value = shared.open(self.id, name, &stored).unwrap_or_else(|(reason, is_key_missing)| {
                 unopened.push(Unopened { name: name.clone(), reason, is_key_missing });
                 Bytes::from_static(UNOPENED)

@@ -424,8 +424,8 @@ impl State {
     }
 
     /// The number of a save that is to write what a handle did.
-    pub(super) fn next_save(&mut self, by: u64) -> u64 {
-        self.ledger.is_to_be_saved(by);
+    pub(super) fn next_save(&mut self, by: u64, only: Option<&FieldName>) -> u64 {
+        self.ledger.is_to_be_saved(by, only);
         self.saves.prune();
         self.saves.handed += 1;
         self.saves.unheard.push((by, self.life, self.saves.handed));
@@ -436,6 +436,13 @@ impl State {
     pub(super) fn fail(&mut self, of: u64, error: Error) {
         if self.failures.iter().all(|(known, _)| *known != of) {
             self.failures.push((of, error));
+        }
+    }
+
+    /// Has the saves fail that were to write these, but for that of one handle, which knows.
+    pub(super) fn fail_saves_of(&mut self, taken: &Taken, but: Option<u64>, error: &Error) {
+        for by in taken.deeds.iter().filter_map(Deed::saved_by).filter(|by| but != Some(*by)) {
+            self.fail(by, error.duplicate());
         }
     }
 

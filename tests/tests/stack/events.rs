@@ -3,7 +3,7 @@
 use std::{
     fmt::{self, Write},
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,10 +16,11 @@ use sessions::{
     testing::{Client, FaultStore, Operation},
 };
 use tracing::{
-    Instrument, Metadata, Subscriber,
+    Dispatch, Instrument, Metadata, Subscriber,
     field::{Field, Visit},
     info_span,
     span::{Attributes, Id, Record},
+    subscriber::DefaultGuard,
 };
 use tracing_core::span::Current;
 
@@ -38,6 +39,16 @@ struct Notes {
 }
 
 impl Log {
+    /// Hears what this thread reports. Two more are kept for ever: while a program has had one subscriber only, an
+    /// event that another thread reports first is taken for one that nobody hears.
+    fn listen() -> (Self, DefaultGuard) {
+        static KEPT: LazyLock<[Dispatch; 2]> =
+            LazyLock::new(|| [Dispatch::new(Log::default()), Dispatch::new(Log::default())]);
+        LazyLock::force(&KEPT);
+        let log = Self::default();
+        (log.clone(), tracing::subscriber::set_default(log))
+    }
+
     fn lines(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lines.lock().expect("no panic"))
     }
@@ -99,8 +110,7 @@ async fn save(mut session: TypedSession<Account>) -> String {
 /// A store that answers later than at once has the save go on in a task of its own.
 #[tokio::test]
 async fn a_save_is_reported_inside_of_the_requests_span() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::listen();
     let store = FaultStore::new(MemoryStore::new());
     let faults = store.faults();
     let app = Router::new().route("/save", get(save)).layer(SessionLayer::new(store)).layer(
@@ -130,8 +140,7 @@ async fn a_save_is_reported_inside_of_the_requests_span() {
 /// A login and a logout are seen at the level at which logs are kept, and a hook takes nothing from `tracing`.
 #[tokio::test]
 async fn logins_and_logouts_are_told_at_info_beside_a_hook() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::listen();
     let heard = Arc::<Mutex<Vec<String>>>::default();
     let noted = Arc::clone(&heard);
     let log_in = async |mut session: TypedSession<User>| session.set_id(7);
@@ -182,8 +191,7 @@ async fn a_flood_of_failures_is_one_event_and_a_count() {
 /// A layer that is missing is for the log, with what to do, and not for the visitor.
 #[tokio::test]
 async fn a_missing_layer_is_told_to_the_log() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::listen();
     let browser = Client::new(Router::new().route("/forgotten", get(save)));
     for _ in 0..2 {
         let response = browser.get("/forgotten?token=7").await;
