@@ -141,11 +141,15 @@ impl Proxy {
 
     /// Ends all connections as a server does that finds them idle, and waits until the client has noticed.
     pub fn end_idle_connections(&self) {
-        for [client, _] in self.shared.lock().connections.values() {
-            let _ = client.shutdown(Shutdown::Write);
-        }
         let log = || format!("{:?}", self.shared.lock().connections);
-        until("the client to close its ends", log, || self.shared.lock().connections.is_empty());
+        until("the client to close its ends", log, || {
+            let state = self.shared.lock();
+            // Again each time: the client may have been opening one.
+            for [client, _] in state.connections.values() {
+                let _ = client.shutdown(Shutdown::Write);
+            }
+            state.connections.is_empty()
+        });
     }
 
     /// Passes on the request that is kept back, once there is one.
