@@ -2,9 +2,12 @@
 //! two there is none, and what then begins has an id that nobody chose.
 #![no_main]
 
-use std::sync::{
-    Arc, LazyLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use arbitrary::Arbitrary;
@@ -97,7 +100,8 @@ impl Rig {
         let store = Arc::new(RecordingStore::new(MemoryStore::new().with_clock(Still)));
         let ambiguous = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&ambiguous);
-        let layer = SessionLayer::new(Arc::clone(&store)).with_event_hook(move |event| match event {
+        let layer = SessionLayer::new(Arc::clone(&store)).with_event_interval(Duration::ZERO);
+        let layer = layer.with_event_hook(move |event| match event {
             Event::TwoLiveTokens { .. } => drop(seen.fetch_add(1, Ordering::Relaxed)),
             other => drop(format!("{other:?}")),
         });

@@ -524,10 +524,8 @@ fuzz_target!(|input: Input| {
         let decodes =
             |name: &str, is: fn(&[u8]) -> bool| before.fields.get(name).is_none_or(|value| is(value));
         let is_text = |value: &[u8]| serde_json::from_slice::<String>(value).is_ok();
-        let is_user = |value: &[u8]| serde_json::from_slice::<u64>(value).is_ok();
-        if !decodes("user", is_user) && !cleared {
-            assert_eq!(seen.strict, Err(StatusCode::INTERNAL_SERVER_ERROR));
-        } else if decodes("text", is_text) && decodes("user", is_user) {
+        // Whatever `user` holds: the record names it as no right, so it reads as absent.
+        if decodes("text", is_text) {
             assert_eq!(seen.strict, Ok(()));
         }
     }
