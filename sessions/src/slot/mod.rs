@@ -365,7 +365,7 @@ impl Slot {
             handed.changes = handed.changes.into_iter().filter_map(without).collect();
         }
         if state.accept(by, handed) {
-            self.boundaries.fetch_add(1, Ordering::AcqRel);
+            self.note_boundary();
         }
     }
 
@@ -588,7 +588,7 @@ impl Slot {
         let mut state = self.lock();
         if state.life == life {
             state.clear(by, at);
-            self.boundaries.fetch_add(1, Ordering::AcqRel);
+            self.note_boundary();
         }
     }
 
