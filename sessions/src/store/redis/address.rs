@@ -6,6 +6,8 @@ use crate::{error::Error, store::userinfo::percent_decoded};
 /// database, or that certificates are not to be checked.
 pub(super) struct Address {
     pub(super) place: Place,
+    /// Without the feature, such an address is refused.
+    #[cfg_attr(not(feature = "redis-tls"), allow(dead_code))]
     pub(super) is_tls: bool,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
