@@ -7,7 +7,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sessions::{
     FieldName, Timeouts,
-    store::{Add, Answer, Commit, Delta, Fields, NewRecord, Op, Record, Seal},
+    store::{Add, CommitOutcome, Commit, Delta, Fields, NewRecord, Op, Record, Credentials},
 };
 use sessions_fuzz::NOW;
 
@@ -144,17 +144,17 @@ fuzz_target!(|input: Input<'_>| {
     }
 
     // The same as a commit.
-    let (seal, timeouts) = (Seal::from_bytes(vec![1; 32]), Timeouts::default());
-    let mut record = Record::new(NewRecord::new(seal, timeouts).with_fields(loaded.clone()), NOW);
+    let (credentials, timeouts) = (Credentials::from_bytes(vec![1; 32]), Timeouts::default());
+    let mut record = Record::new(NewRecord::new(credentials, timeouts).with_fields(loaded.clone()), NOW);
     let before = record.clone();
     let commit = Commit::new(0, timeouts).with_delta(delta).returning(names.to_vec());
     match record.commit(&commit, NOW) {
-        Answer::Applied(values) => {
+        CommitOutcome::Applied(values) => {
             assert!(applied.is_ok() && record.fields == together);
             let there = names.iter().map(|name| together.get(name.as_str()).cloned());
             assert_eq!(values, there.collect::<Vec<_>>());
         }
-        Answer::Invalid(name) => assert!(applied == Err(name) && record == before),
+        CommitOutcome::Invalid(name) => assert!(applied == Err(name) && record == before),
         other => panic!("{other:?}"),
     }
 });

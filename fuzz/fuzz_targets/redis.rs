@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use sessions::{
     FieldName, Timeouts, Timestamp,
     fuzzing::hash::{self, Reply},
-    store::{Add, Answer, Commit, CommitId, Delta, Fields, NewRecord, Op, Reseal, Seal},
+    store::{Add, CommitOutcome, Commit, CommitId, Delta, Fields, NewRecord, Op, CredentialsChange, Credentials},
 };
 
 #[derive(Arbitrary, Debug)]
@@ -99,7 +99,7 @@ fn check_loaded(input: &Input<'_>) {
     };
     reply.insert(0, Reply::Bytes(Bytes::copy_from_slice(&bytes)));
     let loaded = hash::loaded(&names, now, reply.clone()).expect("metadata").expect("a record");
-    assert_eq!(loaded.seal.as_bytes(), &bytes[16..]);
+    assert_eq!(loaded.credentials.as_bytes(), &bytes[16..]);
     assert_eq!(loaded.epoch.to_be_bytes()[4..], bytes[..4]);
     for (time, bytes) in [(loaded.created, &bytes[4..10]), (loaded.touched, &bytes[10..16])] {
         assert_eq!(time.as_millis().to_be_bytes()[2..], *bytes);
@@ -117,11 +117,11 @@ fn check_answer(commit: &Commit, reply: Vec<Reply>) {
     let _ = reply.first().cloned().map(hash::created);
     let _ = hash::remembers(commit, reply.clone());
     match hash::answer(commit, reply.clone()) {
-        Ok(Some(Answer::Applied(values))) => {
+        Ok(Some(CommitOutcome::Applied(values))) => {
             assert_eq!((values.len(), reply.len()), (commit.returning.len(), commit.returning.len() + 1));
         }
-        Ok(Some(Answer::Invalid(_))) => assert!(reply.len() > 1),
-        Ok(Some(Answer::Gone | Answer::Superseded | Answer::Resealed) | None) | Err(()) => {}
+        Ok(Some(CommitOutcome::Invalid(_))) => assert!(reply.len() > 1),
+        Ok(Some(CommitOutcome::NotFound | CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged) | None) | Err(()) => {}
         Ok(Some(other)) => panic!("{other:?} is none of the script's"),
     }
 }
@@ -162,11 +162,11 @@ fn check_arguments(input: &Input<'_>, commit: &Commit) {
             _ => None,
         })
         .collect();
-    let seal = Seal::from_bytes(input.rotate.unwrap_or_default().to_vec());
-    let new = NewRecord::new(seal.clone(), commit.timeouts).with_fields(fields.clone());
+    let credentials = Credentials::from_bytes(input.rotate.unwrap_or_default().to_vec());
+    let new = NewRecord::new(credentials.clone(), commit.timeouts).with_fields(fields.clone());
     let words = hash::create_arguments(&new, latest);
     assert_eq!(words.len(), 3 + 2 * fields.len());
-    assert_eq!((words[0].len(), &words[1][..]), (head, seal.as_bytes()));
+    assert_eq!((words[0].len(), &words[1][..]), (head, credentials.as_bytes()));
 }
 
 fuzz_target!(|input: Input<'_>| {
@@ -189,7 +189,7 @@ fuzz_target!(|input: Input<'_>| {
         .with_touch(input.touch)
         .returning(names(&input.returning));
     if let Some(hash) = input.rotate {
-        commit = commit.with_reseal(Reseal::rotation(Seal::from_bytes(hash.to_vec())));
+        commit = commit.with_credentials_change(CredentialsChange::rotation(Credentials::from_bytes(hash.to_vec())));
     }
     if let Some(id) = input.id {
         commit = commit.with_id(CommitId::from_bytes(id));

@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 use serde::{Deserialize, Serialize};
 use sessions::{
     Error, FieldName, RecordId, Session, SessionLayer, SessionService, Timeouts, TypedSession,
-    store::{Answer, Capabilities, Commit, Created, Fields, Loaded, NewRecord, Record, Store},
+    store::{CommitOutcome, Capabilities, Commit, CreateOutcome, Fields, Loaded, NewRecord, Record, Store},
 };
 use sessions_fuzz::{Answering, Handler, NOW, cookie_of, wait};
 use tower_layer::Layer;
@@ -242,14 +242,14 @@ impl Store for Shelf {
         Ok(Some(if partial { loaded.with_fields(fields, false) } else { loaded }))
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         self.records.lock().expect("a lock").insert(id, Record::new(new, NOW));
-        Ok(Created::At(NOW))
+        Ok(CreateOutcome::Created(NOW))
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         let mut records = self.records.lock().expect("a lock");
-        Ok(records.get_mut(&id).map_or(Answer::Gone, |record| record.commit(&commit, NOW)))
+        Ok(records.get_mut(&id).map_or(CommitOutcome::NotFound, |record| record.commit(&commit, NOW)))
     }
 
     async fn destroy(&self, id: RecordId) -> Result<(), Error> {
@@ -372,7 +372,7 @@ fn perform(session: &mut TypedSession<Everything>, act: Act) {
             }
         }
         Act::Flash(text) => session.flash_flash(text),
-        Act::Now(text) => session.now_flash(text),
+        Act::Now(text) => session.flash_now_flash(text),
         Act::Take => drop(session.take_flash()),
         Act::Keep => session.keep_flash(),
         Act::Discard => session.discard_flash(),

@@ -1,5 +1,5 @@
 //! Any text as a cookie's value: what is accepted has one spelling, and is what another decoder takes for it. The same bytes as a
-//! seal do not panic.
+//! credentials do not panic.
 #![no_main]
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use sessions::RecordId;
 
 fuzz_target!(|text: &[u8]| {
-    let _ = sessions::fuzzing::is_seal(text);
+    let _ = sessions::fuzzing::are_credentials(text);
     let decoded = URL_SAFE_NO_PAD.decode(text).ok();
     let is_token = matches!(&decoded, Some(bytes) if bytes.len() == 49 && bytes[0] == 1);
     match sessions::fuzzing::token(text) {

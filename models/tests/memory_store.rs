@@ -10,7 +10,7 @@ use std::{
 use sessions::{
     Clock, FieldName, RecordId, Timeouts, Timestamp,
     store::{
-        Add, Answer, Commit, CommitId, Created, Delta, Loaded, MemoryStore, NewRecord, Op, Reseal, Seal,
+        Add, CommitOutcome, Commit, CommitId, CreateOutcome, Delta, Loaded, MemoryStore, NewRecord, Op, CredentialsChange, Credentials,
         Store,
     },
 };
@@ -54,30 +54,30 @@ impl Clock for Still {
     }
 }
 
-/// A store of one shard with the record `ID`, whose seal is the first.
+/// A store of one shard with the record `ID`, whose credentials is the first.
 fn with_record(clock: impl Clock) -> Arc<MemoryStore> {
     let store = MemoryStore::new().with_capacity(100).with_clock(clock);
-    assert_eq!(create(&store, ID, seal(1)), Created::At(Timestamp::from_millis(NOON)));
+    assert_eq!(create(&store, ID, credentials(1)), CreateOutcome::Created(Timestamp::from_millis(NOON)));
     Arc::new(store)
 }
 
-fn seal(number: u8) -> Seal {
-    Seal::from_bytes(vec![number; 33])
+fn credentials(number: u8) -> Credentials {
+    Credentials::from_bytes(vec![number; 33])
 }
 
 /// One that nobody pushes out.
-fn privileged(number: u8) -> Seal {
+fn privileged(number: u8) -> Credentials {
     let mut bytes = vec![number; 33];
     bytes[32] |= 0x80;
-    Seal::from_bytes(bytes)
+    Credentials::from_bytes(bytes)
 }
 
 fn id(number: u8) -> RecordId {
     RecordId::from_bytes([number; 16])
 }
 
-fn create(store: &MemoryStore, id: RecordId, seal: Seal) -> Created {
-    block_on(store.create(id, NewRecord::new(seal, TIMEOUTS))).unwrap()
+fn create(store: &MemoryStore, id: RecordId, credentials: Credentials) -> Created {
+    block_on(store.create(id, NewRecord::new(credentials, TIMEOUTS))).unwrap()
 }
 
 fn load(store: &MemoryStore) -> Option<Loaded> {
@@ -112,10 +112,10 @@ const APPLIED: Told = Told::Applied(Vec::new());
 fn commit(store: &MemoryStore, commit: Commit) -> Told {
     let number = |value: bytes::Bytes| std::str::from_utf8(&value).unwrap().parse().unwrap();
     match block_on(store.commit(ID, commit)).unwrap() {
-        Answer::Applied(values) => Told::Applied(values.into_iter().map(|value| value.map(number)).collect()),
-        Answer::Gone => Told::Gone,
-        Answer::Superseded => Told::Superseded,
-        Answer::Resealed => Told::Resealed,
+        CommitOutcome::Applied(values) => Told::Applied(values.into_iter().map(|value| value.map(number)).collect()),
+        CommitOutcome::NotFound => Told::Gone,
+        CommitOutcome::StaleEpoch => Told::Superseded,
+        CommitOutcome::CredentialsChanged => Told::Resealed,
         other => panic!("{other:?}"),
     }
 }
@@ -147,7 +147,7 @@ fn how_many(told: &[Told], wanted: &Told) -> usize {
 fn nothing_brings_a_destroyed_record_back() {
     checker::all("nothing_brings_a_destroyed_record_back", || {
         let store = with_record(Still);
-        let commits = [put(0, "field"), put(0, "right").with_reseal(Reseal::rotation(seal(2)))];
+        let commits = [put(0, "field"), put(0, "right").with_credentials_change(CredentialsChange::rotation(credentials(2)))];
         let destroying = thread::spawn({
             let store = Arc::clone(&store);
             move || {
@@ -175,12 +175,12 @@ fn of_rotations_of_one_epoch_one_is_applied() {
         let rotations = names
             .iter()
             .zip(2..)
-            .map(|(name, number)| put(0, name).with_reseal(Reseal::rotation(seal(number))));
+            .map(|(name, number)| put(0, name).with_credentials_change(CredentialsChange::rotation(credentials(number))));
         let told = commits_at_once(&store, rotations);
         assert_eq!((how_many(&told, &APPLIED), how_many(&told, &Told::Superseded)), (1, 2));
         let (loaded, winner) =
             (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
-        assert_eq!((loaded.epoch, &loaded.seal), (1, &seal(u8::try_from(winner).unwrap() + 2)));
+        assert_eq!((loaded.epoch, &loaded.credentials), (1, &credentials(u8::try_from(winner).unwrap() + 2)));
         assert_eq!(loaded.fields.len(), 1);
         assert!(has(&loaded, names[winner]));
     });
@@ -190,10 +190,10 @@ fn of_rotations_of_one_epoch_one_is_applied() {
 fn an_acknowledged_commit_is_in_the_record() {
     checker::all("an_acknowledged_commit_is_in_the_record", || {
         let store = with_record(Still);
-        let commits = [put(0, "one"), put(0, "two"), put(0, "right").with_reseal(Reseal::rotation(seal(2)))];
+        let commits = [put(0, "one"), put(0, "two"), put(0, "right").with_credentials_change(CredentialsChange::rotation(credentials(2)))];
         let told = commits_at_once(&store, commits);
         let loaded = load(&store).unwrap();
-        assert_eq!((&told[2], loaded.epoch, &loaded.seal), (&APPLIED, 1, &seal(2)));
+        assert_eq!((&told[2], loaded.epoch, &loaded.credentials), (&APPLIED, 1, &credentials(2)));
         for (told, name) in told.iter().zip(["one", "two", "right"]) {
             assert!(*told == APPLIED || *told == Told::Superseded);
             assert_eq!(has(&loaded, name), *told == APPLIED, "{name}");
@@ -208,13 +208,13 @@ fn of_renewals_at_once_one_begins() {
     checker::all("of_renewals_at_once_one_begins", || {
         let store = with_record(Still);
         let renewals = (2..5).map(|number| {
-            Commit::new(0, TIMEOUTS).with_reseal(Reseal::renewal(seal(number)).in_place_of(seal(1)))
+            Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::renewal(credentials(number)).in_place_of(credentials(1)))
         });
         let told = commits_at_once(&store, renewals);
         assert_eq!((how_many(&told, &APPLIED), how_many(&told, &Told::Resealed)), (1, 2));
         let (loaded, winner) =
             (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
-        assert_eq!((loaded.epoch, loaded.seal), (0, seal(u8::try_from(winner).unwrap() + 2)));
+        assert_eq!((loaded.epoch, loaded.credentials), (0, credentials(u8::try_from(winner).unwrap() + 2)));
     });
 }
 
@@ -222,24 +222,24 @@ fn of_renewals_at_once_one_begins() {
 fn a_renewal_keeps_out_no_commit_and_is_kept_out_by_a_rotation() {
     checker::all("a_renewal_keeps_out_no_commit_and_is_kept_out_by_a_rotation", || {
         let store = with_record(Still);
-        let in_place = |reseal: Reseal| reseal.in_place_of(seal(1));
+        let in_place = |credentials_change: CredentialsChange| credentials_change.in_place_of(credentials(1));
         let told = commits_at_once(
             &store,
             [
                 put(0, "field"),
-                Commit::new(0, TIMEOUTS).with_reseal(in_place(Reseal::renewal(seal(2)))),
-                put(0, "right").with_reseal(in_place(Reseal::rotation(seal(3)))),
+                Commit::new(0, TIMEOUTS).with_credentials_change(in_place(CredentialsChange::renewal(credentials(2)))),
+                put(0, "right").with_credentials_change(in_place(CredentialsChange::rotation(credentials(3)))),
             ],
         );
         let loaded = load(&store).unwrap();
         assert_eq!(has(&loaded, "field"), told[0] == APPLIED);
         match (&told[1], &told[2]) {
             (Told::Applied(_), Told::Resealed) => {
-                assert_eq!((loaded.epoch, &loaded.seal, has(&loaded, "right")), (0, &seal(2), false));
+                assert_eq!((loaded.epoch, &loaded.credentials, has(&loaded, "right")), (0, &credentials(2), false));
                 assert_eq!(told[0], APPLIED);
             }
             (Told::Superseded, Told::Applied(_)) => {
-                assert_eq!((loaded.epoch, &loaded.seal, has(&loaded, "right")), (1, &seal(3), true));
+                assert_eq!((loaded.epoch, &loaded.credentials, has(&loaded, "right")), (1, &credentials(3), true));
             }
             other => panic!("{other:?}"),
         }
@@ -252,17 +252,17 @@ fn an_id_is_given_once() {
         let store = Arc::new(MemoryStore::new().with_capacity(100).with_clock(Still));
         let deed = |number: u8| {
             let store = Arc::clone(&store);
-            Box::new(move || create(&store, ID, seal(number))) as Box<dyn FnOnce() -> Created + Send>
+            Box::new(move || create(&store, ID, credentials(number))) as Box<dyn FnOnce() -> Created + Send>
         };
-        // Two with one seal: a repetition.
+        // Two with one credentials: a repetition.
         let told = at_once(vec![deed(1), deed(1), deed(2)]);
         assert_eq!(told[0], told[1]);
         assert_eq!(
-            told.iter().filter(|told| **told == Created::Exists).count(),
-            if told[0] == Created::Exists { 2 } else { 1 }
+            told.iter().filter(|told| **told == CreateOutcome::IdTaken).count(),
+            if told[0] == CreateOutcome::IdTaken { 2 } else { 1 }
         );
-        let winner = if told[2] == Created::Exists { 1 } else { 2 };
-        assert_eq!((load(&store).unwrap().seal, store.len()), (seal(winner), 1));
+        let winner = if told[2] == CreateOutcome::IdTaken { 1 } else { 2 };
+        assert_eq!((load(&store).unwrap().credentials, store.len()), (credentials(winner), 1));
     });
 }
 
@@ -338,16 +338,16 @@ fn the_last_use_never_goes_back() {
 fn nobody_pushes_out_a_privileged_record() {
     checker::all("nobody_pushes_out_a_privileged_record", || {
         let store = Arc::new(MemoryStore::new().with_capacity(2).with_clock(Still));
-        assert!(matches!(create(&store, ID, seal(1)), Created::At(_)));
+        assert!(matches!(create(&store, ID, credentials(1)), CreateOutcome::Created(_)));
         let logging_in = thread::spawn({
             let store = Arc::clone(&store);
-            move || commit(&store, put(0, "user").with_reseal(Reseal::login(privileged(2))))
+            move || commit(&store, put(0, "user").with_credentials_change(CredentialsChange::login(privileged(2))))
         });
         let newcomers: Vec<_> = (20..22)
             .map(|number| {
                 let store = Arc::clone(&store);
                 thread::spawn(move || {
-                    assert!(matches!(create(&store, id(number), seal(number)), Created::At(_)))
+                    assert!(matches!(create(&store, id(number), credentials(number)), CreateOutcome::Created(_)))
                 })
             })
             .collect();
@@ -356,8 +356,8 @@ fn nobody_pushes_out_a_privileged_record() {
         assert_eq!(store.len(), 2);
         assert_eq!(load(&store).is_some(), told == APPLIED, "{told:?}");
         // What is left finds its place in the order, too.
-        create(&store, id(30), seal(30));
-        create(&store, id(31), seal(31));
+        create(&store, id(30), credentials(30));
+        create(&store, id(31), credentials(31));
         assert_eq!((store.len(), load(&store).is_some()), (2, told == APPLIED));
     });
 }
@@ -367,8 +367,8 @@ fn a_visitor_who_comes_back_is_pushed_out_after_one_who_does_not() {
     checker::all("a_visitor_who_comes_back_is_pushed_out_after_one_who_does_not", || {
         let store = Arc::new(MemoryStore::new().with_capacity(2).with_clock(Still));
         for number in [7, 8] {
-            let new = NewRecord::new(seal(number), TIMEOUTS).with_first_visit(true);
-            assert!(matches!(block_on(store.create(id(number), new)).unwrap(), Created::At(_)));
+            let new = NewRecord::new(credentials(number), TIMEOUTS).with_first_visit(true);
+            assert!(matches!(block_on(store.create(id(number), new)).unwrap(), CreateOutcome::Created(_)));
         }
         let coming_back = thread::spawn({
             let store = Arc::clone(&store);
@@ -378,12 +378,12 @@ fn a_visitor_who_comes_back_is_pushed_out_after_one_who_does_not() {
             let store = Arc::clone(&store);
             move || block_on(store.destroy(id(9))).unwrap()
         });
-        create(&store, id(9), seal(9));
+        create(&store, id(9), credentials(9));
         let came_back = coming_back.join().unwrap();
         ending.join().unwrap();
         // As many as fit, whichever went.
-        create(&store, id(10), seal(10));
-        create(&store, id(11), seal(11));
+        create(&store, id(10), credentials(10));
+        create(&store, id(11), credentials(11));
         assert_eq!(store.len(), 2);
         assert!(came_back || load(&store).is_none());
     });

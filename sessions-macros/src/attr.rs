@@ -63,19 +63,19 @@ pub(crate) enum DefaultValue {
 pub(crate) enum Standing {
     Privilege,
     Identity,
-    Carry,
+    KeepOnLogout,
     DropOnLogin,
 }
 
 impl Standing {
-    const ALL: [Self; 4] = [Self::Privilege, Self::Identity, Self::Carry, Self::DropOnLogin];
+    const ALL: [Self; 4] = [Self::Privilege, Self::Identity, Self::KeepOnLogout, Self::DropOnLogin];
 
     /// The key that says so.
     pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Privilege => "privilege",
             Self::Identity => "identity",
-            Self::Carry => "carry",
+            Self::KeepOnLogout => "keep_on_logout",
             Self::DropOnLogin => "drop_on_login",
         }
     }
@@ -89,7 +89,7 @@ impl Standing {
         match self {
             Self::Privilege => "is a right",
             Self::Identity => "is who is logged in, and a right already",
-            Self::Carry => "belongs to the browser and outlives a logout",
+            Self::KeepOnLogout => "belongs to the browser and outlives a logout",
             Self::DropOnLogin => "does not outlive a login",
         }
     }
@@ -199,7 +199,9 @@ impl FieldAttrs {
             "skip" => put(&mut self.skip, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "with" => put(&mut self.with, entry, errors, path),
             "merge" => put(&mut self.merge, entry, errors, merge),
-            "privilege" | "identity" | "carry" | "drop_on_login" => self.take_standing(entry, errors),
+            "privilege" | "identity" | "keep_on_logout" | "drop_on_login" => {
+                self.take_standing(entry, errors)
+            }
             "secret" => put(&mut self.secret, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "on_invalid" => put(&mut self.on_invalid, entry, errors, |entry, errors| {
                 one_of(entry, &OnInvalid::ALL, errors)

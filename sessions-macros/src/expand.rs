@@ -86,7 +86,7 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         None => {}
         Some(Standing::Privilege) => modifiers.extend(quote!(.privilege())),
         Some(Standing::Identity) => modifiers.extend(quote!(.identity())),
-        Some(Standing::Carry) => modifiers.extend(quote!(.carry())),
+        Some(Standing::KeepOnLogout) => modifiers.extend(quote!(.keep_on_logout())),
         Some(Standing::DropOnLogin) => modifiers.extend(quote!(.drop_on_login())),
     }
     if field.secret.is_some() {
@@ -208,7 +208,7 @@ fn accessors(field: &Field) -> TokenStream {
     let (set, flash, now) = (
         format_ident!("__field_set{store}"),
         format_ident!("__field_flash{store}"),
-        format_ident!("__field_now{store}"),
+        format_ident!("__field_flash_now{store}"),
     );
     let others = match field.shape() {
         Shape::Plain | Shape::SkipPlain => {

@@ -44,8 +44,8 @@ mod tests;
 /// | `#[session(with = "module")]` | encoded and decoded by `module::serialize` and `module::deserialize`, made for serde's `with` |
 /// | `#[session(merge = "…")]` | what happens when two requests change the field at once: `last` (default), `add`, `max`, `min`, `first` |
 /// | `#[session(privilege)]` | a right: setting, changing or removing it brings a new secret in the same commit, and the old one is dead; not with `#[flash]`, `skip` or another `merge` than `last`. See below for its default |
-/// | `#[session(identity)]` on `Option<T>` | who is logged in: a right, one in a struct. From none to some is a login: the session's life begins anew, and all fields stay but those marked `drop_on_login`. Removing it is a logout and changing it a change of users: every field that is not marked `carry` goes in the same commit. It has no `n_mut()` |
-/// | `#[session(carry)]` | belongs to the browser, not to the user (cart, locale): outlives a logout (not the session's timeouts), and a request that changes nothing else and that began before a login or logout may still write it, across one of them and for a minute |
+/// | `#[session(identity)]` on `Option<T>` | who is logged in: a right, one in a struct. From none to some is a login: the session's life begins anew, and all fields stay but those marked `drop_on_login`. Removing it is a logout and changing it a change of users: every field that is not marked `keep_on_logout` goes in the same commit. It has no `n_mut()` |
+/// | `#[session(keep_on_logout)]` | belongs to the browser, not to the user (cart, locale): outlives a logout (not the session's timeouts), and a request that changes nothing else and that began before a login or logout may still write it, across one of them and for a minute |
 /// | `#[session(drop_on_login)]` | the visitor's, and not the user's: goes with a login |
 /// | `#[session(secret)]` | sealed with the layer's keys before it reaches the store (feature `keys`, `SessionLayer::with_keys`); not with `skip` or another `merge` than `last` |
 /// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` the field (default), or `reject` the request. With `privilege` and `identity` the default is that the request sees the record as after a logout; so it is with `secret` where the key is not in the ring. A `secret` whose key is there and that does not open refuses the request, unless it says `reset` |
@@ -79,7 +79,7 @@ mod tests;
 /// | `#[flash] n: Option<T>` | |
 /// |---|---|
 /// | `flash_n(&mut self, T)` | sets it for whoever takes it next, in this request or a later one |
-/// | `now_n(&mut self, T)` | sets it for this request only |
+/// | `flash_now_n(&mut self, T)` | sets it for this request only |
 /// | `n(&self) -> Option<&T>`, `has_n(&self) -> bool` | looks, and consumes nothing |
 /// | `take_n(&mut self) -> Option<T>` | delivers it: gone once this request is answered |
 /// | `keep_n(&mut self)` | undoes this request's take: the next request has it again |

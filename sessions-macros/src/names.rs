@@ -23,10 +23,10 @@ pub(crate) const LIFECYCLE: [&str; 19] = [
     "save",
     "reload",
     "update",
-    "live_at_most",
+    "limit_lifetime",
     "remember",
     "snapshot",
-    "passive",
+    "without_touch",
     "ended",
 ];
 
@@ -85,7 +85,7 @@ pub(crate) fn accessors(shape: Shape, base: &str) -> Vec<String> {
             ("", ""),
             ("has_", ""),
             ("flash_", ""),
-            ("now_", ""),
+            ("flash_now_", ""),
             ("take_", ""),
             ("keep_", ""),
             ("discard_", ""),

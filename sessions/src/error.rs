@@ -29,12 +29,12 @@ pub enum ErrorKind {
     Unavailable,
     /// The store may or may not have done it, wholly: look before you repeat what must not happen
     /// twice.
-    Unknown,
+    OutcomeUnknown,
     /// The store has something under the record's id that is no session it can read, such as a record of a later
     /// version of the library. A layer treats its token as unknown.
     Unreadable,
     /// Another request ended the session, or changed who may write to it; nothing was written.
-    Refused,
+    Conflict,
     /// A value cannot be stored, or a stored one cannot be read; nothing was written.
     InvalidField,
     /// The response head has left, so no cookie can be sent any more; nothing was written.
@@ -53,8 +53,8 @@ impl Error {
     }
 
     /// The store may or may not have done it, for this reason.
-    pub fn unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(ErrorKind::Unknown, "the outcome of a session commit is unknown").with_source(source)
+    pub fn outcome_unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::OutcomeUnknown, "the outcome of a session commit is unknown").with_source(source)
     }
 
     /// The store has something under a record's id that is no session it can read, for this reason.
@@ -69,22 +69,22 @@ impl Error {
         Self::new(ErrorKind::Config, message)
     }
 
-    pub(crate) fn refused(message: impl Into<Box<str>>) -> Self {
-        Self::new(ErrorKind::Refused, message)
+    pub(crate) fn conflict(message: impl Into<Box<str>>) -> Self {
+        Self::new(ErrorKind::Conflict, message)
     }
 
     pub(crate) fn ended_meanwhile() -> Self {
-        Self::refused("the session was ended meanwhile")
+        Self::conflict("the session was ended meanwhile")
     }
 
     pub(crate) fn superseded() -> Self {
-        Self::refused(
+        Self::conflict(
             "the session was rotated, and the request came with the cookie from before; send it again",
         )
     }
 
     pub(crate) fn session_ended() -> Self {
-        Self::refused("this request has ended the session")
+        Self::conflict("this request has ended the session")
     }
 
     pub(crate) fn head_sent() -> Self {
@@ -138,7 +138,7 @@ impl Error {
     }
 
     pub(crate) fn later_login() -> Self {
-        Self::refused("a user has logged in since the request began, and stays logged in; log out again")
+        Self::conflict("a user has logged in since the request began, and stays logged in; log out again")
     }
 
     pub(crate) fn undeclared_right(name: &FieldName) -> Self {
@@ -150,7 +150,7 @@ impl Error {
 
     pub(crate) fn contradicting_views(name: &FieldName) -> Self {
         Self::config(format!(
-            "the session field `{name}` is `carry` in this view and `drop_on_login` in another, which counts; \
+            "the session field `{name}` is `keep_on_logout` in this view and `drop_on_login` in another, which counts; \
              say the same in both"
         ))
     }
@@ -247,9 +247,11 @@ mod tests {
     /// One framework sends it to the browser.
     #[test]
     fn debug_shows_nothing_of_the_stores_own_error() {
-        for error in
-            [Error::unavailable(WORDS), Error::unknown(WORDS), Error::config("wrong").with_source(WORDS)]
-        {
+        for error in [
+            Error::unavailable(WORDS),
+            Error::outcome_unknown(WORDS),
+            Error::config("wrong").with_source(WORDS),
+        ] {
             for error in [error.duplicate(), error.in_request()] {
                 let shown = format!("{error:?} {error:#?}");
                 assert!(!shown.contains("FATAL"), "{shown}");

@@ -4,7 +4,7 @@
 pub use crate::store::fuzzing_hash as hash;
 #[cfg(feature = "webdis")]
 pub use crate::store::fuzzing_webdis as webdis;
-use crate::value::{Authority, Seal, Token};
+use crate::value::{Authority, Credentials, Token};
 
 /// The text of the token that is read from a cookie's value, if one is.
 #[must_use]
@@ -12,10 +12,10 @@ pub fn token(value: &[u8]) -> Option<String> {
     Token::parse(value).map(|token| token.expose())
 }
 
-/// Whether these bytes are a seal of this version.
+/// Whether these bytes are credentials of this version.
 #[must_use]
-pub fn is_seal(bytes: &[u8]) -> bool {
-    Authority::read(&Seal::from_bytes(bytes.to_vec())).is_some()
+pub fn are_credentials(bytes: &[u8]) -> bool {
+    Authority::read(&Credentials::from_bytes(bytes.to_vec())).is_some()
 }
 
 #[cfg(feature = "keys")]
@@ -46,7 +46,9 @@ mod keys {
     #[must_use]
     pub fn sealed(ring: &KeyRing, purpose: &str, field: &str, value: &[u8]) -> Vec<u8> {
         let (record, field) = (RecordId::from_bytes(RECORD), &field.into());
-        ring.seal(Place { purpose, record, field }, value).map(|sealed| sealed.to_vec()).unwrap_or_default()
+        ring.credentials(Place { purpose, record, field }, value)
+            .map(|sealed| sealed.to_vec())
+            .unwrap_or_default()
     }
 
     /// The value, if it opens.

@@ -96,8 +96,8 @@ impl Field {
 
     /// It belongs to the browser.
     #[must_use]
-    pub const fn carry(self) -> Self {
-        Self { standing: Standing::Carry, ..self }
+    pub const fn keep_on_logout(self) -> Self {
+        Self { standing: Standing::KeepOnLogout, ..self }
     }
 
     /// It is the visitor's.

@@ -163,10 +163,10 @@ impl Error {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.kind() {
-            ErrorKind::Unavailable | ErrorKind::Unreadable | ErrorKind::Unknown => {
+            ErrorKind::Unavailable | ErrorKind::Unreadable | ErrorKind::OutcomeUnknown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            ErrorKind::Refused => StatusCode::CONFLICT,
+            ErrorKind::Conflict => StatusCode::CONFLICT,
             ErrorKind::CrossSite => StatusCode::FORBIDDEN,
             ErrorKind::InvalidField | ErrorKind::HeadSent | ErrorKind::Config => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -178,10 +178,10 @@ impl Error {
     #[must_use]
     pub const fn body_text(&self) -> &'static str {
         match self.kind() {
-            ErrorKind::Unavailable | ErrorKind::Unreadable | ErrorKind::Unknown => {
+            ErrorKind::Unavailable | ErrorKind::Unreadable | ErrorKind::OutcomeUnknown => {
                 "The session store is unavailable; please try again later."
             }
-            ErrorKind::Refused => "The session was changed by another request; please try again.",
+            ErrorKind::Conflict => "The session was changed by another request; please try again.",
             ErrorKind::CrossSite => {
                 "This request came from another site; please open this site first and try again."
             }

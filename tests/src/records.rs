@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use sessions::{
     FieldName, RecordId, Timeouts,
-    store::{Add, Commit, CommitId, Delta, NewRecord, Op, Seal},
+    store::{Add, Commit, CommitId, Credentials, Delta, NewRecord, Op},
 };
 
 /// A day without use, thirty days in all.
@@ -22,18 +22,18 @@ pub fn record_id() -> RecordId {
     RecordId::from_bytes(bytes)
 }
 
-/// A record without fields, with another seal than any before in this process.
+/// A record without fields, with another credentials than any before in this process.
 #[must_use]
 pub fn new_record() -> NewRecord {
-    NewRecord::new(random_seal(), TIMEOUTS)
+    NewRecord::new(random_credentials(), TIMEOUTS)
 }
 
-/// Another seal than any before in this process.
+/// Another credentials than any before in this process.
 #[must_use]
-pub fn random_seal() -> Seal {
+pub fn random_credentials() -> Credentials {
     let mut bytes = vec![0; 32];
     bytes[..8].copy_from_slice(&next());
-    Seal::from_bytes(bytes)
+    Credentials::from_bytes(bytes)
 }
 
 /// A commit to a record of epoch 0 that changes one field.

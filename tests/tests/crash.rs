@@ -56,7 +56,7 @@ fn note(last: &mut HashMap<RecordId, u64>, line: &str) {
 }
 
 #[tokio::test]
-async fn h6_what_was_acknowledged_survives_kill_9() {
+async fn what_was_acknowledged_survives_kill_9() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("crash.db");
     let names = ["left", "right"].map(FieldName::from_static);

@@ -27,7 +27,7 @@ use axum::{
 };
 use sessions::{
     Error, FieldName, RecordId, Session, SessionLayer, Timeouts, TypedSession,
-    store::{Answer, Capabilities, Commit, Created, Loaded, MemoryStore, NewRecord, Store},
+    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
     testing::{Client, FaultStore, Gate, Operation, RecordingStore},
 };
 
@@ -149,7 +149,7 @@ async fn a_counter_of_an_ended_session_is_not_counted() {
         format!("{:?}", other.fetch_add_visits(1).await.map_err(|error| error.kind()))
     };
     let browser = signed_in(routes().route("/", get(handler))).await;
-    assert_eq!(browser.get("/").await.text(), "Err(Refused)");
+    assert_eq!(browser.get("/").await.text(), "Err(Conflict)");
     assert!(browser.cookie(COOKIE).is_none());
 }
 
@@ -311,11 +311,11 @@ impl Store for ByName {
         }))
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         self.0.create(id, new).await
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         self.0.commit(id, commit).await
     }
 
@@ -520,5 +520,5 @@ async fn a_save_that_was_taken_along_hears_that_it_was_lost() {
     let there = gate.clone();
     faults.after(Operation::Commit, || async move { there.pass().await });
     faults.lose_request(Operation::Commit);
-    assert_eq!(browser.get("/").await.text(), "Ok(()) Err(Unknown) Err(Unknown)");
+    assert_eq!(browser.get("/").await.text(), "Ok(()) Err(OutcomeUnknown) Err(OutcomeUnknown)");
 }

@@ -79,7 +79,7 @@ async fn handler(mut session: TypedSession<Visit>) -> Result<Redirect, String> {
     if session.has_message() {
         session.keep_message();
     }
-    session.now_message("now");
+    session.flash_now_message("now");
     session.discard_message();
     let Visit { n, x, .. } = session.snapshot();
     session.set_n(n);

@@ -37,7 +37,7 @@ fn manifest(variant: Variant, args: &Args) -> Result<String> {
                 .sessions
                 .canonicalize()
                 .with_context(|| format!("there is no {}", args.sessions.display()))?;
-            format!("sessions = {{ path = {path:?} }}")
+            format!("sessions = {{ package = \"typed-sessions\", path = {path:?} }}")
         }
     };
     Ok(format!(

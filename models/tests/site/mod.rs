@@ -19,7 +19,7 @@ use axum_core::extract::FromRequestParts;
 use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use sessions::{
     Clock, Error, Event, FieldName, RecordId, Session, SessionLayer, Timeouts, Timestamp, TypedSession,
-    store::{Answer, Capabilities, Commit, Created, Loaded, MemoryStore, NewRecord, Store},
+    store::{CommitOutcome, Capabilities, Commit, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
 };
 use tokio::{sync::oneshot, task::yield_now};
 use tower_layer::Layer;
@@ -35,7 +35,7 @@ pub struct Account {
     pub memo: Option<String>,
     #[session(merge = "add")]
     pub hits: i64,
-    #[session(carry)]
+    #[session(keep_on_logout)]
     pub cart: Option<String>,
 }
 
@@ -83,11 +83,11 @@ impl Store for Remote {
         self.there_and_back(self.memory.load(id, names)).await
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         self.there_and_back(self.memory.create(id, new)).await
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         self.there_and_back(self.memory.commit(id, commit)).await
     }
 

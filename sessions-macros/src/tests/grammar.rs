@@ -45,7 +45,7 @@ fn the_view_of_the_readme() {
                 stored("message") [ .flash() ]
                 get [ #[doc = " Shown once."] ] message __field_str_option [ ::core::option::Option<&::core::primitive::str> ]
                 has has_message
-                flash flash_message __field_flash_into now_message __field_now_into [ impl ::core::convert::Into<String> ]
+                flash flash_message __field_flash_into flash_now_message __field_flash_now_into [ impl ::core::convert::Into<String> ]
                 take_message keep_message discard_message
             }
         }"#,

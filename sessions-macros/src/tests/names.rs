@@ -187,7 +187,7 @@ fn accessors_of_two_fields_do_not_clash() {
         )],
     );
     // what is not generated does not clash
-    passes("struct S { add_n: u8, n: u8, #[session(skip)] m: u8, add_m: u8, take_n: u8, now_n: u8 }");
+    passes("struct S { add_n: u8, n: u8, #[session(skip)] m: u8, add_m: u8, take_n: u8, flash_now_n: u8 }");
     fails(
         "struct S { r#type: u8, set_type: u8 }",
         &[(

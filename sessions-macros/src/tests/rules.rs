@@ -139,21 +139,21 @@ fn a_field_is_one_thing_to_its_user() {
             "`privilege` is a right, and `identity` is who is logged in, and a right already; remove one of them",
         ),
         (
-            "carry, drop_on_login",
-            "`carry` belongs to the browser and outlives a logout, and `drop_on_login` does not outlive a \
+            "keep_on_logout, drop_on_login",
+            "`keep_on_logout` belongs to the browser and outlives a logout, and `drop_on_login` does not outlive a \
              login; remove one of them",
         ),
         (
-            "identity, carry",
-            "`identity` is who is logged in, and a right already, and `carry` belongs to the browser and \
+            "identity, keep_on_logout",
+            "`identity` is who is logged in, and a right already, and `keep_on_logout` belongs to the browser and \
              outlives a logout; remove one of them",
         ),
-        ("carry, carry", "`carry` is given twice; remove one"),
+        ("keep_on_logout, keep_on_logout", "`keep_on_logout` is given twice; remove one"),
     ] {
         let (_, key) = attr.split_once(", ").unwrap();
         field_fails(&format!("#[session({attr})]"), "Option<u8>", message, key);
     }
-    for key in ["carry", "drop_on_login"] {
+    for key in ["keep_on_logout", "drop_on_login"] {
         let message = format!(
             "`{key}` has no meaning with `skip`, since the field is never stored; remove one of them"
         );

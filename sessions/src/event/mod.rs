@@ -219,7 +219,7 @@ pub enum Event<'a> {
         took: Duration,
     },
     /// A commit, destroy or touch did not go through, or nobody knows whether it did
-    /// ([`Unknown`](crate::ErrorKind::Unknown)). If a value cannot be stored
+    /// ([`Unknown`](crate::ErrorKind::OutcomeUnknown)). If a value cannot be stored
     /// ([`InvalidField`](crate::ErrorKind::InvalidField)), the error names the field and says why.
     CommitFailed {
         /// The record, unless it is new.

@@ -38,7 +38,7 @@ impl Events {
     /// Reports the reason for which a commit did not go through.
     pub(crate) fn report_failure(&self, record: Option<RecordId>, error: &Error) {
         self.report(&match record {
-            Some(record) if error.kind() == ErrorKind::Refused => Event::Conflict { record, error },
+            Some(record) if error.kind() == ErrorKind::Conflict => Event::Conflict { record, error },
             _ => Event::CommitFailed { record, error },
         });
     }

@@ -142,13 +142,13 @@ impl Handle {
     }
 
     #[inline]
-    pub fn __field_now<T: Any>(&mut self, index: usize, value: T) {
-        self.__now_erased(index, &mut Some(value));
+    pub fn __field_flash_now<T: Any>(&mut self, index: usize, value: T) {
+        self.__flash_now_erased(index, &mut Some(value));
     }
 
     #[inline]
-    pub fn __field_now_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
-        self.__field_now::<T>(index, value.into());
+    pub fn __field_flash_now_into<T: Any>(&mut self, index: usize, value: impl Into<T>) {
+        self.__field_flash_now::<T>(index, value.into());
     }
 
     #[inline]
@@ -250,7 +250,7 @@ impl Handle {
         self.__undecoded(index).put(value);
     }
 
-    fn __now_erased(&mut self, index: usize, value: &mut dyn Any) {
+    fn __flash_now_erased(&mut self, index: usize, value: &mut dyn Any) {
         let value = self.__boxed(index, value);
         let (cell, _) = self.__cell(index);
         cell.now(value);

@@ -37,7 +37,7 @@ pub(super) struct Cell {
     now: Now,
 }
 
-/// What `now_…` set, for this request only.
+/// What `flash_now_…` set, for this request only.
 #[derive(Default)]
 enum Now {
     #[default]
@@ -90,7 +90,7 @@ enum Change {
 pub(super) type OnUndecodable<'a> = &'a dyn Fn(&Field, &serde_json::Error);
 
 impl Cell {
-    /// A cell that shows what `now_…` of another handle of the request set.
+    /// A cell that shows what `flash_now_…` of another handle of the request set.
     pub(super) fn showing(field: &Field, request_only: &Fields) -> Self {
         let shown = request_only.get(field.name).and_then(|stored| stamp::inner(stored));
         let now = shown.and_then(|json| (field.codec.decode)(json).ok()).map_or(Now::Unset, Now::Set);
@@ -289,7 +289,7 @@ impl Cell {
         change
     }
 
-    /// Adds what `now_…` leaves for other handles of the request; `None` once it was taken.
+    /// Adds what `flash_now_…` leaves for other handles of the request; `None` once it was taken.
     pub(super) fn add_request_only_to(
         &self,
         list: &mut Vec<(FieldName, Option<Bytes>)>,

@@ -122,8 +122,8 @@ impl Handle {
     /// Says that this request is no use of the session, so that it does not keep it alive: for what a page
     /// asks by itself while nobody is there, such as whether there is news. Its changes are kept all the
     /// same. It comes before what is saved, and is no return of a visitor who has not come back.
-    pub fn passive(&self) {
-        self.slot.passive();
+    pub fn without_touch(&self) {
+        self.slot.without_touch();
     }
 
     /// Says whether the user asked to be remembered, as with a box "stay logged in".
@@ -136,8 +136,8 @@ impl Handle {
     ///
     /// It counts from this request's login, rotation or new session on: a cookie that is there already stays
     /// as it is. So it comes with the login, and before a `save()`. A logout, or a change to another user, takes
-    /// it back, together with [`live_at_most`](Self::live_at_most). `remember(true)` takes back what an earlier
-    /// request said with `live_at_most`, and does nothing for a session that holds no right.
+    /// it back, together with [`limit_lifetime`](Self::limit_lifetime). `remember(true)` takes back what an earlier
+    /// request said with `limit_lifetime`, and does nothing for a session that holds no right.
     pub fn remember(&self, is_remembered: bool) {
         self.slot.remember(is_remembered);
     }
@@ -148,8 +148,8 @@ impl Handle {
     ///
     /// It counts from this request's login, rotation or new session on, until a rotation that says otherwise,
     /// a logout, or [`remember(true)`](Self::remember). So it comes with the login, and before a `save()`.
-    pub fn live_at_most(&self, idle: Duration, absolute: Duration) {
-        self.slot.live_at_most(Lifetime { idle, absolute });
+    pub fn limit_lifetime(&self, idle: Duration, absolute: Duration) {
+        self.slot.limit_lifetime(Lifetime { idle, absolute });
     }
 
     /// Ends the session at commit, with all that was changed in it, and removes the cookie.
@@ -226,14 +226,14 @@ impl Handle {
     ///
     /// Once begun it is finished, even if this future is dropped. Fields that merge (`add`, `max`, `min`, `first`)
     /// then read as the store has them. It counts as a use of the session, changes or none, unless the request
-    /// is [`passive`](Self::passive). After the response it still takes rights away: the secret then stays, and opens
+    /// is [`without_touch`](Self::without_touch). After the response it still takes rights away: the secret then stays, and opens
     /// what is left.
     ///
     /// # Errors
     ///
-    /// [`Refused`](crate::ErrorKind::Refused) if the session was ended or rotated meanwhile,
+    /// [`Conflict`](crate::ErrorKind::Conflict) if the session was ended or rotated meanwhile,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store did not do it (the layer tries
-    /// once more if the response is no server error, unless they are [discarded](Self::discard_changes)), [`Unknown`](crate::ErrorKind::Unknown) if nobody can
+    /// once more if the response is no server error, unless they are [discarded](Self::discard_changes)), [`Unknown`](crate::ErrorKind::OutcomeUnknown) if nobody can
     /// tell, [`HeadSent`](crate::ErrorKind::HeadSent) if it needs a cookie and the response head
     /// has left, [`CrossSite`](crate::ErrorKind::CrossSite) if it would begin a session for a request from another
     /// site whose cookie the browser may have kept back.

@@ -53,7 +53,7 @@ use crate::{error::Error, value::KeyId};
 ///    and [`sealing_key`](Self::sealing_key) tell who does what, by ids.
 /// 3. Wait for twice the longest absolute timeout, since a login begins that time anew and keeps what the
 ///    visitor's session held: then no session is left whose cookie or values the old key made. (A secret field that
-///    is also `carry` outlives logins and logouts: set it anew.) Take the old key out.
+///    is also `keep_on_logout` outlives logins and logouts: set it anew.) Take the old key out.
 ///
 /// When a key has leaked, there is no time for that: put a new key in as `active`, write `revoked:` and the
 /// leaked key's id in place of the leaked key, and restart every instance at once. Sessions whose cookie

@@ -77,7 +77,7 @@ impl ClearSiteData {
 ///
 /// fn is_conflict<B>(response: &http::Response<B>) -> bool {
 ///     let error = response.extensions().get::<SessionError>();
-///     error.is_some_and(|error| error.kind() == ErrorKind::Refused)
+///     error.is_some_and(|error| error.kind() == ErrorKind::Conflict)
 /// }
 /// ```
 #[derive(Clone)]
@@ -248,7 +248,7 @@ fn report_over_http(frame: &Frame, events: &Events) {
 /// Puts an error in place of an answer that is not true: what it says was not stored.
 fn refuse<B: ReplaceableBody>(response: &mut Response<B>, error: Error, frame: &Frame, head: Option<&Parts>) {
     let replaceable = match error.kind() {
-        ErrorKind::Refused | ErrorKind::CrossSite => response.status().as_u16() < 400,
+        ErrorKind::Conflict | ErrorKind::CrossSite => response.status().as_u16() < 400,
         _ => !response.status().is_server_error(),
     };
     if !replaceable {

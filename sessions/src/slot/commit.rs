@@ -24,9 +24,11 @@ use crate::{
     error::{Error, ErrorKind},
     event::{Event, RotationCause},
     random,
-    store::{Answer, Commit, CommitId, Created, NewRecord, Reseal},
+    store::{Commit, CommitId, CommitOutcome, CreateOutcome, CredentialsChange, NewRecord},
     sync::atomic::Ordering,
-    value::{Authority, FieldName, Fields, Match, Proof, RecordId, Seal, Secret, Timeouts, Timestamp, Token},
+    value::{
+        Authority, Credentials, FieldName, Fields, Match, Proof, RecordId, Secret, Timeouts, Timestamp, Token,
+    },
 };
 
 /// How often a layer has its store purged, on the store's clock, and how much at a time.
@@ -34,12 +36,12 @@ const PURGE_EVERY: Duration = Duration::from_mins(1);
 const PURGE_JITTER: Duration = Duration::from_secs(15);
 const PURGED_AT_ONCE: usize = 1000;
 
-/// What a commit puts in the place of a record's seal.
+/// What a commit puts in the place of a record's credentials.
 struct Resealed {
     /// The secret that the browser is to have, if that is another one.
     secret: Option<Secret>,
     authority: Authority,
-    reseal: Reseal,
+    credentials_change: CredentialsChange,
     /// How long the session lives then.
     timeouts: Timeouts,
     /// Whether the login ends that the record had.
@@ -50,7 +52,7 @@ struct Resealed {
     now: Timestamp,
 }
 
-/// How often a rotation is tried that finds the record's seal renewed.
+/// How often a rotation is tried that finds the record's credentials renewed.
 const RESEALINGS: usize = 3;
 
 impl Slot {
@@ -144,7 +146,7 @@ impl Slot {
         };
         let mut is_taken_away = false;
         if let (Err(refused), Some(removal)) = (&written, &removal)
-            && refused.kind() == ErrorKind::Refused
+            && refused.kind() == ErrorKind::Conflict
             && part != Part::Removal
         {
             // Another request has rotated: the rights go all the same, and nothing else is done.
@@ -199,7 +201,7 @@ impl Slot {
             let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
             let mut rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
             if let (Err(refused), Some(removal)) = (&rescued, &removal)
-                && refused.kind() == ErrorKind::Refused
+                && refused.kind() == ErrorKind::Conflict
             {
                 rescued = self.take_away_caught(removal).await;
             }
@@ -290,7 +292,7 @@ impl Slot {
         let commit = self.commit((id, epoch, touch), delta, returning)?;
         let answer = self.send(id, commit).await?;
         // Its times may have changed with its secret, so that what is over by the old ones may be alive.
-        if let (Answer::Superseded | Answer::Gone, Some(delta)) = (&answer, carried) {
+        if let (CommitOutcome::StaleEpoch | CommitOutcome::NotFound, Some(delta)) = (&answer, carried) {
             return Box::pin(self.carry_over((id, epoch, touch), delta, returning, kept)).await;
         }
         let values = self.applied(answer)?;
@@ -301,28 +303,28 @@ impl Slot {
     }
 
     /// Sends a commit. A record that cannot be read any more is none.
-    pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
-        match self.bounded(self.shared.store.commit(id, commit), Error::unknown).await {
+    pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
+        match self.bounded(self.shared.store.commit(id, commit), Error::outcome_unknown).await {
             Err(error) if error.kind() == ErrorKind::Unreadable => {
                 self.report_unreadable(id, &error);
-                Ok(Answer::Gone)
+                Ok(CommitOutcome::NotFound)
             }
             answer => answer,
         }
     }
 
     /// The values that were asked for, or why nothing was written.
-    pub(super) fn applied(&self, answer: Answer) -> Result<Vec<Option<Bytes>>, Error> {
-        if matches!(answer, Answer::Gone | Answer::Superseded) {
+    pub(super) fn applied(&self, answer: CommitOutcome) -> Result<Vec<Option<Bytes>>, Error> {
+        if matches!(answer, CommitOutcome::NotFound | CommitOutcome::StaleEpoch) {
             self.lock().forget_renewal();
         }
         match answer {
-            Answer::Applied(values) => Ok(values),
-            Answer::Gone => Err(Error::ended_meanwhile()),
-            Answer::Superseded | Answer::Resealed => Err(Error::superseded()),
-            Answer::Conflict => Err(Error::refused("a session field was changed meanwhile")),
-            Answer::Invalid(name) => Err(Error::not_an_integer(&name)),
-            Answer::Unknown(error) => Err(error),
+            CommitOutcome::Applied(values) => Ok(values),
+            CommitOutcome::NotFound => Err(Error::ended_meanwhile()),
+            CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => Err(Error::superseded()),
+            CommitOutcome::Conflict => Err(Error::conflict("a session field was changed meanwhile")),
+            CommitOutcome::Invalid(name) => Err(Error::not_an_integer(&name)),
+            CommitOutcome::Unknown(error) => Err(error),
         }
     }
 
@@ -341,17 +343,18 @@ impl Slot {
             let mut commit = self.commit(target, write.delta.clone(), returning)?;
             if let Some(resealed) = &resealed {
                 let commit_id = CommitId::from_bytes(random::bytes()?);
-                commit = commit.with_id(commit_id).with_reseal(resealed.reseal.clone());
+                commit =
+                    commit.with_id(commit_id).with_credentials_change(resealed.credentials_change.clone());
             }
             match self.send(id, commit).await? {
                 // Another request renewed the secret: as long as the powers are the same, so is this.
-                Answer::Resealed => self.reload_seal(id, epoch).await?,
-                Answer::Gone | Answer::Superseded if rotation == Rotation::Login => {
+                CommitOutcome::CredentialsChanged => self.reload_seal(id, epoch).await?,
+                CommitOutcome::NotFound | CommitOutcome::StaleEpoch if rotation == Rotation::Login => {
                     // Two logins at once, or a logout before this one: whoever has proved who it is needs
                     // nothing of what the old secret stood for.
                     return Box::pin(self.create(write.delta, write.rights, life)).await;
                 }
-                Answer::Superseded | Answer::Gone
+                CommitOutcome::StaleEpoch | CommitOutcome::NotFound
                     if rotation == Rotation::Renewal && is_carry_only && !write.delta.is_empty() =>
                 {
                     return Box::pin(self.carry_over(target, write.delta, returning, kept)).await;
@@ -376,7 +379,7 @@ impl Slot {
                 }
                 return;
             }
-            Rotation::Hard => RotationCause::Other,
+            Rotation::Rotation => RotationCause::Other,
             Rotation::Proof => RotationCause::Reauthentication,
             Rotation::Login => RotationCause::Login,
             Rotation::Logout => RotationCause::Logout,
@@ -384,7 +387,7 @@ impl Slot {
         self.shared.events.report(&Event::Rotated { record, cause });
     }
 
-    /// What is to take the place of the record's seal; `None` if another request has done it already.
+    /// What is to take the place of the record's credentials; `None` if another request has done it already.
     fn resealed(&self, id: RecordId, write: &Write) -> Result<Option<Resealed>, Error> {
         let rotation = write.rotation;
         let (fresh, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
@@ -434,13 +437,15 @@ impl Slot {
             let created = if rotation == Rotation::Login { now } else { live.created };
             authority.cookie_hours = cookie_hours(&timeouts, now.saturating_since(created));
         }
-        let mut reseal = rotation.reseal(authority.seal()).in_place_of(live.seal.clone());
+        let mut credentials_change =
+            rotation.credentials_change(authority.credentials()).in_place_of(live.credentials.clone());
         if timeouts != live.timeouts {
             // For the store what the layer grants: the session's own time may be longer again one day.
-            reseal = reseal.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
+            credentials_change =
+                credentials_change.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
         }
         let ends_login = rotation == Rotation::Logout;
-        Ok(Some(Resealed { secret, authority, reseal, timeouts, ends_login, said, now }))
+        Ok(Some(Resealed { secret, authority, credentials_change, timeouts, ends_login, said, now }))
     }
 
     /// What belongs to the browser is written all the same if the secret was replaced a moment ago.
@@ -473,13 +478,13 @@ impl Slot {
         Ok(())
     }
 
-    /// Reads what another request has made of the seal, in the same epoch.
+    /// Reads what another request has made of the credentials, in the same epoch.
     async fn reload_seal(&self, id: RecordId, epoch: u64) -> Result<(), Error> {
         let (loaded, authority) = self.load_again(id, epoch, &[]).await?;
         if let Phase::Live(live) = &mut self.lock().record
             && live.id == id
         {
-            (live.seal, live.authority) = (loaded.seal, authority);
+            (live.credentials, live.authority) = (loaded.credentials, authority);
         }
         Ok(())
     }
@@ -502,7 +507,7 @@ impl Slot {
     async fn destroy_ended(&self) -> Result<(), Error> {
         loop {
             let Some(id) = self.lock().destroy.last().copied() else { return Ok(()) };
-            if let Err(error) = self.bounded(self.shared.store.destroy(id), Error::unknown).await {
+            if let Err(error) = self.bounded(self.shared.store.destroy(id), Error::outcome_unknown).await {
                 self.shared.events.report_failure(Some(id), &error);
                 return Err(error);
             }
@@ -544,21 +549,21 @@ impl Slot {
         said.note_in(&mut authority);
         let timeouts = self.shared.timeouts_of(&authority);
         authority.cookie_hours = cookie_hours(&timeouts, Duration::ZERO);
-        let seal = authority.seal();
+        let credentials = authority.credentials();
         let (is_first_visit, is_login) = (authority.rights.is_empty(), authority.identity.is_some());
         let (stored, opened) = self.sealed_fields(id, delta, &fields)?;
-        let new = NewRecord::new(seal.clone(), self.shared.timeouts.of_kind(authority.kind()))
+        let new = NewRecord::new(credentials.clone(), self.shared.timeouts.of_kind(authority.kind()))
             .with_fields(stored)
             .with_first_visit(is_first_visit);
         let creating = self.shared.store.create(id, new);
-        let created = match self.bounded(creating, Error::unknown).await? {
-            Created::At(created) => created,
-            Created::Exists => return Err(Error::unavailable("a new record's id was taken")),
+        let created = match self.bounded(creating, Error::outcome_unknown).await? {
+            CreateOutcome::Created(created) => created,
+            CreateOutcome::IdTaken => return Err(Error::unavailable("a new record's id was taken")),
         };
         let record = Box::new(Live {
             id,
             epoch: 0,
-            seal,
+            credentials,
             timeouts,
             authority,
             secret: secret.clone(),
@@ -604,7 +609,9 @@ impl Slot {
         values: &[Option<Bytes>],
     ) {
         let mut state = self.lock();
-        if let Some(Resealed { said, reseal: Reseal { is_hard: true, .. }, .. }) = &resealed {
+        if let Some(Resealed { said, credentials_change: CredentialsChange { is_hard: true, .. }, .. }) =
+            &resealed
+        {
             state.terms_noted(*said);
         }
         let State { record, cookie, .. } = &mut *state;
@@ -622,29 +629,31 @@ impl Slot {
                 None => live.fields.remove(name.as_str()),
             }
         }
-        let Some(Resealed { secret, authority, reseal, timeouts, ends_login, now, .. }) = resealed else {
+        let Some(Resealed { secret, authority, credentials_change, timeouts, ends_login, now, .. }) =
+            resealed
+        else {
             return;
         };
         live.timeouts = timeouts;
         let rights_before = std::mem::take(&mut live.authority.rights);
-        (live.seal, live.authority) = (reseal.to, authority);
-        live.epoch = live.epoch.wrapping_add(reseal.is_hard.into());
+        (live.credentials, live.authority) = (credentials_change.to, authority);
+        live.epoch = live.epoch.wrapping_add(credentials_change.is_hard.into());
         live.ends_renewal = false;
         // A change of rights has ended what cannot be read, also where the rights after it have the same names.
         live.is_withheld &= !ends_login && live.authority.rights == rights_before;
-        if reseal.is_login {
+        if credentials_change.is_login {
             (live.created, live.touched) = (now, now);
             live.began_here = true;
         }
         if let Some(secret) = secret {
-            if reseal.is_hard {
+            if credentials_change.is_hard {
                 live.secret = secret.clone();
             }
             let token = Token::new(id, secret);
             let max_age = live.max_age();
-            *cookie = CookieChange::Set { token, max_age, is_renewal: !reseal.is_hard };
+            *cookie = CookieChange::Set { token, max_age, is_renewal: !credentials_change.is_hard };
         }
-        if reseal.is_hard {
+        if credentials_change.is_hard {
             let epoch = live.epoch;
             state.tell_of_record();
             drop(state);
@@ -705,7 +714,7 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.slot.lock().is_rotating = false;
         if let Some(taken) = self.taken.take() {
-            self.slot.failed(self.target, &Error::unknown(UNFINISHED), self.life, taken);
+            self.slot.failed(self.target, &Error::outcome_unknown(UNFINISHED), self.life, taken);
         }
     }
 }
@@ -715,7 +724,7 @@ fn note_rights(authority: &mut Authority, write: &Write, now: Timestamp) {
     let Write { rights, rotation, .. } = write;
     rights.note_in(authority);
     authority.proof = match rotation {
-        Rotation::None | Rotation::Renewal | Rotation::Hard => authority.proof,
+        Rotation::None | Rotation::Renewal | Rotation::Rotation => authority.proof,
         Rotation::Login => Proof::AtCreation,
         Rotation::Proof | Rotation::Logout if authority.identity.is_some() => Proof::At(now),
         Rotation::Proof | Rotation::Logout => Proof::None,
@@ -723,11 +732,11 @@ fn note_rights(authority: &mut Authority, write: &Write, now: Timestamp) {
 }
 
 impl Rotation {
-    fn reseal(self, seal: Seal) -> Reseal {
+    fn credentials_change(self, credentials: Credentials) -> CredentialsChange {
         match self {
-            Self::Login => Reseal::login(seal),
-            Self::Renewal => Reseal::renewal(seal),
-            _ => Reseal::rotation(seal),
+            Self::Login => CredentialsChange::login(credentials),
+            Self::Renewal => CredentialsChange::renewal(credentials),
+            _ => CredentialsChange::rotation(credentials),
         }
     }
 }

@@ -75,10 +75,10 @@ impl<T: Send + 'static> Future for Detached<T> {
         let polled = match &mut self.state {
             State::Task(task) => Pin::new(task)
                 .poll(context)
-                .map(|joined| joined.unwrap_or_else(|error| Err(Error::unknown(error)))),
+                .map(|joined| joined.unwrap_or_else(|error| Err(Error::outcome_unknown(error)))),
             State::InPlace(work) => caught(|| Pin::new(work).poll(context)),
             State::Unbegun(_) | State::Done => {
-                Poll::Ready(Err(Error::unknown("polled again after it was done")))
+                Poll::Ready(Err(Error::outcome_unknown("polled again after it was done")))
             }
         };
         if polled.is_ready() {
@@ -121,5 +121,5 @@ impl<T: Send + 'static> Drop for Detached<T> {
 /// A store that panics fails the request, wherever it does.
 pub(super) fn caught<T>(poll: impl FnOnce() -> Poll<Result<T, Error>>) -> Poll<Result<T, Error>> {
     catch_unwind(AssertUnwindSafe(poll))
-        .unwrap_or_else(|_| Poll::Ready(Err(Error::unknown("the session store panicked"))))
+        .unwrap_or_else(|_| Poll::Ready(Err(Error::outcome_unknown("the session store panicked"))))
 }

@@ -1,4 +1,4 @@
-//! What counts of a record that was loaded: the rights that its seal names, if they can be read.
+//! What counts of a record that was loaded: the rights that its credentials names, if they can be read.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 
 impl Slot {
     /// Makes of what was loaded what the request sees: secrets among these names are opened, what a view calls a
-    /// right and the seal does not name is absent, and where a right cannot be read the record is as after a logout.
+    /// right and the credentials does not name is absent, and where a right cannot be read the record is as after a logout.
     ///
     /// It runs code of the fields' types, so not under the state's lock.
     ///

@@ -140,7 +140,7 @@ pub(super) enum Rotation {
     /// The same powers, by time or because somebody asked for it.
     Renewal,
     /// Somebody asked for it, or a right changes.
-    Hard,
+    Rotation,
     /// Somebody proves again who it is.
     Proof,
     /// Somebody logs in who was nobody before.
@@ -624,7 +624,7 @@ impl Composed {
         if rights.identity.is_some() {
             self.rotation = Rotation::Logout;
         } else if !rights.names.is_empty() {
-            self.rotation.at_least_hard();
+            self.rotation.at_least_rotation();
         }
     }
 
@@ -637,13 +637,13 @@ impl Composed {
         if change.standing == Standing::Identity {
             self.note_identity(change, record, rules);
         } else if change.standing.is_right() {
-            self.rotation.at_least_hard();
+            self.rotation.at_least_rotation();
         }
         self.rights.note(change);
         if is_none(&self.delta, change, record) {
             return Ok(());
         }
-        self.is_carry_only &= change.standing == Standing::Carry;
+        self.is_carry_only &= change.standing == Standing::KeepOnLogout;
         let name = &change.name;
         let dropped = &self.dropped;
         let pushed = self.delta.push(name.clone(), change.op.clone(), record.left(name, dropped));
@@ -724,7 +724,7 @@ impl Composed {
         let is_other =
             other.is_some_and(|other| !self.delta.drops(other) && change.names().all(|name| name != *other));
         match (before, after) {
-            (None, None) if !is_other => self.rotation.at_least_hard(),
+            (None, None) if !is_other => self.rotation.at_least_rotation(),
             (None, Some(_)) if !is_other => {
                 // In the place of somebody else whom this request has logged out, it is no beginning.
                 if self.rotation == Rotation::Logout || self.follows_login {
@@ -785,9 +785,9 @@ impl Rights {
 }
 
 impl Rotation {
-    pub(super) fn at_least_hard(&mut self) {
-        if *self < Self::Hard {
-            *self = Self::Hard;
+    pub(super) fn at_least_rotation(&mut self) {
+        if *self < Self::Rotation {
+            *self = Self::Rotation;
         }
     }
 }

@@ -107,9 +107,9 @@ impl Slot {
         }
     }
 
-    /// What the record's seal says, if it can be read.
+    /// What the record's credentials says, if it can be read.
     pub(super) fn read(&self, id: RecordId, loaded: &Loaded) -> Option<Authority> {
-        let authority = Authority::read(&loaded.seal);
+        let authority = Authority::read(&loaded.credentials);
         if authority.is_none() {
             let error = Error::unreadable("its metadata are of a later version of this library, or of none");
             self.report_unreadable(id, &error);
@@ -201,7 +201,7 @@ impl Live {
         Self {
             id: token.id(),
             epoch: loaded.epoch,
-            seal: loaded.seal,
+            credentials: loaded.credentials,
             timeouts: shared.timeouts_of(&authority),
             authority,
             secret: token.secret().clone(),

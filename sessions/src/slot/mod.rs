@@ -287,7 +287,7 @@ impl Slot {
         let loaded = self.load_missing(&wanted, names).await;
         // A store that failed is reported where it did.
         if let Err(error) = &loaded
-            && error.kind() == ErrorKind::Refused
+            && error.kind() == ErrorKind::Conflict
         {
             self.report_failure(error);
         }
@@ -308,7 +308,7 @@ impl Slot {
         let Some((mut live, names)) = known else { return Ok(()) };
         let (loaded, authority) = self.load_again(live.id, live.epoch, &names).await?;
         live.authority = authority;
-        live.seal = loaded.seal;
+        live.credentials = loaded.credentials;
         live.fields = loaded.fields;
         live.opened.clear();
         live.names = (!loaded.complete).then_some(names);
@@ -607,11 +607,11 @@ impl Slot {
         self.lock().wishes.renewal = true;
     }
 
-    pub(crate) fn passive(&self) {
-        self.lock().wishes.is_passive = true;
+    pub(crate) fn without_touch(&self) {
+        self.lock().wishes.without_touch = true;
     }
 
-    pub(crate) fn live_at_most(&self, lifetime: Lifetime) {
+    pub(crate) fn limit_lifetime(&self, lifetime: Lifetime) {
         self.lock().wishes.terms.lifetime = Some(lifetime);
     }
 
@@ -868,7 +868,7 @@ impl Slot {
         let ended = state.destroy.first().copied();
         let record = ended.or_else(|| state.live().map(|live| live.id));
         drop(state);
-        let error = Error::unknown(UNFINISHED);
+        let error = Error::outcome_unknown(UNFINISHED);
         self.shared.events.report(&Event::CommitFailed { record, error: &error });
     }
 

@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     event::Event,
     random,
-    store::{Answer, Commit, CommitId, Loaded, Reseal},
+    store::{Commit, CommitId, CommitOutcome, CredentialsChange, Loaded},
     value::{Authority, FieldName, Match, Proof, RecordId, Timestamp},
 };
 
@@ -69,7 +69,7 @@ impl Removal {
     fn take_from(&self, authority: &mut Authority, rules: &Rules) -> Delta {
         let mut delta = Delta::new();
         if self.ends_login {
-            let mut carried = rules.names(Standing::Carry);
+            let mut carried = rules.names(Standing::KeepOnLogout);
             carried.retain(|name| !authority.rights.contains(name));
             delta.retain(carried);
             Rights::default().note_in(authority);
@@ -115,18 +115,20 @@ impl Slot {
             }
             let before = self.shared.timeouts_of(&authority);
             let delta = removal.take_from(&mut authority, &self.shared.rules);
-            let mut reseal = Reseal::rotation(authority.seal()).in_place_of(loaded.seal.clone());
+            let mut credentials_change =
+                CredentialsChange::rotation(authority.credentials()).in_place_of(loaded.credentials.clone());
             if self.shared.timeouts_of(&authority) != before {
-                reseal = reseal.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
+                credentials_change =
+                    credentials_change.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
             }
             let commit = Commit::new(loaded.epoch, before)
                 .with_id(CommitId::from_bytes(random::bytes()?))
                 .with_delta(delta.clone())
-                .with_reseal(reseal);
+                .with_credentials_change(credentials_change);
             match self.send(id, commit).await? {
-                Answer::Superseded | Answer::Resealed => {}
-                Answer::Gone => return Ok(()),
-                Answer::Applied(_) => {
+                CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => {}
+                CommitOutcome::NotFound => return Ok(()),
+                CommitOutcome::Applied(_) => {
                     self.note_taken_away(removal, &loaded, authority, &delta);
                     self.lock().tell_of_record();
                     self.shared.watchers.tell(id, Seen::Alive(loaded.epoch.wrapping_add(1)));
@@ -153,7 +155,7 @@ impl Slot {
         let is_present =
             matches!(authority.compare(&presented, loaded.now), Match::Present | Match::Renewing(_));
         if is_present {
-            live.seal = authority.seal();
+            live.credentials = authority.credentials();
             live.timeouts = self.shared.timeouts_of(&authority);
             live.epoch = loaded.epoch.wrapping_add(1);
             live.authority = authority;

@@ -71,10 +71,10 @@ mod tests {
             (cross_site, true, plain, Beginning::Admitted),
             (cross_site, true, login, Beginning::Admitted),
             (cross_site, false, plain, Beginning::Dropped),
-            (cross_site, false, Rotation::Hard, Beginning::Dropped),
+            (cross_site, false, Rotation::Rotation, Beginning::Dropped),
             (cross_site, false, login, Beginning::Refused),
             (admitting, false, plain, Beginning::Dropped),
-            (admitting, false, Rotation::Hard, Beginning::Dropped),
+            (admitting, false, Rotation::Rotation, Beginning::Dropped),
             (admitting, false, login, Beginning::Admitted),
         ] {
             assert_eq!(
@@ -93,7 +93,7 @@ mod tests {
         assert!(page.stands_without(Rotation::None, &light));
         assert!(page.stands_without(Rotation::Renewal, &light));
         assert!(!RequestFacts::default().stands_without(Rotation::None, &light), "an order");
-        for rotation in [Rotation::Hard, Rotation::Proof, Rotation::Login, Rotation::Logout] {
+        for rotation in [Rotation::Rotation, Rotation::Proof, Rotation::Login, Rotation::Logout] {
             assert!(!page.stands_without(rotation, &light), "{rotation:?}");
         }
         for heavy in [Op::Put("1".into()), Op::PutIfAbsent("1".into()), Op::Remove] {

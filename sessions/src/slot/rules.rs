@@ -76,7 +76,7 @@ pub(crate) enum Standing {
     /// The right to be somebody: who is logged in.
     Identity,
     /// It belongs to the browser, and outlives a logout.
-    Carry,
+    KeepOnLogout,
     /// It is the visitor's, and does not outlive a login.
     DropOnLogin,
 }
@@ -88,7 +88,7 @@ impl Standing {
             Self::Identity => 4,
             Self::Privilege => 3,
             Self::DropOnLogin => 2,
-            Self::Carry => 1,
+            Self::KeepOnLogout => 1,
             Self::Plain => 0,
         };
         if strength(other) > strength(self) { other } else { self }
@@ -155,7 +155,7 @@ impl Rules {
                 right if right.is_right() && !says.is_right() => {
                     return Err(Error::undeclared_right(&name));
                 }
-                Standing::DropOnLogin if says == Standing::Carry => {
+                Standing::DropOnLogin if says == Standing::KeepOnLogout => {
                     return Err(Error::contradicting_views(&name));
                 }
                 _ => {}

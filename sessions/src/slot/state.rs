@@ -17,8 +17,8 @@ use crate::{
     delta::Delta,
     error::{Error, ErrorKind},
     value::{
-        Authority, DAY, FieldName, Fields, Lifetime, RecordId, Seal, Secret, Timeouts, Timestamp, Token,
-        hours,
+        Authority, Credentials, DAY, FieldName, Fields, Lifetime, RecordId, Secret, Timeouts, Timestamp,
+        Token, hours,
     },
 };
 
@@ -38,7 +38,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) wishes: Wishes,
     pub(super) destroy: Vec<RecordId>,
-    /// What `now_…` set: for this request only.
+    /// What `flash_now_…` set: for this request only.
     pub(super) request_only: Fields,
     pub(super) cookie: CookieChange,
     /// A save failed, and whoever asked for it may not have waited to hear so.
@@ -75,7 +75,7 @@ pub(super) struct Wishes {
     /// What is said of the session, from its next secret on.
     pub(super) terms: Terms,
     /// That the request be no use of the session.
-    pub(super) is_passive: bool,
+    pub(super) without_touch: bool,
 }
 
 /// What became of the changes that were handed over to be saved: another save may have taken them along.
@@ -121,7 +121,7 @@ impl Terms {
         Self { lifetime: authority.lifetime, is_remembered: authority.is_remembered }
     }
 
-    /// Notes them. The seal keeps of a visitor's record that it is remembered no more than this request does, so
+    /// Notes them. The credentials keeps of a visitor's record that it is remembered no more than this request does, so
     /// that the next login is to ask for itself.
     pub(super) const fn note_in(self, authority: &mut Authority) {
         authority.is_remembered = self.is_remembered;
@@ -144,8 +144,8 @@ impl Terms {
 pub(super) struct Live {
     pub(super) id: RecordId,
     pub(super) epoch: u64,
-    pub(super) seal: Seal,
-    /// What the seal says.
+    pub(super) credentials: Credentials,
+    /// What the credentials says.
     pub(super) authority: Authority,
     /// The secret that the request came with, or got since.
     pub(super) secret: Secret,
@@ -263,7 +263,7 @@ pub(super) enum Target {
 #[derive(Debug, Default)]
 pub(crate) struct Handed {
     pub(crate) changes: Vec<FieldChange>,
-    /// `now_…` values; `None` for one that was taken.
+    /// `flash_now_…` values; `None` for one that was taken.
     pub(crate) request_only: Vec<(FieldName, Option<Bytes>)>,
     /// A change that cannot be stored, and when it was made.
     pub(crate) failure: Option<(u64, Error)>,
@@ -350,7 +350,7 @@ impl Phase {
 
     /// The names of the fields that outlive a logout.
     pub(super) fn carried(&self, rules: &Rules) -> Vec<FieldName> {
-        self.live().map_or_else(|| rules.names(Standing::Carry), |live| live.carried(rules))
+        self.live().map_or_else(|| rules.names(Standing::KeepOnLogout), |live| live.carried(rules))
     }
 
     /// Whether the request sees the record as after a logout, and it is not.
@@ -513,7 +513,7 @@ impl State {
         self.wishes.terms = terms.and(self.wishes.terms);
     }
 
-    /// What was said of the session is noted in its seal, unless something else was said since.
+    /// What was said of the session is noted in its credentials, unless something else was said since.
     pub(super) fn terms_noted(&mut self, said: Terms) {
         if self.wishes.terms == said {
             self.wishes.terms = Terms::default();
@@ -529,7 +529,7 @@ impl State {
     /// A failing response takes the changes with it, but never a logout, a rotation that was asked for or the
     /// removal of a right.
     pub(super) fn discard(&mut self, rules: &Rules) {
-        self.lose_waiting(|| Error::refused("the request failed before this was written"));
+        self.lose_waiting(|| Error::conflict("the request failed before this was written"));
         self.ledger.keep_removed_rights(&self.record, rules);
         self.wishes.terms = Terms::default();
     }
@@ -557,7 +557,7 @@ impl State {
     /// Where a write of this request goes now.
     pub(super) fn target(&self, rotation: Rotation) -> Result<Target, Error> {
         // A late write comes at an unknown time after the load, so it always counts as a use.
-        let touch = (self.head_sent && !self.wishes.is_passive) || self.needs_touch();
+        let touch = (self.head_sent && !self.wishes.without_touch) || self.needs_touch();
         match self.live() {
             Some(live) => Ok(Target::Record { id: live.id, epoch: live.epoch, touch }),
             None if self.head_sent => Err(Error::head_sent()),
@@ -593,7 +593,7 @@ impl State {
     pub(super) fn needs_touch(&self) -> bool {
         // By the time now: a socket may go on for as long as it likes after the load.
         let is_due = |live: &Live| live.timeouts.needs_touch(live.created, live.touched, live.now());
-        !self.wishes.is_passive && self.live().is_some_and(is_due)
+        !self.wishes.without_touch && self.live().is_some_and(is_due)
     }
 
     /// Notes that a write was a use of the record, if it was.
@@ -719,7 +719,7 @@ impl State {
     pub(super) fn stands_without(&self, deeds: &[Deed], rotation: Rotation, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::CrossSite => self.request.beginning(self.has_token, rotation) == Beginning::Dropped,
-            ErrorKind::Refused => {
+            ErrorKind::Conflict => {
                 let ops: Option<Vec<_>> = deeds.iter().map(Deed::op).collect();
                 ops.is_some_and(|ops| self.request.stands_without(rotation, ops))
             }
@@ -730,7 +730,7 @@ impl State {
     fn compose(&self, rules: &Rules) -> Composed {
         let mut composed = self.ledger.compose(&self.record, rules);
         if self.wishes.rotation {
-            composed.rotation.at_least_hard();
+            composed.rotation.at_least_rotation();
         }
         if composed.rotation == Rotation::None && self.needs_renewal() {
             composed.rotation = Rotation::Renewal;
@@ -748,7 +748,7 @@ impl State {
     ) -> Option<Write> {
         let mut composed = self.ledger.compose_of(removed, &self.record, rules);
         if rotation_wanted {
-            composed.rotation.at_least_hard();
+            composed.rotation.at_least_rotation();
         }
         (composed.rotation > Rotation::Renewal).then(|| self.write_of(composed, target))
     }
@@ -913,7 +913,7 @@ impl Live {
 
     /// The names of the fields that outlive a logout: what one view carries and the record calls a right does not.
     pub(super) fn carried(&self, rules: &Rules) -> Vec<FieldName> {
-        let mut carried = rules.names(Standing::Carry);
+        let mut carried = rules.names(Standing::KeepOnLogout);
         carried.retain(|name| !self.authority.rights.contains(name));
         carried
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store};
+use super::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store};
 use crate::{
     error::Error,
     value::{FieldName, RecordId, Timeouts},
@@ -15,8 +15,8 @@ pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + S
 pub(crate) trait DynStore: Send + Sync {
     fn capabilities(&self) -> Capabilities;
     fn load<'a>(&'a self, id: RecordId, names: &'a [FieldName]) -> Boxed<'a, Option<Loaded>>;
-    fn create(&self, id: RecordId, new: NewRecord) -> Boxed<'_, Created>;
-    fn commit(&self, id: RecordId, commit: Commit) -> Boxed<'_, Answer>;
+    fn create(&self, id: RecordId, new: NewRecord) -> Boxed<'_, CreateOutcome>;
+    fn commit(&self, id: RecordId, commit: Commit) -> Boxed<'_, CommitOutcome>;
     fn destroy(&self, id: RecordId) -> Boxed<'_, ()>;
     fn purge(&self, timeouts: Timeouts, limit: usize) -> Boxed<'_, usize>;
     fn timeout(&self) -> Option<Duration>;
@@ -31,11 +31,11 @@ impl<S: Store> DynStore for S {
         Box::pin(Store::load(self, id, names))
     }
 
-    fn create(&self, id: RecordId, new: NewRecord) -> Boxed<'_, Created> {
+    fn create(&self, id: RecordId, new: NewRecord) -> Boxed<'_, CreateOutcome> {
         Box::pin(Store::create(self, id, new))
     }
 
-    fn commit(&self, id: RecordId, commit: Commit) -> Boxed<'_, Answer> {
+    fn commit(&self, id: RecordId, commit: Commit) -> Boxed<'_, CommitOutcome> {
         Box::pin(Store::commit(self, id, commit))
     }
 

@@ -7,7 +7,7 @@ use std::{
     sync::PoisonError,
 };
 
-use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Record, Store};
+use super::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Record, Store};
 use crate::{
     clock::{AnyClock, Clock, SystemClock},
     error::Error,
@@ -30,7 +30,7 @@ const DEFAULT_MAX_BYTES: usize = 1 << 30;
 /// A smaller shard would hold only a few records of the layer's default size limit.
 const SMALLEST_SHARD_BYTES: usize = 4 << 20;
 
-/// About what a record takes besides its fields: its seal, its times, and its places in the map and the order.
+/// About what a record takes besides its fields: its credentials, its times, and its places in the map and the order.
 const RECORD_BYTES: usize = 512;
 
 /// About what a field takes besides its name and value.
@@ -108,7 +108,7 @@ struct Kept {
 
 impl Kept {
     fn turn(&self, id: RecordId) -> Turn {
-        let standing = match (self.record.seal.holds_rights(), self.came_back) {
+        let standing = match (self.record.credentials.holds_rights(), self.came_back) {
             (true, _) => Standing::Privileged,
             (false, true) => Standing::Claimed,
             (false, false) => Standing::Unclaimed,
@@ -208,13 +208,13 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         let now = self.clock.now();
         let mut shard = self.shard(id);
         shard.sweep(&new.timeouts, now, SWEPT_PER_CREATE);
         if let Some(Kept { record: known, .. }) = shard.records.get(&id) {
-            let repeated = known.seal == new.seal && known.is_alive(&new.timeouts, now);
-            return Ok(if repeated { Created::At(known.created) } else { Created::Exists });
+            let repeated = known.credentials == new.credentials && known.is_alive(&new.timeouts, now);
+            return Ok(if repeated { CreateOutcome::Created(known.created) } else { CreateOutcome::IdTaken });
         }
         let (timeouts, bytes) = (new.timeouts, size(&new.fields));
         let wanted = Room { records: 1, bytes };
@@ -223,15 +223,15 @@ impl Store for MemoryStore {
         shard.order.insert(kept.turn(id));
         shard.records.insert(id, kept);
         shard.bytes += bytes;
-        Ok(Created::At(now))
+        Ok(CreateOutcome::Created(now))
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         let now = self.clock.now();
         let mut shard = self.shard(id);
         shard.make_room_to_grow(self.room(), id, &commit, now)?;
         let Shard { records, order, bytes } = &mut *shard;
-        let Some(kept) = records.get_mut(&id) else { return Ok(Answer::Gone) };
+        let Some(kept) = records.get_mut(&id) else { return Ok(CommitOutcome::NotFound) };
         let before = kept.turn(id);
         let answer = kept.record.commit(&commit, now);
         if kept.turn(id) != before {
@@ -299,7 +299,7 @@ impl Shard {
         // What it comes to is seen on a copy; a refused commit, or one that only makes it smaller, needs none.
         let Some(kept) = self.records.get(&id) else { return Ok(()) };
         let mut after = kept.record.clone();
-        if !matches!(after.commit(commit, now), Answer::Applied(_)) {
+        if !matches!(after.commit(commit, now), CommitOutcome::Applied(_)) {
             return Ok(());
         }
         let bytes = size(&after.fields).saturating_sub(kept.bytes);
@@ -425,9 +425,9 @@ mod tests {
     use crate::{
         delta::{Add, Delta, Op},
         error::ErrorKind,
-        store::Reseal,
+        store::CredentialsChange,
         sync::atomic::{AtomicI64, Ordering},
-        value::Seal,
+        value::Credentials,
     };
 
     const KIBIBYTE: usize = 1024;
@@ -467,19 +467,25 @@ mod tests {
             output
         }
 
-        fn create(&self, number: u8, seal: Seal, kibibytes: usize) -> Result<Created, Error> {
+        fn create(
+            &self,
+            number: u8,
+            credentials: Credentials,
+            kibibytes: usize,
+        ) -> Result<CreateOutcome, Error> {
             let fields = [("a".into(), value(kibibytes))].into_iter().collect();
-            let new = NewRecord::new(seal, Timeouts::default()).with_fields(fields).with_first_visit(true);
+            let new =
+                NewRecord::new(credentials, Timeouts::default()).with_fields(fields).with_first_visit(true);
             self.run(self.store.create(id(number), new))
         }
 
         /// A record whose token has come back.
         fn visitor(&self, number: u8, kibibytes: usize) {
-            assert!(matches!(self.create(number, visitors(), kibibytes), Ok(Created::At(_))));
+            assert!(matches!(self.create(number, visitors(), kibibytes), Ok(CreateOutcome::Created(_))));
             assert!(self.run(self.store.load(id(number), &["a".into()])).unwrap().is_some());
         }
 
-        fn commit(&self, number: u8, op: Op) -> Result<Answer, Error> {
+        fn commit(&self, number: u8, op: Op) -> Result<CommitOutcome, Error> {
             let mut delta = Delta::new();
             delta.push("a".into(), op, None).unwrap();
             self.run(self.store.commit(id(number), Commit::new(0, Timeouts::default()).with_delta(delta)))
@@ -501,14 +507,14 @@ mod tests {
         format!("\"{}\"", "x".repeat(kibibytes * KIBIBYTE)).into()
     }
 
-    fn visitors() -> Seal {
-        Seal::from_bytes(vec![1; 33])
+    fn visitors() -> Credentials {
+        Credentials::from_bytes(vec![1; 33])
     }
 
-    fn users() -> Seal {
+    fn users() -> Credentials {
         let mut bytes = vec![1; 33];
         bytes[32] |= 0x80;
-        Seal::from_bytes(bytes)
+        Credentials::from_bytes(bytes)
     }
 
     fn is_full<T: fmt::Debug>(result: Result<T, Error>) -> bool {
@@ -558,9 +564,9 @@ mod tests {
         site.visitor(2, 20);
         site.visitor(3, 20);
         // It would be the first to go.
-        assert!(matches!(site.commit(1, Op::Put(value(65))), Ok(Answer::Applied(_))));
+        assert!(matches!(site.commit(1, Op::Put(value(65))), Ok(CommitOutcome::Applied(_))));
         assert_eq!(site.numbers(), [1, 3]);
-        assert!(matches!(site.commit(1, Op::Put(value(60))), Ok(Answer::Applied(_))));
+        assert!(matches!(site.commit(1, Op::Put(value(60))), Ok(CommitOutcome::Applied(_))));
         assert!(is_full(site.commit(1, Op::Put(value(100)))));
         let loaded = site.run(site.store.load(id(1), &["a".into()])).unwrap().unwrap();
         assert_eq!(loaded.fields.get("a"), Some(&value(60)), "nothing of it is written");
@@ -575,14 +581,21 @@ mod tests {
         site.create(2, users(), 49).unwrap();
         assert!(is_full(site.commit(1, Op::Put(value(50)))));
         let add = Add { by: 1, start: 0, min: 0, max: 9 };
-        assert!(matches!(site.commit(1, Op::Add(add)), Ok(Answer::Invalid(_))), "a refusal is a refusal");
-        assert!(matches!(site.commit(9, Op::Put(value(9))), Ok(Answer::Gone)));
-        let reseal =
-            Commit::new(0, Timeouts::default()).with_touch(true).with_reseal(Reseal::rotation(users()));
-        let answer = site.run(site.store.commit(id(1), reseal));
-        assert!(matches!(answer, Ok(Answer::Applied(_))));
-        assert!(matches!(site.commit(2, Op::Put(value(48))), Ok(Answer::Applied(_))), "smaller than before");
-        assert!(matches!(site.commit(2, Op::Remove), Ok(Answer::Applied(_))));
+        assert!(
+            matches!(site.commit(1, Op::Add(add)), Ok(CommitOutcome::Invalid(_))),
+            "a refusal is a refusal"
+        );
+        assert!(matches!(site.commit(9, Op::Put(value(9))), Ok(CommitOutcome::NotFound)));
+        let credentials_change = Commit::new(0, Timeouts::default())
+            .with_touch(true)
+            .with_credentials_change(CredentialsChange::rotation(users()));
+        let answer = site.run(site.store.commit(id(1), credentials_change));
+        assert!(matches!(answer, Ok(CommitOutcome::Applied(_))));
+        assert!(
+            matches!(site.commit(2, Op::Put(value(48))), Ok(CommitOutcome::Applied(_))),
+            "smaller than before"
+        );
+        assert!(matches!(site.commit(2, Op::Remove), Ok(CommitOutcome::Applied(_))));
         site.run(site.store.destroy(id(2))).unwrap();
         site.run(site.store.purge(Timeouts::new(Duration::ZERO, Duration::ZERO), 9)).unwrap();
         assert_eq!(site.numbers(), [1]);

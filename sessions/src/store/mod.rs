@@ -1,6 +1,6 @@
 //! What a store must do, and the stores of this library.
 //!
-//! A store deals in record ids, seals, epochs, field names, bytes and durations. It knows neither
+//! A store deals in record ids, credentials, epochs, field names, bytes and durations. It knows neither
 //! cookies nor serde nor views. Every write is "apply this delta if the record is still alive and
 //! I still may", in one atomic operation: there is no upsert, so nothing can bring a destroyed
 //! session back.
@@ -50,7 +50,7 @@ pub use self::{
 };
 pub use crate::{
     delta::{Add, Delta, InvalidValue, Op},
-    value::{Fields, Seal},
+    value::{Credentials, Fields},
 };
 use crate::{
     error::Error,
@@ -91,19 +91,27 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Loaded>, Error>> + Send;
 
     /// Creates a record, unless the id exists. A repeated create that meets a living record with
-    /// its own seal is [`Created::At`].
-    fn create(&self, id: RecordId, new: NewRecord) -> impl Future<Output = Result<Created, Error>> + Send;
+    /// its own credentials is [`CreateOutcome::Created`].
+    fn create(
+        &self,
+        id: RecordId,
+        new: NewRecord,
+    ) -> impl Future<Output = Result<CreateOutcome, Error>> + Send;
 
     /// Applies all of a commit or nothing, only if the record is alive and its epoch the one that
     /// the commit names.
-    fn commit(&self, id: RecordId, commit: Commit) -> impl Future<Output = Result<Answer, Error>> + Send;
+    fn commit(
+        &self,
+        id: RecordId,
+        commit: Commit,
+    ) -> impl Future<Output = Result<CommitOutcome, Error>> + Send;
 
     /// Ends a record. Idempotent and not fenced by the epoch: ending a session always wins.
     fn destroy(&self, id: RecordId) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Deletes up to `limit` records that are dead under `timeouts`, and says how many it did.
     /// Only a clean-up: what is dead is never used, purged or not. Each record has the times of its kind,
-    /// which its seal tells: [`Timeouts::of`]. An error also where the store cannot clean up its own files; the
+    /// which its credentials tells: [`Timeouts::of`]. An error also where the store cannot clean up its own files; the
     /// layer reports it as [`Event::PurgeFailed`](crate::Event::PurgeFailed).
     fn purge(&self, timeouts: Timeouts, limit: usize) -> impl Future<Output = Result<usize, Error>> + Send;
 
@@ -152,8 +160,8 @@ impl Capabilities {
 #[non_exhaustive]
 pub struct Loaded {
     /// Who may use it.
-    pub seal: Seal,
-    /// How many hard rotations the record has seen.
+    pub credentials: Credentials,
+    /// How many rotations the record has seen.
     pub epoch: u64,
     /// When it was created.
     pub created: Timestamp,
@@ -172,7 +180,7 @@ impl Loaded {
     #[must_use]
     pub fn new(record: &Record, now: Timestamp) -> Self {
         Self {
-            seal: record.seal.clone(),
+            credentials: record.credentials.clone(),
             epoch: record.epoch,
             created: record.created,
             touched: record.touched,
@@ -196,7 +204,7 @@ impl Loaded {
 #[non_exhaustive]
 pub struct NewRecord {
     /// Who may use it.
-    pub seal: Seal,
+    pub credentials: Credentials,
     /// Whether it is to be noted that nobody has used it yet: [`Timeouts::first_visit`].
     pub is_first_visit: bool,
     /// Its fields.
@@ -206,10 +214,10 @@ pub struct NewRecord {
 }
 
 impl NewRecord {
-    /// A record with this seal and no fields.
+    /// A record with this credentials and no fields.
     #[must_use]
-    pub const fn new(seal: Seal, timeouts: Timeouts) -> Self {
-        Self { seal, is_first_visit: false, fields: Fields::new(), timeouts }
+    pub const fn new(credentials: Credentials, timeouts: Timeouts) -> Self {
+        Self { credentials, is_first_visit: false, fields: Fields::new(), timeouts }
     }
 
     /// The same with these fields.
@@ -238,11 +246,11 @@ impl NewRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // A create that is neither is an error, so there is nothing to add.
 #[allow(clippy::exhaustive_enums)]
-pub enum Created {
+pub enum CreateOutcome {
     /// The record is there, since this time.
-    At(Timestamp),
+    Created(Timestamp),
     /// The id belongs to another record.
-    Exists,
+    IdTaken,
 }
 
 /// What [`Store::commit`] applies.
@@ -257,8 +265,8 @@ pub struct Commit {
     pub delta: Delta,
     /// Whether to note this moment as the last use.
     pub touch: bool,
-    /// A new seal: the old one is dead in the same operation.
-    pub reseal: Option<Reseal>,
+    /// New credentials: the old one is dead in the same operation.
+    pub credentials_change: Option<CredentialsChange>,
     /// Makes a repetition of this commit apply once.
     pub id: Option<CommitId>,
     /// The fields whose values after the commit are to be returned.
@@ -274,7 +282,7 @@ impl Commit {
             timeouts,
             delta: Delta::new(),
             touch: false,
-            reseal: None,
+            credentials_change: None,
             id: None,
             returning: Vec::new(),
         }
@@ -294,10 +302,10 @@ impl Commit {
         self
     }
 
-    /// The same with a new seal.
+    /// The same with new credentials.
     #[must_use]
-    pub fn with_reseal(mut self, reseal: Reseal) -> Self {
-        self.reseal = Some(reseal);
+    pub fn with_credentials_change(mut self, credentials_change: CredentialsChange) -> Self {
+        self.credentials_change = Some(credentials_change);
         self
     }
 
@@ -312,15 +320,23 @@ impl Commit {
     /// times from now on.
     #[must_use]
     pub fn notes_use(&self) -> bool {
-        let holds_rights = |reseal: &Reseal| reseal.is_login || (reseal.is_hard && reseal.to.holds_rights());
-        let notes = |reseal: &Reseal| reseal.timeouts.is_some() || holds_rights(reseal);
-        self.touch || self.reseal.as_ref().is_some_and(notes)
+        let holds_rights = |credentials_change: &CredentialsChange| {
+            credentials_change.is_login
+                || (credentials_change.is_hard && credentials_change.to.holds_rights())
+        };
+        let notes = |credentials_change: &CredentialsChange| {
+            credentials_change.timeouts.is_some() || holds_rights(credentials_change)
+        };
+        self.touch || self.credentials_change.as_ref().is_some_and(notes)
     }
 
     /// How long the record may live once this is applied.
     #[must_use]
     pub fn timeouts_after(&self) -> &Timeouts {
-        self.reseal.as_ref().and_then(|reseal| reseal.timeouts.as_deref()).unwrap_or(&self.timeouts)
+        self.credentials_change
+            .as_ref()
+            .and_then(|credentials_change| credentials_change.timeouts.as_deref())
+            .unwrap_or(&self.timeouts)
     }
 
     /// The same, asking for values after the commit.
@@ -331,15 +347,15 @@ impl Commit {
     }
 }
 
-/// A new seal for a record.
+/// New credentials for a record.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Reseal {
+pub struct CredentialsChange {
     /// The new one.
-    pub to: Seal,
+    pub to: Credentials,
     /// The only one whose place it takes. With another one of the same epoch, the answer is
-    /// [`Answer::Resealed`].
-    pub from: Option<Seal>,
+    /// [`CommitOutcome::CredentialsChanged`].
+    pub from: Option<Credentials>,
     /// Whether the epoch grows by one, so that who loaded the record before writes nothing any more.
     pub is_hard: bool,
     /// Whether the record's life begins anew: it was created and used now.
@@ -349,28 +365,28 @@ pub struct Reseal {
     pub timeouts: Option<Box<Timeouts>>,
 }
 
-impl Reseal {
-    /// A hard rotation: the epoch grows.
+impl CredentialsChange {
+    /// A rotation: the epoch grows.
     #[must_use]
-    pub const fn rotation(to: Seal) -> Self {
+    pub const fn rotation(to: Credentials) -> Self {
         Self { to, from: None, is_hard: true, is_login: false, timeouts: None }
     }
 
-    /// A hard rotation with which the record's life begins anew.
+    /// A rotation with which the record's life begins anew.
     #[must_use]
-    pub const fn login(to: Seal) -> Self {
+    pub const fn login(to: Credentials) -> Self {
         Self { to, from: None, is_hard: true, is_login: true, timeouts: None }
     }
 
-    /// A soft rotation: the epoch stays.
+    /// A renewal: the epoch stays.
     #[must_use]
-    pub const fn renewal(to: Seal) -> Self {
+    pub const fn renewal(to: Credentials) -> Self {
         Self { to, from: None, is_hard: false, is_login: false, timeouts: None }
     }
 
     /// The same, in the place of this one only.
     #[must_use]
-    pub fn in_place_of(mut self, from: Seal) -> Self {
+    pub fn in_place_of(mut self, from: Credentials) -> Self {
         self.from = Some(from);
         self
     }
@@ -386,15 +402,15 @@ impl Reseal {
 /// The answer to [`Store::commit`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Answer {
+pub enum CommitOutcome {
     /// All of it is done; with the values asked for, in their order.
     Applied(Vec<Option<Bytes>>),
     /// There is no such record, or it is dead. Nothing was written.
-    Gone,
+    NotFound,
     /// The record has been rotated since the load. Nothing was written.
-    Superseded,
-    /// The record has another seal than the one to be replaced, in the same epoch. Nothing was written.
-    Resealed,
+    StaleEpoch,
+    /// The record has another credentials than the one to be replaced, in the same epoch. Nothing was written.
+    CredentialsChanged,
     /// A field was not as the commit required. Nothing was written.
     Conflict,
     /// This field's value is not what its operation needs. Nothing was written.

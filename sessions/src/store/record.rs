@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Answer, Commit, NewRecord};
-use crate::value::{Fields, Seal, Timeouts, Timestamp};
+use super::{Commit, CommitOutcome, NewRecord};
+use crate::value::{Credentials, Fields, Timeouts, Timestamp};
 
 /// How many commits a record remembers.
 const REMEMBERED_COMMITS: usize = 8;
@@ -31,8 +31,8 @@ impl CommitId {
 #[non_exhaustive]
 pub struct Record {
     /// Who may use it.
-    pub seal: Seal,
-    /// How many hard rotations there were.
+    pub credentials: Credentials,
+    /// How many rotations there were.
     pub epoch: u64,
     /// When it was created.
     pub created: Timestamp,
@@ -54,9 +54,9 @@ impl Record {
     #[must_use]
     pub fn new(new: NewRecord, now: Timestamp) -> Self {
         let touched = new.touched(now);
-        let NewRecord { seal, fields, timeouts, .. } = new;
+        let NewRecord { credentials, fields, timeouts, .. } = new;
         let expires = timeouts.deadline(now, touched);
-        Self { seal, epoch: 0, created: now, touched, expires, commits: Vec::new(), fields }
+        Self { credentials, epoch: 0, created: now, touched, expires, commits: Vec::new(), fields }
     }
 
     /// Whether it is alive at `now`.
@@ -69,41 +69,45 @@ impl Record {
     #[must_use]
     pub fn is_disposable(&self, timeouts: &Timeouts, now: Timestamp) -> bool {
         // Of a visitor who never came back nobody can use more.
-        self.expires <= now && (self.touched < self.created || !self.is_alive(&timeouts.of(&self.seal), now))
+        self.expires <= now
+            && (self.touched < self.created || !self.is_alive(&timeouts.of(&self.credentials), now))
     }
 
     /// Applies all of a commit or nothing: the whole contract of `Store::commit` but for holding
     /// the record still meanwhile.
-    pub fn commit(&mut self, commit: &Commit, now: Timestamp) -> Answer {
+    pub fn commit(&mut self, commit: &Commit, now: Timestamp) -> CommitOutcome {
         if !self.is_alive(&commit.timeouts, now) {
-            return Answer::Gone;
+            return CommitOutcome::NotFound;
         }
         // Before the epoch: the repetition of a rotation would otherwise find itself superseded.
         if commit.id.is_some_and(|id| self.commits.contains(&id)) {
-            return Answer::Applied(self.values(commit));
+            return CommitOutcome::Applied(self.values(commit));
         }
         if self.epoch != commit.epoch {
-            return Answer::Superseded;
+            return CommitOutcome::StaleEpoch;
         }
-        let replaced = commit.reseal.as_ref().and_then(|reseal| reseal.from.as_ref());
-        if replaced.is_some_and(|from| *from != self.seal) {
-            return Answer::Resealed;
+        let replaced = commit
+            .credentials_change
+            .as_ref()
+            .and_then(|credentials_change| credentials_change.from.as_ref());
+        if replaced.is_some_and(|from| *from != self.credentials) {
+            return CommitOutcome::CredentialsChanged;
         }
         if let Err(name) = commit.delta.apply(&mut self.fields) {
-            return Answer::Invalid(name);
+            return CommitOutcome::Invalid(name);
         }
         // Nothing below can fail.
-        if commit.reseal.as_ref().is_some_and(|reseal| reseal.is_login) {
+        if commit.credentials_change.as_ref().is_some_and(|credentials_change| credentials_change.is_login) {
             self.created = self.created.max(now);
         }
         if commit.notes_use() {
             self.touched = self.touched.max(now);
             self.expires = self.expires.max(commit.timeouts_after().deadline(self.created, self.touched));
         }
-        if let Some(reseal) = &commit.reseal {
-            self.seal = reseal.to.clone();
+        if let Some(credentials_change) = &commit.credentials_change {
+            self.credentials = credentials_change.to.clone();
             // Compared for equality only, so that the last one may be followed by the first.
-            self.epoch = self.epoch.wrapping_add(reseal.is_hard.into());
+            self.epoch = self.epoch.wrapping_add(credentials_change.is_hard.into());
         }
         if let Some(id) = commit.id {
             if self.commits.len() == REMEMBERED_COMMITS {
@@ -111,7 +115,7 @@ impl Record {
             }
             self.commits.push(id);
         }
-        Answer::Applied(self.values(commit))
+        CommitOutcome::Applied(self.values(commit))
     }
 
     fn values(&self, commit: &Commit) -> Vec<Option<Bytes>> {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store};
+use super::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store};
 use crate::{
     error::Error,
     value::{FieldName, RecordId, Timeouts},
@@ -16,11 +16,11 @@ impl<S: Store> Store for Arc<S> {
         S::load(self, id, names).await
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         S::create(self, id, new).await
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         S::commit(self, id, commit).await
     }
 

@@ -11,7 +11,7 @@ use std::{
 use super::{Gate, Operation};
 use crate::{
     error::Error,
-    store::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store},
+    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store},
     value::{FieldName, RecordId, Timeouts},
 };
 
@@ -79,7 +79,7 @@ impl<S> FaultStore<S> {
                 if applied {
                     work.await?;
                 }
-                unknown(Error::unknown("an injected fault"))
+                unknown(Error::outcome_unknown("an injected fault"))
             }
             Some(Fault::Stall) => pending().await,
             Some(Fault::Instead(hook)) => {
@@ -196,12 +196,12 @@ impl<S: Store> Store for FaultStore<S> {
         self.run(Operation::Load, self.inner.load(id, names), Err).await
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         self.run(Operation::Create, self.inner.create(id, new), Err).await
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
-        let unknown = |error| Ok(Answer::Unknown(error));
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
+        let unknown = |error| Ok(CommitOutcome::Unknown(error));
         self.run(Operation::Commit, self.inner.commit(id, commit), unknown).await
     }
 

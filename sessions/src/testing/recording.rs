@@ -9,7 +9,7 @@ use super::Operation;
 use crate::{
     delta::Op,
     error::Error,
-    store::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store},
+    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store},
     value::{FieldName, RecordId, Timeouts},
 };
 
@@ -193,13 +193,13 @@ impl<S: Store> Store for RecordingStore<S> {
         self.inner.load(id, names).await
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         let put = |(name, value): (&FieldName, &bytes::Bytes)| Change::new(name, &Op::Put(value.clone()));
         self.recording.note(Call::Create { id, changes: new.fields.iter().map(put).collect() });
         self.inner.create(id, new).await
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         let ops = commit.delta.ops().iter();
         let mut changes: Vec<_> = ops.map(|(name, op)| Change::new(name, op)).collect();
         changes.sort_by(|left, right| left.name.cmp(&right.name));
@@ -208,7 +208,7 @@ impl<S: Store> Store for RecordingStore<S> {
             changes,
             retains: commit.delta.retained().map(<[FieldName]>::to_vec),
             touches: commit.touch,
-            rotates: commit.reseal.is_some(),
+            rotates: commit.credentials_change.is_some(),
             has_id: commit.id.is_some(),
             returning: commit.returning.clone(),
         });

@@ -3,13 +3,13 @@
 //! Nothing here does I/O, reads a clock or draws randomness.
 
 pub(crate) mod base64url;
+mod credentials;
 mod field_name;
 mod fields;
 mod hash;
 #[cfg(feature = "keys")]
 mod key_id;
 mod record_id;
-mod seal;
 #[cfg(feature = "keys")]
 mod signed_token;
 mod time;
@@ -22,15 +22,15 @@ pub(crate) use self::signed_token::{SignedToken, TAG_BYTES};
 #[cfg(feature = "sqlite")]
 pub(crate) use self::time::SessionKind;
 pub use self::{
+    credentials::Credentials,
     field_name::FieldName,
     fields::Fields,
     record_id::{ParseRecordIdError, RecordId},
-    seal::Seal,
     time::{Timeouts, Timestamp},
 };
 pub(crate) use self::{
+    credentials::{Authority, Match, Proof, hours},
     hash::{SecretHash, TokenHasher},
-    seal::{Authority, Match, Proof, hours},
     time::{DAY, Lifetime},
     token::{Secret, Token},
 };

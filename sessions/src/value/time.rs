@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Seal;
+use super::Credentials;
 
 /// A point in time on a store's clock: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,11 +195,11 @@ impl Timeouts {
         self.renewal
     }
 
-    /// The times of a session with this seal, for a store that purges. A shorter time of the session's own is
+    /// The times of a session with this credentials, for a store that purges. A shorter time of the session's own is
     /// not included.
     #[must_use]
-    pub fn of(&self, seal: &Seal) -> Self {
-        self.of_kind(seal.kind())
+    pub fn of(&self, credentials: &Credentials) -> Self {
+        self.of_kind(credentials.kind())
     }
 
     /// The times of a session of this kind.

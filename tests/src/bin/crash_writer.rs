@@ -7,7 +7,7 @@ use std::{env, io::Write, process::ExitCode};
 
 use sessions::{
     FieldName, RecordId, Timeouts,
-    store::{Answer, Commit, Created, Delta, NewRecord, Op, Seal, SqliteStore, Store},
+    store::{Commit, CommitOutcome, CreateOutcome, Credentials, Delta, NewRecord, Op, SqliteStore, Store},
 };
 
 const LANES: u8 = 16;
@@ -39,8 +39,8 @@ async fn main() -> ExitCode {
 async fn write(store: SqliteStore, round: u8, lane: u8) {
     let id = RecordId::from_bytes([round, lane, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
     let timeouts = Timeouts::default();
-    let created = store.create(id, NewRecord::new(Seal::from_bytes(vec![lane; 32]), timeouts)).await;
-    assert!(matches!(created, Ok(Created::At(_))), "{created:?}");
+    let created = store.create(id, NewRecord::new(Credentials::from_bytes(vec![lane; 32]), timeouts)).await;
+    assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
     acknowledge(id, 0);
     for number in 1_u64.. {
         let mut delta = Delta::new();
@@ -49,7 +49,7 @@ async fn write(store: SqliteStore, round: u8, lane: u8) {
             assert_eq!(pushed, Ok(()));
         }
         let answer = store.commit(id, Commit::new(0, timeouts).with_delta(delta)).await;
-        assert!(matches!(answer, Ok(Answer::Applied(_))), "{answer:?}");
+        assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{answer:?}");
         acknowledge(id, number);
     }
 }

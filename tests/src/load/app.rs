@@ -36,7 +36,7 @@ impl Unknowns {
 
     fn hear(&self, event: &Event<'_>) {
         if let Event::CommitFailed { record: Some(record), error, .. } = event
-            && error.kind() == ErrorKind::Unknown
+            && error.kind() == ErrorKind::OutcomeUnknown
         {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(*record).or_default() += 1;
         }

@@ -9,11 +9,11 @@ use std::{
 
 use sessions::{
     Error, ErrorKind,
-    store::{Answer, Commit, Created, Delta, Reseal, Store},
+    store::{Commit, CommitOutcome, CreateOutcome, CredentialsChange, Delta, Store},
 };
 use tests::{
     Keys,
-    records::{TIMEOUTS, add, new_record, put, random_seal, record_id},
+    records::{TIMEOUTS, add, new_record, put, random_credentials, record_id},
     servers::{RedisOptions, RedisServer, until},
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn assert_no_secret(text: &str) {
 pub(crate) async fn does_everything(store: &impl Store) -> Result<(), String> {
     let id = record_id();
     match store.create(id, new_record()).await {
-        Ok(Created::At(_)) => {}
+        Ok(CreateOutcome::Created(_)) => {}
         other => return Err(format!("{other:?}")),
     }
     let mut keep = Delta::new();
@@ -52,11 +52,11 @@ pub(crate) async fn does_everything(store: &impl Store) -> Result<(), String> {
         put("a", "1").with_touch(true),
         add("n", 1).with_touch(true).returning(vec!["n".into()]),
         Commit::new(0, TIMEOUTS).with_delta(keep),
-        Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(random_seal())),
+        Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::rotation(random_credentials())),
     ];
     for commit in commits {
         match store.commit(id, commit).await {
-            Ok(Answer::Applied(_)) => {}
+            Ok(CommitOutcome::Applied(_)) => {}
             other => return Err(format!("{other:?}")),
         }
     }
@@ -79,13 +79,13 @@ pub(crate) async fn foreign_keys_are_left_alone(store: &impl Store, keys: &Keys,
         for (name, commit) in [("put", put("a", "1").with_touch(true)), ("add", add("n", 1))] {
             match store.commit(id, commit).await {
                 // Only hashes get that far, and only if nobody has loaded them.
-                Ok(Answer::Gone | Answer::Superseded) if command == "HSET" => {}
-                Ok(Answer::Unknown(error)) | Err(error) => errors.push((name, error)),
+                Ok(CommitOutcome::NotFound | CommitOutcome::StaleEpoch) if command == "HSET" => {}
+                Ok(CommitOutcome::Unknown(error)) | Err(error) => errors.push((name, error)),
                 other => panic!("{command}, {name}: {other:?}"),
             }
         }
         match store.create(id, new_record()).await {
-            Ok(Created::Exists) => {}
+            Ok(CreateOutcome::IdTaken) => {}
             Ok(created) => panic!("{command}: {created:?}"),
             Err(error) => errors.push(("create", error)),
         }

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use sessions::{
     Error, ErrorKind, RecordId,
-    store::{Answer, Created, RedisStore, Reseal, Store},
+    store::{CommitOutcome, CreateOutcome, CredentialsChange, RedisStore, Store},
 };
 use tests::{
     proxy::Cut,
-    records::{add, change, commit_id, new_record, put, random_seal, record_id},
+    records::{add, change, commit_id, new_record, put, random_credentials, record_id},
     servers::RedisServer,
 };
 
@@ -95,7 +95,7 @@ async fn an_idle_connection_that_was_ended_costs_no_request() {
             "create" => store.create(record_id(), new_record()).await.err(),
             _ => match store.commit(id, if operation == "add" { add(COUNT, 1) } else { put("p", "1") }).await
             {
-                Ok(Answer::Unknown(error)) | Err(error) => Some(error),
+                Ok(CommitOutcome::Unknown(error)) | Err(error) => Some(error),
                 Ok(_) => None,
             },
         };
@@ -171,22 +171,23 @@ async fn what_became_of_cut_requests(front: &Fronted) {
     for index in 0..30 {
         let (id, new) = (record_id(), new_record());
         let created = match store.create(id, new.clone()).await {
-            Ok(Created::At(_)) => Told::Done,
-            Ok(Created::Exists) => panic!("a new id is free"),
+            Ok(CreateOutcome::Created(_)) => Told::Done,
+            Ok(CreateOutcome::IdTaken) => panic!("a new id is free"),
             Err(error) => failure(&error),
         };
-        let found = store.load(id, &[]).await.expect("an answer").map(|loaded| loaded.seal);
-        let is_there = found.is_some_and(|seal| seal == new.seal);
+        let found = store.load(id, &[]).await.expect("an answer").map(|loaded| loaded.credentials);
+        let is_there = found.is_some_and(|credentials| credentials == new.credentials);
         assert_eq!((created, is_there), expect(index), "create {index}: {:?}", rule(index));
         ids.extend(is_there.then_some(id));
     }
     front.cut(rule);
     for (index, id) in ids.iter().enumerate() {
-        let (before, seal) = (count(&store, *id).await, random_seal());
-        let rotation = add(COUNT, 1).with_reseal(Reseal::rotation(seal.clone()));
+        let (before, credentials) = (count(&store, *id).await, random_credentials());
+        let rotation =
+            add(COUNT, 1).with_credentials_change(CredentialsChange::rotation(credentials.clone()));
         let rotated = told(&store.commit(*id, rotation).await);
         let loaded = store.load(*id, &[]).await.expect("an answer").expect("the record");
-        let is_new = loaded.seal == seal;
+        let is_new = loaded.credentials == credentials;
         assert_eq!((rotated, is_new), expect(index), "rotation {index}: {:?}", rule(index));
         assert_eq!(loaded.epoch, u64::from(is_new));
         assert_eq!(count(&store, *id).await, before + usize::from(is_new));
@@ -203,17 +204,17 @@ fn rule(script: usize) -> Cut {
     [Cut::Reply, Cut::Request, Cut::Nothing][script % 3]
 }
 
-fn told(answer: &Result<Answer, Error>) -> Told {
+fn told(answer: &Result<CommitOutcome, Error>) -> Told {
     match answer {
-        Ok(Answer::Applied(_)) => Told::Done,
-        Ok(Answer::Unknown(error)) | Err(error) => failure(error),
+        Ok(CommitOutcome::Applied(_)) => Told::Done,
+        Ok(CommitOutcome::Unknown(error)) | Err(error) => failure(error),
         Ok(other) => panic!("{other:?}"),
     }
 }
 
 fn failure(error: &Error) -> Told {
     match error.kind() {
-        ErrorKind::Unknown => Told::Unknown,
+        ErrorKind::OutcomeUnknown => Told::Unknown,
         ErrorKind::Unavailable => Told::Refused,
         _ => panic!("{error:?}"),
     }
@@ -222,7 +223,7 @@ fn failure(error: &Error) -> Told {
 async fn create(store: &RedisStore) -> RecordId {
     let id = record_id();
     let created = store.create(id, new_record()).await.expect("an answer");
-    assert!(matches!(created, Created::At(_)), "{created:?}");
+    assert!(matches!(created, CreateOutcome::Created(_)), "{created:?}");
     id
 }
 

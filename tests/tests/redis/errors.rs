@@ -7,7 +7,7 @@ use std::{
 
 use sessions::{
     Error, ErrorKind,
-    store::{Answer, Created, RedisStore, RedisStoreBuilder, Store},
+    store::{CommitOutcome, CreateOutcome, RedisStore, RedisStoreBuilder, Store},
 };
 use tests::{
     Keys,
@@ -159,9 +159,9 @@ async fn a_hash_without_our_metadata_is_no_session() {
     server.cli(&["HSET", &key, "a", "1"]);
     assert!(store.load(id, &["a".into()]).await.expect("an answer").is_none());
     for commit in [put("a", "2").with_touch(true), add("n", 1)] {
-        assert!(matches!(store.commit(id, commit).await, Ok(Answer::Gone)));
+        assert!(matches!(store.commit(id, commit).await, Ok(CommitOutcome::NotFound)));
     }
-    assert_eq!(store.create(id, new_record()).await.expect("an answer"), Created::Exists);
+    assert_eq!(store.create(id, new_record()).await.expect("an answer"), CreateOutcome::IdTaken);
     assert_eq!(server.cli(&["HGETALL", &key]), "a\n1");
 }
 
@@ -182,7 +182,7 @@ async fn a_server_that_dies_is_unavailable_until_it_is_back() {
             unavailable(&store.destroy(id).await.expect_err("it is down"));
         }
         server.restart();
-        assert!(matches!(store.commit(id, add("n", 1)).await, Ok(Answer::Applied(_))));
+        assert!(matches!(store.commit(id, add("n", 1)).await, Ok(CommitOutcome::Applied(_))));
         let loaded = store.load(id, &["n".into()]).await.expect("an answer").expect("the record");
         assert_eq!(loaded.fields.get("n").map(|json| &json[..]), Some(round.to_string().as_bytes()));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sessions::{
     RecordId,
-    store::{Answer, RedisStore, RedisStoreBuilder, Store, WebdisStore},
+    store::{CommitOutcome, RedisStore, RedisStoreBuilder, Store, WebdisStore},
 };
 use tests::{
     proxy::{Cut, Protocol, Proxy},
@@ -55,9 +55,9 @@ async fn a_late_commit_does_nothing(
             proxy.cut(|_| Cut::Hold);
         }
         let answer = store.commit(id, late).await;
-        assert!(matches!(answer, Ok(Answer::Unknown(_))), "{answer:?}");
+        assert!(matches!(answer, Ok(CommitOutcome::Unknown(_))), "{answer:?}");
         let newer = behind.commit(id, put("value", "200")).await;
-        assert!(matches!(newer, Ok(Answer::Applied(_))), "{newer:?}");
+        assert!(matches!(newer, Ok(CommitOutcome::Applied(_))), "{newer:?}");
         let carried_out = redis.calls("evalsha");
         for proxy in proxies {
             proxy.cut_nothing();
@@ -115,7 +115,7 @@ async fn what_seems_late_is_done(store: &impl Store, proxy: &Proxy) {
     proxy.tell_the_truth();
     proxy.take();
     let answer = store.commit(id, put("value", "1")).await;
-    assert!(matches!(answer, Ok(Answer::Applied(_))), "{answer:?}");
+    assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{answer:?}");
 }
 
 /// Makes the first digit of a time a zero, which is decades ago.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use sessions::{
     ErrorKind, FieldName,
-    store::{Answer, Commit, Delta, Op, RedisStore, RedisStoreBuilder, Store},
+    store::{Commit, CommitOutcome, Delta, Op, RedisStore, RedisStoreBuilder, Store},
     testing::{ManualClock, conformance::Harness},
 };
 use tests::{
@@ -150,7 +150,7 @@ async fn a_commit_that_stops_half_way_is_not_done() {
     delta.push(FieldName::from_static("user"), Op::Remove, Some(&Bytes::from_static(b"7"))).expect("one");
     let commit = Commit::new(0, TIMEOUTS).with_delta(delta).with_id(commit_id());
     let answer = store.commit(id, commit).await;
-    assert!(matches!(answer, Ok(Answer::Unknown(_))), "{answer:?}");
+    assert!(matches!(answer, Ok(CommitOutcome::Unknown(_))), "{answer:?}");
 }
 
 /// The user of a store can neither empty the server, nor read or write the keys of others, nor look around,
@@ -290,6 +290,6 @@ fn nodes(cluster: &'static RedisCluster) -> [&'static RedisServer; 3] {
 }
 
 #[track_caller]
-fn applied(answer: Result<Answer, sessions::Error>) {
-    assert!(matches!(answer, Ok(Answer::Applied(_))), "{answer:?}");
+fn applied(answer: Result<CommitOutcome, sessions::Error>) {
+    assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{answer:?}");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sessions::{
     Error, ErrorKind, RecordId,
-    store::{Answer, Created, RedisStore, RedisStoreBuilder, Store, WebdisStore},
+    store::{CommitOutcome, CreateOutcome, RedisStore, RedisStoreBuilder, Store, WebdisStore},
 };
 use tests::{
     records::{add, new_record, put, record_id},
@@ -45,9 +45,9 @@ async fn is_refused(store: &impl Store, id: RecordId, number: u64) -> Error {
     }
 }
 
-fn unknown(answer: Answer) -> Error {
+fn unknown(answer: CommitOutcome) -> Error {
     match answer {
-        Answer::Unknown(error) => error,
+        CommitOutcome::Unknown(error) => error,
         answer => panic!("{answer:?}"),
     }
 }
@@ -80,10 +80,10 @@ async fn writes_are_refused_at_once(
     heal: fn(&RedisServer),
 ) {
     let id = record_id();
-    assert!(matches!(store.create(id, new_record()).await, Ok(Created::At(_))));
+    assert!(matches!(store.create(id, new_record()).await, Ok(CreateOutcome::Created(_))));
     // Every script is known then.
     for commit in [put("p", "1"), add("n", 1)] {
-        assert!(matches!(store.commit(id, commit).await, Ok(Answer::Applied(_))));
+        assert!(matches!(store.commit(id, commit).await, Ok(CommitOutcome::Applied(_))));
     }
     for server in servers {
         fail(server);
@@ -116,7 +116,7 @@ async fn writes_are_refused_at_once(
     }
     for commit in [put("p", "1"), add("n", 1)] {
         let answer = store.commit(id, commit).await;
-        assert!(matches!(answer, Ok(Answer::Applied(_))), "{answer:?}");
+        assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{answer:?}");
     }
     store.destroy(id).await.expect("it takes writes again");
 }
@@ -158,7 +158,7 @@ async fn a_slot_without_a_node_is_refused_at_once() {
     let nodes = [0, 1, 2].map(|index| cluster.node(index));
     let store = open(RedisStoreBuilder::cluster(cluster.urls())).await;
     for id in [id, other] {
-        assert!(matches!(store.create(id, new_record()).await, Ok(Created::At(_))));
+        assert!(matches!(store.create(id, new_record()).await, Ok(CreateOutcome::Created(_))));
     }
     let owner = cluster.owner(slot).expect("an owner");
     let asked =

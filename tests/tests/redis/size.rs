@@ -25,9 +25,9 @@ struct Account {
     user_id: Option<u64>,
     #[session(privilege)]
     role: Option<String>,
-    #[session(carry)]
+    #[session(keep_on_logout)]
     one: String,
-    #[session(carry)]
+    #[session(keep_on_logout)]
     two: String,
     three: String,
     four: String,
@@ -48,7 +48,7 @@ fn app(store: impl Store) -> Client {
     let role = async |mut session: Visit| session.set_role("admin");
     let remembered = async |session: Visit| {
         session.remember(true);
-        session.live_at_most(Duration::from_hours(2), Duration::from_hours(24 * 7));
+        session.limit_lifetime(Duration::from_hours(2), Duration::from_hours(24 * 7));
         session.rotate();
     };
     let id = async |session: Visit| session.record_id().map(|id| id.to_string()).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use sessions::{
     RecordId,
-    store::{Answer, RedisStore, RedisStoreBuilder, Store, WebdisStore},
+    store::{CommitOutcome, RedisStore, RedisStoreBuilder, Store, WebdisStore},
 };
 use tests::{
     proxy::{Protocol, Proxy},
@@ -37,7 +37,7 @@ async fn do_it(store: &impl Store, operation: &str, id: RecordId) {
         "add" => store.commit(id, add("n", 1)).await,
         _ => store.commit(id, put("p", "1")).await,
     };
-    assert!(matches!(answer, Ok(Answer::Applied(_))), "{operation}: {answer:?}");
+    assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{operation}: {answer:?}");
 }
 
 /// Has the connections rest while whatever is on the way forgets them; then everything works all the same.

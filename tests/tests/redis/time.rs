@@ -6,12 +6,12 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, routing::get};
 use sessions::{
     Clock, RecordId, Session, SessionLayer, SystemClock, Timeouts, Timestamp, TypedSession,
-    store::{Answer, Commit, Created, NewRecord, RedisStore, Reseal, Store},
+    store::{Commit, CommitOutcome, CreateOutcome, CredentialsChange, NewRecord, RedisStore, Store},
     testing::{Client, ManualClock},
 };
 use tests::{
     Keys,
-    records::{add, new_record, put, random_seal, record_id},
+    records::{add, new_record, put, random_credentials, record_id},
     servers::{RedisServer, until},
 };
 
@@ -36,10 +36,10 @@ impl Place {
     }
 
     async fn create(&self, timeouts: Timeouts) -> (RecordId, Timestamp) {
-        let (id, new) = (record_id(), NewRecord::new(random_seal(), timeouts));
+        let (id, new) = (record_id(), NewRecord::new(random_credentials(), timeouts));
         match self.store.create(id, new).await.expect("an answer") {
-            Created::At(created) => (id, created),
-            Created::Exists => panic!("a new id is free"),
+            CreateOutcome::Created(created) => (id, created),
+            CreateOutcome::IdTaken => panic!("a new id is free"),
         }
     }
 
@@ -109,7 +109,7 @@ async fn a_destroyed_record_leaves_no_key() {
     place.store.destroy(id).await.expect("destroyed");
     assert_eq!(place.ends(id), -2);
     for commit in [put("a", "1").with_touch(true), add("n", 1).with_touch(true)] {
-        assert!(matches!(place.store.commit(id, commit).await, Ok(Answer::Gone)));
+        assert!(matches!(place.store.commit(id, commit).await, Ok(CommitOutcome::NotFound)));
     }
     assert_eq!(place.ends(id), -2);
     assert!(place.keys.dump(&[place.server]).is_empty());
@@ -122,7 +122,14 @@ async fn a_rotation_keeps_the_deadline() {
     let (id, _) = place.create(SHORT).await;
     let before = place.ends(id);
     applied(
-        place.store.commit(id, under(SHORT, add("n", 1)).with_reseal(Reseal::rotation(random_seal()))).await,
+        place
+            .store
+            .commit(
+                id,
+                under(SHORT, add("n", 1))
+                    .with_credentials_change(CredentialsChange::rotation(random_credentials())),
+            )
+            .await,
     );
     assert_eq!(place.ends(id), before);
 }
@@ -130,14 +137,18 @@ async fn a_rotation_keeps_the_deadline() {
 /// With other times the record is judged by the old ones and its key kept by the new; where those are shorter, the
 /// key stays for the layer that granted more.
 #[tokio::test]
-async fn a_seal_that_brings_other_times_moves_the_deadline() {
+async fn credentials_with_other_times_moves_the_deadline() {
     let place = Place::new().await;
     for renewed in [false, true] {
         let (id, created) = place.create(SHORT).await;
         let rotate = |epoch, from, to| {
-            let reseal =
-                if renewed { Reseal::renewal(random_seal()) } else { Reseal::rotation(random_seal()) };
-            let commit = Commit::new(epoch, from).with_reseal(reseal.with_timeouts(to));
+            let credentials_change = if renewed {
+                CredentialsChange::renewal(random_credentials())
+            } else {
+                CredentialsChange::rotation(random_credentials())
+            };
+            let commit =
+                Commit::new(epoch, from).with_credentials_change(credentials_change.with_timeouts(to));
             place.store.commit(id, commit)
         };
         applied(rotate(0, SHORT, LONG).await);
@@ -147,7 +158,7 @@ async fn a_seal_that_brings_other_times_moves_the_deadline() {
         applied(rotate(epoch, LONG, SHORT).await);
         assert_eq!(place.ends(id), ends);
         let dead = Timeouts::new(Duration::ZERO, Duration::ZERO);
-        assert!(matches!(rotate(2 * epoch, dead, LONG).await, Ok(Answer::Gone)));
+        assert!(matches!(rotate(2 * epoch, dead, LONG).await, Ok(CommitOutcome::NotFound)));
         assert_eq!(place.ends(id), ends);
     }
 }
@@ -191,8 +202,10 @@ async fn a_login_that_is_remembered_keeps_its_key() {
 async fn a_key_of_a_first_visit_ends_soon_unless_it_is_touched() {
     let place = Place::new().await;
     let timeouts = LONG.with_first_visit(Duration::from_mins(30));
-    let (id, new) = (record_id(), NewRecord::new(random_seal(), timeouts).with_first_visit(true));
-    let Ok(Created::At(created)) = place.store.create(id, new).await else { panic!("a new id is free") };
+    let (id, new) = (record_id(), NewRecord::new(random_credentials(), timeouts).with_first_visit(true));
+    let Ok(CreateOutcome::Created(created)) = place.store.create(id, new).await else {
+        panic!("a new id is free")
+    };
     let first = Timeouts::new(timeouts.first_visit(), timeouts.absolute());
     place.ends_at(id, first.deadline(created, created), created);
     applied(place.store.commit(id, Commit::new(0, timeouts).with_touch(true)).await);
@@ -206,7 +219,9 @@ async fn times_are_those_of_the_server() {
     let front = Fronted::server(RedisServer::start());
     let (server, store) = (front.node(), Arc::new(front.open().await));
     let id = record_id();
-    let Ok(Created::At(first)) = store.create(id, new_record()).await else { panic!("a new id is free") };
+    let Ok(CreateOutcome::Created(first)) = store.create(id, new_record()).await else {
+        panic!("a new id is free")
+    };
     // Whatever is asked of the server meanwhile, it does after this moment.
     let stopped = async |request: tokio::task::JoinHandle<()>| {
         until("the request", String::new, || front.proxies[0].requests() > 0);
@@ -293,7 +308,7 @@ async fn flushed_scripts_are_told_again() {
                     applied(store.commit(id, add("n", 1)).await);
                     applied(store.commit(id, put("a", "1")).await);
                     let other = store.create(record_id(), new_record()).await;
-                    assert!(matches!(other, Ok(Created::At(_))), "{other:?}");
+                    assert!(matches!(other, Ok(CreateOutcome::Created(_))), "{other:?}");
                 }
             })
         })
@@ -344,6 +359,6 @@ fn under(timeouts: Timeouts, mut commit: Commit) -> Commit {
 }
 
 #[track_caller]
-fn applied(answer: Result<Answer, sessions::Error>) {
-    assert!(matches!(answer, Ok(Answer::Applied(_))), "{answer:?}");
+fn applied(answer: Result<CommitOutcome, sessions::Error>) {
+    assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{answer:?}");
 }

@@ -6,7 +6,7 @@ use axum::{Router, routing::get};
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use sessions::{
     ErrorKind, Session, SessionLayer, TypedSession,
-    store::{Answer, RedisStore, RedisStoreBuilder, Store},
+    store::{CommitOutcome, RedisStore, RedisStoreBuilder, Store},
     testing::Client,
 };
 use tests::{
@@ -30,7 +30,7 @@ async fn a_pools_connections_wait_as_long_as_the_store() {
     store.create(id, new_record()).await.expect("an answer");
     server.cli(&["CLIENT", "PAUSE", "1500", "WRITE"]);
     let answer = store.commit(id, put("p", "1")).await;
-    assert!(matches!(answer, Ok(Answer::Applied(_))), "{answer:?}");
+    assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{answer:?}");
 }
 
 /// A node may name another by its port alone, which means its own host.

@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use sessions::{
     FieldName, RecordId,
-    store::{Add, Answer, Commit, Created, Delta, Fields, NewRecord, Op, RedisStore, Store, WebdisStore},
+    store::{
+        Add, Commit, CommitOutcome, CreateOutcome, Delta, Fields, NewRecord, Op, RedisStore, Store,
+        WebdisStore,
+    },
 };
 use tests::{
     Keys,
-    records::{TIMEOUTS, commit_id, random_seal, record_id},
+    records::{TIMEOUTS, commit_id, random_credentials, record_id},
     servers::{RedisServer, WebdisServer},
 };
 
@@ -217,19 +220,19 @@ async fn count(one: &impl Store, other: &impl Store) {
         check(other, id, &[(name.to_owned(), Bytes::from_static(expected.as_bytes()))]).await;
     }
     match other.commit(id, add("@c", 1)).await {
-        Ok(Answer::Invalid(name)) => assert_eq!(name.as_str(), "@c"),
+        Ok(CommitOutcome::Invalid(name)) => assert_eq!(name.as_str(), "@c"),
         answer => panic!("{answer:?}"),
     }
 }
 
 async fn create(store: &impl Store, id: RecordId, fields: Fields) {
-    let new = NewRecord::new(random_seal(), TIMEOUTS).with_fields(fields);
-    assert!(matches!(store.create(id, new).await, Ok(Created::At(_))));
+    let new = NewRecord::new(random_credentials(), TIMEOUTS).with_fields(fields);
+    assert!(matches!(store.create(id, new).await, Ok(CreateOutcome::Created(_))));
 }
 
 async fn applied(store: &impl Store, id: RecordId, commit: Commit) -> Vec<Option<Bytes>> {
     match store.commit(id, commit).await {
-        Ok(Answer::Applied(values)) => values,
+        Ok(CommitOutcome::Applied(values)) => values,
         answer => panic!("{answer:?}"),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use sessions::{
     Error, ErrorKind,
-    store::{Answer, Store, WebdisStore, WebdisStoreBuilder},
+    store::{CommitOutcome, Store, WebdisStore, WebdisStoreBuilder},
 };
 use tests::{
     Keys,
@@ -180,13 +180,13 @@ async fn fails(store: &WebdisStore, id: sessions::RecordId, counted: &mut Counte
     let mut errors = vec![load, create, destroy];
     for commit in [put("a", "1"), add("n", 1)] {
         match store.commit(id, commit).await {
-            Ok(Answer::Unknown(error)) | Err(error) => errors.push(error),
+            Ok(CommitOutcome::Unknown(error)) | Err(error) => errors.push(error),
             other => panic!("{other:?}"),
         }
     }
     counted.perhaps += 1;
     for error in errors {
-        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown), "{error:?}");
+        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error:?}");
         says(&error, error.kind(), &["Webdis"]);
     }
 }
@@ -196,8 +196,8 @@ async fn goes_on(store: &WebdisStore, id: sessions::RecordId, counted: &mut Coun
     let mut tries = 0;
     loop {
         match store.commit(id, add("n", 1)).await {
-            Ok(Answer::Applied(_)) => break,
-            Ok(Answer::Unknown(error)) | Err(error) => assert!(tries < 500, "{error:?}"),
+            Ok(CommitOutcome::Applied(_)) => break,
+            Ok(CommitOutcome::Unknown(error)) | Err(error) => assert!(tries < 500, "{error:?}"),
             other => panic!("{other:?}"),
         }
         counted.perhaps += 1;

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use sessions::{
-    store::{Answer, Commit, Delta, Op, Store, WebdisStore, WebdisStoreBuilder},
+    store::{Commit, CommitOutcome, Delta, Op, Store, WebdisStore, WebdisStoreBuilder},
     testing::{ManualClock, conformance::Harness},
 };
 use tests::{
@@ -263,5 +263,5 @@ async fn everything(locks: &Locks, commands: &[&str]) -> Result<(), String> {
 
 async fn applied(store: &impl Store, id: sessions::RecordId, commit: Commit) {
     let answer = store.commit(id, commit).await;
-    assert!(matches!(answer, Ok(Answer::Applied(_))), "{answer:?}");
+    assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{answer:?}");
 }

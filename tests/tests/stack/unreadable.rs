@@ -8,7 +8,7 @@ use std::sync::{
 use axum::{Router, http::StatusCode, routing::get};
 use sessions::{
     Error, FieldName, RecordId, SessionLayer, Timeouts, TypedSession,
-    store::{Answer, Capabilities, Commit, Created, Loaded, MemoryStore, NewRecord, Store},
+    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
     testing::{Client, Gate},
 };
 
@@ -35,11 +35,11 @@ impl Store for Spoilt {
         self.store.load(id, names).await
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         self.store.create(id, new).await
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         self.check()?;
         self.store.commit(id, commit).await
     }

@@ -8,13 +8,13 @@ struct Visit {
     b: Option<u64>,
     #[session(identity)]
     c: Option<u64>,
-    #[session(privilege, carry)]
+    #[session(privilege, keep_on_logout)]
     d: Option<String>,
-    #[session(carry, drop_on_login)]
+    #[session(keep_on_logout, drop_on_login)]
     e: Vec<String>,
     #[session(identity, merge = "first")]
     f: Option<u64>,
-    #[session(carry, skip)]
+    #[session(keep_on_logout, skip)]
     g: u8,
 }
 

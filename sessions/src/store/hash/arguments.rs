@@ -6,8 +6,8 @@ use super::layout::{COMMITS, FieldKey, METADATA, piece_key, six_bytes};
 use crate::{
     clock::AnyClock,
     delta::Op,
-    store::{Commit, NewRecord, Reseal},
-    value::{FieldName, Seal, Timeouts, Timestamp},
+    store::{Commit, CredentialsChange, NewRecord},
+    value::{Credentials, FieldName, Timeouts, Timestamp},
 };
 
 /// The time that a script goes by.
@@ -47,7 +47,7 @@ impl Arguments for Vec<Box<[u8]>> {
 /// Whether the short script will do.
 #[cfg(feature = "redis")]
 pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
-    let plain = commit.id.is_none() && commit.reseal.is_none() && commit.returning.is_empty();
+    let plain = commit.id.is_none() && commit.credentials_change.is_none() && commit.returning.is_empty();
     plain
         && commit.delta.retained().is_none()
         && commit.delta.ops().iter().all(|(_, op)| matches!(op, Op::Put(_)))
@@ -76,7 +76,7 @@ pub(in crate::store) fn create(new: &NewRecord, time: Time, to: &mut impl Argume
     let timeouts = &new.timeouts;
     let idle = if new.is_first_visit { timeouts.first_visit().min(timeouts.idle()) } else { timeouts.idle() };
     head(0, &Timeouts::new(idle, timeouts.absolute()), false, time, to);
-    to.push(new.seal.as_bytes());
+    to.push(new.credentials.as_bytes());
     to.push(if new.is_first_visit { b"1" } else { b"" });
     for (name, value) in new.fields.iter() {
         to.push(FieldKey::new(name.as_str()).as_bytes());
@@ -100,7 +100,12 @@ pub(in crate::store) fn puts(epoch: u32, commit: &Commit, time: Time, to: &mut i
 pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut impl Arguments) {
     head(epoch, &commit.timeouts, commit.notes_use(), time, to);
     to.push(commit.id.as_ref().map_or(&[], |id| id.as_bytes()));
-    to.push(&commit.reseal.as_ref().map_or_else(Vec::new, |reseal| resealing(epoch, reseal)));
+    to.push(
+        &commit
+            .credentials_change
+            .as_ref()
+            .map_or_else(Vec::new, |credentials_change| resealing(epoch, credentials_change)),
+    );
     to.push(commit.delta.ops().len().to_string().as_bytes());
     let retained = commit.delta.retained();
     to.push(retained.map_or("-1".to_owned(), |names| names.len().to_string()).as_bytes());
@@ -115,22 +120,22 @@ pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut
     }
 }
 
-/// A new seal: flags (1 if the record's life begins anew, 2 if it gets other times), the next epoch, those
-/// times if there are any, the length of the seal that is to be replaced, that seal, and the new one.
-fn resealing(epoch: u32, reseal: &Reseal) -> Vec<u8> {
+/// New credentials: flags (1 if the record's life begins anew, 2 if it gets other times), the next epoch, those
+/// times if there are any, the length of the credentials that is to be replaced, that credentials, and the new one.
+fn resealing(epoch: u32, credentials_change: &CredentialsChange) -> Vec<u8> {
     // Compared for equality only, so that the last one may be followed by the first.
-    let epoch = epoch.wrapping_add(reseal.is_hard.into());
-    let from = reseal.from.as_ref().map_or(&[][..], Seal::as_bytes);
-    let mut bytes = vec![u8::from(reseal.is_login)];
+    let epoch = epoch.wrapping_add(credentials_change.is_hard.into());
+    let from = credentials_change.from.as_ref().map_or(&[][..], Credentials::as_bytes);
+    let mut bytes = vec![u8::from(credentials_change.is_login)];
     bytes.extend_from_slice(&epoch.to_be_bytes());
-    if let Some(timeouts) = &reseal.timeouts {
+    if let Some(timeouts) = &credentials_change.timeouts {
         bytes[0] |= OTHER_TIMES;
         bytes.extend_from_slice(&times(timeouts));
     }
-    // A seal is far from that long.
+    // Credentials is far from that long.
     bytes.extend_from_slice(&u32::try_from(from.len()).unwrap_or(u32::MAX).to_be_bytes());
     bytes.extend_from_slice(from);
-    bytes.extend_from_slice(reseal.to.as_bytes());
+    bytes.extend_from_slice(credentials_change.to.as_bytes());
     bytes
 }
 

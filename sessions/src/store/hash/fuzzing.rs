@@ -8,7 +8,7 @@ use super::{
     reply::{self, Item},
 };
 use crate::{
-    store::{Answer, Commit, Created, Loaded, NewRecord},
+    store::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord},
     value::{FieldName, Timestamp},
 };
 
@@ -46,13 +46,13 @@ pub fn loaded(names: &[FieldName], now: Timestamp, reply: Vec<Reply>) -> Result<
 
 /// The answer to a create.
 #[allow(clippy::missing_errors_doc, clippy::result_unit_err)]
-pub fn created(reply: Reply) -> Result<Created, ()> {
+pub fn created(reply: Reply) -> Result<CreateOutcome, ()> {
     reply::created(&reply.into()).map_err(|_| ())
 }
 
 /// The answer to a commit; `None` if it came too late.
 #[allow(clippy::missing_errors_doc, clippy::result_unit_err)]
-pub fn answer(commit: &Commit, reply: Vec<Reply>) -> Result<Option<Answer>, ()> {
+pub fn answer(commit: &Commit, reply: Vec<Reply>) -> Result<Option<CommitOutcome>, ()> {
     reply::answer(commit, items(reply)).map_err(|_| ())
 }
 

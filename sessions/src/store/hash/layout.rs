@@ -2,8 +2,8 @@
 //!
 //! | field | bytes |
 //! |---|---|
-//! | `@` | epoch (4), created (6), touched (6), and the first 40 bytes of the seal; integers big-endian, times in milliseconds since the Unix epoch |
-//! | `@1`, `@2` and so on | the rest of the seal, where it is longer: 56 bytes each, the last one fewer |
+//! | `@` | epoch (4), created (6), touched (6), and the first 40 bytes of the credentials; integers big-endian, times in milliseconds since the Unix epoch |
+//! | `@1`, `@2` and so on | the rest of the credentials, where it is longer: 56 bytes each, the last one fewer |
 //! | `@c` | the last 8 commit ids, 8 bytes each, where there are any |
 //! | a session field | its JSON text |
 //!
@@ -15,7 +15,7 @@
 
 use crate::{
     store::{Loaded, Record},
-    value::{Fields, Seal, Timestamp},
+    value::{Credentials, Fields, Timestamp},
 };
 
 /// The field of the metadata.
@@ -28,8 +28,8 @@ pub(super) const COMMITS: &[u8] = b"@c";
 #[cfg(feature = "redis")]
 const PIECE: usize = 56;
 
-/// How many bytes of the metadata come before the seal.
-const BEFORE_SEAL: usize = 16;
+/// How many bytes of the metadata come before the credentials.
+const BEFORE_CREDENTIALS: usize = 16;
 
 /// The latest time that six bytes hold, in the year 10889.
 const LATEST: i64 = (1 << 48) - 1;
@@ -81,10 +81,10 @@ pub(super) fn more_pieces(length: usize) -> usize {
 /// Reads the metadata; `None` if they are not ours. A time that is known to be a little late is not
 /// before what it is to be compared with.
 pub(super) fn metadata(bytes: &[u8], now: Timestamp) -> Option<Loaded> {
-    let (bytes, seal) = bytes.split_first_chunk::<BEFORE_SEAL>()?;
+    let (bytes, credentials) = bytes.split_first_chunk::<BEFORE_CREDENTIALS>()?;
     let [created, touched] = [time(&bytes[4..10]), time(&bytes[10..16])];
     let record = Record {
-        seal: Seal::checked(seal)?,
+        credentials: Credentials::checked(credentials)?,
         epoch: u32::from_be_bytes(*bytes.first_chunk()?).into(),
         created,
         touched,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::{
     delta::{Delta, Op},
     store::{Commit, NewRecord},
-    value::{FieldName, Seal, Timeouts},
+    value::{Credentials, FieldName, Timeouts},
 };
 
 const VALUE: Bytes = Bytes::from_static(b"1");
@@ -14,7 +14,7 @@ const VALUE: Bytes = Bytes::from_static(b"1");
 /// The record, with a field that the commit drops.
 pub(in crate::store) fn probe_record() -> NewRecord {
     let fields = [(FieldName::from_static("dropped"), VALUE)];
-    NewRecord::new(Seal::from_bytes(&[0; 32][..]), Timeouts::default())
+    NewRecord::new(Credentials::from_bytes(&[0; 32][..]), Timeouts::default())
         .with_fields(fields.into_iter().collect())
 }
 

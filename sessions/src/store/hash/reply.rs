@@ -8,7 +8,7 @@ use super::layout::{field_name, metadata};
 #[cfg(feature = "redis")]
 use super::layout::{is_full, more_pieces};
 use crate::{
-    store::{Answer, Commit, Created, Loaded},
+    store::{Commit, CommitOutcome, CreateOutcome, Loaded},
     value::{FieldName, Timestamp},
 };
 
@@ -87,13 +87,13 @@ pub(in crate::store) fn loaded(
 }
 
 /// Of `create.lua`.
-pub(in crate::store) fn created(item: &Item) -> Result<Created, Malformed> {
+pub(in crate::store) fn created(item: &Item) -> Result<CreateOutcome, Malformed> {
     match item {
-        Item::Integer(0) => Ok(Created::Exists),
-        Item::Bytes(text) if **text == *b"0" => Ok(Created::Exists),
+        Item::Integer(0) => Ok(CreateOutcome::IdTaken),
+        Item::Bytes(text) if **text == *b"0" => Ok(CreateOutcome::IdTaken),
         Item::Bytes(text) => {
             let millis = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-            millis.map(|millis| Created::At(Timestamp::from_millis(millis))).ok_or(Malformed)
+            millis.map(|millis| CreateOutcome::Created(Timestamp::from_millis(millis))).ok_or(Malformed)
         }
         _ => Err(Malformed),
     }
@@ -103,7 +103,7 @@ pub(in crate::store) fn created(item: &Item) -> Result<Created, Malformed> {
 pub(in crate::store) fn answer(
     commit: &Commit,
     items: impl IntoIterator<Item = Item>,
-) -> Result<Option<Answer>, Malformed> {
+) -> Result<Option<CommitOutcome>, Malformed> {
     let mut items = items.into_iter();
     let status = match items.next() {
         Some(Item::Integer(status)) => status,
@@ -123,19 +123,19 @@ pub(in crate::store) fn answer(
             if values.len() != commit.returning.len() {
                 return Err(Malformed);
             }
-            Answer::Applied(values)
+            CommitOutcome::Applied(values)
         }
-        0 => Answer::Gone,
-        -1 => Answer::Superseded,
+        0 => CommitOutcome::NotFound,
+        -1 => CommitOutcome::StaleEpoch,
         -2 => match items.next() {
             Some(Item::Bytes(field)) => {
                 let field = std::str::from_utf8(&field).map_err(|_| Malformed)?;
-                Answer::Invalid(field_name(field).into())
+                CommitOutcome::Invalid(field_name(field).into())
             }
             _ => return Err(Malformed),
         },
         -3 => return Ok(None),
-        -4 => Answer::Resealed,
+        -4 => CommitOutcome::CredentialsChanged,
         _ => return Err(Malformed),
     };
     Ok(Some(answer))

@@ -22,14 +22,14 @@ use tokio::time::Instant;
 pub use self::{builder::RedisStoreBuilder, dial::RedisLogin};
 use self::{client::Client, failure::Failure};
 use super::{
-    Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
+    Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
     hash::{self, Item, Prefix, Time, scripts},
 };
 use crate::{
     clock::AnyClock,
     error::Error,
     random,
-    value::{FieldName, RecordId, Seal, Timeouts, Timestamp},
+    value::{Credentials, FieldName, RecordId, Timeouts, Timestamp},
 };
 
 /// How often a commit is sent that seems late each time.
@@ -71,7 +71,7 @@ const PIECES_AT_ONCE: usize = 8;
 ///
 /// A session is one hash, and the only key it has. Its fields are the session's, as JSON; `@` holds
 /// the metadata: epoch (4 bytes), times of creation and last use (6 bytes each, milliseconds since
-/// 1970), and the seal (SHA-256 of the secret, then what goes with it). What of the seal is beyond 40 bytes is in `@1`,
+/// 1970), and the credentials (SHA-256 of the secret, then what goes with it). What of the credentials is beyond 40 bytes is in `@1`,
 /// `@2` and so on, 56 bytes each; `@c` holds the ids of the last 8 commits that count or rotate. A field of
 /// yours whose name begins with `@` has one `@` more. The key's TTL is the session's deadline.
 ///
@@ -143,7 +143,7 @@ const PIECES_AT_ONCE: usize = 8;
 /// itself when it is back. The same holds for writes to a server that refuses all of them while it answers reads: it
 /// has too few replicas (`min-replicas-to-write`) or is no primary any more. A commit is sent once. If the connection ends before its answer, counters,
 /// rotations and new sessions are looked up, and what stays unclear is reported as
-/// [unknown](crate::ErrorKind::Unknown) and never repeated. What the server gets to only after the store's
+/// [unknown](crate::ErrorKind::OutcomeUnknown) and never repeated. What the server gets to only after the store's
 /// timeout does nothing. Until then, a put whose connection broke may still happen, and overwrite a newer one.
 ///
 /// A firewall or balancer on the way may forget an idle connection and tell neither end. So connections are kept alive
@@ -359,29 +359,33 @@ impl Store for RedisStore {
         self.load_by(id, names, self.client.deadline()).await
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         let deadline = self.client.deadline();
         let (key, time) = (self.prefix.key(id), self.time());
         let arguments = |command: &mut redis::Cmd| hash::create(&new, time, command);
         match self.client.script(&scripts().create, &key, arguments, deadline).await {
-            Ok(reply) => hash::created(&item(reply)).map_err(Error::unknown),
+            Ok(reply) => hash::created(&item(reply)).map_err(Error::outcome_unknown),
             Err(Failure::Refused(error)) => Err(failure::refused(error)),
-            Err(Failure::Unknown(error)) => match self.look_for_record(id, &new.seal, deadline).await {
-                Some(created) => Ok(Created::At(created)),
-                None => Err(Error::unknown(error)),
-            },
+            Err(Failure::Unknown(error)) => {
+                match self.look_for_record(id, &new.credentials, deadline).await {
+                    Some(created) => Ok(CreateOutcome::Created(created)),
+                    None => Err(Error::outcome_unknown(error)),
+                }
+            }
         }
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         let deadline = self.client.deadline();
         // No record of this store has an epoch beyond 32 bits.
-        let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(Answer::Superseded) };
+        let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(CommitOutcome::StaleEpoch) };
         let key = self.prefix.key(id);
         for _ in 0..ATTEMPTS {
             match self.send(&key, epoch, &commit, deadline).await {
                 Ok(reply) => {
-                    if let Some(answer) = hash::answer(&commit, items(reply)).map_err(Error::unknown)? {
+                    if let Some(answer) =
+                        hash::answer(&commit, items(reply)).map_err(Error::outcome_unknown)?
+                    {
                         return Ok(answer);
                     }
                     // Too late, and yet we are here: the server's clock was set since it was read.
@@ -390,9 +394,9 @@ impl Store for RedisStore {
                 Err(Failure::Refused(error)) => return Err(failure::refused(error)),
                 Err(Failure::Unknown(error)) => {
                     if self.look_for_commit(id, &commit, deadline).await {
-                        return Ok(Answer::Applied(Vec::new()));
+                        return Ok(CommitOutcome::Applied(Vec::new()));
                     }
-                    return Ok(Answer::Unknown(Error::unknown(error)));
+                    return Ok(CommitOutcome::Unknown(Error::outcome_unknown(error)));
                 }
             }
         }
@@ -403,7 +407,7 @@ impl Store for RedisStore {
         match self.delete(&self.prefix.key(id), self.client.deadline()).await {
             Ok(_) => Ok(()),
             Err(Failure::Refused(error)) => Err(failure::refused(error)),
-            Err(Failure::Unknown(error)) => Err(Error::unknown(error)),
+            Err(Failure::Unknown(error)) => Err(Error::outcome_unknown(error)),
         }
     }
 
@@ -430,10 +434,15 @@ impl RedisStore {
         seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
     }
 
-    /// When the record with this seal was created, if it was.
-    async fn look_for_record(&self, id: RecordId, seal: &Seal, deadline: Instant) -> Option<Timestamp> {
+    /// When the record with this credentials was created, if it was.
+    async fn look_for_record(
+        &self,
+        id: RecordId,
+        credentials: &Credentials,
+        deadline: Instant,
+    ) -> Option<Timestamp> {
         let loaded = self.load_by(id, &[], deadline).await.ok()??;
-        (loaded.seal == *seal).then_some(loaded.created)
+        (loaded.credentials == *credentials).then_some(loaded.created)
     }
 }
 

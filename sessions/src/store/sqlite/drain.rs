@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    store::Answer,
+    store::CommitOutcome,
     value::RecordId,
 };
 
@@ -241,8 +241,8 @@ fn refuse_loads(batch: impl IntoIterator<Item = LoadRequest>, failure: &Failure)
 fn refusal(write: &Write, failure: &Failure) -> Result<Verdict, Error> {
     let error = failure.error();
     match write {
-        Write::Commit(..) if error.kind() == ErrorKind::Unknown => {
-            Ok(Verdict::Committed(Answer::Unknown(error)))
+        Write::Commit(..) if error.kind() == ErrorKind::OutcomeUnknown => {
+            Ok(Verdict::Committed(CommitOutcome::Unknown(error)))
         }
         _ => Err(error),
     }

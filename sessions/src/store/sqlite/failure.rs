@@ -35,13 +35,13 @@ impl Failure {
             Some(BUSY | LOCKED | READONLY | FULL | TOOBIG | CONSTRAINT | MISMATCH) => {
                 Self::before_commit(error)
             }
-            _ => Self { error: Error::unknown(error), too_big: false, busy: false },
+            _ => Self { error: Error::outcome_unknown(error), too_big: false, busy: false },
         }
     }
 
     /// Of an answer that cannot be read: what was sent is committed.
     pub(super) fn after_commit(error: sqlx::Error) -> Self {
-        Self { error: Error::unknown(error), too_big: false, busy: false }
+        Self { error: Error::outcome_unknown(error), too_big: false, busy: false }
     }
 
     /// Whether a smaller batch may succeed: SQLite limits one value to a billion bytes.

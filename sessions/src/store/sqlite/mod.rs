@@ -34,7 +34,7 @@ use self::{
     row::Row,
     table::TableName,
 };
-use super::{Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store};
+use super::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store};
 use crate::{
     delta::Op,
     error::Error,
@@ -77,7 +77,7 @@ use crate::{
 /// | column | type | |
 /// |---|---|---|
 /// | `id` | `TEXT` | the public id, as [`RecordId`] is written |
-/// | `seal` | `BLOB` | who may use it: a hash of the present secret, and what goes with it |
+/// | `credentials` | `BLOB` | who may use it: a hash of the present secret, and what goes with it |
 /// | `epoch` | `INTEGER` | how often the secret was replaced by a rotation |
 /// | `created`, `touched` | `INTEGER` | milliseconds since 1970: of creation, of the last use noted |
 /// | `expires` | `INTEGER` | when it may be cleared up, unless `created` and `touched` still allow its use |
@@ -89,7 +89,7 @@ use crate::{
 /// SELECT id FROM sessions WHERE data ->> 'user_id' = 42;
 /// -- a name with a dot, as fields of a namespace have, stands in double quotes
 /// SELECT id, data -> '$."cart.items"' FROM sessions;
-/// SELECT datetime(touched / 1000, 'unixepoch'), hex(seal) FROM sessions WHERE id = 'AAECAwQFBgcICQoLDA0ODw';
+/// SELECT datetime(touched / 1000, 'unixepoch'), hex(credentials) FROM sessions WHERE id = 'AAECAwQFBgcICQoLDA0ODw';
 /// DELETE FROM sessions WHERE data ->> 'user_id' = 42;
 /// ```
 ///
@@ -217,7 +217,7 @@ impl Store for SqliteStore {
         Ok(Some(loaded))
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         if let Some(name) = first_invalid(new.fields.iter()) {
             return Err(Error::invalid_field(name, "is to be set to something that is not JSON"));
         }
@@ -227,13 +227,13 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         let values = commit.delta.ops().iter().filter_map(|(name, op)| match op {
             Op::Put(value) | Op::PutIfAbsent(value) => Some((name, value)),
             _ => None,
         });
         if let Some(name) = first_invalid(values) {
-            return Ok(Answer::Invalid(name.clone()));
+            return Ok(CommitOutcome::Invalid(name.clone()));
         }
         match self.queue.write(Write::Commit(id, commit)).await? {
             Verdict::Committed(answer) => Ok(answer),
@@ -282,5 +282,5 @@ fn unreadable(table: &TableName, id: RecordId, reason: &str) -> Error {
 
 /// A write is answered by the verdict of its kind.
 fn other_verdict() -> Error {
-    Error::unknown("a write was answered as another kind of write")
+    Error::outcome_unknown("a write was answered as another kind of write")
 }

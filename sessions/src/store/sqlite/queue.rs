@@ -127,7 +127,9 @@ impl Queue {
     pub(super) async fn write(self: &Arc<Self>, write: Write) -> Result<Verdict, Error> {
         let answer = self.request_write(write)?;
         // Who was never begun is told so: see `stop`.
-        answer.await.unwrap_or_else(|_| Err(Error::unknown("the task that writes sessions was stopped")))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(Error::outcome_unknown("the task that writes sessions was stopped")))
     }
 
     /// Takes the next work for a connection. Without any, takes the connection back.

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use super::recent::Seen;
 use crate::{
     error::Error,
-    store::{Answer, Commit, Created, NewRecord, Record},
+    store::{Commit, CommitOutcome, CreateOutcome, NewRecord, Record},
     value::{RecordId, Timeouts, Timestamp},
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Swap {
     pub(super) after: Record,
     /// The fields of `after` as they are stored.
     pub(super) data: String,
-    pub(super) answer: Answer,
+    pub(super) answer: CommitOutcome,
 }
 
 /// One write.
@@ -69,8 +69,8 @@ impl Write {
 /// What became of a write that the database took or refused as it should.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    Created(Created),
-    Committed(Answer),
+    Created(CreateOutcome),
+    Committed(CommitOutcome),
     Destroyed,
     Purged(usize),
 }

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::{document, recent::Seen};
 use crate::{
     store::{CommitId, Record},
-    value::{FieldName, RecordId, Seal, Timestamp},
+    value::{Credentials, FieldName, RecordId, Timestamp},
 };
 
-/// A row, taken apart: `id rowid seal epoch created touched expires commits length data`.
+/// A row, taken apart: `id rowid credentials epoch created touched expires commits length data`.
 ///
 /// Several of them follow each other in one text. Nothing but `data` can hold a space, and
 /// `length` counts the bytes of `data`.
@@ -18,7 +18,7 @@ pub(super) struct Row<'a> {
     pub(super) id: RecordId,
     /// Its row.
     pub(super) rowid: i64,
-    seal: &'a [u8],
+    credentials: &'a [u8],
     epoch: i64,
     created: i64,
     touched: i64,
@@ -32,14 +32,14 @@ impl<'a> Row<'a> {
     pub(super) fn take(text: &mut &'a [u8]) -> Option<Self> {
         let id = RecordId::parse(str::from_utf8(word(text)?).ok()?)?;
         let rowid = integer(word(text)?)?;
-        let seal = word(text)?;
+        let credentials = word(text)?;
         let (epoch, created) = (integer(word(text)?)?, integer(word(text)?)?);
         let (touched, expires) = (integer(word(text)?)?, integer(word(text)?)?);
         let commits = word(text)?;
         let length = usize::try_from(integer(word(text)?)?).ok()?;
         let data;
         (data, *text) = text.split_at_checked(length)?;
-        Some(Self { id, rowid, seal, epoch, created, touched, expires, commits, data })
+        Some(Self { id, rowid, credentials, epoch, created, touched, expires, commits, data })
     }
 
     /// The record, with the names of its fields taken from `names` where they are there.
@@ -48,7 +48,8 @@ impl<'a> Row<'a> {
     ///
     /// What is wrong with the row: someone else wrote it.
     pub(super) fn record(&self, names: &[FieldName]) -> Result<Seen, String> {
-        let seal = Seal::from_bytes(unhex_all(self.seal).ok_or("its `seal` is no bytes")?);
+        let credentials =
+            Credentials::from_bytes(unhex_all(self.credentials).ok_or("its `credentials` is no bytes")?);
         let (commits, rest) = self.commits.as_chunks::<16>();
         let commits: Option<Vec<_>> = commits.iter().map(|id| unhex(id).map(CommitId::from_bytes)).collect();
         let commits =
@@ -62,7 +63,7 @@ impl<'a> Row<'a> {
             return Err("it was created or touched before 1970".into());
         }
         let record = Record {
-            seal,
+            credentials,
             epoch,
             created: Timestamp::from_millis(self.created),
             touched: Timestamp::from_millis(self.touched),
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!((first.id, first.rowid), (ID, 42));
         let record = first.record(&[]).unwrap().record;
         assert_eq!(record.fields.get("a").unwrap().as_ref(), b"\"x 1 2 {}\"");
-        assert_eq!(record.seal, Seal::from_bytes(vec![0xab; 32]));
+        assert_eq!(record.credentials, Credentials::from_bytes(vec![0xab; 32]));
         assert_eq!(record.epoch, 3);
         let times = [record.created, record.touched, record.expires].map(Timestamp::as_millis);
         assert_eq!(times, [10, 20, 30]);
@@ -172,7 +173,7 @@ mod tests {
         assert_eq!(error, "its `commits` are not ids of 8 bytes each");
         let bad_seal = text("", "{}").replacen("AB", "A", 1);
         let error = Row::take(&mut bad_seal.as_bytes()).unwrap().record(&[]).unwrap_err();
-        assert_eq!(error, "its `seal` is no bytes");
+        assert_eq!(error, "its `credentials` is no bytes");
         for (good, bad, reason) in [
             (" 3 10 20 ", " -1 10 20 ", "its `epoch` is negative"),
             (" 3 10 20 ", " 3 -10 20 ", "it was created or touched before 1970"),

@@ -70,8 +70,8 @@ impl Statements {
             purge: safe(format!(
                 "DELETE FROM {table} WHERE rowid IN \
                  (SELECT rowid FROM {table} WHERE expires <= ? AND (touched < created OR CASE \
-                 WHEN substr(seal, 33, 1) >= x'c0' THEN touched <= ? OR created <= ? \
-                 WHEN substr(seal, 33, 1) >= x'80' THEN touched <= ? OR created <= ? \
+                 WHEN substr(credentials, 33, 1) >= x'c0' THEN touched <= ? OR created <= ? \
+                 WHEN substr(credentials, 33, 1) >= x'80' THEN touched <= ? OR created <= ? \
                  ELSE touched <= ? OR created <= ? END) LIMIT ?)"
             )),
         }
@@ -107,7 +107,7 @@ impl Statements {
 
     /// Deletes records that expired by the first of these times, and were last used by the second or created by
     /// the third if their users asked to be remembered, by the next two if they hold a right, else by the last
-    /// two; up to a number. What they hold is in the byte after the seal's hash: see [`Seal`](crate::store::Seal).
+    /// two; up to a number. What they hold is in the byte after the credentials's hash: see [`Credentials`](crate::store::Credentials).
     pub(super) fn purge(&self) -> SqlStr {
         self.purge.clone()
     }
@@ -120,7 +120,7 @@ const NO_DATA: &str = "'2 {}'";
 /// One value for all records found: a row costs sqlx much more than a few hundred bytes do.
 fn select(table: &TableName, size: usize, data: &str) -> String {
     let mut row = format!(
-        "id||' '||rowid||' '||hex(seal)||' '||epoch||' '||created||' '||touched||' '||expires||' '\
+        "id||' '||rowid||' '||hex(credentials)||' '||epoch||' '||created||' '||touched||' '||expires||' '\
          ||hex(commits)||' '||{data}",
     );
     if size > 0 {
@@ -136,16 +136,16 @@ fn select(table: &TableName, size: usize, data: &str) -> String {
 
 fn one_change(table: &TableName, change: Change) -> String {
     match change {
-        Change::Update => format!("UPDATE {table} SET seal=?,epoch=?,commits=?,data=? WHERE rowid=?"),
+        Change::Update => format!("UPDATE {table} SET credentials=?,epoch=?,commits=?,data=? WHERE rowid=?"),
         Change::Replace => {
             format!(
-                "UPDATE {table} SET seal=?,epoch=?,commits=?,data=?,created=?,touched=?,expires=? \
+                "UPDATE {table} SET credentials=?,epoch=?,commits=?,data=?,created=?,touched=?,expires=? \
                  WHERE rowid=?"
             )
         }
         Change::Insert => {
             format!(
-                "INSERT INTO {table}(seal,epoch,commits,data,created,touched,expires,id) \
+                "INSERT INTO {table}(credentials,epoch,commits,data,created,touched,expires,id) \
                  SELECT * FROM (SELECT ?,?,?,?,?,?,?,? AS id) WHERE id IS NOT NULL"
             )
         }
@@ -155,7 +155,7 @@ fn one_change(table: &TableName, change: Change) -> String {
 
 fn one_swap(table: &TableName) -> String {
     format!(
-        "UPDATE {table} SET commits=?,data=? WHERE rowid=? AND id=? AND seal=? AND epoch=? AND created=? \
+        "UPDATE {table} SET commits=?,data=? WHERE rowid=? AND id=? AND credentials=? AND epoch=? AND created=? \
          AND touched=? AND commits=? AND data=?"
     )
 }

@@ -28,7 +28,7 @@ impl Swap {
     pub(super) fn new(commit: &Commit, before: Seen, now: Timestamp) -> Option<Self> {
         let mut after = before.record.clone();
         let (answer, change) = writing::apply_commit(commit, &mut after, now);
-        if change != Some(Change::Update) || commit.reseal.is_some() {
+        if change != Some(Change::Update) || commit.credentials_change.is_some() {
             return None;
         }
         let data = document::write(&after.fields).ok()?;
@@ -88,7 +88,7 @@ fn bind<'q>(query: Query<'q>, id: RecordId, swap: &Swap) -> Query<'q> {
         .bind(swap.data.clone())
         .bind(*rowid)
         .bind(id.to_string())
-        .bind(record.seal.as_bytes().to_vec())
+        .bind(record.credentials.as_bytes().to_vec())
         .bind(record.epoch.cast_signed())
         .bind(record.created.as_millis())
         .bind(record.touched.as_millis())

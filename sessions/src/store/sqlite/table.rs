@@ -12,7 +12,7 @@ const LONGEST_NAME: usize = 63;
 /// Every column that the store reads and writes: its name and its type.
 const COLUMNS: [(&str, &str); 8] = [
     ("id", "TEXT"),
-    ("seal", "BLOB"),
+    ("credentials", "BLOB"),
     ("epoch", "INTEGER"),
     ("created", "INTEGER"),
     ("touched", "INTEGER"),

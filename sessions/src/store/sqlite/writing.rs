@@ -22,7 +22,7 @@ use super::{
 use crate::{
     clock::AnyClock,
     error::Error,
-    store::{Answer, Commit, Created, NewRecord, Record},
+    store::{Commit, CommitOutcome, CreateOutcome, NewRecord, Record},
     value::{FieldName, RecordId, SessionKind, Timeouts, Timestamp},
 };
 
@@ -135,13 +135,17 @@ fn apply(
         (_, State::Unreadable(reason)) => Err(super::unreadable(table, id, reason)),
         (Write::Create(_, new), State::Absent) => {
             entry.begin(new.clone(), now);
-            Ok(Verdict::Created(Created::At(now)))
+            Ok(Verdict::Created(CreateOutcome::Created(now)))
         }
         (Write::Create(_, new), State::Present(known)) => {
-            let repeated = known.seal == new.seal && known.is_alive(&new.timeouts, now);
-            Ok(Verdict::Created(if repeated { Created::At(known.created) } else { Created::Exists }))
+            let repeated = known.credentials == new.credentials && known.is_alive(&new.timeouts, now);
+            Ok(Verdict::Created(if repeated {
+                CreateOutcome::Created(known.created)
+            } else {
+                CreateOutcome::IdTaken
+            }))
         }
-        (Write::Commit(..), State::Absent) => Ok(Verdict::Committed(Answer::Gone)),
+        (Write::Commit(..), State::Absent) => Ok(Verdict::Committed(CommitOutcome::NotFound)),
         (Write::Commit(_, commit), State::Present(record)) => {
             let (answer, change) = apply_commit(commit, record, now);
             entry.note(change);
@@ -152,17 +156,22 @@ fn apply(
 }
 
 /// Applies one commit, and says what of the row it changed.
-pub(super) fn apply_commit(commit: &Commit, record: &mut Record, now: Timestamp) -> (Answer, Option<Change>) {
+pub(super) fn apply_commit(
+    commit: &Commit,
+    record: &mut Record,
+    now: Timestamp,
+) -> (CommitOutcome, Option<Change>) {
     let is_repeated = commit.id.is_some_and(|id| record.commits.contains(&id));
     let times = (record.created, record.touched, record.expires);
     let answer = record.commit(commit, now);
     let change = match answer {
-        Answer::Applied(_) if is_repeated => None,
-        Answer::Applied(_) if (record.created, record.touched, record.expires) != times => {
+        CommitOutcome::Applied(_) if is_repeated => None,
+        CommitOutcome::Applied(_) if (record.created, record.touched, record.expires) != times => {
             Some(Change::Replace)
         }
-        Answer::Applied(_) => {
-            let is_any = !commit.delta.is_empty() || commit.reseal.is_some() || commit.id.is_some();
+        CommitOutcome::Applied(_) => {
+            let is_any =
+                !commit.delta.is_empty() || commit.credentials_change.is_some() || commit.id.is_some();
             is_any.then_some(Change::Update)
         }
         _ => None,
@@ -253,7 +262,7 @@ fn bind_rows<'q>(
 /// Binds the columns that a commit may change without touching.
 fn bind_record<'q>(query: Query<'q>, record: &Record, data: String) -> Query<'q> {
     query
-        .bind(record.seal.as_bytes().to_vec())
+        .bind(record.credentials.as_bytes().to_vec())
         // What comes after the last epoch that SQLite can hold is the first.
         .bind((record.epoch & i64::MAX.cast_unsigned()).cast_signed())
         .bind(commit_ids(record))

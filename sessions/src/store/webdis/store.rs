@@ -18,10 +18,10 @@ use crate::{
     error::Error,
     random,
     store::{
-        Answer, Capabilities, Commit, Created, Loaded, NewRecord, Store,
+        Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
         hash::{self, Item, Malformed, Prefix, ServerClock, Time, scripts},
     },
-    value::{FieldName, RecordId, Seal, Timeouts, Timestamp},
+    value::{Credentials, FieldName, RecordId, Timeouts, Timestamp},
 };
 
 /// How often something that may happen twice is tried.
@@ -98,7 +98,7 @@ const ATTEMPTS: usize = 3;
 /// ([`WebdisStoreBuilder::with_timeout`], five seconds), and go on by themselves when Webdis and Redis are
 /// back. What may happen once only is sent once. If its answer is missing or not proved to be its own,
 /// counters, rotations and new sessions are looked up, and what stays unclear is reported as
-/// [unknown](crate::ErrorKind::Unknown); what Redis gets to only after the timeout does nothing, and until then a put of unknown outcome may still
+/// [unknown](crate::ErrorKind::OutcomeUnknown); what Redis gets to only after the timeout does nothing, and until then a put of unknown outcome may still
 /// overwrite a newer one. So after Redis has forgotten its scripts, the first commit or
 /// new session that comes before any load may be refused; loads notice and mend it.
 #[derive(Clone)]
@@ -237,7 +237,7 @@ impl WebdisStore {
             arguments(words);
         };
         let mut items = self.repeatable(Verb::Load, id, arguments).await?.into_iter();
-        let Some(Ok(Created::At(now))) = items.next().as_ref().map(hash::created) else {
+        let Some(Ok(CreateOutcome::Created(now))) = items.next().as_ref().map(hash::created) else {
             return Err(Failure::Refused(Error::unavailable(Malformed)));
         };
         self.server.set(now);
@@ -267,21 +267,25 @@ impl Store for WebdisStore {
         hash::loaded(names, now, items).map_err(Error::unreadable)
     }
 
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<Created, Error> {
+    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         let arguments = |words: &mut Vec<_>| hash::create(&new, self.time(), words);
         match self.call(Verb::Create, id, arguments, false).await {
-            Ok(items) => items.first().ok_or(Malformed).and_then(hash::created).map_err(Error::unknown),
+            Ok(items) => {
+                items.first().ok_or(Malformed).and_then(hash::created).map_err(Error::outcome_unknown)
+            }
             Err(Failure::Refused(error)) => Err(error),
-            Err(Failure::Unknown(reason)) => match self.look_for_record(id, &new.seal, &reason).await {
-                Some(created) => Ok(Created::At(created)),
-                None => Err(Error::unknown(reason)),
-            },
+            Err(Failure::Unknown(reason)) => {
+                match self.look_for_record(id, &new.credentials, &reason).await {
+                    Some(created) => Ok(CreateOutcome::Created(created)),
+                    None => Err(Error::outcome_unknown(reason)),
+                }
+            }
         }
     }
 
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<Answer, Error> {
+    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         // No record of this store has an epoch beyond 32 bits.
-        let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(Answer::Superseded) };
+        let Ok(epoch) = u32::try_from(commit.epoch) else { return Ok(CommitOutcome::StaleEpoch) };
         let until = Instant::now() + self.channels.timeout();
         for _ in 0..ATTEMPTS {
             if Instant::now() >= until {
@@ -291,7 +295,7 @@ impl Store for WebdisStore {
             let arguments = |words: &mut Vec<_>| hash::commit(epoch, &commit, time, words);
             match self.call(Verb::Commit, id, arguments, false).await {
                 Ok(items) => {
-                    if let Some(answer) = hash::answer(&commit, items).map_err(Error::unknown)? {
+                    if let Some(answer) = hash::answer(&commit, items).map_err(Error::outcome_unknown)? {
                         return Ok(answer);
                     }
                     // Too late, and yet we are here: the clock of Redis was set since it was read.
@@ -300,9 +304,9 @@ impl Store for WebdisStore {
                 Err(Failure::Refused(error)) => return Err(error),
                 Err(Failure::Unknown(reason)) => {
                     if self.look_for_commit(id, &commit, &reason).await {
-                        return Ok(Answer::Applied(Vec::new()));
+                        return Ok(CommitOutcome::Applied(Vec::new()));
                     }
-                    return Ok(Answer::Unknown(Error::unknown(reason)));
+                    return Ok(CommitOutcome::Unknown(Error::outcome_unknown(reason)));
                 }
             }
         }
@@ -313,7 +317,7 @@ impl Store for WebdisStore {
         match self.delete(id).await {
             Ok(_) => Ok(()),
             Err(Failure::Refused(error)) => Err(error),
-            Err(Failure::Unknown(reason)) => Err(Error::unknown(reason)),
+            Err(Failure::Unknown(reason)) => Err(Error::outcome_unknown(reason)),
         }
     }
 
@@ -339,14 +343,19 @@ impl WebdisStore {
         can_tell && seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
     }
 
-    /// When the record with this seal was created, if it was.
-    async fn look_for_record(&self, id: RecordId, seal: &Seal, reason: &Reason) -> Option<Timestamp> {
+    /// When the record with this credentials was created, if it was.
+    async fn look_for_record(
+        &self,
+        id: RecordId,
+        credentials: &Credentials,
+        reason: &Reason,
+    ) -> Option<Timestamp> {
         if *reason == Reason::TimedOut {
             return None;
         }
         let (now, items) = self.read(id, |words| hash::load(&[], words)).await.ok()?;
         let loaded = hash::loaded(&[], now, items).ok()??;
-        (loaded.seal == *seal).then_some(loaded.created)
+        (loaded.credentials == *credentials).then_some(loaded.created)
     }
 }
 

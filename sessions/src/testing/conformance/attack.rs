@@ -7,12 +7,12 @@ use super::{
 };
 use crate::{
     delta::Op,
-    store::Answer,
+    store::CommitOutcome,
     value::{RecordId, Secret, Token},
 };
 
 /// The store's bytes hold no token and no part of a secret.
-pub async fn g3_the_store_holds_no_token(rig: Rig) {
+pub async fn the_store_holds_no_token(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("needle-of-the-test").await;
     let first = browser.cookie(COOKIE).expect("a cookie");
@@ -34,7 +34,7 @@ pub async fn g3_the_store_holds_no_token(rig: Rig) {
 }
 
 /// Every single bit of a token counts.
-pub async fn g1_every_single_bit_of_a_token_counts(rig: Rig) {
+pub async fn every_single_bit_of_a_token_counts(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
@@ -56,7 +56,7 @@ pub async fn g1_every_single_bit_of_a_token_counts(rig: Rig) {
 }
 
 /// A token under another name is no token, and the first of several live ones is not believed.
-pub async fn g2_a_token_of_another_name_is_refused(rig: Rig) {
+pub async fn a_token_of_another_name_is_refused(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
@@ -81,7 +81,7 @@ pub async fn g2_a_token_of_another_name_is_refused(rig: Rig) {
 }
 
 /// Any id is 128 bits and nothing else, whatever its bytes spell.
-pub async fn g5_ids_of_any_bytes_are_only_ids(rig: Rig) {
+pub async fn ids_of_any_bytes_are_only_ids(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let bytes: [[u8; 16]; 8] = [
         [0; 16],
@@ -113,7 +113,7 @@ pub async fn g5_ids_of_any_bytes_are_only_ids(rig: Rig) {
 }
 
 /// What users write is data: it is not run, and it ends no line.
-pub async fn g5_values_are_only_data(rig: Rig) {
+pub async fn values_are_only_data(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     let values = [
@@ -137,7 +137,7 @@ pub async fn g5_values_are_only_data(rig: Rig) {
 }
 
 /// Events, answers and their headers show no token that was ever given out, no secret and no value.
-pub async fn g6_events_and_answers_show_no_secret(rig: Rig) {
+pub async fn events_and_answers_show_no_secret(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     let (mut tokens, mut shown) = (Vec::new(), Vec::new());
@@ -171,7 +171,7 @@ pub async fn g6_events_and_answers_show_no_secret(rig: Rig) {
     let undecodable = crate::store::Commit::new(epoch, super::contract::TIMEOUTS)
         .with_delta(super::contract::delta(&[("count", Op::Put(json("\"confidential\"")))]));
     let answer = app.raw.commit(id, undecodable).await.expect("an answer");
-    assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+    assert!(matches!(answer, CommitOutcome::Applied(_)), "{answer:?}");
     note(&browser.get("/count").await);
     let both = format!("{COOKIE}={}; {COOKIE}={}", tokens[0], tokens[3]);
     let response = app.browser().get_with("/set-name/also-confidential", "cookie", both).await;

@@ -6,14 +6,14 @@ use http::{StatusCode, request::Parts};
 
 use super::{
     super::{Client, Gate, Operation},
-    contract::{TIMEOUTS, delta, json, random_seal},
+    contract::{TIMEOUTS, delta, json, random_credentials},
     rig::{App, Rig, record_of, session},
     service::{Failure, Reply, status, text},
 };
 use crate::{
     Session, TypedSession,
     delta::Op,
-    store::{Commit, Reseal},
+    store::{Commit, CredentialsChange},
 };
 
 /// Somebody, with what they have.
@@ -49,7 +49,7 @@ struct Sample {
 /// Another idea of what a role is.
 #[derive(Session)]
 struct Badge {
-    #[session(carry)]
+    #[session(keep_on_logout)]
     role: Option<String>,
 }
 
@@ -63,7 +63,7 @@ struct Leaving {
 /// Two ideas of how long a theme lives.
 #[derive(Session)]
 struct Kept {
-    #[session(carry)]
+    #[session(keep_on_logout)]
     theme: Option<String>,
 }
 
@@ -242,7 +242,7 @@ async fn ada(app: &App) -> Client {
 }
 
 /// After a change of users a handle shows and changes what that left, and nothing of the one before.
-pub async fn c20_what_comes_after_a_change_of_users_begins_with_what_is_left(rig: Rig) {
+pub async fn what_comes_after_a_change_of_users_begins_with_what_is_left(rig: Rig) {
     let (app, _) = app(&rig).await;
     for (path, seen) in [
         ("/bob", "bob - [] [x] Some(5) 1 -"),
@@ -265,7 +265,7 @@ pub async fn c20_what_comes_after_a_change_of_users_begins_with_what_is_left(rig
 }
 
 /// So it is after a clear, for every handle.
-pub async fn c20_what_comes_after_a_clear_begins_with_nothing(rig: Rig) {
+pub async fn what_comes_after_a_clear_begins_with_nothing(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = ada(&app).await;
     assert_eq!(browser.get("/clear-beside").await.status(), 200);
@@ -273,7 +273,7 @@ pub async fn c20_what_comes_after_a_clear_begins_with_nothing(rig: Rig) {
 }
 
 /// What is the visitor's goes with a login, whatever the handler makes of what it saw of it.
-pub async fn c20_a_reset_beside_a_login_takes_what_came_meanwhile(rig: Rig) {
+pub async fn a_reset_beside_a_login_takes_what_came_meanwhile(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = app.browser();
     browser.get("/ada").await;
@@ -290,7 +290,7 @@ pub async fn c20_a_reset_beside_a_login_takes_what_came_meanwhile(rig: Rig) {
 
 /// What one handle cannot store keeps nothing that another took away; nor does it, or a counter, let a failing
 /// login through.
-pub async fn a11_what_fails_beside_it_undoes_no_logout_and_no_login_is_made(rig: Rig) {
+pub async fn what_fails_beside_it_undoes_no_logout_and_no_login_is_made(rig: Rig) {
     let (app, _) = app(&rig).await;
     for (path, seen) in [
         ("/out-beside-nan", "- - [] [] None 0 -"),
@@ -312,7 +312,7 @@ pub async fn a11_what_fails_beside_it_undoes_no_logout_and_no_login_is_made(rig:
 }
 
 /// What was acknowledged stays, whatever else the request does.
-pub async fn c20_what_is_counted_after_a_change_of_users_is_the_next_ones(rig: Rig) {
+pub async fn what_is_counted_after_a_change_of_users_is_the_next_ones(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = ada(&app).await;
     assert_eq!(browser.get("/bob-and-fetch").await.text(), "1");
@@ -323,7 +323,7 @@ pub async fn c20_what_is_counted_after_a_change_of_users_is_the_next_ones(rig: R
 }
 
 /// What one view, or the record, calls a right is not carried by another.
-pub async fn c20_a_right_is_not_carried(rig: Rig) {
+pub async fn a_right_is_not_carried(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = ada(&app).await;
     browser.get("/role").await;
@@ -345,7 +345,7 @@ pub async fn c20_a_right_is_not_carried(rig: Rig) {
 
 /// Of two views of which one carries a field and the other has it end with a login, the stricter counts, and the other
 /// is refused: whichever came first.
-pub async fn c20_of_two_views_the_stricter_counts(rig: Rig) {
+pub async fn of_two_views_the_stricter_counts(rig: Rig) {
     let handler = |mut parts: Parts| async move {
         match parts.uri.path() {
             "/kept" => {
@@ -393,7 +393,7 @@ pub async fn c20_of_two_views_the_stricter_counts(rig: Rig) {
 }
 
 /// A login that the same request takes back is none: no new life, no new session, no cookie.
-pub async fn c20_a_login_that_was_cleared_is_none(rig: Rig) {
+pub async fn a_login_that_was_cleared_is_none(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = app.browser();
     browser.get("/visit").await;
@@ -409,7 +409,7 @@ pub async fn c20_a_login_that_was_cleared_is_none(rig: Rig) {
 }
 
 /// A right that is granted beside something else in a session's first request is no first visit.
-pub async fn d12_a_right_granted_in_the_first_request_lasts(rig: Rig) {
+pub async fn a_right_granted_in_the_first_request_lasts(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -421,7 +421,7 @@ pub async fn d12_a_right_granted_in_the_first_request_lasts(rig: Rig) {
 }
 
 /// What cannot be stored beside it keeps no right that was taken away.
-pub async fn a11_a_right_that_was_taken_away_beside_what_cannot_be_stored(rig: Rig) {
+pub async fn a_right_that_was_taken_away_beside_what_cannot_be_stored(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = ada(&app).await;
     browser.get("/role").await;
@@ -440,7 +440,7 @@ pub async fn a11_a_right_that_was_taken_away_beside_what_cannot_be_stored(rig: R
 
 /// A session that was ended while its login was on its way stays ended, though that login would have begun
 /// another one.
-pub async fn c13_a_login_that_was_ended_begins_nothing(rig: Rig) {
+pub async fn a_login_that_was_ended_begins_nothing(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = app.browser();
     browser.get("/visit").await;
@@ -450,7 +450,8 @@ pub async fn c13_a_login_that_was_ended_begins_nothing(rig: Rig) {
     let there = held.clone();
     app.calls.clear();
     app.faults.before(Operation::Commit, move || async move {
-        let rotation = Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(random_seal()));
+        let rotation = Commit::new(0, TIMEOUTS)
+            .with_credentials_change(CredentialsChange::rotation(random_credentials()));
         raw.commit(id, rotation).await.expect("an answer");
         there.pass().await;
     });
@@ -468,7 +469,7 @@ pub async fn c13_a_login_that_was_ended_begins_nothing(rig: Rig) {
 }
 
 /// What a handler took back while it was being saved does not come back when that fails.
-pub async fn h2_what_was_taken_back_while_it_was_saved_is_not_tried_again(rig: Rig) {
+pub async fn what_was_taken_back_while_it_was_saved_is_not_tried_again(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = ada(&app).await;
     let tab = browser.fork();

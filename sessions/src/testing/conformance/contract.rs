@@ -8,8 +8,8 @@ use super::rig::{Rig, at_once};
 use crate::{
     delta::{Add, Delta, Op},
     random,
-    store::{Answer, Commit, CommitId, Created, DynStore, Loaded, NewRecord, Reseal},
-    value::{FieldName, RecordId, Seal, Timeouts},
+    store::{Commit, CommitId, CommitOutcome, CreateOutcome, CredentialsChange, DynStore, Loaded, NewRecord},
+    value::{Credentials, FieldName, RecordId, Timeouts},
 };
 
 /// The first of two creates with one id stays; the second changes nothing.
@@ -18,21 +18,21 @@ pub async fn create_with_a_known_id_changes_nothing(rig: Rig) {
     let id = direct.create(&[("a", json("1"))]).await;
     let before = direct.load(id, &["a", "b"]).await.expect("the record");
     let other = new_record(&[("a", json("2")), ("b", json("3"))]);
-    assert_eq!(direct.raw.create(id, other).await.expect("an answer"), Created::Exists);
+    assert_eq!(direct.raw.create(id, other).await.expect("an answer"), CreateOutcome::IdTaken);
     let after = direct.load(id, &["a", "b"]).await.expect("the record");
-    assert_eq!((after.seal, after.fields), (before.seal, before.fields));
+    assert_eq!((after.credentials, after.fields), (before.credentials, before.fields));
 }
 
 /// A repeated create that meets its own record is told so, and does not undo what came since.
 pub async fn a_repeated_create_is_the_first_one(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let (id, new) = (random_id(), new_record(&[("a", json("1"))]));
-    let Created::At(created) = direct.raw.create(id, new.clone()).await.expect("an answer") else {
+    let CreateOutcome::Created(created) = direct.raw.create(id, new.clone()).await.expect("an answer") else {
         panic!("a new id is free");
     };
     direct.apply(id, &[("a", Op::Put(json("2")))]).await;
     rig.clock.advance(Duration::from_secs(5));
-    assert_eq!(direct.raw.create(id, new).await.expect("an answer"), Created::At(created));
+    assert_eq!(direct.raw.create(id, new).await.expect("an answer"), CreateOutcome::Created(created));
     let loaded = direct.load(id, &["a"]).await.expect("the record");
     assert_eq!((loaded.fields.get("a"), loaded.created), (Some(&json("2")), created));
 }
@@ -44,7 +44,7 @@ pub async fn of_many_creates_of_one_id_one_wins(rig: Rig) {
         let id = random_id();
         let creates = (0..16).map(|index: u8| {
             let (raw, new) = (Arc::clone(&direct.raw), new_record(&[("who", json(&index.to_string()))]));
-            async move { matches!(raw.create(id, new).await, Ok(Created::At(_))) }
+            async move { matches!(raw.create(id, new).await, Ok(CreateOutcome::Created(_))) }
         });
         let won: Vec<_> = at_once(creates).await;
         assert_eq!(won.iter().filter(|won| **won).count(), 1);
@@ -60,8 +60,8 @@ pub async fn a_new_record_is_as_it_was_asked_for(rig: Rig) {
     let (id, new) = (random_id(), new_record(&[("a", json("1")), ("b", json("\"x\""))]));
     let created = direct.raw.create(id, new.clone()).await.expect("an answer");
     let loaded = direct.load(id, &["a", "b", "c"]).await.expect("the record");
-    assert_eq!(Created::At(loaded.created), created);
-    assert_eq!((loaded.seal, loaded.epoch, loaded.touched), (new.seal, 0, loaded.created));
+    assert_eq!(CreateOutcome::Created(loaded.created), created);
+    assert_eq!((loaded.credentials, loaded.epoch, loaded.touched), (new.credentials, 0, loaded.created));
     assert!(loaded.now >= loaded.created);
     assert_eq!(loaded.fields.get("a"), Some(&json("1")));
     assert_eq!(loaded.fields.get("b"), Some(&json("\"x\"")));
@@ -99,7 +99,10 @@ pub async fn a_look_without_names_reads_no_fields(rig: Rig) {
     let looked = none_are_read().await;
     let loaded = direct.load(id, &["a", "b"]).await.expect("the record");
     assert_eq!((loaded.fields.len(), loaded.epoch), (2, looked.epoch));
-    assert_eq!((loaded.seal, loaded.created, loaded.touched), (looked.seal, looked.created, looked.touched));
+    assert_eq!(
+        (loaded.credentials, loaded.created, loaded.touched),
+        (looked.credentials, looked.created, looked.touched)
+    );
     none_are_read().await;
     direct.apply(id, &[("a", Op::Put(json("2")))]).await;
     none_are_read().await;
@@ -124,11 +127,11 @@ pub async fn an_unknown_id_stays_unknown(rig: Rig) {
     for commit in [
         Commit::new(0, TIMEOUTS),
         Commit::new(0, TIMEOUTS).with_touch(true),
-        Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(random_seal())),
+        Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::rotation(random_credentials())),
         Commit::new(0, TIMEOUTS).with_delta(delta(&[("a", Op::Put(json("1")))])).with_id(random_commit()),
     ] {
         let answer = direct.raw.commit(id, commit).await.expect("an answer");
-        assert!(matches!(answer, Answer::Gone), "{answer:?}");
+        assert!(matches!(answer, CommitOutcome::NotFound), "{answer:?}");
     }
     direct.raw.destroy(id).await.expect("idempotent");
     assert!(direct.load(id, &["a"]).await.is_none());
@@ -142,7 +145,7 @@ pub async fn destroy_is_idempotent_and_final(rig: Rig) {
         direct.raw.destroy(id).await.expect("destroyed");
         assert!(direct.load(id, &["a"]).await.is_none());
         let put = Commit::new(0, TIMEOUTS).with_delta(delta(&[("a", Op::Put(json("3")))])).with_touch(true);
-        assert!(matches!(direct.raw.commit(id, put).await, Ok(Answer::Gone)));
+        assert!(matches!(direct.raw.commit(id, put).await, Ok(CommitOutcome::NotFound)));
     }
     assert!(direct.load(other, &["a"]).await.is_some(), "others live");
 }
@@ -151,8 +154,9 @@ pub async fn destroy_is_idempotent_and_final(rig: Rig) {
 pub async fn a_commit_of_another_epoch_writes_nothing(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[("a", json("1"))]).await;
-    let rotated = Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(random_seal()));
-    assert!(matches!(direct.raw.commit(id, rotated).await, Ok(Answer::Applied(_))));
+    let rotated =
+        Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::rotation(random_credentials()));
+    assert!(matches!(direct.raw.commit(id, rotated).await, Ok(CommitOutcome::Applied(_))));
     let before = direct.load(id, &["a", "b"]).await.expect("the record");
     assert_eq!(before.epoch, 1);
     rig.clock.advance(Duration::from_secs(90));
@@ -160,13 +164,13 @@ pub async fn a_commit_of_another_epoch_writes_nothing(rig: Rig) {
         let commit = Commit::new(epoch, TIMEOUTS)
             .with_delta(delta(&[("a", Op::Put(json("2"))), ("b", Op::Put(json("3")))]))
             .with_touch(true)
-            .with_reseal(Reseal::rotation(random_seal()))
+            .with_credentials_change(CredentialsChange::rotation(random_credentials()))
             .with_id(random_commit());
         let answer = direct.raw.commit(id, commit).await.expect("an answer");
-        assert!(matches!(answer, Answer::Superseded), "{answer:?}");
+        assert!(matches!(answer, CommitOutcome::StaleEpoch), "{answer:?}");
     }
     let after = direct.load(id, &["a", "b"]).await.expect("the record");
-    assert_eq!((after.epoch, after.touched, after.seal), (1, before.touched, before.seal));
+    assert_eq!((after.epoch, after.touched, after.credentials), (1, before.touched, before.credentials));
     assert_eq!(after.fields.get("a"), Some(&json("1")));
     assert!(!after.fields.contains("b"));
 }
@@ -176,43 +180,49 @@ pub async fn a_rotation_changes_secret_and_epoch(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[("a", json("1")), ("b", json("2"))]).await;
     let before = direct.load(id, &["a", "b"]).await.expect("the record");
-    let seal = random_seal();
+    let credentials = random_credentials();
     let commit = Commit::new(0, TIMEOUTS)
-        .with_reseal(Reseal::rotation(seal.clone()))
+        .with_credentials_change(CredentialsChange::rotation(credentials.clone()))
         .with_delta(delta(&[("a", Op::Put(json("9")))]));
-    assert!(matches!(direct.raw.commit(id, commit).await, Ok(Answer::Applied(_))));
+    assert!(matches!(direct.raw.commit(id, commit).await, Ok(CommitOutcome::Applied(_))));
     let after = direct.load(id, &["a", "b"]).await.expect("the record");
-    assert_eq!((after.seal, after.epoch, after.created), (seal, 1, before.created));
+    assert_eq!((after.credentials, after.epoch, after.created), (credentials, 1, before.created));
     assert_eq!((after.fields.get("a"), after.fields.get("b")), (Some(&json("9")), Some(&json("2"))));
 }
 
-/// A seal that is to take another's place does so only there; a renewal leaves the epoch, a login begins the
+/// Credentials that is to take another's place does so only there; a renewal leaves the epoch, a login begins the
 /// record's life anew.
-pub async fn a_seal_takes_the_place_of_the_one_it_names(rig: Rig) {
+pub async fn credentials_replace_the_ones_they_name(rig: Rig) {
     let direct = Direct::new(&rig).await;
-    let (id, [first, second]) = (direct.create(&[("a", json("1"))]).await, [random_seal(), random_seal()]);
+    let (id, [first, second]) =
+        (direct.create(&[("a", json("1"))]).await, [random_credentials(), random_credentials()]);
     let created = direct.load(id, &[]).await.expect("the record");
     rig.clock.advance(Duration::from_secs(5));
-    let put = |reseal| {
+    let put = |credentials_change| {
         let delta = delta(&[("a", Op::Put(json("2")))]);
-        Commit::new(0, TIMEOUTS).with_delta(delta).with_reseal(reseal)
+        Commit::new(0, TIMEOUTS).with_delta(delta).with_credentials_change(credentials_change)
     };
-    for reseal in [Reseal::renewal(second.clone()), Reseal::rotation(second.clone())] {
-        let commit = put(reseal.in_place_of(first.clone()));
+    for credentials_change in
+        [CredentialsChange::renewal(second.clone()), CredentialsChange::rotation(second.clone())]
+    {
+        let commit = put(credentials_change.in_place_of(first.clone()));
         let answer = direct.raw.commit(id, commit).await.expect("an answer");
-        assert!(matches!(answer, Answer::Resealed), "{answer:?}");
+        assert!(matches!(answer, CommitOutcome::CredentialsChanged), "{answer:?}");
         let after = direct.load(id, &["a"]).await.expect("the record");
-        assert_eq!((after.seal, after.fields.get("a")), (created.seal.clone(), Some(&json("1"))));
+        assert_eq!(
+            (after.credentials, after.fields.get("a")),
+            (created.credentials.clone(), Some(&json("1")))
+        );
     }
-    let renewal = put(Reseal::renewal(first.clone()).in_place_of(created.seal.clone()));
-    assert!(matches!(direct.raw.commit(id, renewal).await, Ok(Answer::Applied(_))));
+    let renewal = put(CredentialsChange::renewal(first.clone()).in_place_of(created.credentials.clone()));
+    assert!(matches!(direct.raw.commit(id, renewal).await, Ok(CommitOutcome::Applied(_))));
     let renewed = direct.load(id, &["a"]).await.expect("the record");
-    assert_eq!((renewed.seal, renewed.epoch, renewed.created), (first.clone(), 0, created.created));
+    assert_eq!((renewed.credentials, renewed.epoch, renewed.created), (first.clone(), 0, created.created));
     assert_eq!((renewed.touched, renewed.fields.get("a")), (created.touched, Some(&json("2"))));
-    let login = put(Reseal::login(second.clone()).in_place_of(first));
-    assert!(matches!(direct.raw.commit(id, login).await, Ok(Answer::Applied(_))));
+    let login = put(CredentialsChange::login(second.clone()).in_place_of(first));
+    assert!(matches!(direct.raw.commit(id, login).await, Ok(CommitOutcome::Applied(_))));
     let after = direct.load(id, &[]).await.expect("the record");
-    assert_eq!((after.seal, after.epoch), (second, 1));
+    assert_eq!((after.credentials, after.epoch), (second, 1));
     assert!(after.created <= after.touched && after.touched <= after.now);
     if rig.can_move_time() {
         assert_eq!((after.created, after.touched), (after.now, after.now));
@@ -220,22 +230,24 @@ pub async fn a_seal_takes_the_place_of_the_one_it_names(rig: Rig) {
     }
 }
 
-/// A seal is any bytes.
-pub async fn a_seal_comes_back_as_it_was(rig: Rig) {
+/// Credentials is any bytes.
+pub async fn credentials_come_back_as_they_were(rig: Rig) {
     let direct = Direct::new(&rig).await;
     for length in [32, 33, 100, 1000] {
         let mut bytes: Vec<u8> = (0..=255).cycle().take(length).collect();
         // What says whether there are rights.
         bytes.iter_mut().skip(32).take(1).for_each(|flags| *flags = 0x80);
-        let (id, seal) = (random_id(), Seal::from_bytes(bytes));
-        let new = NewRecord::new(seal.clone(), TIMEOUTS);
-        assert!(matches!(direct.raw.create(id, new).await, Ok(Created::At(_))));
-        assert_eq!(direct.load(id, &[]).await.expect("the record").seal, seal, "{length}");
-        let next =
-            Seal::from_bytes(seal.as_bytes().iter().rev().copied().skip(length - 32).collect::<Vec<_>>());
-        let commit = Commit::new(0, TIMEOUTS).with_reseal(Reseal::rotation(next.clone()).in_place_of(seal));
-        assert!(matches!(direct.raw.commit(id, commit).await, Ok(Answer::Applied(_))));
-        assert_eq!(direct.load(id, &[]).await.expect("the record").seal, next, "{length}");
+        let (id, credentials) = (random_id(), Credentials::from_bytes(bytes));
+        let new = NewRecord::new(credentials.clone(), TIMEOUTS);
+        assert!(matches!(direct.raw.create(id, new).await, Ok(CreateOutcome::Created(_))));
+        assert_eq!(direct.load(id, &[]).await.expect("the record").credentials, credentials, "{length}");
+        let next = Credentials::from_bytes(
+            credentials.as_bytes().iter().rev().copied().skip(length - 32).collect::<Vec<_>>(),
+        );
+        let commit = Commit::new(0, TIMEOUTS)
+            .with_credentials_change(CredentialsChange::rotation(next.clone()).in_place_of(credentials));
+        assert!(matches!(direct.raw.commit(id, commit).await, Ok(CommitOutcome::Applied(_))));
+        assert_eq!(direct.load(id, &[]).await.expect("the record").credentials, next, "{length}");
     }
 }
 
@@ -248,14 +260,14 @@ pub async fn a_first_visit_is_one_until_it_is_touched(rig: Rig) {
     let timeouts = TIMEOUTS.with_first_visit(Duration::from_mins(1));
     let [gone, back] = [random_id(), random_id()];
     for id in [gone, back] {
-        let new = NewRecord::new(random_seal(), timeouts).with_first_visit(true);
-        assert!(matches!(direct.raw.create(id, new).await, Ok(Created::At(_))));
+        let new = NewRecord::new(random_credentials(), timeouts).with_first_visit(true);
+        assert!(matches!(direct.raw.create(id, new).await, Ok(CreateOutcome::Created(_))));
         let loaded = direct.load(id, &[]).await.expect("the record");
         assert!(loaded.touched < loaded.created);
     }
     rig.clock.advance(Duration::from_secs(30));
     let touch = Commit::new(0, timeouts).with_touch(true);
-    assert!(matches!(direct.raw.commit(back, touch).await, Ok(Answer::Applied(_))));
+    assert!(matches!(direct.raw.commit(back, touch).await, Ok(CommitOutcome::Applied(_))));
     let loaded = direct.load(back, &[]).await.expect("the record");
     assert_eq!(loaded.touched, loaded.now);
     rig.clock.advance(Duration::from_mins(2));
@@ -275,16 +287,18 @@ pub async fn a_commit_with_an_id_applies_once(rig: Rig) {
         .with_id(random_commit())
         .returning(vec![FieldName::from_static("n")]);
     for _ in 0..3 {
-        let Ok(Answer::Applied(values)) = direct.raw.commit(id, add.clone()).await else { panic!("applied") };
+        let Ok(CommitOutcome::Applied(values)) = direct.raw.commit(id, add.clone()).await else {
+            panic!("applied")
+        };
         assert_eq!(values, [Some(json("15"))]);
     }
     let rotation = Commit::new(0, TIMEOUTS)
         .with_delta(delta(&[("n", direct.add(1))]))
-        .with_reseal(Reseal::rotation(random_seal()))
+        .with_credentials_change(CredentialsChange::rotation(random_credentials()))
         .with_id(random_commit());
     for _ in 0..3 {
         let answer = direct.raw.commit(id, rotation.clone()).await.expect("an answer");
-        assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+        assert!(matches!(answer, CommitOutcome::Applied(_)), "{answer:?}");
     }
     let loaded = direct.load(id, &["n"]).await.expect("the record");
     assert_eq!((loaded.epoch, loaded.fields.get("n")), (1, Some(&json("16"))));
@@ -299,11 +313,11 @@ pub async fn eight_commit_ids_are_remembered(rig: Rig) {
         .collect();
     for _ in 0..2 {
         for commit in &commits {
-            assert!(matches!(direct.raw.commit(id, commit.clone()).await, Ok(Answer::Applied(_))));
+            assert!(matches!(direct.raw.commit(id, commit.clone()).await, Ok(CommitOutcome::Applied(_))));
         }
     }
     assert_eq!(direct.load(id, &["n"]).await.expect("the record").fields.get("n"), Some(&json("8")));
-    assert!(matches!(direct.raw.commit(other, commits[0].clone()).await, Ok(Answer::Applied(_))));
+    assert!(matches!(direct.raw.commit(other, commits[0].clone()).await, Ok(CommitOutcome::Applied(_))));
     assert_eq!(direct.load(other, &["n"]).await.expect("the record").fields.get("n"), Some(&json("1")));
 }
 
@@ -320,11 +334,11 @@ pub async fn only_a_touch_notes_the_use(rig: Rig) {
     let loaded = direct.load(id, &[]).await.expect("the record");
     assert_eq!((loaded.touched, loaded.now.saturating_since(created)), (created, Duration::from_mins(1)));
     let touch = Commit::new(0, TIMEOUTS).with_touch(true);
-    assert!(matches!(direct.raw.commit(id, touch.clone()).await, Ok(Answer::Applied(_))));
+    assert!(matches!(direct.raw.commit(id, touch.clone()).await, Ok(CommitOutcome::Applied(_))));
     let touched = direct.load(id, &[]).await.expect("the record");
     assert_eq!(touched.touched.saturating_since(created), Duration::from_mins(1));
     rig.clock.set(created);
-    assert!(matches!(direct.raw.commit(id, touch).await, Ok(Answer::Applied(_))));
+    assert!(matches!(direct.raw.commit(id, touch).await, Ok(CommitOutcome::Applied(_))));
     let loaded = direct.load(id, &[]).await.expect("the record");
     assert_eq!((loaded.touched, loaded.created), (touched.touched, created), "time does not go back");
 }
@@ -334,7 +348,7 @@ pub async fn a_dead_record_takes_no_commit(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[("a", json("1"))]).await;
     let put = Commit::new(0, DEAD).with_delta(delta(&[("a", Op::Put(json("2")))])).with_touch(true);
-    assert!(matches!(direct.raw.commit(id, put).await, Ok(Answer::Gone)));
+    assert!(matches!(direct.raw.commit(id, put).await, Ok(CommitOutcome::NotFound)));
     if let Some(loaded) = direct.load(id, &["a"]).await {
         assert_eq!(loaded.fields.get("a"), Some(&json("1")));
     }
@@ -384,14 +398,14 @@ pub async fn purge_spares_what_was_touched(rig: Rig) {
     let (used, unused) = (direct.create_for(timeouts, &[]).await, direct.create_for(timeouts, &[]).await);
     rig.clock.advance(Duration::from_secs(2001));
     let touch = Commit::new(0, timeouts).with_touch(true);
-    assert!(matches!(direct.raw.commit(used, touch).await, Ok(Answer::Applied(_))));
+    assert!(matches!(direct.raw.commit(used, touch).await, Ok(CommitOutcome::Applied(_))));
     rig.clock.advance(Duration::from_secs(599));
     other.raw.purge(timeouts, 100).await.expect("a number");
     assert!(direct.load(used, &[]).await.is_some());
     assert!(direct.load(unused, &[]).await.is_none() || direct.raw.capabilities().expires_by_itself);
 }
 
-/// A purge goes by the times of the kind of session that a record's seal names.
+/// A purge goes by the times of the kind of session that a record's credentials names.
 pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
     if !rig.can_move_time() {
         return;
@@ -407,12 +421,13 @@ pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
         let mut ids = Vec::new();
         // No right, with a lasting cookie and without; a right, with a lasting cookie, without, remembered.
         for flags in [&[][..], &[0x20], &[0x80], &[0xa0], &[0xc0]] {
-            let seal = [random_seal().as_bytes(), flags].concat();
-            let seal = if flags.is_empty() { seal } else { [&seal[..], &[9, 0, 1, 7]].concat() };
+            let credentials = [random_credentials().as_bytes(), flags].concat();
+            let credentials =
+                if flags.is_empty() { credentials } else { [&credentials[..], &[9, 0, 1, 7]].concat() };
             // The longest deadline that was noted is over soon, so that only what is said now counts.
             let short = Timeouts::new(Duration::from_mins(1), Duration::from_mins(1));
-            let (id, new) = (random_id(), NewRecord::new(Seal::from_bytes(seal), short));
-            assert!(matches!(direct.raw.create(id, new).await, Ok(Created::At(_))));
+            let (id, new) = (random_id(), NewRecord::new(Credentials::from_bytes(credentials), short));
+            assert!(matches!(direct.raw.create(id, new).await, Ok(CreateOutcome::Created(_))));
             ids.push(id);
         }
         for (hours, gone) in [(1, 0), (3, 2), (5, 4), (7, 5)] {
@@ -438,8 +453,8 @@ pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
     }
 }
 
-/// A record that gets other times with a new seal is judged by those that it had, and kept by those that it gets.
-pub async fn a_seal_that_brings_other_times_is_judged_by_the_old_ones(rig: Rig) {
+/// A record that gets other times with new credentials is judged by those that it had, and kept by those that it gets.
+pub async fn credentials_with_other_times_is_judged_by_the_old_ones(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -448,23 +463,37 @@ pub async fn a_seal_that_brings_other_times_is_judged_by_the_old_ones(rig: Rig) 
     for from in [None, Some(())] {
         let (alive, dead) = (direct.create_for(hours(1), &[]).await, direct.create_for(hours(1), &[]).await);
         let rotate = async |id| {
-            let reseal = Reseal::rotation(random_seal()).with_timeouts(hours(5));
+            let credentials_change =
+                CredentialsChange::rotation(random_credentials()).with_timeouts(hours(5));
             let loaded = direct.load(id, &[]).await.expect("the record");
-            let reseal = from.map_or_else(|| reseal.clone(), |()| reseal.clone().in_place_of(loaded.seal));
-            let sealed = reseal.to.clone();
+            let credentials_change = from.map_or_else(
+                || credentials_change.clone(),
+                |()| credentials_change.clone().in_place_of(loaded.credentials),
+            );
+            let sealed = credentials_change.to.clone();
             let commit = Commit::new(0, hours(1)).with_delta(delta(&[("n", Op::Put(json("1")))]));
-            (direct.raw.commit(id, commit.with_reseal(reseal)).await.expect("an answer"), sealed)
+            (
+                direct
+                    .raw
+                    .commit(id, commit.with_credentials_change(credentials_change))
+                    .await
+                    .expect("an answer"),
+                sealed,
+            )
         };
         rig.clock.advance(Duration::from_mins(59));
-        let (answer, seal) = rotate(alive).await;
-        assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+        let (answer, credentials) = rotate(alive).await;
+        assert!(matches!(answer, CommitOutcome::Applied(_)), "{answer:?}");
         let loaded = direct.load(alive, &["n"]).await.expect("the record");
-        assert_eq!((loaded.epoch, &loaded.seal, loaded.fields.get("n")), (1, &seal, Some(&json("1"))));
+        assert_eq!(
+            (loaded.epoch, &loaded.credentials, loaded.fields.get("n")),
+            (1, &credentials, Some(&json("1")))
+        );
         assert_eq!(loaded.touched, loaded.now, "it counts as a use");
         rig.clock.advance(Duration::from_mins(1));
         if direct.load(dead, &[]).await.is_some() {
             let (answer, _) = rotate(dead).await;
-            assert!(matches!(answer, Answer::Gone), "{answer:?}");
+            assert!(matches!(answer, CommitOutcome::NotFound), "{answer:?}");
         }
         rig.clock.advance(Duration::from_hours(2));
         other.raw.purge(hours(1), 100).await.expect("a number");
@@ -474,11 +503,11 @@ pub async fn a_seal_that_brings_other_times_is_judged_by_the_old_ones(rig: Rig) 
         );
         assert!(matches!(
             direct.raw.commit(alive, Commit::new(1, hours(1)).with_touch(true)).await,
-            Ok(Answer::Gone)
+            Ok(CommitOutcome::NotFound)
         ));
         assert!(matches!(
             direct.raw.commit(alive, Commit::new(1, hours(5)).with_touch(true)).await,
-            Ok(Answer::Applied(_))
+            Ok(CommitOutcome::Applied(_))
         ));
     }
 }
@@ -522,7 +551,7 @@ impl Direct {
         let id = random_id();
         let new = NewRecord { timeouts, ..new_record(fields) };
         let created = self.raw.create(id, new).await.expect("an answer");
-        assert!(matches!(created, Created::At(_)), "{created:?}");
+        assert!(matches!(created, CreateOutcome::Created(_)), "{created:?}");
         id
     }
 
@@ -537,7 +566,7 @@ impl Direct {
         let names = ops.iter().map(|(name, _)| FieldName::from_static(name)).collect();
         let commit = Commit::new(0, TIMEOUTS).with_delta(delta(ops)).returning(names);
         match self.raw.commit(id, commit).await.expect("an answer") {
-            Answer::Applied(values) => values,
+            CommitOutcome::Applied(values) => values,
             other => panic!("{ops:?}: {other:?}"),
         }
     }
@@ -564,16 +593,16 @@ pub(super) fn delta(ops: &[(&'static str, Op)]) -> Delta {
 
 pub(super) fn new_record(fields: &[(&'static str, Bytes)]) -> NewRecord {
     let fields = fields.iter().map(|(name, value)| (FieldName::from_static(name), value.clone())).collect();
-    NewRecord::new(random_seal(), TIMEOUTS).with_fields(fields)
+    NewRecord::new(random_credentials(), TIMEOUTS).with_fields(fields)
 }
 
 pub(super) fn random_id() -> RecordId {
     RecordId::from_bytes(random::bytes().expect("random bytes"))
 }
 
-pub(super) fn random_seal() -> Seal {
+pub(super) fn random_credentials() -> Credentials {
     let hash: [u8; 32] = random::bytes().expect("random bytes");
-    Seal::from_bytes(hash.to_vec())
+    Credentials::from_bytes(hash.to_vec())
 }
 
 pub(super) fn random_commit() -> CommitId {

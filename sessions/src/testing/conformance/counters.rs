@@ -6,7 +6,7 @@ use super::{
 };
 
 /// A thousand tasks on one counter, through two instances: the sum is exact.
-pub async fn b12_a_thousand_adds_are_exact(rig: Rig) {
+pub async fn a_thousand_adds_are_exact(rig: Rig) {
     let (one, other) = (rig.kit().await, rig.kit().await);
     let browser = one.visitor("Ada").await;
     let tabs = (0..1000).map(|index| {
@@ -19,7 +19,7 @@ pub async fn b12_a_thousand_adds_are_exact(rig: Rig) {
 }
 
 /// Every `fetch_add` gets a result of its own, and the field is what the last one got.
-pub async fn b12_fetch_add_results_are_all_different(rig: Rig) {
+pub async fn fetch_add_results_are_all_different(rig: Rig) {
     let (one, other) = (rig.kit().await, rig.kit().await);
     let browser = one.visitor("Ada").await;
     let tabs = (0..400).map(|index| {
@@ -34,7 +34,7 @@ pub async fn b12_fetch_add_results_are_all_different(rig: Rig) {
 }
 
 /// `fetch_add` writes at once and once: the response has nothing left to commit.
-pub async fn b12_fetch_add_is_one_commit(rig: Rig) {
+pub async fn fetch_add_is_one_commit(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     assert_eq!(browser.get("/fetch-hit").await.text(), "1");

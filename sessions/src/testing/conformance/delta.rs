@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     delta::{Add, Op},
-    store::{Answer, Commit, Reseal},
+    store::{Commit, CommitOutcome, CredentialsChange},
     value::FieldName,
 };
 
@@ -119,12 +119,14 @@ pub async fn every_operation_does_what_it_says(rig: Rig) {
             let after = direct.load(id, &["n", "kept"]).await.expect("the record").fields;
             let (left, kept) = (after.get("n"), after.get("kept"));
             if let Ok(expected) = op.apply(stored.as_ref()) {
-                let Answer::Applied(values) = answer else { panic!("{op:?} on {value:?}: {answer:?}") };
+                let CommitOutcome::Applied(values) = answer else {
+                    panic!("{op:?} on {value:?}: {answer:?}")
+                };
                 assert_eq!(left, expected.as_ref(), "{op:?} on {value:?}");
                 assert_eq!(values, [expected, Some(json("2")), None], "{op:?} on {value:?}");
                 assert_eq!(kept, Some(&json("2")));
             } else {
-                let invalid = matches!(&answer, Answer::Invalid(name) if name.as_str() == "n");
+                let invalid = matches!(&answer, CommitOutcome::Invalid(name) if name.as_str() == "n");
                 assert!(invalid, "{op:?} on {value:?}: {answer:?}");
                 assert_eq!((left, kept), (stored.as_ref(), Some(&json("1"))), "{op:?} on {value:?}");
             }
@@ -139,11 +141,11 @@ pub async fn returned_values_keep_their_order(rig: Rig) {
     let commit = Commit::new(0, TIMEOUTS)
         .with_delta(delta(&[("b", Op::Remove), ("d", Op::Put(json("4")))]))
         .returning(names(&["d", "c", "none", "b", "a", "d"]));
-    let Ok(Answer::Applied(values)) = direct.raw.commit(id, commit).await else { panic!("applied") };
+    let Ok(CommitOutcome::Applied(values)) = direct.raw.commit(id, commit).await else { panic!("applied") };
     let expected = [Some("4"), Some("3"), None, None, Some("1"), Some("4")];
     assert_eq!(values, expected.map(|value| value.map(json)));
     let nothing = Commit::new(0, TIMEOUTS).returning(names(&["a"]));
-    let Ok(Answer::Applied(values)) = direct.raw.commit(id, nothing).await else { panic!("applied") };
+    let Ok(CommitOutcome::Applied(values)) = direct.raw.commit(id, nothing).await else { panic!("applied") };
     assert_eq!(values, [Some(json("1"))]);
 }
 
@@ -160,7 +162,7 @@ pub async fn retain_drops_all_others(rig: Rig) {
     changes.push("role".into(), direct.add(5), Some(&zero)).expect("an add");
     changes.push("new".into(), Op::Put(json("6")), None).expect("a put");
     let commit = Commit::new(0, TIMEOUTS).with_delta(changes).returning(names(&all));
-    let Ok(Answer::Applied(values)) = direct.raw.commit(id, commit).await else { panic!("applied") };
+    let Ok(CommitOutcome::Applied(values)) = direct.raw.commit(id, commit).await else { panic!("applied") };
     let expected = [Some("1"), None, Some("5"), None, Some("6")].map(|value| value.map(json));
     assert_eq!(values, expected, "an add to a dropped field begins anew");
     let loaded = direct.load(id, &all).await.expect("the record");
@@ -168,14 +170,14 @@ pub async fn retain_drops_all_others(rig: Rig) {
     let mut changes = delta(&[]);
     changes.retain(Vec::new());
     let commit = Commit::new(0, TIMEOUTS).with_delta(changes);
-    assert!(matches!(direct.raw.commit(id, commit).await, Ok(Answer::Applied(_))));
+    assert!(matches!(direct.raw.commit(id, commit).await, Ok(CommitOutcome::Applied(_))));
     let loaded = direct.load(id, &all).await.expect("a record without fields");
     assert!(all.iter().all(|name| !loaded.fields.contains(name)));
 }
 
 /// A delta with one operation that cannot be writes nothing, wherever in it that stands: no field,
 /// no touch, no rotation, and its id is not taken.
-pub async fn h11_a_delta_with_one_bad_operation_writes_nothing(rig: Rig) {
+pub async fn a_delta_with_one_bad_operation_writes_nothing(rig: Rig) {
     let direct = Direct::new(&rig).await;
     for bad in 0..3 {
         let id = direct.create(&[("text", json("\"x\"")), ("n", json("1"))]).await;
@@ -184,22 +186,24 @@ pub async fn h11_a_delta_with_one_bad_operation_writes_nothing(rig: Rig) {
         ops.insert(bad, ("text", direct.add(1)));
         let commit_id = super::contract::random_commit();
         let commit = Commit::new(0, TIMEOUTS).with_delta(delta(&ops)).with_touch(true).with_id(commit_id);
-        let rotating = commit.clone().with_reseal(Reseal::rotation(super::contract::random_seal()));
+        let rotating = commit
+            .clone()
+            .with_credentials_change(CredentialsChange::rotation(super::contract::random_credentials()));
         for commit in [commit, rotating] {
             let answer = direct.raw.commit(id, commit).await.expect("an answer");
-            assert!(matches!(&answer, Answer::Invalid(name) if name.as_str() == "text"), "{answer:?}");
+            assert!(matches!(&answer, CommitOutcome::Invalid(name) if name.as_str() == "text"), "{answer:?}");
         }
         let after = direct.load(id, &["text", "n", "new"]).await.expect("the record");
-        assert_eq!((after.seal, after.epoch, after.touched), (before.seal, 0, before.touched));
+        assert_eq!((after.credentials, after.epoch, after.touched), (before.credentials, 0, before.touched));
         assert_eq!(after.fields, before.fields);
         let good = Commit::new(0, TIMEOUTS).with_delta(delta(&[("n", direct.add(1))])).with_id(commit_id);
-        assert!(matches!(direct.raw.commit(id, good).await, Ok(Answer::Applied(_))));
+        assert!(matches!(direct.raw.commit(id, good).await, Ok(CommitOutcome::Applied(_))));
         assert_eq!(direct.load(id, &["n"]).await.expect("the record").fields.get("n"), Some(&json("2")));
     }
 }
 
 /// Of good and bad commits at once, on one record and on many, the bad ones alone fail.
-pub async fn h13_a_bad_commit_among_many_fails_alone(rig: Rig) {
+pub async fn a_bad_commit_among_many_fails_alone(rig: Rig) {
     let direct = Direct::new(&rig).await;
     for records in [1, 8] {
         let mut ids = Vec::new();
@@ -220,10 +224,10 @@ pub async fn h13_a_bad_commit_among_many_fails_alone(rig: Rig) {
         let mut applied = 0;
         for (index, answer) in at_once(commits).await {
             match (index % 7, index % 5) {
-                (6, _) => assert!(matches!(answer, Answer::Superseded), "{index}: {answer:?}"),
-                (_, 3) => assert!(matches!(answer, Answer::Invalid(_)), "{index}: {answer:?}"),
+                (6, _) => assert!(matches!(answer, CommitOutcome::StaleEpoch), "{index}: {answer:?}"),
+                (_, 3) => assert!(matches!(answer, CommitOutcome::Invalid(_)), "{index}: {answer:?}"),
                 _ => {
-                    assert!(matches!(answer, Answer::Applied(_)), "{index}: {answer:?}");
+                    assert!(matches!(answer, CommitOutcome::Applied(_)), "{index}: {answer:?}");
                     applied += 1;
                 }
             }

@@ -14,7 +14,7 @@ use crate::{
     Session, TypedSession,
     store::NewRecord,
     testing::Operation,
-    value::{Authority, FieldName, RecordId, Seal, Secret, Token, TokenHasher},
+    value::{Authority, Credentials, FieldName, RecordId, Secret, Token, TokenHasher},
 };
 
 /// Who is logged in, with what is theirs.
@@ -24,7 +24,7 @@ struct Account {
     user_id: Option<u64>,
     #[session(privilege, alias = "old_level")]
     level: u32,
-    #[session(carry)]
+    #[session(keep_on_logout)]
     cart: Vec<String>,
     note: Option<String>,
     #[session(merge = "add")]
@@ -38,7 +38,7 @@ struct Renamed {
     user_id: Option<String>,
     #[session(privilege)]
     level: u32,
-    #[session(carry)]
+    #[session(keep_on_logout)]
     cart: Vec<String>,
     note: Option<String>,
     #[session(merge = "add")]
@@ -63,7 +63,7 @@ struct Reset {
 /// A part that has nothing to do with rights.
 #[derive(Session)]
 struct Basket {
-    #[session(carry)]
+    #[session(keep_on_logout)]
     cart: Vec<String>,
     note: Option<String>,
 }
@@ -153,7 +153,7 @@ async fn user(app: &App) -> super::super::Client {
 
 /// A stored value of a right that the record does not name is none, whatever view came first, on every instance; and
 /// it is none under an older name.
-pub async fn c21_a_right_that_the_record_does_not_name_is_none(rig: Rig) {
+pub async fn a_right_that_the_record_does_not_name_is_none(rig: Rig) {
     let careless = app(&rig).await;
     let mut visitors = Vec::new();
     for _ in 0..2 {
@@ -184,7 +184,7 @@ pub async fn c21_a_right_that_the_record_does_not_name_is_none(rig: Rig) {
 
 /// Once a view has said that a field is a right, one that has the name, or an older name of it, and does not say so is
 /// refused: whichever came first.
-pub async fn c21_a_view_that_does_not_declare_a_known_right_is_refused(rig: Rig) {
+pub async fn a_view_that_does_not_declare_a_known_right_is_refused(rig: Rig) {
     for first in ["/reset/code/x", "/basket/read"] {
         let app = app(&rig).await;
         let browser = app.browser();
@@ -204,7 +204,7 @@ pub async fn c21_a_view_that_does_not_declare_a_known_right_is_refused(rig: Rig)
 
 /// Where no view has said yet that it is a right, but the record does, what another view writes there is none: it takes
 /// the right away, with a new secret.
-pub async fn c21_what_is_written_by_a_view_that_knows_no_right_is_none(rig: Rig) {
+pub async fn what_is_written_by_a_view_that_knows_no_right_is_none(rig: Rig) {
     let knowing = app(&rig).await;
     for path in ["/reset/user/8", "/reset/user/7"] {
         let browser = user(&knowing).await;
@@ -233,7 +233,7 @@ pub async fn c21_what_is_written_by_a_view_that_knows_no_right_is_none(rig: Rig)
 }
 
 /// A field that becomes a right in a deploy starts unset, and is one from then on.
-pub async fn c21_a_field_that_becomes_a_right_starts_unset(rig: Rig) {
+pub async fn a_field_that_becomes_a_right_starts_unset(rig: Rig) {
     #[derive(Session)]
     struct Before {
         level: u32,
@@ -259,7 +259,7 @@ pub async fn c21_a_field_that_becomes_a_right_starts_unset(rig: Rig) {
 
 /// Of a record whose identity has another type now, a request sees what a logout would leave. It changes nothing by
 /// looking, and an instance of the other version still sees the login.
-pub async fn h8_an_identity_of_another_type_locks_nobody_out(rig: Rig) {
+pub async fn an_identity_of_another_type_locks_nobody_out(rig: Rig) {
     let (older, newer) = (app(&rig).await, app(&rig).await);
     let browser = user(&older).await;
     let there = browser.at(&newer.browser());
@@ -286,7 +286,7 @@ pub async fn h8_an_identity_of_another_type_locks_nobody_out(rig: Rig) {
 }
 
 /// A login, a logout and any other change of rights there end what cannot be read, as a change of users does.
-pub async fn h8_a_right_that_does_not_decode_ends_with_the_next_change_of_rights(rig: Rig) {
+pub async fn a_right_that_does_not_decode_ends_with_the_next_change_of_rights(rig: Rig) {
     let (older, newer) = (app(&rig).await, app(&rig).await);
     for (path, seen) in [
         ("/renamed/login/ada", "ada true 0 pen - 0"),
@@ -316,7 +316,7 @@ pub async fn h8_a_right_that_does_not_decode_ends_with_the_next_change_of_rights
 }
 
 /// One that says so refuses the request instead, whatever the request takes.
-pub async fn h8_a_right_that_does_not_decode_refuses_if_declared(rig: Rig) {
+pub async fn a_right_that_does_not_decode_refuses_if_declared(rig: Rig) {
     let (older, newer) = (app(&rig).await, app(&rig).await);
     let browser = user(&older).await;
     let there = browser.at(&newer.browser());
@@ -329,7 +329,7 @@ pub async fn h8_a_right_that_does_not_decode_refuses_if_declared(rig: Rig) {
 }
 
 /// A view that the instance meets in the middle of a request, and cannot read a right, counts for all of it.
-pub async fn h8_what_is_met_later_counts_for_the_whole_request(rig: Rig) {
+pub async fn what_is_met_later_counts_for_the_whole_request(rig: Rig) {
     let browser = user(&app(&rig).await).await;
     let newer = app(&rig).await;
     let there = browser.at(&newer.browser());
@@ -338,14 +338,16 @@ pub async fn h8_what_is_met_later_counts_for_the_whole_request(rig: Rig) {
 }
 
 /// A record whose metadata cannot be read counts as an unknown token: its browser begins anew, and it stays as it is.
-pub async fn h8_metadata_of_another_version_are_an_unknown_token(rig: Rig) {
+pub async fn metadata_of_another_version_are_an_unknown_token(rig: Rig) {
     let app = app(&rig).await;
     let id = RecordId::from_bytes([9; 16]);
     let token = Token::new(id, Secret::from_bytes([7; 32]));
     let hash = TokenHasher::new(COOKIE).hash(&id, token.secret());
-    let seal = Authority::new(hash).seal();
-    let with = |rest: &[u8]| Seal::from_bytes([seal.as_bytes(), rest].concat());
-    for later in [with(&[0, 99, 0, 1, 5]), with(&[0x41]), with(&[0, 1, 0]), Seal::from_bytes(vec![1, 2, 3])] {
+    let credentials = Authority::new(hash).credentials();
+    let with = |rest: &[u8]| Credentials::from_bytes([credentials.as_bytes(), rest].concat());
+    for later in
+        [with(&[0, 99, 0, 1, 5]), with(&[0x41]), with(&[0, 1, 0]), Credentials::from_bytes(vec![1, 2, 3])]
+    {
         let fields = [(FieldName::from_static("note"), json("\"hello\""))].into_iter().collect();
         let new = NewRecord::new(later.clone(), TIMEOUTS).with_fields(fields);
         app.raw.create(id, new).await.expect("an answer");

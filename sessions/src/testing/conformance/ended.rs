@@ -13,7 +13,7 @@ use crate::value::Timeouts;
 const WITHIN: Duration = Duration::from_secs(3);
 
 /// Whatever ends a session or gives it another secret ends the wait, and nothing else.
-pub async fn c1_whoever_waits_is_told_of_the_end(rig: Rig) {
+pub async fn whoever_waits_is_told_of_the_end(rig: Rig) {
     let app = rig.kit_with(|layer| layer.with_ended_within(WITHIN)).await;
     let paths = ["/end", "/end-and-begin/Bea", "/end-and-fail", "/rotate", "(the record is deleted)"];
     let mut browsers = Vec::new();
@@ -41,7 +41,7 @@ pub async fn c1_whoever_waits_is_told_of_the_end(rig: Rig) {
 }
 
 /// A socket that was opened before a login or a logout goes on for nobody.
-pub async fn c1_whoever_waits_hears_of_a_logout_and_a_login(rig: Rig) {
+pub async fn whoever_waits_hears_of_a_logout_and_a_login(rig: Rig) {
     let (app, gate) = login::app_with(&rig, |layer| layer.with_ended_within(WITHIN)).await;
     let browser = login::visitor(&app).await;
     for path in ["/login/Ada", "/login/Bea", "/logout"] {
@@ -54,7 +54,7 @@ pub async fn c1_whoever_waits_hears_of_a_logout_and_a_login(rig: Rig) {
 }
 
 /// Waiting is no use of the session, so its time runs out.
-pub async fn d5_whoever_waits_is_told_that_the_time_is_over(rig: Rig) {
+pub async fn whoever_waits_is_told_that_the_time_is_over(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -71,7 +71,7 @@ pub async fn d5_whoever_waits_is_told_that_the_time_is_over(rig: Rig) {
 }
 
 /// A store that does not answer for as long as an end may stay unknown ends the wait.
-pub async fn h1_what_nobody_can_tell_is_over(rig: Rig) {
+pub async fn what_nobody_can_tell_is_over(rig: Rig) {
     let app = rig.kit_with(|layer| layer.with_ended_within(WITHIN)).await;
     app.visitor("Ada").await.get("/listen").await;
     app.faults.fail(Operation::Load, 1);
@@ -93,7 +93,7 @@ pub async fn h1_what_nobody_can_tell_is_over(rig: Rig) {
 }
 
 /// A server that has stopped waits for the commits of requests whose clients went away.
-pub async fn h14_commits_that_nobody_awaits_are_drained(rig: Rig) {
+pub async fn commits_that_nobody_awaits_are_drained(rig: Rig) {
     let app = rig.kit().await;
     app.layer.drain().await;
     let browser = app.visitor("Ada").await;

@@ -9,7 +9,7 @@ use super::{
 use crate::{Session, TypedSession, delta::Op, store::Commit};
 
 /// A store that cannot be asked is 503, never an anonymous session in place of the real one.
-pub async fn h1_a_failed_load_is_503_and_changes_nothing(rig: Rig) {
+pub async fn a_failed_load_is_503_and_changes_nothing(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE);
@@ -29,7 +29,7 @@ pub async fn h1_a_failed_load_is_503_and_changes_nothing(rig: Rig) {
 }
 
 /// What was not stored is not answered as if it were; the old data stay.
-pub async fn h2_a_failed_commit_is_an_error_and_keeps_the_old_data(rig: Rig) {
+pub async fn a_failed_commit_is_an_error_and_keeps_the_old_data(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let (id, token) = (record_of(&browser), browser.cookie(COOKIE));
@@ -50,13 +50,16 @@ pub async fn h2_a_failed_commit_is_an_error_and_keeps_the_old_data(rig: Rig) {
         app.faults.clear();
     }
     let after = app.load(id, &["name", "count", "hits"]).await.expect("the record");
-    assert_eq!((after.seal, after.epoch, after.fields), (before.seal, before.epoch, before.fields));
+    assert_eq!(
+        (after.credentials, after.epoch, after.fields),
+        (before.credentials, before.epoch, before.fields)
+    );
     assert_eq!(browser.cookie(COOKIE), token);
     assert_eq!(browser.get("/name").await.text(), "Ada");
 }
 
 /// A create that fails leaves no cookie, and a destroy that fails is not called a logout.
-pub async fn h2_a_failed_create_or_destroy_is_an_error(rig: Rig) {
+pub async fn a_failed_create_or_destroy_is_an_error(rig: Rig) {
     let app = rig.kit().await;
     app.faults.fail(Operation::Create, 1);
     let newcomer = app.browser();
@@ -72,7 +75,7 @@ pub async fn h2_a_failed_create_or_destroy_is_an_error(rig: Rig) {
 }
 
 /// A failed touch fails nobody's request.
-pub async fn h2_a_failed_touch_is_only_an_event(rig: Rig) {
+pub async fn a_failed_touch_is_only_an_event(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -89,7 +92,7 @@ pub async fn h2_a_failed_touch_is_only_an_event(rig: Rig) {
 }
 
 /// An outcome that nobody knows is 503 without a cookie, whichever it was.
-pub async fn h12_an_unknown_outcome_is_reported(rig: Rig) {
+pub async fn an_unknown_outcome_is_reported(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let mut sum = 0;
@@ -112,7 +115,7 @@ pub async fn h12_an_unknown_outcome_is_reported(rig: Rig) {
 }
 
 /// Every error that a layer answers with is one event, neither none nor two, that says what happened.
-pub async fn h2_each_error_answer_is_one_event(rig: Rig) {
+pub async fn each_error_answer_is_one_event(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let one = async |client: &Client, path: &str, status: u16, kind: &str| {
@@ -162,7 +165,7 @@ pub async fn h2_each_error_answer_is_one_event(rig: Rig) {
 }
 
 /// So is one that comes with a second view, whose fields must be loaded.
-pub async fn h2_a_view_that_comes_too_late_is_one_event(rig: Rig) {
+pub async fn a_view_that_comes_too_late_is_one_event(rig: Rig) {
     let gate = Gate::new();
     let inside = gate.clone();
     let app = rig
@@ -196,7 +199,7 @@ pub async fn h2_a_view_that_comes_too_late_is_one_event(rig: Rig) {
 }
 
 /// The target of a redirect reads what was written before it.
-pub async fn h10_a_redirects_target_reads_the_write(rig: Rig) {
+pub async fn a_redirects_target_reads_the_write(rig: Rig) {
     let (one, other) = (rig.kit().await, rig.kit().await);
     let browser = one.browser();
     for name in ["Ada", "Bea"] {
@@ -207,7 +210,7 @@ pub async fn h10_a_redirects_target_reads_the_write(rig: Rig) {
 }
 
 /// A slow commit holds its response back: nobody reads the redirect before the data are there.
-pub async fn h10_the_head_waits_for_the_commit(rig: Rig) {
+pub async fn the_head_waits_for_the_commit(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let hold = app.faults.hold(Operation::Commit);
@@ -222,7 +225,7 @@ pub async fn h10_the_head_waits_for_the_commit(rig: Rig) {
 }
 
 /// A value that does not decode is its field's default, with an event, and the others live.
-pub async fn h8_an_undecodable_value_resets_its_field_only(rig: Rig) {
+pub async fn an_undecodable_value_resets_its_field_only(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     browser.get("/set-count/3").await;
@@ -242,7 +245,7 @@ pub async fn h8_an_undecodable_value_resets_its_field_only(rig: Rig) {
 }
 
 /// A field declared so refuses the request instead, and stays as it is.
-pub async fn h8_an_undecodable_value_rejects_if_declared(rig: Rig) {
+pub async fn an_undecodable_value_rejects_if_declared(rig: Rig) {
     #[derive(Session)]
     struct Strict {
         #[session(on_invalid = "reject")]
@@ -275,7 +278,7 @@ pub async fn h8_an_undecodable_value_rejects_if_declared(rig: Rig) {
 }
 
 /// Records of an older program have fewer fields, those of a newer one more; both are kept.
-pub async fn h9_fields_of_other_programs_are_kept(rig: Rig) {
+pub async fn fields_of_other_programs_are_kept(rig: Rig) {
     #[derive(Session)]
     struct Newer {
         name: Option<String>,
@@ -313,7 +316,7 @@ pub async fn h9_fields_of_other_programs_are_kept(rig: Rig) {
 
 /// A counter that holds something else refuses to count: an error, and nothing else of the request
 /// is written.
-pub async fn h11_a_bad_counter_fails_its_request_wholly(rig: Rig) {
+pub async fn a_bad_counter_fails_its_request_wholly(rig: Rig) {
     let app = rig
         .app(|mut parts| async move {
             let mut kit: TypedSession<super::kit::Kit> = session(&mut parts).await?;
@@ -341,5 +344,5 @@ pub async fn h11_a_bad_counter_fails_its_request_wholly(rig: Rig) {
 async fn write(app: &super::rig::App, id: crate::RecordId, ops: &[(&'static str, Op)]) {
     let commit = Commit::new(0, TIMEOUTS).with_delta(delta(ops));
     let answer = app.raw.commit(id, commit).await.expect("an answer");
-    assert!(matches!(answer, crate::store::Answer::Applied(_)), "{answer:?}");
+    assert!(matches!(answer, crate::store::CommitOutcome::Applied(_)), "{answer:?}");
 }

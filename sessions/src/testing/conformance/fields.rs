@@ -12,7 +12,7 @@ use super::{
 use crate::{Session, TypedSession, value::FieldName};
 
 /// Twenty requests at once, each with a field of its own, through two instances: all survive.
-pub async fn b1_different_fields_at_once_all_survive(rig: Rig) {
+pub async fn different_fields_at_once_all_survive(rig: Rig) {
     let barrier = Arc::new(Barrier::new(20));
     let (one, other) = (wide(&rig, &barrier).await, wide(&rig, &barrier).await);
     let mut kept = 0;
@@ -37,7 +37,7 @@ pub async fn b1_different_fields_at_once_all_survive(rig: Rig) {
 }
 
 /// What is set and removed in one request is not sent; what is removed and set is one put.
-pub async fn b4_operations_of_one_request_fold(rig: Rig) {
+pub async fn operations_of_one_request_fold(rig: Rig) {
     let app = rig.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/remove-name").await;
@@ -54,7 +54,7 @@ pub async fn b4_operations_of_one_request_fold(rig: Rig) {
 }
 
 /// A removed field is not in the store any more, and `clear` leaves none.
-pub async fn b5_a_removed_field_leaves_the_store(rig: Rig) {
+pub async fn a_removed_field_leaves_the_store(rig: Rig) {
     let app = rig.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/set-count/3").await;
@@ -70,7 +70,7 @@ pub async fn b5_a_removed_field_leaves_the_store(rig: Rig) {
 }
 
 /// A change deep inside a value is saved.
-pub async fn b6_a_nested_change_in_place_is_saved(rig: Rig) {
+pub async fn a_nested_change_in_place_is_saved(rig: Rig) {
     let app = rig.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/nest/first").await;
@@ -82,7 +82,7 @@ pub async fn b6_a_nested_change_in_place_is_saved(rig: Rig) {
 }
 
 /// Lending a value out is no change, nor is an equal value.
-pub async fn b7_what_ends_equal_is_not_written(rig: Rig) {
+pub async fn what_ends_equal_is_not_written(rig: Rig) {
     let app = rig.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/set-count/3").await;
@@ -95,7 +95,7 @@ pub async fn b7_what_ends_equal_is_not_written(rig: Rig) {
 }
 
 /// Writing one field leaves the bytes of the others alone, those of other programs too.
-pub async fn b8_other_fields_keep_their_bytes(rig: Rig) {
+pub async fn other_fields_keep_their_bytes(rig: Rig) {
     let app = rig.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/push-tag/a").await;
@@ -112,7 +112,7 @@ pub async fn b8_other_fields_keep_their_bytes(rig: Rig) {
 }
 
 /// A field changed costs a load and a commit that carries that field only.
-pub async fn b13_one_changed_field_costs_one_load_and_one_commit(rig: Rig) {
+pub async fn one_changed_field_costs_one_load_and_one_commit(rig: Rig) {
     let app = rig.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/push-tag/a").await;
@@ -143,7 +143,7 @@ pub async fn b13_one_changed_field_costs_one_load_and_one_commit(rig: Rig) {
 }
 
 /// A first change costs one create, which carries what was set and nothing else.
-pub async fn b13_a_new_session_costs_one_create(rig: Rig) {
+pub async fn a_new_session_costs_one_create(rig: Rig) {
     let app = rig.kit().await;
     app.browser().get("/set-name/Ada").await;
     let calls = app.calls();

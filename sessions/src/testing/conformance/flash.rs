@@ -6,7 +6,7 @@ use super::{
 };
 
 /// A flash is seen by the next request that takes it, and by no later one.
-pub async fn e1_a_flash_is_seen_once(rig: Rig) {
+pub async fn a_flash_is_seen_once(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     browser.get("/flash/saved").await;
@@ -18,7 +18,7 @@ pub async fn e1_a_flash_is_seen_once(rig: Rig) {
 }
 
 /// One for this request only is in no store, and leaves the stored one alone.
-pub async fn e2_one_for_now_is_never_stored(rig: Rig) {
+pub async fn one_for_now_is_never_stored(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     assert_eq!(browser.get("/now/here").await.text(), "here");
@@ -30,7 +30,7 @@ pub async fn e2_one_for_now_is_never_stored(rig: Rig) {
 }
 
 /// A take can be undone, and a flash can go undelivered.
-pub async fn e3_keep_and_discard(rig: Rig) {
+pub async fn keep_and_discard(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     browser.get("/flash/saved").await;
@@ -44,7 +44,7 @@ pub async fn e3_keep_and_discard(rig: Rig) {
 }
 
 /// Requests that do not take it leave it where it is.
-pub async fn e4_an_unrelated_request_does_not_consume_it(rig: Rig) {
+pub async fn an_unrelated_request_does_not_consume_it(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     browser.get("/flash/saved").await;
@@ -55,7 +55,7 @@ pub async fn e4_an_unrelated_request_does_not_consume_it(rig: Rig) {
 }
 
 /// It survives any number of redirects until it is taken.
-pub async fn e5_a_flash_survives_redirects(rig: Rig) {
+pub async fn a_flash_survives_redirects(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     let response = browser.get("/flash-and-redirect/saved").await;
@@ -66,7 +66,7 @@ pub async fn e5_a_flash_survives_redirects(rig: Rig) {
 }
 
 /// A newer flash that comes while the older one is taken is not lost, nor is an equal one.
-pub async fn e7_a_newer_flash_is_not_lost(rig: Rig) {
+pub async fn a_newer_flash_is_not_lost(rig: Rig) {
     let app = rig.kit().await;
     for newer in ["newer", "older"] {
         let browser = app.browser();
@@ -82,7 +82,7 @@ pub async fn e7_a_newer_flash_is_not_lost(rig: Rig) {
 }
 
 /// A flash taken and set again in one request is the new one for the next.
-pub async fn e3_take_and_set_again_is_the_new_one(rig: Rig) {
+pub async fn take_and_set_again_is_the_new_one(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     browser.get("/flash/older").await;
@@ -94,7 +94,7 @@ pub async fn e3_take_and_set_again_is_the_new_one(rig: Rig) {
 }
 
 /// One that is set and taken in one request is nothing to store.
-pub async fn e8_set_and_taken_in_one_request_costs_nothing(rig: Rig) {
+pub async fn set_and_taken_in_one_request_costs_nothing(rig: Rig) {
     let app = rig.kit().await;
     assert_eq!(app.browser().get("/flash-and-take/x").await.text(), "x");
     assert_eq!(app.calls(), []);
@@ -104,7 +104,7 @@ pub async fn e8_set_and_taken_in_one_request_costs_nothing(rig: Rig) {
 }
 
 /// A take whose commit fails shows the flash again: at least once, never not at all.
-pub async fn e1_a_failed_commit_shows_it_again(rig: Rig) {
+pub async fn a_failed_commit_shows_it_again(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     browser.get("/flash/saved").await;
@@ -114,7 +114,7 @@ pub async fn e1_a_failed_commit_shows_it_again(rig: Rig) {
 }
 
 /// Many takers at once: at least one sees it, and then it is gone.
-pub async fn e1_many_takers_leave_none(rig: Rig) {
+pub async fn many_takers_leave_none(rig: Rig) {
     let app = rig.kit().await;
     for _ in 0..20 {
         let browser = app.browser();

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A signed token that was changed or cut in any place is none, and reaches no store.
-pub async fn g1_every_bit_and_every_byte_of_a_signed_token_counts(rig: Rig) {
+pub async fn every_bit_and_every_byte_of_a_signed_token_counts(rig: Rig) {
     let app = signing(&rig, &key()).await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
@@ -33,7 +33,7 @@ pub async fn g1_every_bit_and_every_byte_of_a_signed_token_counts(rig: Rig) {
 
 /// A token is worth nothing, and costs nothing, with other keys, under another cookie's name, and where tokens are
 /// not signed or it is not.
-pub async fn g2_a_token_of_another_layer_is_refused_without_a_store_call(rig: Rig) {
+pub async fn a_token_of_another_layer_is_refused_without_a_store_call(rig: Rig) {
     const OTHER: &str = "__Host-admin";
     let (here, elsewhere) = (key(), key());
     let app = signing(&rig, &here).await;
@@ -71,7 +71,7 @@ pub async fn g2_a_token_of_another_layer_is_refused_without_a_store_call(rig: Ri
 }
 
 /// However many cookies somebody plants: they take no place among those that are looked at.
-pub async fn g1_planted_cookies_do_not_crowd_out_the_signed_one(rig: Rig) {
+pub async fn planted_cookies_do_not_crowd_out_the_signed_one(rig: Rig) {
     let app = signing(&rig, &key()).await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
@@ -88,7 +88,7 @@ pub async fn g1_planted_cookies_do_not_crowd_out_the_signed_one(rig: Rig) {
 }
 
 /// Through the steps of a change of keys nobody is logged out; once a key is revoked, its tokens are none.
-pub async fn g1_a_token_is_worth_as_much_as_its_key(rig: Rig) {
+pub async fn a_token_is_worth_as_much_as_its_key(rig: Rig) {
     let (old, new) = (key(), key());
     let keys = || KeyRing::new(copy(&old));
     let first = with_ring(&rig, keys()).await;
@@ -117,7 +117,7 @@ pub async fn g1_a_token_is_worth_as_much_as_its_key(rig: Rig) {
 }
 
 /// Every cookie that a signing layer sets is signed, of a new session and after a rotation.
-pub async fn g1_every_new_token_is_signed(rig: Rig) {
+pub async fn every_new_token_is_signed(rig: Rig) {
     let key = key();
     let app = signing(&rig, &key).await;
     let browser = app.visitor("Ada").await;

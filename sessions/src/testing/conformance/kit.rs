@@ -121,7 +121,7 @@ pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<Reply, Failur
         "origin" => return text(session.origin().unwrap_or("-")),
         "flash" => session.flash_notice(argument),
         "now" => {
-            session.now_notice(argument);
+            session.flash_now_notice(argument);
             return text(session.notice().unwrap_or("-"));
         }
         "notice" => return text(session.notice().unwrap_or("-")),
@@ -172,15 +172,15 @@ pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<Reply, Failur
             });
         }
         "shorten" => {
-            session.live_at_most(Duration::from_mins(10), Duration::from_hours(1));
+            session.limit_lifetime(Duration::from_mins(10), Duration::from_hours(1));
             session.set_name(argument);
         }
         "shorten-and-rotate" => {
-            session.live_at_most(Duration::from_mins(10), Duration::from_hours(1));
+            session.limit_lifetime(Duration::from_mins(10), Duration::from_hours(1));
             session.rotate();
         }
         "lengthen-and-rotate" => {
-            session.live_at_most(Duration::MAX, Duration::MAX);
+            session.limit_lifetime(Duration::MAX, Duration::MAX);
             session.rotate();
         }
         "rotate" => session.rotate(),

@@ -16,7 +16,7 @@ use super::{
 use crate::TypedSession;
 
 /// Changes dropped after the response head are reported, and are in no store.
-pub async fn a10_a_write_after_the_head_is_loud(rig: Rig) {
+pub async fn a_write_after_the_head_is_loud(rig: Rig) {
     let (app, gate, done) = late_writer(&rig, false).await;
     let browser = app.browser();
     browser.get("/set").await;
@@ -34,7 +34,7 @@ pub async fn a10_a_write_after_the_head_is_loud(rig: Rig) {
 }
 
 /// `save` writes whenever it is called.
-pub async fn a10_save_works_after_the_head(rig: Rig) {
+pub async fn save_works_after_the_head(rig: Rig) {
     let (app, gate, done) = late_writer(&rig, true).await;
     let browser = app.browser();
     browser.get("/set").await;
@@ -48,7 +48,7 @@ pub async fn a10_save_works_after_the_head(rig: Rig) {
 }
 
 /// A session that needs a cookie cannot begin once the head has left: nothing is written.
-pub async fn a10_a_late_save_that_needs_a_cookie_is_refused(rig: Rig) {
+pub async fn a_late_save_that_needs_a_cookie_is_refused(rig: Rig) {
     let (app, gate, done) = late_writer(&rig, true).await;
     let response = app.browser().get("/late").await;
     assert!(response.set_cookies().is_empty());
@@ -61,7 +61,7 @@ pub async fn a10_a_late_save_that_needs_a_cookie_is_refused(rig: Rig) {
 
 /// What was begun and is kept without being polled holds up no save of another view: a `reload`, and the opening
 /// of a further view.
-pub async fn a14_a_kept_future_holds_up_no_save(rig: Rig) {
+pub async fn a_kept_future_holds_up_no_save(rig: Rig) {
     let faults = Arc::new(OnceLock::<Faults>::new());
     let known = Arc::clone(&faults);
     let app = rig

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A new session has no id, changes nothing and reaches no store.
-pub async fn a1_a_new_session_costs_nothing(rig: Rig) {
+pub async fn a_new_session_costs_nothing(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     for (path, body) in [("/is-new", "true"), ("/id", ""), ("/name", "-"), ("/count", "0")] {
@@ -26,7 +26,7 @@ pub async fn a1_a_new_session_costs_nothing(rig: Rig) {
 }
 
 /// Tokens that nobody was given create nothing.
-pub async fn a2_a_thousand_unknown_ids_create_no_record(rig: Rig) {
+pub async fn a_thousand_unknown_ids_create_no_record(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     let mut ids = Vec::new();
@@ -46,7 +46,7 @@ pub async fn a2_a_thousand_unknown_ids_create_no_record(rig: Rig) {
 }
 
 /// Who comes with an id gets another one.
-pub async fn a3_a_planted_id_is_never_adopted(rig: Rig) {
+pub async fn a_planted_id_is_never_adopted(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     let planted = unknown_token();
@@ -58,7 +58,7 @@ pub async fn a3_a_planted_id_is_never_adopted(rig: Rig) {
 }
 
 /// What is no token is no reason to ask the store, and none to fail.
-pub async fn a4_malformed_tokens_reach_no_store(rig: Rig) {
+pub async fn malformed_tokens_reach_no_store(rig: Rig) {
     let app = rig.kit().await;
     let visitor = app.visitor("Ada").await;
     let good = visitor.cookie(COOKIE).expect("a cookie");
@@ -88,7 +88,7 @@ pub async fn a4_malformed_tokens_reach_no_store(rig: Rig) {
 }
 
 /// Reading sends no cookie, whether there is a session or not.
-pub async fn a5_reading_sets_no_cookie(rig: Rig) {
+pub async fn reading_sets_no_cookie(rig: Rig) {
     let app = rig.kit().await;
     let visitor = app.visitor("Ada").await;
     for browser in [app.browser(), visitor] {
@@ -100,7 +100,7 @@ pub async fn a5_reading_sets_no_cookie(rig: Rig) {
 }
 
 /// A handler that takes no session costs no store call, cookie or not.
-pub async fn a6_an_untouched_request_makes_no_store_call(rig: Rig) {
+pub async fn an_untouched_request_makes_no_store_call(rig: Rig) {
     let app = rig.kit().await;
     let visitor = app.visitor("Ada").await;
     for browser in [app.browser(), visitor] {
@@ -112,7 +112,7 @@ pub async fn a6_an_untouched_request_makes_no_store_call(rig: Rig) {
 }
 
 /// A visitor who leaves nothing behind is not stored.
-pub async fn a7_a_visitor_who_writes_nothing_is_not_stored(rig: Rig) {
+pub async fn a_visitor_who_writes_nothing_is_not_stored(rig: Rig) {
     let app = rig.kit().await;
     let idle = [
         "/remove-name",
@@ -138,7 +138,7 @@ pub async fn a7_a_visitor_who_writes_nothing_is_not_stored(rig: Rig) {
 }
 
 /// The removal matches the cookie in everything but age, and a second logout changes nothing.
-pub async fn a8_destroy_removes_the_cookie_as_it_was_set(rig: Rig) {
+pub async fn destroy_removes_the_cookie_as_it_was_set(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.browser();
     let attributes = |line: &str| {
@@ -161,7 +161,7 @@ pub async fn a8_destroy_removes_the_cookie_as_it_was_set(rig: Rig) {
 }
 
 /// What is set after a destroy goes into a new record; nothing of the old one comes with it.
-pub async fn a9_use_after_destroy_starts_a_fresh_record(rig: Rig) {
+pub async fn use_after_destroy_starts_a_fresh_record(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     browser.get("/set-count/5").await;
@@ -176,7 +176,7 @@ pub async fn a9_use_after_destroy_starts_a_fresh_record(rig: Rig) {
 }
 
 /// A handle taken before the destroy has no say after it, whenever it is dropped.
-pub async fn a9_an_earlier_handle_has_no_say_after_a_destroy(rig: Rig) {
+pub async fn an_earlier_handle_has_no_say_after_a_destroy(rig: Rig) {
     let app = rig
         .app(|mut parts| async move {
             let mut kit: TypedSession<Kit> = session(&mut parts).await?;
@@ -214,7 +214,7 @@ pub async fn a9_an_earlier_handle_has_no_say_after_a_destroy(rig: Rig) {
 }
 
 /// What a handler changed before it failed did not happen.
-pub async fn a11_a_server_error_drops_the_changes(rig: Rig) {
+pub async fn a_server_error_drops_the_changes(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     for path in ["/set-name-and-fail/x", "/set-name-and-give-up/x"] {
@@ -228,7 +228,7 @@ pub async fn a11_a_server_error_drops_the_changes(rig: Rig) {
 }
 
 /// Unless the layer is told to keep it.
-pub async fn a11_a_server_error_commits_if_told_to(rig: Rig) {
+pub async fn a_server_error_commits_if_told_to(rig: Rig) {
     let app = rig.kit_with(|layer| layer.with_on_server_error(OnServerError::Commit)).await;
     let browser = app.browser();
     assert_eq!(browser.get("/set-name-and-fail/x").await.status(), 500);
@@ -238,7 +238,7 @@ pub async fn a11_a_server_error_commits_if_told_to(rig: Rig) {
 }
 
 /// A logout and an explicit rotation happen all the same.
-pub async fn a11_logout_and_rotation_survive_a_server_error(rig: Rig) {
+pub async fn logout_and_rotation_survive_a_server_error(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let stolen = browser.clone_jar();
@@ -253,7 +253,7 @@ pub async fn a11_logout_and_rotation_survive_a_server_error(rig: Rig) {
 }
 
 /// A client that goes away leaves all of a change or none of it, wherever its request was.
-pub async fn a12_a_disconnect_leaves_all_or_none(rig: Rig) {
+pub async fn a_disconnect_leaves_all_or_none(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);
@@ -290,7 +290,7 @@ pub async fn a12_a_disconnect_leaves_all_or_none(rig: Rig) {
 }
 
 /// A handler that panics changes nothing.
-pub async fn a13_a_panicking_handler_commits_nothing(rig: Rig) {
+pub async fn a_panicking_handler_commits_nothing(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let tab = browser.fork();
@@ -301,7 +301,7 @@ pub async fn a13_a_panicking_handler_commits_nothing(rig: Rig) {
 
 /// Views taken one after another in one request are of one session, which is loaded once and
 /// committed once.
-pub async fn a14_views_in_one_request_see_each_others_writes(rig: Rig) {
+pub async fn views_in_one_request_see_each_others_writes(rig: Rig) {
     let app = rig
         .app(|mut parts| async move {
             let mut kit: TypedSession<Kit> = session(&mut parts).await?;
@@ -334,7 +334,7 @@ pub async fn a14_views_in_one_request_see_each_others_writes(rig: Rig) {
 }
 
 /// Many first requests of one browser at once each get a session that works.
-pub async fn a15_sessions_that_begin_at_once_are_separate(rig: Rig) {
+pub async fn sessions_that_begin_at_once_are_separate(rig: Rig) {
     let app = rig.kit().await;
     let browsers: Vec<_> = (0..20).map(|_| app.browser()).collect();
     let visits = browsers.iter().cloned().enumerate().map(|(index, browser)| async move {

@@ -19,7 +19,7 @@ struct Shopper {
     user: Option<String>,
     #[session(privilege)]
     role: Option<String>,
-    #[session(carry)]
+    #[session(keep_on_logout)]
     cart: Vec<String>,
     #[session(drop_on_login)]
     draft: Option<String>,
@@ -243,7 +243,7 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
 
 fn stay_for_an_hour(session: &crate::Handle) {
     let hour = Duration::from_hours(1);
-    session.live_at_most(hour, hour);
+    session.limit_lifetime(hour, hour);
     session.remember(false);
 }
 
@@ -349,7 +349,7 @@ async fn socket(mut shopper: TypedSession<Shopper>, how: &str) {
         "refused" => {
             shopper.remove_user();
             let refused = shopper.save().await.map_err(|error| error.kind());
-            assert_eq!(refused, Err(ErrorKind::Refused));
+            assert_eq!(refused, Err(ErrorKind::Conflict));
         }
         other => panic!("there is no `{other}`"),
     }
@@ -379,7 +379,7 @@ pub(super) async fn visitor(app: &App) -> Client {
 }
 
 /// Each step of a session's life is an event, which names the record and nothing else.
-pub async fn g6_the_life_of_a_session_is_told(rig: Rig) {
+pub async fn the_life_of_a_session_is_told(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = app.browser();
     app.events();
@@ -426,7 +426,7 @@ async fn user(app: &App, name: &str) -> Client {
 
 /// A login keeps all but what is marked, a logout leaves only what is marked; each with a new secret in one
 /// commit.
-pub async fn c19_a_login_and_a_logout_keep_what_they_should(rig: Rig) {
+pub async fn a_login_and_a_logout_keep_what_they_should(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = visitor(&app).await;
     let (id, visitors) = (record_of(&browser), browser.clone_jar());
@@ -443,7 +443,7 @@ pub async fn c19_a_login_and_a_logout_keep_what_they_should(rig: Rig) {
 }
 
 /// What is the visitor's does not outlive a login, though it was set while the login was on its way.
-pub async fn c19_a_draft_beside_a_login_does_not_outlive_it(rig: Rig) {
+pub async fn a_draft_beside_a_login_does_not_outlive_it(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = app.browser();
     browser.get("/note/hello").await;
@@ -458,7 +458,7 @@ pub async fn c19_a_draft_beside_a_login_does_not_outlive_it(rig: Rig) {
 }
 
 /// Another user gets nothing of the one before, but for what belongs to the browser.
-pub async fn c19_a_change_of_users_leaves_nothing(rig: Rig) {
+pub async fn a_change_of_users_leaves_nothing(rig: Rig) {
     let (app, _) = app(&rig).await;
     for (path, seen) in [
         ("/login/bob", "bob - pen - -"),
@@ -476,7 +476,7 @@ pub async fn c19_a_change_of_users_leaves_nothing(rig: Rig) {
 }
 
 /// Who proves again who it is gets a new secret, and keeps everything.
-pub async fn c19_a_second_login_of_one_user_keeps_everything(rig: Rig) {
+pub async fn a_second_login_of_one_user_keeps_everything(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = user(&app, "ada").await;
     let users = browser.clone_jar();
@@ -486,7 +486,7 @@ pub async fn c19_a_second_login_of_one_user_keeps_everything(rig: Rig) {
 }
 
 /// A login that fails logs nobody in; a logout that fails logs out, and leaves the cart.
-pub async fn a11_a_failing_login_is_none_and_a_failing_logout_is_one(rig: Rig) {
+pub async fn a_failing_login_is_none_and_a_failing_logout_is_one(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = visitor(&app).await;
     let response = browser.get("/login-and-fail/ada").await;
@@ -512,7 +512,7 @@ pub async fn a11_a_failing_login_is_none_and_a_failing_logout_is_one(rig: Rig) {
 
 /// What outlives its response takes the login away as any other: it is gone at once, the browser's cookie opens what a
 /// logout leaves, and the next login replaces it.
-pub async fn c22_a_late_logout_is_one(rig: Rig) {
+pub async fn a_late_logout_is_one(rig: Rig) {
     for (how, seen) in [
         ("save", "- - pen - -"),
         ("save-and-go-on", "- - pen - after"),
@@ -547,7 +547,7 @@ pub async fn c22_a_late_logout_is_one(rig: Rig) {
             tokio::task::yield_now().await;
         }
         assert!(told.contains("user"), "{how}: {told}");
-        assert!(!app.load(id, &[]).await.expect("the record").seal.holds_rights(), "{how}");
+        assert!(!app.load(id, &[]).await.expect("the record").credentials.holds_rights(), "{how}");
         let response = tab.get("/read").await;
         assert_eq!((response.text(), response.set_cookies().len()), (seen, 0), "{how}");
         assert_eq!(browser.cookie(COOKIE), before, "{how}");
@@ -565,7 +565,7 @@ pub async fn c22_a_late_logout_is_one(rig: Rig) {
 }
 
 /// A late logout ends the login that its request saw, and no later one.
-pub async fn c22_a_later_login_stays(rig: Rig) {
+pub async fn a_later_login_stays(rig: Rig) {
     for (path, next) in [
         ("/socket/refused", "ada"),
         ("/socket/refused", "bob"),
@@ -628,7 +628,7 @@ pub async fn c22_a_later_login_stays(rig: Rig) {
 
 /// A logout, or the removal of another right, beside a rotation of another tab is one: the other's new cookie opens
 /// what is left.
-pub async fn c22_a_logout_beside_a_rotation_is_one(rig: Rig) {
+pub async fn a_logout_beside_a_rotation_is_one(rig: Rig) {
     let (app, gate) = app(&rig).await;
     for (path, change, status, seen) in [
         ("/wait/logout", "/rotate", 200, "- - pen - -"),
@@ -670,7 +670,7 @@ pub async fn c22_a_logout_beside_a_rotation_is_one(rig: Rig) {
 
 /// A request that is refused logs nobody in, and drops what the new user did; what came before stands, and so does a
 /// logout and what was saved.
-pub async fn a11_a_refused_login_is_none(rig: Rig) {
+pub async fn a_refused_login_is_none(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = visitor(&app).await;
     app.events();
@@ -699,7 +699,7 @@ pub async fn a11_a_refused_login_is_none(rig: Rig) {
 
 /// Where a request has ended the login, or another one has taken its place, what asks for a recent one is refused at
 /// once.
-pub async fn c19_a_login_that_the_request_has_ended_proves_nothing(rig: Rig) {
+pub async fn a_login_that_the_request_has_ended_proves_nothing(rig: Rig) {
     let (app, _) = app(&rig).await;
     for how in ["remove", "take", "switch", "clear", "destroy"] {
         let browser = user(&app, "ada").await;
@@ -709,7 +709,7 @@ pub async fn c19_a_login_that_the_request_has_ended_proves_nothing(rig: Rig) {
 
 /// What a request flashes reaches the next page, whichever handle did it and whether before or after, though the same
 /// request logs out or ends the session. What else it changed goes, which an event says.
-pub async fn e9_a_flash_reaches_the_page_after_a_logout(rig: Rig) {
+pub async fn a_flash_reaches_the_page_after_a_logout(rig: Rig) {
     let (app, _) = app(&rig).await;
     for what in ["out", "end", "clear"] {
         for when in
@@ -746,7 +746,7 @@ pub async fn e9_a_flash_reaches_the_page_after_a_logout(rig: Rig) {
 
 /// Nothing that was flashed for one user is the next one's, where one request logs the one out and the other in; but
 /// what it flashes for the new one is.
-pub async fn e9_a_flash_is_not_the_next_users(rig: Rig) {
+pub async fn a_flash_is_not_the_next_users(rig: Rig) {
     let (app, _) = app(&rig).await;
     for what in ["switch", "in", "begin"] {
         for (when, seen) in [
@@ -774,7 +774,7 @@ pub async fn e9_a_flash_is_not_the_next_users(rig: Rig) {
 
 /// Of two logins at once both succeed: the loser begins a session of its own. Whichever answer comes last, the
 /// user is logged in.
-pub async fn c13_two_logins_at_once_both_log_in(rig: Rig) {
+pub async fn two_logins_at_once_both_log_in(rig: Rig) {
     let (app, gate) = app(&rig).await;
     for order in [[0, 1], [1, 0]] {
         let browser = visitor(&app).await;
@@ -807,7 +807,7 @@ pub async fn c13_two_logins_at_once_both_log_in(rig: Rig) {
 
 /// What was said of the visitor's session counts for each of two logins at once: how long it lives, and that the
 /// browser forgets it when it is closed.
-pub async fn c13_two_logins_at_once_keep_what_was_said_of_the_session(rig: Rig) {
+pub async fn two_logins_at_once_keep_what_was_said_of_the_session(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = app.browser();
     browser.get("/visit-for-an-hour").await;
@@ -842,7 +842,7 @@ pub async fn c13_two_logins_at_once_keep_what_was_said_of_the_session(rig: Rig) 
 
 /// Sixteen requests at once, one of them a login, their answers in any order: the user ends up logged in with
 /// one usable secret, nothing that was acknowledged is lost, and the old secret has no rights.
-pub async fn c15_requests_around_a_login_in_any_order(rig: Rig) {
+pub async fn requests_around_a_login_in_any_order(rig: Rig) {
     let (app, _) = app(&rig).await;
     for round in 0..100 {
         let browser = visitor(&app).await;
@@ -882,7 +882,7 @@ pub async fn c15_requests_around_a_login_in_any_order(rig: Rig) {
 }
 
 /// A login whose answer was lost is repeated with the old cookie.
-pub async fn c13_a_login_whose_answer_was_lost_is_repeated(rig: Rig) {
+pub async fn a_login_whose_answer_was_lost_is_repeated(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = visitor(&app).await;
     let lost = browser.clone_jar();
@@ -894,7 +894,7 @@ pub async fn c13_a_login_whose_answer_was_lost_is_repeated(rig: Rig) {
 }
 
 /// A login that finds its session ended meanwhile begins another.
-pub async fn c13_a_login_after_the_end_begins_anew(rig: Rig) {
+pub async fn a_login_after_the_end_begins_anew(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = visitor(&app).await;
     let (id, tab) = (record_of(&browser), browser.fork());
@@ -910,7 +910,7 @@ pub async fn c13_a_login_after_the_end_begins_anew(rig: Rig) {
 
 /// What belongs to the browser may still be written by a request from before a login or logout; anything
 /// beside it may not, nor may it across two of them or a minute later.
-pub async fn c17_what_is_carried_crosses_a_login(rig: Rig) {
+pub async fn what_is_carried_crosses_a_login(rig: Rig) {
     let (app, gate) = app(&rig).await;
     for (path, change, carried) in [
         ("/wait/buy/ink", "/login/ada", true),
@@ -952,7 +952,7 @@ pub async fn c17_what_is_carried_crosses_a_login(rig: Rig) {
 }
 
 /// A right is one for all views, whether they know or not.
-pub async fn c9_a_view_that_knows_no_rights_changes_none_by_accident(rig: Rig) {
+pub async fn a_view_that_knows_no_rights_changes_none_by_accident(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = user(&app, "ada").await;
     for path in ["/guest/role", "/guest/clear"] {
@@ -971,7 +971,7 @@ pub async fn c9_a_view_that_knows_no_rights_changes_none_by_accident(rig: Rig) {
 
 /// A superseded secret is known for a minute: it reads nothing, writes nothing, begins nothing and gets no
 /// cookie, so that it cannot take the place of the new one. After that its browser is a stranger's.
-pub async fn c18_a_superseded_secret_begins_nothing(rig: Rig) {
+pub async fn a_superseded_secret_begins_nothing(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = visitor(&app).await;
     let old = browser.clone_jar();
@@ -999,7 +999,7 @@ pub async fn c18_a_superseded_secret_begins_nothing(rig: Rig) {
 }
 
 /// A login begins the session's life anew; no other rotation does.
-pub async fn d2_a_login_restarts_the_absolute_clock(rig: Rig) {
+pub async fn a_login_restarts_the_absolute_clock(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -1028,7 +1028,7 @@ pub async fn d2_a_login_restarts_the_absolute_clock(rig: Rig) {
 }
 
 /// When somebody proved who it is: by a login, or again, and by nothing else.
-pub async fn c19_a_proof_is_as_old_as_it_is(rig: Rig) {
+pub async fn a_proof_is_as_old_as_it_is(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -1050,7 +1050,7 @@ pub async fn c19_a_proof_is_as_old_as_it_is(rig: Rig) {
 }
 
 /// A cookie that is not to be remembered ends with the browser, and so do those that follow it.
-pub async fn d8_who_is_not_remembered_is_forgotten_with_the_browser(rig: Rig) {
+pub async fn who_is_not_remembered_is_forgotten_with_the_browser(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = visitor(&app).await;
     assert!(browser.get("/rotate").await.set_cookies()[0].contains("Max-Age="), "by default it is kept");
@@ -1064,7 +1064,7 @@ pub async fn d8_who_is_not_remembered_is_forgotten_with_the_browser(rig: Rig) {
 }
 
 /// A visitor has an hour to come back; who has come back, or has a right, has longer.
-pub async fn d12_a_visitor_who_never_comes_back_is_forgotten(rig: Rig) {
+pub async fn a_visitor_who_never_comes_back_is_forgotten(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }

@@ -16,7 +16,7 @@ use crate::TypedSession;
 const MANY: usize = 20;
 
 /// `last`: one of the values stays, whole, and nobody is refused.
-pub async fn b2_last_keeps_one_of_the_values(rig: Rig) {
+pub async fn last_keeps_one_of_the_values(rig: Rig) {
     let apps = meeting(&rig).await;
     let browser = apps[0].visitor("Ada").await;
     everybody(&apps, &browser, |index| format!("/set-name/writer-{index}")).await;
@@ -25,7 +25,7 @@ pub async fn b2_last_keeps_one_of_the_values(rig: Rig) {
 }
 
 /// `add`: every difference counts, added or counted in place, through both instances.
-pub async fn b2_add_counts_every_one(rig: Rig) {
+pub async fn add_counts_every_one(rig: Rig) {
     let apps = meeting(&rig).await;
     let browser = apps[0].visitor("Ada").await;
     for _ in 0..10 {
@@ -41,7 +41,7 @@ pub async fn b2_add_counts_every_one(rig: Rig) {
 }
 
 /// `max`: the largest stays, whatever the order.
-pub async fn b2_max_keeps_the_largest(rig: Rig) {
+pub async fn max_keeps_the_largest(rig: Rig) {
     let apps = meeting(&rig).await;
     let browser = apps[0].visitor("Ada").await;
     everybody(&apps, &browser, |index| format!("/set-best/{}", (index * 7) % MANY)).await;
@@ -53,7 +53,7 @@ pub async fn b2_max_keeps_the_largest(rig: Rig) {
 }
 
 /// `min`: the smallest stays, below zero too.
-pub async fn b2_min_keeps_the_smallest(rig: Rig) {
+pub async fn min_keeps_the_smallest(rig: Rig) {
     let apps = meeting(&rig).await;
     let browser = apps[0].visitor("Ada").await;
     everybody(&apps, &browser, |index| format!("/set-least/{}", 5 - i64::try_from(index).unwrap())).await;
@@ -63,7 +63,7 @@ pub async fn b2_min_keeps_the_smallest(rig: Rig) {
 }
 
 /// `first`: one of the first writes stays, and later ones do not change it.
-pub async fn b3_first_keeps_the_first_of_many(rig: Rig) {
+pub async fn first_keeps_the_first_of_many(rig: Rig) {
     let apps = meeting(&rig).await;
     for _ in 0..20 {
         let browser = apps[0].visitor("Ada").await;
@@ -76,7 +76,7 @@ pub async fn b3_first_keeps_the_first_of_many(rig: Rig) {
 }
 
 /// `first`: a writer that saw nothing and comes second changes nothing.
-pub async fn b2_first_is_the_one_that_committed_first(rig: Rig) {
+pub async fn first_is_the_one_that_committed_first(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let tab = browser.fork();
@@ -89,7 +89,7 @@ pub async fn b2_first_is_the_one_that_committed_first(rig: Rig) {
 }
 
 /// The first write of a counter by many at once counts every one from its default.
-pub async fn b3_first_adds_by_many_start_once(rig: Rig) {
+pub async fn first_adds_by_many_start_once(rig: Rig) {
     let apps = meeting(&rig).await;
     for _ in 0..10 {
         let browser = apps[0].visitor("Ada").await;
@@ -99,7 +99,7 @@ pub async fn b3_first_adds_by_many_start_once(rig: Rig) {
 }
 
 /// A set is absolute, and an add after it in one request is part of it.
-pub async fn b2_set_and_add_in_one_request_are_one_put(rig: Rig) {
+pub async fn set_and_add_in_one_request_are_one_put(rig: Rig) {
     let app = rig
         .app(|mut parts| async move {
             let mut kit: TypedSession<Kit> = session(&mut parts).await?;
@@ -119,7 +119,7 @@ pub async fn b2_set_and_add_in_one_request_are_one_put(rig: Rig) {
 }
 
 /// Sums stop at the bounds of the field's type, in the store.
-pub async fn b2_adds_stop_at_the_types_bounds(rig: Rig) {
+pub async fn adds_stop_at_the_types_bounds(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     browser.get(&format!("/set-hits/{}", i64::MAX - 1)).await;
@@ -151,7 +151,7 @@ async fn everybody(apps: &[App; 2], browser: &super::super::Client, path: impl F
 }
 
 /// After a save the getters show what stayed in the store, whoever put it there.
-pub async fn b2_a_save_shows_what_stayed(rig: Rig) {
+pub async fn a_save_shows_what_stayed(rig: Rig) {
     let gate = Gate::new();
     let inside = gate.clone();
     let app = rig

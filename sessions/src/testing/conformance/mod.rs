@@ -1,7 +1,6 @@
 //! The suite that every store runs: what a session library promises, shown on this store.
 //!
-//! Scenarios are named after what they show; the letter and number in front is the promise's. Most
-//! go through the whole stack, from a browser's cookie to the store and back; those of
+//! Scenarios are named after what they show. Most go through the whole stack, from a browser's cookie to the store and back; those of
 //! [`contract`] call the store itself. They make operations meet by barriers and gates, never by
 //! sleeping, and move time by a [`ManualClock`].
 //!
@@ -118,84 +117,84 @@ macro_rules! __conformance {
 
             $crate::__conformance_tests! { $harness;
                 life {
-                    a1_a_new_session_costs_nothing
-                    a2_a_thousand_unknown_ids_create_no_record
-                    a3_a_planted_id_is_never_adopted
-                    a4_malformed_tokens_reach_no_store
-                    a5_reading_sets_no_cookie
-                    a6_an_untouched_request_makes_no_store_call
-                    a7_a_visitor_who_writes_nothing_is_not_stored
-                    a8_destroy_removes_the_cookie_as_it_was_set
-                    a9_use_after_destroy_starts_a_fresh_record
-                    a9_an_earlier_handle_has_no_say_after_a_destroy
-                    a11_a_server_error_drops_the_changes
-                    a11_a_server_error_commits_if_told_to
-                    a11_logout_and_rotation_survive_a_server_error
-                    a12_a_disconnect_leaves_all_or_none
-                    a13_a_panicking_handler_commits_nothing
-                    a14_views_in_one_request_see_each_others_writes
-                    a15_sessions_that_begin_at_once_are_separate
+                    a_new_session_costs_nothing
+                    a_thousand_unknown_ids_create_no_record
+                    a_planted_id_is_never_adopted
+                    malformed_tokens_reach_no_store
+                    reading_sets_no_cookie
+                    an_untouched_request_makes_no_store_call
+                    a_visitor_who_writes_nothing_is_not_stored
+                    destroy_removes_the_cookie_as_it_was_set
+                    use_after_destroy_starts_a_fresh_record
+                    an_earlier_handle_has_no_say_after_a_destroy
+                    a_server_error_drops_the_changes
+                    a_server_error_commits_if_told_to
+                    logout_and_rotation_survive_a_server_error
+                    a_disconnect_leaves_all_or_none
+                    a_panicking_handler_commits_nothing
+                    views_in_one_request_see_each_others_writes
+                    sessions_that_begin_at_once_are_separate
                 }
                 ended {
-                    c1_whoever_waits_is_told_of_the_end
-                    c1_whoever_waits_hears_of_a_logout_and_a_login
-                    d5_whoever_waits_is_told_that_the_time_is_over
-                    h1_what_nobody_can_tell_is_over
-                    h14_commits_that_nobody_awaits_are_drained
+                    whoever_waits_is_told_of_the_end
+                    whoever_waits_hears_of_a_logout_and_a_login
+                    whoever_waits_is_told_that_the_time_is_over
+                    what_nobody_can_tell_is_over
+                    commits_that_nobody_awaits_are_drained
                 }
                 late {
-                    a10_a_write_after_the_head_is_loud
-                    a10_save_works_after_the_head
-                    a10_a_late_save_that_needs_a_cookie_is_refused
-                    a14_a_kept_future_holds_up_no_save
+                    a_write_after_the_head_is_loud
+                    save_works_after_the_head
+                    a_late_save_that_needs_a_cookie_is_refused
+                    a_kept_future_holds_up_no_save
                 }
                 fields {
-                    b1_different_fields_at_once_all_survive
-                    b4_operations_of_one_request_fold
-                    b5_a_removed_field_leaves_the_store
-                    b6_a_nested_change_in_place_is_saved
-                    b7_what_ends_equal_is_not_written
-                    b8_other_fields_keep_their_bytes
-                    b13_one_changed_field_costs_one_load_and_one_commit
-                    b13_a_new_session_costs_one_create
+                    different_fields_at_once_all_survive
+                    operations_of_one_request_fold
+                    a_removed_field_leaves_the_store
+                    a_nested_change_in_place_is_saved
+                    what_ends_equal_is_not_written
+                    other_fields_keep_their_bytes
+                    one_changed_field_costs_one_load_and_one_commit
+                    a_new_session_costs_one_create
                 }
                 merge {
-                    b2_last_keeps_one_of_the_values
-                    b2_add_counts_every_one
-                    b2_max_keeps_the_largest
-                    b2_min_keeps_the_smallest
-                    b3_first_keeps_the_first_of_many
-                    b2_first_is_the_one_that_committed_first
-                    b3_first_adds_by_many_start_once
-                    b2_set_and_add_in_one_request_are_one_put
-                    b2_adds_stop_at_the_types_bounds
-                    b2_a_save_shows_what_stayed
+                    last_keeps_one_of_the_values
+                    add_counts_every_one
+                    max_keeps_the_largest
+                    min_keeps_the_smallest
+                    first_keeps_the_first_of_many
+                    first_is_the_one_that_committed_first
+                    first_adds_by_many_start_once
+                    set_and_add_in_one_request_are_one_put
+                    adds_stop_at_the_types_bounds
+                    a_save_shows_what_stayed
                 }
                 counters {
-                    b12_a_thousand_adds_are_exact
-                    b12_fetch_add_results_are_all_different
-                    b12_fetch_add_is_one_commit
+                    a_thousand_adds_are_exact
+                    fetch_add_results_are_all_different
+                    fetch_add_is_one_commit
                 }
                 names {
-                    b11_names_that_look_like_metadata_are_fields
-                    b11_names_that_look_alike_are_different
-                    b11_views_may_use_such_names
+                    names_that_look_like_metadata_are_fields
+                    names_that_look_alike_are_different
+                    views_may_use_such_names
                 }
                 values {
-                    b10_edge_values_come_back_as_they_were
-                    b10_floats_come_back_to_the_bit
-                    b10_a_value_of_a_mebibyte
-                    b10_what_is_too_large_is_refused_and_nothing_else_is_lost
-                    b10_what_cannot_be_stored_is_an_event_with_its_reason
-                    b10_the_store_keeps_any_json
+                    edge_values_come_back_as_they_were
+                    floats_come_back_to_the_bit
+                    a_value_of_a_mebibyte
+                    what_is_too_large_is_refused_and_nothing_else_is_lost
+                    what_cannot_be_stored_is_an_event_with_its_reason
+                    the_store_keeps_any_json
                 }
                 delta {
                     operations_have_these_results
                     every_operation_does_what_it_says
                     returned_values_keep_their_order
                     retain_drops_all_others
-                    h11_a_delta_with_one_bad_operation_writes_nothing
-                    h13_a_bad_commit_among_many_fails_alone
+                    a_delta_with_one_bad_operation_writes_nothing
+                    a_bad_commit_among_many_fails_alone
                 }
                 contract {
                     create_with_a_known_id_changes_nothing
@@ -208,8 +207,8 @@ macro_rules! __conformance {
                     destroy_is_idempotent_and_final
                     a_commit_of_another_epoch_writes_nothing
                     a_rotation_changes_secret_and_epoch
-                    a_seal_takes_the_place_of_the_one_it_names
-                    a_seal_comes_back_as_it_was
+                    credentials_replace_the_ones_they_name
+                    credentials_come_back_as_they_were
                     a_first_visit_is_one_until_it_is_touched
                     a_commit_with_an_id_applies_once
                     eight_commit_ids_are_remembered
@@ -218,170 +217,170 @@ macro_rules! __conformance {
                     purge_takes_the_dead_and_keeps_to_its_limit
                     purge_spares_what_was_touched
                     purge_tells_the_kinds_of_sessions_apart
-                    a_seal_that_brings_other_times_is_judged_by_the_old_ones
+                    credentials_with_other_times_is_judged_by_the_old_ones
                     instances_share_one_backend
                 }
                 overlap {
-                    c1_a_slow_request_after_logout_leaves_it_dead
-                    c2_a_destroy_before_the_commit_leaves_no_partial_record
-                    c3_a_touch_after_destroy_creates_nothing
-                    c3_a_reading_request_after_destroy_creates_nothing
-                    c1_destroys_and_writes_at_once_end_destroyed
-                    c14_a_logout_survives_a_disconnect
-                    c14_a_logout_survives_a_panic
+                    a_slow_request_after_logout_leaves_it_dead
+                    a_destroy_before_the_commit_leaves_no_partial_record
+                    a_touch_after_destroy_creates_nothing
+                    a_reading_request_after_destroy_creates_nothing
+                    destroys_and_writes_at_once_end_destroyed
+                    a_logout_survives_a_disconnect
+                    a_logout_survives_a_panic
                 }
                 requests {
-                    e9_a_head_and_a_prefetch_deliver_no_flash
-                    c21_a_page_is_worth_more_than_what_it_counts
-                    c21_what_somebody_put_is_worth_more_than_the_page
-                    a16_a_request_that_may_lack_its_cookie_begins_nothing
-                    a16_no_other_site_logs_a_browser_in
+                    a_head_and_a_prefetch_deliver_no_flash
+                    a_page_is_worth_more_than_what_it_counts
+                    what_somebody_put_is_worth_more_than_the_page
+                    a_request_that_may_lack_its_cookie_begins_nothing
+                    no_other_site_logs_a_browser_in
                 }
                 rotation {
-                    c4_rotation_keeps_the_data_and_kills_the_old_token
-                    c8_rotating_a_new_session_creates_it_once
-                    c8_rotate_then_save_twice_is_one_rotation
-                    c8_rotating_a_destroyed_session_leaves_it_destroyed
-                    c7_of_many_rotations_one_token_is_usable
-                    c11_a_request_from_before_a_rotation_writes_nothing
-                    c11_a_logout_from_before_a_rotation_ends_it
-                    c12_wrong_secrets_change_nothing
+                    rotation_keeps_the_data_and_kills_the_old_token
+                    rotating_a_new_session_creates_it_once
+                    rotate_then_save_twice_is_one_rotation
+                    rotating_a_destroyed_session_leaves_it_destroyed
+                    of_many_rotations_one_token_is_usable
+                    a_request_from_before_a_rotation_writes_nothing
+                    a_logout_from_before_a_rotation_ends_it
+                    wrong_secrets_change_nothing
                 }
                 rights {
-                    c9_a_right_changes_the_secret
-                    c9_other_changes_leave_the_secret
-                    c9_a_new_session_with_a_right_is_created_once
-                    c10_of_many_grants_at_once_one_wins
-                    c11_a_request_from_before_a_grant_writes_nothing
-                    a11_a_right_that_was_taken_away_stays_away
-                    a11_a_right_that_is_set_to_its_default_is_taken_away
-                    a11_a_refused_request_grants_no_right
-                    a10_a_late_right_is_refused
-                    a10_a_right_after_a_disconnect_is_refused
-                    a11_a_failing_request_grants_nothing_and_takes_away
-                    c14_a_right_that_was_taken_away_is_gone
+                    a_right_changes_the_secret
+                    other_changes_leave_the_secret
+                    a_new_session_with_a_right_is_created_once
+                    of_many_grants_at_once_one_wins
+                    a_request_from_before_a_grant_writes_nothing
+                    a_right_that_was_taken_away_stays_away
+                    a_right_that_is_set_to_its_default_is_taken_away
+                    a_refused_request_grants_no_right
+                    a_late_right_is_refused
+                    a_right_after_a_disconnect_is_refused
+                    a_failing_request_grants_nothing_and_takes_away
+                    a_right_that_was_taken_away_is_gone
                 }
                 deploy {
-                    c21_a_right_that_the_record_does_not_name_is_none
-                    c21_a_view_that_does_not_declare_a_known_right_is_refused
-                    c21_what_is_written_by_a_view_that_knows_no_right_is_none
-                    c21_a_field_that_becomes_a_right_starts_unset
-                    h8_an_identity_of_another_type_locks_nobody_out
-                    h8_a_right_that_does_not_decode_ends_with_the_next_change_of_rights
-                    h8_a_right_that_does_not_decode_refuses_if_declared
-                    h8_what_is_met_later_counts_for_the_whole_request
-                    h8_metadata_of_another_version_are_an_unknown_token
+                    a_right_that_the_record_does_not_name_is_none
+                    a_view_that_does_not_declare_a_known_right_is_refused
+                    what_is_written_by_a_view_that_knows_no_right_is_none
+                    a_field_that_becomes_a_right_starts_unset
+                    an_identity_of_another_type_locks_nobody_out
+                    a_right_that_does_not_decode_ends_with_the_next_change_of_rights
+                    a_right_that_does_not_decode_refuses_if_declared
+                    what_is_met_later_counts_for_the_whole_request
+                    metadata_of_another_version_are_an_unknown_token
                 }
                 login {
-                    g6_the_life_of_a_session_is_told
-                    c19_a_login_and_a_logout_keep_what_they_should
-                    c19_a_draft_beside_a_login_does_not_outlive_it
-                    c19_a_change_of_users_leaves_nothing
-                    c19_a_second_login_of_one_user_keeps_everything
-                    a11_a_failing_login_is_none_and_a_failing_logout_is_one
-                    a11_a_refused_login_is_none
-                    c19_a_login_that_the_request_has_ended_proves_nothing
-                    e9_a_flash_reaches_the_page_after_a_logout
-                    e9_a_flash_is_not_the_next_users
-                    c22_a_late_logout_is_one
-                    c22_a_later_login_stays
-                    c22_a_logout_beside_a_rotation_is_one
-                    c13_two_logins_at_once_both_log_in
-                    c13_two_logins_at_once_keep_what_was_said_of_the_session
-                    c13_a_login_whose_answer_was_lost_is_repeated
-                    c15_requests_around_a_login_in_any_order
-                    c13_a_login_after_the_end_begins_anew
-                    c17_what_is_carried_crosses_a_login
-                    c9_a_view_that_knows_no_rights_changes_none_by_accident
-                    c18_a_superseded_secret_begins_nothing
-                    d2_a_login_restarts_the_absolute_clock
-                    c19_a_proof_is_as_old_as_it_is
-                    d8_who_is_not_remembered_is_forgotten_with_the_browser
-                    d12_a_visitor_who_never_comes_back_is_forgotten
+                    the_life_of_a_session_is_told
+                    a_login_and_a_logout_keep_what_they_should
+                    a_draft_beside_a_login_does_not_outlive_it
+                    a_change_of_users_leaves_nothing
+                    a_second_login_of_one_user_keeps_everything
+                    a_failing_login_is_none_and_a_failing_logout_is_one
+                    a_refused_login_is_none
+                    a_login_that_the_request_has_ended_proves_nothing
+                    a_flash_reaches_the_page_after_a_logout
+                    a_flash_is_not_the_next_users
+                    a_late_logout_is_one
+                    a_later_login_stays
+                    a_logout_beside_a_rotation_is_one
+                    two_logins_at_once_both_log_in
+                    two_logins_at_once_keep_what_was_said_of_the_session
+                    a_login_whose_answer_was_lost_is_repeated
+                    requests_around_a_login_in_any_order
+                    a_login_after_the_end_begins_anew
+                    what_is_carried_crosses_a_login
+                    a_view_that_knows_no_rights_changes_none_by_accident
+                    a_superseded_secret_begins_nothing
+                    a_login_restarts_the_absolute_clock
+                    a_proof_is_as_old_as_it_is
+                    who_is_not_remembered_is_forgotten_with_the_browser
+                    a_visitor_who_never_comes_back_is_forgotten
                 }
                 renewal {
-                    c5_a_renewed_secret_serves_requests_on_their_way
-                    c5_requests_around_a_renewal_all_come_to_the_same
-                    c5_a_secret_is_renewed_when_it_is_due
-                    c6_a_rotation_leaves_nothing_of_a_renewal
-                    c6_a_superseded_request_sends_no_renewed_cookie
-                    d1_a_passive_request_keeps_nothing_alive
-                    h2_a_failed_renewal_is_only_an_event
+                    a_renewed_secret_serves_requests_on_their_way
+                    requests_around_a_renewal_all_come_to_the_same
+                    a_secret_is_renewed_when_it_is_due
+                    a_rotation_leaves_nothing_of_a_renewal
+                    a_superseded_request_sends_no_renewed_cookie
+                    a_passive_request_keeps_nothing_alive
+                    a_failed_renewal_is_only_an_event
                 }
                 remember {
-                    d8_who_asked_to_be_remembered_may_stay_away
-                    d8_to_be_remembered_is_asked_at_each_login
-                    d8_a_logout_takes_back_what_was_said_at_the_login
-                    d8_to_be_remembered_takes_back_a_shorter_time
-                    d6_each_kind_of_session_has_its_own_times
-                    c17_what_is_carried_goes_by_the_times_of_the_login
-                    d7_a_cookie_lasts_as_long_as_its_session
-                    d7_a_cookie_that_is_lost_is_sent_again
+                    who_asked_to_be_remembered_may_stay_away
+                    to_be_remembered_is_asked_at_each_login
+                    a_logout_takes_back_what_was_said_at_the_login
+                    to_be_remembered_takes_back_a_shorter_time
+                    each_kind_of_session_has_its_own_times
+                    what_is_carried_goes_by_the_times_of_the_login
+                    a_cookie_lasts_as_long_as_its_session
+                    a_cookie_that_is_lost_is_sent_again
                 }
                 boundary {
-                    c20_what_comes_after_a_change_of_users_begins_with_what_is_left
-                    c20_what_is_counted_after_a_change_of_users_is_the_next_ones
-                    c20_what_comes_after_a_clear_begins_with_nothing
-                    c20_a_reset_beside_a_login_takes_what_came_meanwhile
-                    a11_what_fails_beside_it_undoes_no_logout_and_no_login_is_made
-                    c20_a_right_is_not_carried
-                    c20_of_two_views_the_stricter_counts
-                    c20_a_login_that_was_cleared_is_none
-                    d12_a_right_granted_in_the_first_request_lasts
-                    a11_a_right_that_was_taken_away_beside_what_cannot_be_stored
-                    c13_a_login_that_was_ended_begins_nothing
-                    h2_what_was_taken_back_while_it_was_saved_is_not_tried_again
+                    what_comes_after_a_change_of_users_begins_with_what_is_left
+                    what_is_counted_after_a_change_of_users_is_the_next_ones
+                    what_comes_after_a_clear_begins_with_nothing
+                    a_reset_beside_a_login_takes_what_came_meanwhile
+                    what_fails_beside_it_undoes_no_logout_and_no_login_is_made
+                    a_right_is_not_carried
+                    of_two_views_the_stricter_counts
+                    a_login_that_was_cleared_is_none
+                    a_right_granted_in_the_first_request_lasts
+                    a_right_that_was_taken_away_beside_what_cannot_be_stored
+                    a_login_that_was_ended_begins_nothing
+                    what_was_taken_back_while_it_was_saved_is_not_tried_again
                 }
                 time {
-                    d1_idle_time_ends_a_session_and_use_extends_it
-                    d1_a_save_is_a_use
-                    d2_the_absolute_deadline_never_moves
-                    d3_the_earlier_deadline_counts
-                    d4_one_touch_per_window_and_never_early
-                    d5_a_dead_session_is_never_used
-                    d5_a_session_that_dies_meanwhile_takes_no_commit
-                    d5_a_short_session_that_dies_meanwhile_takes_no_commit
-                    d6_a_changed_timeout_acts_at_once
-                    d6_a_session_may_live_shorter_than_the_layer_says
-                    d6_a_living_session_is_shortened_and_lengthened
-                    d6_what_began_before_the_layers_moment_is_over
-                    d6_very_long_timeouts_do_not_overflow
-                    d7_the_cookie_lives_no_longer_than_the_record
+                    idle_time_ends_a_session_and_use_extends_it
+                    a_save_is_a_use
+                    the_absolute_deadline_never_moves
+                    the_earlier_deadline_counts
+                    one_touch_per_window_and_never_early
+                    a_dead_session_is_never_used
+                    a_session_that_dies_meanwhile_takes_no_commit
+                    a_short_session_that_dies_meanwhile_takes_no_commit
+                    a_changed_timeout_acts_at_once
+                    a_session_may_live_shorter_than_the_layer_says
+                    a_living_session_is_shortened_and_lengthened
+                    what_began_before_the_layers_moment_is_over
+                    very_long_timeouts_do_not_overflow
+                    the_cookie_lives_no_longer_than_the_record
                 }
                 flash {
-                    e1_a_flash_is_seen_once
-                    e2_one_for_now_is_never_stored
-                    e3_keep_and_discard
-                    e4_an_unrelated_request_does_not_consume_it
-                    e5_a_flash_survives_redirects
-                    e7_a_newer_flash_is_not_lost
-                    e3_take_and_set_again_is_the_new_one
-                    e8_set_and_taken_in_one_request_costs_nothing
-                    e1_a_failed_commit_shows_it_again
-                    e1_many_takers_leave_none
+                    a_flash_is_seen_once
+                    one_for_now_is_never_stored
+                    keep_and_discard
+                    an_unrelated_request_does_not_consume_it
+                    a_flash_survives_redirects
+                    a_newer_flash_is_not_lost
+                    take_and_set_again_is_the_new_one
+                    set_and_taken_in_one_request_costs_nothing
+                    a_failed_commit_shows_it_again
+                    many_takers_leave_none
                 }
                 attack {
-                    g3_the_store_holds_no_token
-                    g1_every_single_bit_of_a_token_counts
-                    g2_a_token_of_another_name_is_refused
-                    g5_ids_of_any_bytes_are_only_ids
-                    g5_values_are_only_data
-                    g6_events_and_answers_show_no_secret
+                    the_store_holds_no_token
+                    every_single_bit_of_a_token_counts
+                    a_token_of_another_name_is_refused
+                    ids_of_any_bytes_are_only_ids
+                    values_are_only_data
+                    events_and_answers_show_no_secret
                 }
                 fault {
-                    h1_a_failed_load_is_503_and_changes_nothing
-                    h2_a_failed_commit_is_an_error_and_keeps_the_old_data
-                    h2_a_failed_create_or_destroy_is_an_error
-                    h2_a_failed_touch_is_only_an_event
-                    h2_each_error_answer_is_one_event
-                    h2_a_view_that_comes_too_late_is_one_event
-                    h12_an_unknown_outcome_is_reported
-                    h10_a_redirects_target_reads_the_write
-                    h10_the_head_waits_for_the_commit
-                    h8_an_undecodable_value_resets_its_field_only
-                    h8_an_undecodable_value_rejects_if_declared
-                    h9_fields_of_other_programs_are_kept
-                    h11_a_bad_counter_fails_its_request_wholly
+                    a_failed_load_is_503_and_changes_nothing
+                    a_failed_commit_is_an_error_and_keeps_the_old_data
+                    a_failed_create_or_destroy_is_an_error
+                    a_failed_touch_is_only_an_event
+                    each_error_answer_is_one_event
+                    a_view_that_comes_too_late_is_one_event
+                    an_unknown_outcome_is_reported
+                    a_redirects_target_reads_the_write
+                    the_head_waits_for_the_commit
+                    an_undecodable_value_resets_its_field_only
+                    an_undecodable_value_rejects_if_declared
+                    fields_of_other_programs_are_kept
+                    a_bad_counter_fails_its_request_wholly
                 }
             }
 
@@ -398,24 +397,24 @@ macro_rules! __conformance_of_keys {
     ($harness:expr) => {
         $crate::__conformance_tests! { $harness;
             keys {
-                g1_every_bit_and_every_byte_of_a_signed_token_counts
-                g1_planted_cookies_do_not_crowd_out_the_signed_one
-                g1_a_token_is_worth_as_much_as_its_key
-                g1_every_new_token_is_signed
-                g2_a_token_of_another_layer_is_refused_without_a_store_call
+                every_bit_and_every_byte_of_a_signed_token_counts
+                planted_cookies_do_not_crowd_out_the_signed_one
+                a_token_is_worth_as_much_as_its_key
+                every_new_token_is_signed
+                a_token_of_another_layer_is_refused_without_a_store_call
             }
             secrets {
-                g1_every_bit_of_a_sealed_value_counts
-                g1_a_sealed_value_is_worth_as_much_as_its_key
-                h8_a_secret_whose_key_is_gone_locks_nobody_out
-                g2_a_sealed_value_opens_nowhere_else
-                g3_no_secret_value_is_in_the_store
-                g3_a_secret_that_another_view_loads_is_opened
-                g3_a_field_is_secret_for_every_view
-                g3_without_keys_nothing_is_read_or_written
-                g3_a_secret_field_is_a_field_like_any_other
-                g3_a_secret_flash_is_delivered_once
-                g6_events_and_answers_show_no_secret_value
+                every_bit_of_a_sealed_value_counts
+                a_sealed_value_is_worth_as_much_as_its_key
+                a_secret_whose_key_is_gone_locks_nobody_out
+                a_sealed_value_opens_nowhere_else
+                no_secret_value_is_in_the_store
+                a_secret_that_another_view_loads_is_opened
+                a_field_is_secret_for_every_view
+                without_keys_nothing_is_read_or_written
+                a_secret_field_is_a_field_like_any_other
+                a_secret_flash_is_delivered_once
+                events_and_answers_show_no_secret_value
             }
         }
     };

@@ -45,7 +45,7 @@ const NAMES: [&str; 34] = [
 
 /// Whatever a field is called, it is a field: it is stored, changed and removed by that very name,
 /// and the metadata stay what they were.
-pub async fn b11_names_that_look_like_metadata_are_fields(rig: Rig) {
+pub async fn names_that_look_like_metadata_are_fields(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let fields: Vec<_> = NAMES.iter().map(|name| (*name, json(&format!("\"{}\"", NAMES.len())))).collect();
     let id = direct.create(&fields).await;
@@ -60,7 +60,7 @@ pub async fn b11_names_that_look_like_metadata_are_fields(rig: Rig) {
         direct.apply(id, &[(name, direct.add(4))]).await;
         let after = direct.load(id, &NAMES).await.expect("the record");
         assert_eq!(after.fields.get(name), Some(&json("5")), "{name}");
-        assert_eq!(after.seal, before.seal, "{name}");
+        assert_eq!(after.credentials, before.credentials, "{name}");
         assert_eq!((after.epoch, after.created), (before.epoch, before.created), "{name}");
     }
     for (index, name) in NAMES.iter().enumerate() {
@@ -73,7 +73,7 @@ pub async fn b11_names_that_look_like_metadata_are_fields(rig: Rig) {
 }
 
 /// Names that differ in case, in a trailing space or in how a letter is composed are different.
-pub async fn b11_names_that_look_alike_are_different(rig: Rig) {
+pub async fn names_that_look_alike_are_different(rig: Rig) {
     let names = [
         "name",
         "Name",
@@ -101,7 +101,7 @@ pub async fn b11_names_that_look_alike_are_different(rig: Rig) {
 }
 
 /// A view may use such names.
-pub async fn b11_views_may_use_such_names(rig: Rig) {
+pub async fn views_may_use_such_names(rig: Rig) {
     #[derive(Session)]
     struct Metadata {
         hash: Option<String>,

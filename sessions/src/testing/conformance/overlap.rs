@@ -5,10 +5,10 @@ use super::{
     contract::{Direct, TIMEOUTS},
     rig::{COOKIE, Rig, at_once, record_of},
 };
-use crate::store::{Answer, Commit};
+use crate::store::{Commit, CommitOutcome};
 
 /// A slow request writes after the logout, a hundred times: no session is alive, none is new.
-pub async fn c1_a_slow_request_after_logout_leaves_it_dead(rig: Rig) {
+pub async fn a_slow_request_after_logout_leaves_it_dead(rig: Rig) {
     let (app, other) = (rig.kit().await, rig.kit().await);
     let mut alive = 0;
     for round in 0..100 {
@@ -33,7 +33,7 @@ pub async fn c1_a_slow_request_after_logout_leaves_it_dead(rig: Rig) {
 }
 
 /// A destroy between load and commit: no part of the record is there.
-pub async fn c2_a_destroy_before_the_commit_leaves_no_partial_record(rig: Rig) {
+pub async fn a_destroy_before_the_commit_leaves_no_partial_record(rig: Rig) {
     let app = rig.kit().await;
     for path in [
         "/change-some/x",
@@ -60,17 +60,17 @@ pub async fn c2_a_destroy_before_the_commit_leaves_no_partial_record(rig: Rig) {
 }
 
 /// Noting a use of what is gone makes nothing.
-pub async fn c3_a_touch_after_destroy_creates_nothing(rig: Rig) {
+pub async fn a_touch_after_destroy_creates_nothing(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[]).await;
     direct.raw.destroy(id).await.expect("destroyed");
     let touch = Commit::new(0, TIMEOUTS).with_touch(true);
-    assert!(matches!(direct.raw.commit(id, touch).await, Ok(Answer::Gone)));
+    assert!(matches!(direct.raw.commit(id, touch).await, Ok(CommitOutcome::NotFound)));
     assert!(direct.load(id, &[]).await.is_none());
 }
 
 /// The same from a browser: a request that only reads is answered, and makes nothing.
-pub async fn c3_a_reading_request_after_destroy_creates_nothing(rig: Rig) {
+pub async fn a_reading_request_after_destroy_creates_nothing(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -87,7 +87,7 @@ pub async fn c3_a_reading_request_after_destroy_creates_nothing(rig: Rig) {
 }
 
 /// Destroys and writes at once, in any order: at the end there is no session.
-pub async fn c1_destroys_and_writes_at_once_end_destroyed(rig: Rig) {
+pub async fn destroys_and_writes_at_once_end_destroyed(rig: Rig) {
     let (app, other) = (rig.kit().await, rig.kit().await);
     for _ in 0..20 {
         let browser = app.visitor("Ada").await;
@@ -111,7 +111,7 @@ pub async fn c1_destroys_and_writes_at_once_end_destroyed(rig: Rig) {
 }
 
 /// A logout counts even if the client goes away before it is answered.
-pub async fn c14_a_logout_survives_a_disconnect(rig: Rig) {
+pub async fn a_logout_survives_a_disconnect(rig: Rig) {
     let app = rig.kit().await;
     for path in ["/end-and-wait", "/end"] {
         let browser = app.visitor("Ada").await;
@@ -136,7 +136,7 @@ pub async fn c14_a_logout_survives_a_disconnect(rig: Rig) {
 }
 
 /// A logout counts even if the handler panics after it.
-pub async fn c14_a_logout_survives_a_panic(rig: Rig) {
+pub async fn a_logout_survives_a_panic(rig: Rig) {
     let app = rig.kit().await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);

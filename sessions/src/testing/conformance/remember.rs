@@ -29,7 +29,7 @@ async fn is_user(browser: &Client, name: &str) -> bool {
 
 /// Who asked to be remembered may stay away for a weekend, and longer; other users and visitors for a day. The
 /// clean-up goes by the same times.
-pub async fn d8_who_asked_to_be_remembered_may_stay_away(rig: Rig) {
+pub async fn who_asked_to_be_remembered_may_stay_away(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -71,7 +71,7 @@ pub async fn d8_who_asked_to_be_remembered_may_stay_away(rig: Rig) {
 
 /// To be remembered is asked at each login: neither a visitor's session nor an earlier login says so for a later
 /// one, and a failing request asks nothing.
-pub async fn d8_to_be_remembered_is_asked_at_each_login(rig: Rig) {
+pub async fn to_be_remembered_is_asked_at_each_login(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -118,7 +118,7 @@ pub async fn d8_to_be_remembered_is_asked_at_each_login(rig: Rig) {
 
 /// A logout takes back what was said at the login: how long the session lives, and that the browser forgets it
 /// when it is closed. So does all that leaves no user, or another one.
-pub async fn d8_a_logout_takes_back_what_was_said_at_the_login(rig: Rig) {
+pub async fn a_logout_takes_back_what_was_said_at_the_login(rig: Rig) {
     let (app, _) = app(&rig).await;
     for steps in [
         &["/login-unticked/ada", "/logout"][..],
@@ -156,7 +156,7 @@ pub async fn d8_a_logout_takes_back_what_was_said_at_the_login(rig: Rig) {
 }
 
 /// Who ticks "stay logged in" at a second login stays for as long as the layer grants.
-pub async fn d8_to_be_remembered_takes_back_a_shorter_time(rig: Rig) {
+pub async fn to_be_remembered_takes_back_a_shorter_time(rig: Rig) {
     let (app, _) = app(&rig).await;
     for before in ["/login-unticked/ada", "/visit-for-an-hour"] {
         let browser = app.browser();
@@ -181,7 +181,7 @@ pub async fn d8_to_be_remembered_takes_back_a_shorter_time(rig: Rig) {
 
 /// Visitors, users and those who are remembered have each their own times, which count at once for the sessions
 /// there are, and for the request that turns the one into the other.
-pub async fn d6_each_kind_of_session_has_its_own_times(rig: Rig) {
+pub async fn each_kind_of_session_has_its_own_times(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -232,7 +232,7 @@ pub async fn d6_each_kind_of_session_has_its_own_times(rig: Rig) {
 }
 
 /// What belongs to the browser and crosses a login is written by the times that the session has from then on.
-pub async fn c17_what_is_carried_goes_by_the_times_of_the_login(rig: Rig) {
+pub async fn what_is_carried_goes_by_the_times_of_the_login(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -254,7 +254,7 @@ pub async fn c17_what_is_carried_goes_by_the_times_of_the_login(rig: Rig) {
 
 /// A deploy that lets sessions live longer reaches those in use: when the browser might forget the cookie first,
 /// it gets another one, once, with a new secret as always. So do those of visitors.
-pub async fn d7_a_cookie_lasts_as_long_as_its_session(rig: Rig) {
+pub async fn a_cookie_lasts_as_long_as_its_session(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -293,7 +293,7 @@ pub async fn d7_a_cookie_lasts_as_long_as_its_session(rig: Rig) {
 }
 
 /// An answer with the new cookie that is lost comes again: the old one serves until the new one is seen.
-pub async fn d7_a_cookie_that_is_lost_is_sent_again(rig: Rig) {
+pub async fn a_cookie_that_is_lost_is_sent_again(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }

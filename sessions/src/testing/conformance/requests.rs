@@ -93,7 +93,7 @@ fn has_event(app: &App, words: &[&str]) -> bool {
 }
 
 /// A take by a request whose answer may not be seen is shown and not committed; the first page that is seen has it.
-pub async fn e9_a_head_and_a_prefetch_deliver_no_flash(rig: Rig) {
+pub async fn a_head_and_a_prefetch_deliver_no_flash(rig: Rig) {
     let app = app(&rig).await;
     let browser = app.browser();
     browser.post("/flash/saved", "").await;
@@ -134,7 +134,7 @@ async fn slow(app: &App, browser: &Client, method: Method, path: &str, meanwhile
 }
 
 /// A page that counts something is the page also if the user logs out in another tab: an event, and no error.
-pub async fn c21_a_page_is_worth_more_than_what_it_counts(rig: Rig) {
+pub async fn a_page_is_worth_more_than_what_it_counts(rig: Rig) {
     let app = app(&rig).await;
     for path in ["/hit", "/best", "/least", "/taken", "/hit-best-least-taken"] {
         for method in [Method::GET, Method::HEAD] {
@@ -172,7 +172,7 @@ pub async fn c21_a_page_is_worth_more_than_what_it_counts(rig: Rig) {
 }
 
 /// What somebody put, or ordered, is not told to be stored when it is not.
-pub async fn c21_what_somebody_put_is_worth_more_than_the_page(rig: Rig) {
+pub async fn what_somebody_put_is_worth_more_than_the_page(rig: Rig) {
     let app = app(&rig).await;
     for (method, path) in [
         (Method::GET, "/note/y"),
@@ -197,7 +197,7 @@ pub async fn c21_what_somebody_put_is_worth_more_than_the_page(rig: Rig) {
 }
 
 /// Where the browser may have kept the cookie back, no session begins that would take that one's place.
-pub async fn a16_a_request_that_may_lack_its_cookie_begins_nothing(rig: Rig) {
+pub async fn a_request_that_may_lack_its_cookie_begins_nothing(rig: Rig) {
     let app = app(&rig).await;
     let browser = app.browser();
     browser.post("/login/ada", "").await;
@@ -243,7 +243,7 @@ pub async fn a16_a_request_that_may_lack_its_cookie_begins_nothing(rig: Rig) {
 }
 
 /// A login is no exception, since another site could log its visitors in under a name of its choice.
-pub async fn a16_no_other_site_logs_a_browser_in(rig: Rig) {
+pub async fn no_other_site_logs_a_browser_in(rig: Rig) {
     let app = app(&rig).await;
     let browser = app.browser();
     browser.post("/login/ada", "").await;

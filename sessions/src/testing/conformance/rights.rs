@@ -202,7 +202,7 @@ async fn admin(app: &App) -> Client {
 
 /// Granting, granting again, changing and taking away a right each bring a new secret, without being
 /// asked for it, in one commit.
-pub async fn c9_a_right_changes_the_secret(rig: Rig) {
+pub async fn a_right_changes_the_secret(rig: Rig) {
     let (app, _) = app(&rig).await;
     for (path, seen) in [
         ("/grant", "Ada admin 0"),
@@ -232,7 +232,7 @@ pub async fn c9_a_right_changes_the_secret(rig: Rig) {
 }
 
 /// What changes no right leaves the secret alone.
-pub async fn c9_other_changes_leave_the_secret(rig: Rig) {
+pub async fn other_changes_leave_the_secret(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = admin(&app).await;
     for path in ["/read", "/look", "/name"] {
@@ -242,7 +242,7 @@ pub async fn c9_other_changes_leave_the_secret(rig: Rig) {
 }
 
 /// A new session has a new secret anyway, and a right that nobody has cannot be taken away.
-pub async fn c9_a_new_session_with_a_right_is_created_once(rig: Rig) {
+pub async fn a_new_session_with_a_right_is_created_once(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = app.browser();
     for path in ["/revoke", "/take", "/clear"] {
@@ -255,7 +255,7 @@ pub async fn c9_a_new_session_with_a_right_is_created_once(rig: Rig) {
 }
 
 /// Of many who change a right at once one wins; the others write nothing and get no cookie.
-pub async fn c10_of_many_grants_at_once_one_wins(rig: Rig) {
+pub async fn of_many_grants_at_once_one_wins(rig: Rig) {
     const TABS: usize = 8;
     let (app, gate) = app(&rig).await;
     for _ in 0..10 {
@@ -290,7 +290,7 @@ pub async fn c10_of_many_grants_at_once_one_wins(rig: Rig) {
 }
 
 /// A request from before a right was granted has none of it, and writes nothing.
-pub async fn c11_a_request_from_before_a_grant_writes_nothing(rig: Rig) {
+pub async fn a_request_from_before_a_grant_writes_nothing(rig: Rig) {
     let (app, gate) = app(&rig).await;
     for (path, status, seen) in [
         ("/wait/name", 409, "- admin 0"),
@@ -314,7 +314,7 @@ pub async fn c11_a_request_from_before_a_grant_writes_nothing(rig: Rig) {
 }
 
 /// A request that fails grants nothing, and leaves the secret; but what it took away is gone.
-pub async fn a11_a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
+pub async fn a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = app.browser();
     browser.get("/name").await;
@@ -332,7 +332,7 @@ pub async fn a11_a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
 
 /// Setting a right to its default is its removal: it happens though the request fails, panics or goes away, and what is
 /// stored then holds no right.
-pub async fn a11_a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
+pub async fn a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
     let (app, gate) = app(&rig).await;
     for path in [
         "/lower",
@@ -349,7 +349,7 @@ pub async fn a11_a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
             browser.get(path).await;
         }
         let (id, tab) = (record_of(&browser), browser.fork());
-        assert!(app.load(id, &[]).await.expect("the record").seal.holds_rights());
+        assert!(app.load(id, &[]).await.expect("the record").credentials.holds_rights());
         let request = tokio::spawn(async move { tab.get(path).await });
         if path.ends_with("wait") {
             gate.arrived().await;
@@ -367,7 +367,7 @@ pub async fn a11_a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
             tokio::task::yield_now().await;
         }
         let loaded = app.load(id, &["name"]).await.expect("the record");
-        assert!(!loaded.seal.holds_rights(), "{path}");
+        assert!(!loaded.credentials.holds_rights(), "{path}");
         let name = if path == "/lower-and-refuse" { "\"Eve\"" } else { "\"Ada\"" };
         assert_eq!(loaded.fields.get("name").map(|json| &json[..]), Some(name.as_bytes()), "{path}");
     }
@@ -375,13 +375,13 @@ pub async fn a11_a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
     let browser = app.browser();
     browser.get("/name").await;
     browser.get("/lower").await;
-    assert!(!app.load(record_of(&browser), &[]).await.expect("the record").seal.holds_rights());
+    assert!(!app.load(record_of(&browser), &[]).await.expect("the record").credentials.holds_rights());
     let browser = admin(&app).await;
     assert_eq!(browser.get("/revoke-beside").await.status(), 200);
 }
 
 /// A request that is refused grants no right and brings no new secret; what else it changed is written.
-pub async fn a11_a_refused_request_grants_no_right(rig: Rig) {
+pub async fn a_refused_request_grants_no_right(rig: Rig) {
     let (app, _) = app(&rig).await;
     let browser = admin(&app).await;
     app.events();
@@ -397,7 +397,7 @@ pub async fn a11_a_refused_request_grants_no_right(rig: Rig) {
 }
 
 /// What fails with it, an older name or a later grant do not bring back what was taken away.
-pub async fn a11_a_right_that_was_taken_away_stays_away(rig: Rig) {
+pub async fn a_right_that_was_taken_away_stays_away(rig: Rig) {
     let (app, _) = app(&rig).await;
     for path in ["/revoke-and-spoil", "/revoke-then-grant-and-fail", "/revoke-and-grant-and-fail"] {
         let browser = admin(&app).await;
@@ -425,7 +425,7 @@ pub async fn a11_a_right_that_was_taken_away_stays_away(rig: Rig) {
 
 /// Once the head has left there is nobody to be given a new secret: a save with a right in it is refused
 /// as a whole, and is not in the way of the next.
-pub async fn a10_a_late_right_is_refused(rig: Rig) {
+pub async fn a_late_right_is_refused(rig: Rig) {
     // What it took away is gone.
     for (path, seen) in [("/late", "late admin 0"), ("/late-change", "late - 0")] {
         let (app, gate) = app(&rig).await;
@@ -440,7 +440,7 @@ pub async fn a10_a_late_right_is_refused(rig: Rig) {
 }
 
 /// What a request leaves behind grants nothing after the browser has gone away.
-pub async fn a10_a_right_after_a_disconnect_is_refused(rig: Rig) {
+pub async fn a_right_after_a_disconnect_is_refused(rig: Rig) {
     let (app, gate) = app(&rig).await;
     let browser = admin(&app).await;
     let tab = browser.fork();
@@ -456,7 +456,7 @@ pub async fn a10_a_right_after_a_disconnect_is_refused(rig: Rig) {
 }
 
 /// A right that was taken away is gone, even if the handler panics after it or the browser goes away.
-pub async fn c14_a_right_that_was_taken_away_is_gone(rig: Rig) {
+pub async fn a_right_that_was_taken_away_is_gone(rig: Rig) {
     let (app, gate) = app(&rig).await;
     for path in ["/revoke-and-panic", "/revoke-and-wait"] {
         let browser = admin(&app).await;

@@ -13,7 +13,7 @@ use crate::{
     delta::Op,
     keys::KeyRing,
     layer::CookieConfig,
-    store::{Answer, Commit, NewRecord},
+    store::{Commit, CommitOutcome, NewRecord},
     testing::{Client, Gate, Operation},
     value::{Authority, FieldName, RecordId, Secret, Token, TokenHasher, base64url},
 };
@@ -76,7 +76,7 @@ struct Lenient {
 const NEEDLE: &str = "411123581321345589";
 
 /// No byte of a secret value is in the store, however it got there.
-pub async fn g3_no_secret_value_is_in_the_store(rig: Rig) {
+pub async fn no_secret_value_is_in_the_store(rig: Rig) {
     let app = sealing(&rig, KeyRing::new(key())).await;
     let browser = app.browser();
     let names = ["card", "pin", "code", "level"];
@@ -105,7 +105,7 @@ pub async fn g3_no_secret_value_is_in_the_store(rig: Rig) {
 }
 
 /// A value that another view has read again is as plain to its own view as ever.
-pub async fn g3_a_secret_that_another_view_loads_is_opened(rig: Rig) {
+pub async fn a_secret_that_another_view_loads_is_opened(rig: Rig) {
     let app = sealing(&rig, KeyRing::new(key())).await;
     let browser = app.browser();
     browser.get("/vault/set-name/Ada").await;
@@ -119,7 +119,7 @@ pub async fn g3_a_secret_that_another_view_loads_is_opened(rig: Rig) {
 }
 
 /// A value that was changed or cut in any place is not read, and nothing is lost by it.
-pub async fn g1_every_bit_of_a_sealed_value_counts(rig: Rig) {
+pub async fn every_bit_of_a_sealed_value_counts(rig: Rig) {
     let app = sealing(&rig, KeyRing::new(key())).await;
     let browser = app.browser();
     browser.get("/vault/set-card/4111").await;
@@ -151,7 +151,7 @@ pub async fn g1_every_bit_of_a_sealed_value_counts(rig: Rig) {
 }
 
 /// A value is good for its record, its field, its cookie's name and its keys only, by whatever name it was stored.
-pub async fn g2_a_sealed_value_opens_nowhere_else(rig: Rig) {
+pub async fn a_sealed_value_opens_nowhere_else(rig: Rig) {
     let key = key();
     let app = sealing(&rig, KeyRing::new(copy(&key))).await;
     let [ada, bea] = [app.browser(), app.browser()];
@@ -197,7 +197,7 @@ pub async fn g2_a_sealed_value_opens_nowhere_else(rig: Rig) {
 }
 
 /// Through the steps of a change of keys all values open; what a revoked key sealed does not.
-pub async fn g1_a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
+pub async fn a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
     let (old, new) = (key(), key());
     let keys = || KeyRing::new(copy(&old));
     let first = sealing(&rig, keys()).await;
@@ -232,7 +232,7 @@ pub async fn g1_a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
 
 /// Of a record with a secret field whose key is not in the ring, a request sees what a logout would leave, and a login
 /// begins with that: of a right as of any other field. What the key did seal is read where it is.
-pub async fn h8_a_secret_whose_key_is_gone_locks_nobody_out(rig: Rig) {
+pub async fn a_secret_whose_key_is_gone_locks_nobody_out(rig: Rig) {
     let (before, after) =
         (sealing(&rig, KeyRing::new(key())).await, sealing(&rig, KeyRing::new(key())).await);
     for (set, name) in [("/vault/set-card/4111", "/vault/name"), ("/member/join/1", "/member/note")] {
@@ -283,7 +283,7 @@ pub async fn h8_a_secret_whose_key_is_gone_locks_nobody_out(rig: Rig) {
 }
 
 /// Once a view has said that a field is secret, it is so for the others.
-pub async fn g3_a_field_is_secret_for_every_view(rig: Rig) {
+pub async fn a_field_is_secret_for_every_view(rig: Rig) {
     let keys = KeyRing::new(key());
     let app = sealing(&rig, keys.clone()).await;
     let browser = app.browser();
@@ -314,7 +314,7 @@ pub async fn g3_a_field_is_secret_for_every_view(rig: Rig) {
 }
 
 /// A value in plain is not taken for one that was sealed, and goes nowhere.
-pub async fn g3_without_keys_nothing_is_read_or_written(rig: Rig) {
+pub async fn without_keys_nothing_is_read_or_written(rig: Rig) {
     let app = rig.app(|parts| answer(parts, Gate::new())).await;
     let browser = app.browser();
     for path in ["/vault/name", "/vault/set-card/4111", "/lenient/set-card/4111", "/careless/set-card/4111"] {
@@ -337,7 +337,7 @@ pub async fn g3_without_keys_nothing_is_read_or_written(rig: Rig) {
 }
 
 /// In all else a secret field is one like any other.
-pub async fn g3_a_secret_field_is_a_field_like_any_other(rig: Rig) {
+pub async fn a_secret_field_is_a_field_like_any_other(rig: Rig) {
     let app = sealing(&rig, KeyRing::new(key())).await;
     let browser = app.browser();
     assert_eq!(browser.get("/vault/level").await.text(), "7");
@@ -371,7 +371,7 @@ pub async fn g3_a_secret_field_is_a_field_like_any_other(rig: Rig) {
 }
 
 /// A secret flash is delivered once, and one that came meanwhile is not lost.
-pub async fn g3_a_secret_flash_is_delivered_once(rig: Rig) {
+pub async fn a_secret_flash_is_delivered_once(rig: Rig) {
     let app = sealing(&rig, KeyRing::new(key())).await;
     let browser = app.browser();
     browser.get("/vault/flash-code/one").await;
@@ -400,7 +400,7 @@ pub async fn g3_a_secret_flash_is_delivered_once(rig: Rig) {
 }
 
 /// Neither events nor answers nor `Debug` show a secret value, opened or not.
-pub async fn g6_events_and_answers_show_no_secret_value(rig: Rig) {
+pub async fn events_and_answers_show_no_secret_value(rig: Rig) {
     let app = sealing(&rig, KeyRing::new(key())).await;
     let browser = app.browser();
     browser.get(&format!("/vault/set-card/{NEEDLE}")).await;
@@ -599,7 +599,7 @@ async fn put(app: &App, id: RecordId, name: &'static str, value: &str) {
 async fn write(app: &App, id: RecordId, name: &'static str, op: Op) {
     let commit = Commit::new(0, TIMEOUTS).with_delta(delta(&[(name, op)]));
     let answer = app.raw.commit(id, commit).await.expect("an answer");
-    assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+    assert!(matches!(answer, CommitOutcome::Applied(_)), "{answer:?}");
 }
 
 /// A browser with a token of the app's for a record of this id, in which who can write to the store put this card.
@@ -608,7 +608,7 @@ async fn planted(app: &App, id: RecordId, card: &str) -> Client {
     let hash = TokenHasher::new(COOKIE).hash(&id, token.secret());
     let fields = [(FieldName::from_static("card"), json(card))].into_iter().collect();
     app.raw.destroy(id).await.expect("destroyed");
-    let record = NewRecord::new(Authority::new(hash).seal(), TIMEOUTS).with_fields(fields);
+    let record = NewRecord::new(Authority::new(hash).credentials(), TIMEOUTS).with_fields(fields);
     app.raw.create(id, record).await.expect("created");
     let browser = app.browser();
     browser.set_cookie_raw(COOKIE, &token.expose());

@@ -14,7 +14,7 @@ use crate::{TypedSession, clock::Clock, value::Timeouts};
 const TIMEOUTS: Timeouts = Timeouts::new(seconds(2400), seconds(36_000));
 
 /// A session ends by not being used, and lives as long as it is.
-pub async fn d1_idle_time_ends_a_session_and_use_extends_it(rig: Rig) {
+pub async fn idle_time_ends_a_session_and_use_extends_it(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -30,7 +30,7 @@ pub async fn d1_idle_time_ends_a_session_and_use_extends_it(rig: Rig) {
 
 /// A socket that saves keeps its session alive, changes or none, with one touch per window; one that says that it
 /// goes on without a person does not.
-pub async fn d1_a_save_is_a_use(rig: Rig) {
+pub async fn a_save_is_a_use(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -48,7 +48,7 @@ pub async fn d1_a_save_is_a_use(rig: Rig) {
                     match gates.into_iter().find(|(of, ..)| *of == path) {
                         Some((_, _, next, saved)) => {
                             if path == "/poll" {
-                                kit.passive();
+                                kit.without_touch();
                             }
                             tokio::spawn(async move {
                                 loop {
@@ -87,7 +87,7 @@ pub async fn d1_a_save_is_a_use(rig: Rig) {
 }
 
 /// The absolute deadline comes however much the session is used, and rotation does not move it.
-pub async fn d2_the_absolute_deadline_never_moves(rig: Rig) {
+pub async fn the_absolute_deadline_never_moves(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -109,7 +109,7 @@ pub async fn d2_the_absolute_deadline_never_moves(rig: Rig) {
 }
 
 /// Whichever deadline is earlier counts.
-pub async fn d3_the_earlier_deadline_counts(rig: Rig) {
+pub async fn the_earlier_deadline_counts(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -124,7 +124,7 @@ pub async fn d3_the_earlier_deadline_counts(rig: Rig) {
 
 /// However many requests come within the touch window, one use is noted; and a session never ends
 /// before its idle time.
-pub async fn d4_one_touch_per_window_and_never_early(rig: Rig) {
+pub async fn one_touch_per_window_and_never_early(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -153,7 +153,7 @@ pub async fn d4_one_touch_per_window_and_never_early(rig: Rig) {
 }
 
 /// A dead session is never used, purged or not: it reads as none, and a write begins another.
-pub async fn d5_a_dead_session_is_never_used(rig: Rig) {
+pub async fn a_dead_session_is_never_used(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -180,7 +180,7 @@ pub async fn d5_a_dead_session_is_never_used(rig: Rig) {
 }
 
 /// A session that dies during a request takes no commit of it.
-pub async fn d5_a_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
+pub async fn a_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -196,7 +196,7 @@ pub async fn d5_a_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
 }
 
 /// So is one that lives shorter than the layer says, whatever the request asks for.
-pub async fn d5_a_short_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
+pub async fn a_short_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -216,7 +216,7 @@ pub async fn d5_a_short_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
 }
 
 /// A shorter timeout acts at once on the sessions there are, and a longer one too.
-pub async fn d6_a_changed_timeout_acts_at_once(rig: Rig) {
+pub async fn a_changed_timeout_acts_at_once(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -236,7 +236,7 @@ pub async fn d6_a_changed_timeout_acts_at_once(rig: Rig) {
 
 /// A session may have less time than the layer gives, and keeps that through rotations until another one says
 /// otherwise; never more.
-pub async fn d6_a_session_may_live_shorter_than_the_layer_says(rig: Rig) {
+pub async fn a_session_may_live_shorter_than_the_layer_says(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -265,7 +265,7 @@ pub async fn d6_a_session_may_live_shorter_than_the_layer_says(rig: Rig) {
 }
 
 /// A rotation may shorten what a living session has left, even to nothing, and lengthen it again.
-pub async fn d6_a_living_session_is_shortened_and_lengthened(rig: Rig) {
+pub async fn a_living_session_is_shortened_and_lengthened(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -288,7 +288,7 @@ pub async fn d6_a_living_session_is_shortened_and_lengthened(rig: Rig) {
 }
 
 /// Sessions of before a moment are over, whatever else is said of them; those that begin later are not.
-pub async fn d6_what_began_before_the_layers_moment_is_over(rig: Rig) {
+pub async fn what_began_before_the_layers_moment_is_over(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }
@@ -306,7 +306,7 @@ pub async fn d6_what_began_before_the_layers_moment_is_over(rig: Rig) {
 }
 
 /// Timeouts beyond the end of time neither overflow nor end anything.
-pub async fn d6_very_long_timeouts_do_not_overflow(rig: Rig) {
+pub async fn very_long_timeouts_do_not_overflow(rig: Rig) {
     let forever = Timeouts::new(Duration::MAX, Duration::MAX);
     let app = rig.kit_with(|layer| layer.with_timeouts(forever)).await;
     let browser = app.browser();
@@ -320,7 +320,7 @@ pub async fn d6_very_long_timeouts_do_not_overflow(rig: Rig) {
 }
 
 /// `Max-Age` is the life that is left, 400 days at most; it is sent with a new secret only.
-pub async fn d7_the_cookie_lives_no_longer_than_the_record(rig: Rig) {
+pub async fn the_cookie_lives_no_longer_than_the_record(rig: Rig) {
     if !rig.can_move_time() {
         return;
     }

@@ -133,7 +133,7 @@ fn compare(view: &TypedSession<View>) {
 }
 
 /// What is set is what is read in the next request, to the bit.
-pub async fn b10_edge_values_come_back_as_they_were(rig: Rig) {
+pub async fn edge_values_come_back_as_they_were(rig: Rig) {
     let app = rig
         .app(|mut parts| async move {
             let mut view: TypedSession<View> = session(&mut parts).await?;
@@ -151,7 +151,7 @@ pub async fn b10_edge_values_come_back_as_they_were(rig: Rig) {
 }
 
 /// Floats come back to the bit, whatever their digits.
-pub async fn b10_floats_come_back_to_the_bit(rig: Rig) {
+pub async fn floats_come_back_to_the_bit(rig: Rig) {
     #[derive(Session)]
     struct Floats {
         doubles: Vec<f64>,
@@ -198,7 +198,7 @@ pub async fn b10_floats_come_back_to_the_bit(rig: Rig) {
 }
 
 /// A value of 1 MiB, of characters that take room when escaped.
-pub async fn b10_a_value_of_a_mebibyte(rig: Rig) {
+pub async fn a_value_of_a_mebibyte(rig: Rig) {
     let long = "\u{1f980}'\"\\\n".repeat((1 << 20) / 8);
     let sent = long.clone();
     let app = rig
@@ -225,7 +225,7 @@ pub async fn b10_a_value_of_a_mebibyte(rig: Rig) {
 
 /// A field or a session beyond its limit fails the request, which writes nothing; what is there is read, and can
 /// be made smaller.
-pub async fn b10_what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig) {
+pub async fn what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig) {
     let handler = |mut parts: Parts| async move {
         let mut view: TypedSession<View> = session(&mut parts).await?;
         let path = parts.uri.path().to_owned();
@@ -271,7 +271,7 @@ pub async fn b10_what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig)
 
 /// A value that cannot be stored, or not be read again, fails its request wholly, and one event names the field
 /// and the reason: without it, no log says why there was a 500.
-pub async fn b10_what_cannot_be_stored_is_an_event_with_its_reason(rig: Rig) {
+pub async fn what_cannot_be_stored_is_an_event_with_its_reason(rig: Rig) {
     #[derive(Session)]
     struct Values {
         count: u32,
@@ -385,7 +385,7 @@ fn lower_case<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Strin
 }
 
 /// The store takes any JSON text and gives back the same value.
-pub async fn b10_the_store_keeps_any_json(rig: Rig) {
+pub async fn the_store_keeps_any_json(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let mut values: Vec<_> = texts().iter().map(|text| serde_json::to_string(text).expect("JSON")).collect();
     values.extend(

@@ -11,9 +11,9 @@ pub(crate) const NOTHING: &str = "nothing";
 #[derive(Session)]
 struct Visitor {
     /// Whose it is.
-    #[session(carry)]
+    #[session(keep_on_logout)]
     browser: Option<u32>,
-    #[session(carry, merge = "add")]
+    #[session(keep_on_logout, merge = "add")]
     clicks: u64,
     #[session(merge = "add")]
     count: u64,
@@ -50,7 +50,7 @@ pub(crate) fn client(
 ) -> Client {
     let layer = SessionLayer::new(store).with_timeouts(timeouts).with_event_hook(move |event| {
         if let sessions::Event::CommitFailed { error, .. } = event
-            && error.kind() != sessions::ErrorKind::Refused
+            && error.kind() != sessions::ErrorKind::Conflict
         {
             eprintln!("a commit failed: {error}: {:?}", std::error::Error::source(error));
             store_failed();

@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     Read,
     /// Adds to a counter that is the user's.
     Add,
-    /// Adds to a counter that is the browser's (`carry`).
+    /// Adds to a counter that is the browser's (`keep_on_logout`).
     Click,
     /// Puts two fields to one number.
     Note,

@@ -1,6 +1,6 @@
 -- Any commit. All that can fail is found out before anything is written: scripts do not roll back.
 --
--- args[2]: the commit's id or ''. args[3]: a new seal or ''.
+-- args[2]: the commit's id or ''. args[3]: new credentials or ''.
 -- args[4]: the number of operations. args[5]: the number of retained fields, -1 to retain all.
 -- Then for each operation its kind, field and operand; the retained fields; the fields to return.
 local id, rotation = args[2], args[3]
@@ -22,10 +22,10 @@ for start = 1, #commits, 8 do
   if string.sub(commits, start, start + 7) == id then return applied() end
 end
 if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
--- A new seal: flags (1 byte: 1 if the record's life begins anew, 2 if it gets other times), the next epoch (4),
--- the lifetime without use and in all that it gets (6 each, or nothing), how long the seal is that is to be
--- replaced (4), that seal, and the new one.
-local epoch, seal, pieces = string.sub(stored, 1, 4), string.sub(stored, 17), 0
+-- New credentials: flags (1 byte: 1 if the record's life begins anew, 2 if it gets other times), the next epoch (4),
+-- the lifetime without use and in all that it gets (6 each, or nothing), how long the credentials is that is to be
+-- replaced (4), that credentials, and the new one.
+local epoch, credentials, pieces = string.sub(stored, 1, 4), string.sub(stored, 17), 0
 if rotation ~= '' then
   local kind, at = string.byte(rotation), 6
   if kind >= 2 then
@@ -35,7 +35,7 @@ if rotation ~= '' then
   local length = struct.unpack('>I4', rotation, at)
   stored, pieces = with_pieces(stored)
   if length > 0 and string.sub(rotation, at + 4, at + 3 + length) ~= string.sub(stored, 17) then return -4 end
-  epoch, seal = string.sub(rotation, 2, 5), string.sub(rotation, at + 4 + length)
+  epoch, credentials = string.sub(rotation, 2, 5), string.sub(rotation, at + 4 + length)
   if kind % 2 == 1 then created = math.max(created, now) end
 end
 
@@ -141,7 +141,7 @@ end
 -- Nothing below can fail but the first write, which the server may refuse as a whole.
 if touches or rotation ~= '' then
   if touches then touched = math.max(touched, now) end
-  local metadata = epoch .. struct.pack('>I6I6', created, touched) .. seal
+  local metadata = epoch .. struct.pack('>I6I6', created, touched) .. credentials
   puts[#puts + 1] = '@'
   puts[#puts + 1] = string.sub(metadata, 1, 56)
   if rotation ~= '' then

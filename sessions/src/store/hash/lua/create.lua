@@ -1,4 +1,4 @@
--- args[2]: the seal. args[3]: not empty if the token may never come back. Then names and values.
+-- args[2]: the credentials. args[3]: not empty if the token may never come back. Then names and values.
 local stored = redis.call('HGET', key, '@')
 if stored then
   local created, touched = struct.unpack('>I6I6', stored, 5)

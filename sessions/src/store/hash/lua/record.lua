@@ -3,7 +3,7 @@
 -- args[1] is the head: epoch (4 bytes), lifetime without use and in all (6 bytes each, milliseconds),
 -- flags (1 byte: 1 to touch, 2 for a manual clock), and with a manual clock now (6 bytes), else when it
 -- is too late (5 bytes, 16 milliseconds each) or nothing. The field '@' holds epoch (4), created (6),
--- touched (6) and 40 bytes of the seal; '@1', '@2' and so on hold the rest, 56 bytes each, the last fewer.
+-- touched (6) and 40 bytes of the credentials; '@1', '@2' and so on hold the rest, 56 bytes each, the last fewer.
 local key, head = KEYS[1], args[1]
 local idle, absolute, flags = struct.unpack('>I6I6B', head, 5)
 local touches, manual = flags % 2 == 1, flags >= 2

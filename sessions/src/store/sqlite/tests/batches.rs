@@ -1,7 +1,7 @@
 //! Requests that run together: order, one transaction, nobody harmed by a neighbour.
 
 use super::*;
-use crate::store::Created;
+use crate::store::CreateOutcome;
 
 #[test]
 fn what_arrives_during_a_transaction_shares_the_next_one() {
@@ -16,7 +16,9 @@ fn what_arrives_during_a_transaction_shares_the_next_one() {
         }
         execute(&mut outsider, "ROLLBACK").await;
         for (number, answer) in waiting.into_iter().enumerate() {
-            let Answer::Applied(values) = answer.await.unwrap().unwrap() else { panic!("not applied") };
+            let CommitOutcome::Applied(values) = answer.await.unwrap().unwrap() else {
+                panic!("not applied")
+            };
             assert_eq!(values, [Some(json(&(number + 1).to_string()))], "in the order of arrival");
         }
         // The first may have been alone, and some may have joined it.
@@ -49,9 +51,12 @@ fn a_bad_delta_fails_alone() {
             answers.push(answer.await.unwrap().unwrap());
         }
         assert_applied(&answers[0]);
-        assert!(matches!(&answers[1], Answer::Invalid(name) if name.as_str() == "text"), "{answers:?}");
+        assert!(
+            matches!(&answers[1], CommitOutcome::Invalid(name) if name.as_str() == "text"),
+            "{answers:?}"
+        );
         assert_applied(&answers[2]);
-        assert!(matches!(&answers[3], Answer::Invalid(name) if name.as_str() == "b"), "{answers:?}");
+        assert!(matches!(&answers[3], CommitOutcome::Invalid(name) if name.as_str() == "b"), "{answers:?}");
         assert_applied(&answers[4]);
         let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
         assert_eq!(loaded.fields, fields(&[("a", "1"), ("n", "2"), ("text", "\"x\"")]));
@@ -69,7 +74,7 @@ fn one_batch_may_destroy_create_and_change_one_record() {
         let gone = begin(async move { three.commit(id(1), put("a", "2")).await }).await;
         let created = begin(async move { four.create(id(1), new_record(&[("b", "1")])).await }).await;
         let exists = begin(async move {
-            let other = NewRecord::new(Seal::from_bytes(vec![1; 32]), Timeouts::default());
+            let other = NewRecord::new(Credentials::from_bytes(vec![1; 32]), Timeouts::default());
             five.create(id(1), other).await
         })
         .await;
@@ -77,9 +82,9 @@ fn one_batch_may_destroy_create_and_change_one_record() {
         execute(&mut outsider, "ROLLBACK").await;
         assert_applied(&first.await.unwrap().unwrap());
         destroyed.await.unwrap().unwrap();
-        assert!(matches!(gone.await.unwrap().unwrap(), Answer::Gone));
-        assert!(matches!(created.await.unwrap().unwrap(), Created::At(_)));
-        assert_eq!(exists.await.unwrap().unwrap(), Created::Exists);
+        assert!(matches!(gone.await.unwrap().unwrap(), CommitOutcome::NotFound));
+        assert!(matches!(created.await.unwrap().unwrap(), CreateOutcome::Created(_)));
+        assert_eq!(exists.await.unwrap().unwrap(), CreateOutcome::IdTaken);
         assert_applied(&last.await.unwrap().unwrap());
         let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
         assert_eq!(loaded.fields, fields(&[("b", "1"), ("c", "1")]));
@@ -169,7 +174,7 @@ fn a_commit_whose_caller_went_away_happens_wholly_or_not() {
         execute(&mut outsider, "ROLLBACK").await;
         let mut applied = 0;
         for request in waiting {
-            applied += u64::from(matches!(request.await, Ok(Ok(Answer::Applied(_)))));
+            applied += u64::from(matches!(request.await, Ok(Ok(CommitOutcome::Applied(_)))));
         }
         let n: u64 = std::str::from_utf8(&value(&store, id(1), "n").await.unwrap()).unwrap().parse().unwrap();
         assert!((applied..=20).contains(&n), "{n} of 20, {applied} of them known");
@@ -210,7 +215,7 @@ fn what_changes_nothing_writes_nothing() {
         let before = version(&mut outsider).await;
         assert_applied(&store.commit(id(1), increment(5)).await.unwrap());
         assert_applied(&store.commit(id(1), Commit::new(0, Timeouts::default())).await.unwrap());
-        assert!(matches!(store.commit(id(2), increment(6)).await.unwrap(), Answer::Gone));
+        assert!(matches!(store.commit(id(2), increment(6)).await.unwrap(), CommitOutcome::NotFound));
         store.destroy(id(2)).await.unwrap();
         assert_eq!(version(&mut outsider).await, before);
         assert_applied(&store.commit(id(1), increment(6)).await.unwrap());
@@ -257,7 +262,9 @@ fn a_batch_that_is_too_big_is_split() {
         }
         execute(&mut outsider, "ROLLBACK").await;
         for (number, answer) in waiting.into_iter().enumerate() {
-            let Answer::Applied(values) = answer.await.unwrap().unwrap() else { panic!("not applied") };
+            let CommitOutcome::Applied(values) = answer.await.unwrap().unwrap() else {
+                panic!("not applied")
+            };
             assert_eq!(values, [Some(json(&(number % 2 + 1).to_string()))], "in the order of arrival");
         }
         let mut waiting = Vec::new();

@@ -120,7 +120,7 @@ fn a_read_only_database_is_an_error_at_the_latest_when_written() {
 
 #[test]
 fn a_table_that_does_not_fit_is_refused() {
-    const COLUMNS: &str = "seal BLOB NOT NULL, epoch INTEGER NOT NULL, created INTEGER NOT NULL, \
+    const COLUMNS: &str = "credentials BLOB NOT NULL, epoch INTEGER NOT NULL, created INTEGER NOT NULL, \
                            touched INTEGER NOT NULL, expires INTEGER NOT NULL, commits BLOB NOT NULL";
     let folder = Folder::new();
     run(async {

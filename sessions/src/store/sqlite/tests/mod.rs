@@ -26,8 +26,8 @@ use super::SqliteStore;
 use crate::{
     clock::Clock,
     delta::{Add, Delta, Op},
-    store::{Answer, Commit, CommitId, NewRecord, Reseal, Store},
-    value::{Fields, RecordId, Seal, Timeouts, Timestamp},
+    store::{Commit, CommitId, CommitOutcome, CredentialsChange, NewRecord, Store},
+    value::{Credentials, Fields, RecordId, Timeouts, Timestamp},
 };
 
 /// A folder of its own for one test, removed with everything in it.
@@ -124,7 +124,7 @@ fn fields(pairs: &[(&str, &str)]) -> Fields {
 }
 
 fn new_record(pairs: &[(&str, &str)]) -> NewRecord {
-    NewRecord::new(Seal::from_bytes(vec![9; 32]), Timeouts::default()).with_fields(fields(pairs))
+    NewRecord::new(Credentials::from_bytes(vec![9; 32]), Timeouts::default()).with_fields(fields(pairs))
 }
 
 fn commit(name: &str, op: Op) -> Commit {
@@ -152,6 +152,6 @@ fn batches(store: &SqliteStore) -> u64 {
 }
 
 #[track_caller]
-fn assert_applied(answer: &Answer) {
-    assert!(matches!(answer, Answer::Applied(_)), "{answer:?}");
+fn assert_applied(answer: &CommitOutcome) {
+    assert!(matches!(answer, CommitOutcome::Applied(_)), "{answer:?}");
 }

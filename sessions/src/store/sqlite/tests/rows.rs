@@ -18,13 +18,13 @@ fn the_queries_of_the_documentation_work() {
                 .await
                 .unwrap();
         assert_eq!((RecordId::parse(&text), count), (Some(id(1)), 7));
-        let (items, seal): (String, String) =
-            sqlx::query_as("SELECT data -> '$.\"cart.items\"', hex(seal) FROM sessions WHERE id = ?")
+        let (items, credentials): (String, String) =
+            sqlx::query_as("SELECT data -> '$.\"cart.items\"', hex(credentials) FROM sessions WHERE id = ?")
                 .bind(id(1).to_string())
                 .fetch_one(&mut outsider)
                 .await
                 .unwrap();
-        assert_eq!((items.as_str(), seal), ("[1,2]", "09".repeat(32)));
+        assert_eq!((items.as_str(), credentials), ("[1,2]", "09".repeat(32)));
         let year: String = sqlx::query_scalar("SELECT datetime(touched / 1000, 'unixepoch') FROM sessions")
             .fetch_one(&mut outsider)
             .await
@@ -34,7 +34,7 @@ fn the_queries_of_the_documentation_work() {
         assert_eq!(value(&store, id(1), "page_count").await, Some(json("8")));
         execute(&mut outsider, "DELETE FROM sessions WHERE data ->> 'user_id' = 42").await;
         assert!(store.load(id(1), &["a".into()]).await.unwrap().is_none());
-        assert!(matches!(store.commit(id(1), put("a", "1")).await.unwrap(), Answer::Gone));
+        assert!(matches!(store.commit(id(1), put("a", "1")).await.unwrap(), CommitOutcome::NotFound));
     });
 }
 
@@ -106,13 +106,14 @@ fn metadata_come_back() {
         clock.0.store(100, Ordering::SeqCst);
         store.create(id(1), new_record(&[])).await.unwrap();
         clock.0.store(200, Ordering::SeqCst);
-        let rotation =
-            increment(1).with_reseal(Reseal::rotation(Seal::from_bytes(vec![3; 32]))).with_touch(true);
+        let rotation = increment(1)
+            .with_credentials_change(CredentialsChange::rotation(Credentials::from_bytes(vec![3; 32])))
+            .with_touch(true);
         assert_applied(&store.commit(id(1), rotation.clone()).await.unwrap());
         assert_applied(&store.commit(id(1), rotation).await.unwrap());
         clock.0.store(300, Ordering::SeqCst);
         let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
-        assert_eq!((loaded.epoch, loaded.seal), (1, Seal::from_bytes(vec![3; 32])));
+        assert_eq!((loaded.epoch, loaded.credentials), (1, Credentials::from_bytes(vec![3; 32])));
         let seconds = |time: Timestamp| time.as_millis() / 1000;
         assert_eq!((seconds(loaded.created), seconds(loaded.touched), seconds(loaded.now)), (100, 200, 300));
         assert_eq!(loaded.fields, fields(&[("n", "1")]), "the repetition applied once");
@@ -128,7 +129,7 @@ fn purge_deletes_the_dead_and_no_other() {
         let times = [0, 1, 2499, 2500, 2501, 7000, 9999, 10_000, 10_001, 12_000];
         for (byte, created) in (0..).zip(times) {
             clock.0.store(created, Ordering::SeqCst);
-            let new = NewRecord::new(Seal::from_bytes(vec![9; 32]), timeouts);
+            let new = NewRecord::new(Credentials::from_bytes(vec![9; 32]), timeouts);
             store.create(id(byte), new).await.unwrap();
         }
         for now in [0, 2499, 2500, 2501, 9_499, 10_000, 12_499, 12_500, 40_000] {
@@ -163,7 +164,7 @@ fn purge_spares_what_is_alive_for_another_layer() {
         let store = with_clock(&clock).await;
         let short = Timeouts::new(Duration::from_mins(1), Duration::from_mins(2));
         let long = Timeouts::new(Duration::from_hours(1), Duration::from_hours(2));
-        let new = |timeouts| NewRecord::new(Seal::from_bytes(vec![9; 32]), timeouts);
+        let new = |timeouts| NewRecord::new(Credentials::from_bytes(vec![9; 32]), timeouts);
         store.create(id(1), new(long)).await.unwrap();
         store.create(id(2), new(short)).await.unwrap();
         store.create(id(3), new(short)).await.unwrap();
@@ -197,11 +198,12 @@ fn the_last_epoch_is_followed_by_the_first() {
         let store = SqliteStore::open(&path).await.unwrap();
         store.create(id(1), new_record(&[])).await.unwrap();
         execute(&mut outsider(&path).await, "UPDATE sessions SET epoch = 9223372036854775807").await;
-        let mut rotation = put("a", "1").with_reseal(Reseal::rotation(Seal::from_bytes(vec![3; 32])));
+        let mut rotation = put("a", "1")
+            .with_credentials_change(CredentialsChange::rotation(Credentials::from_bytes(vec![3; 32])));
         rotation.epoch = store.load(id(1), &["a".into()]).await.unwrap().unwrap().epoch;
         assert_applied(&store.commit(id(1), rotation).await.unwrap());
         let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
-        assert_eq!((loaded.epoch, loaded.seal), (0, Seal::from_bytes(vec![3; 32])));
+        assert_eq!((loaded.epoch, loaded.credentials), (0, Credentials::from_bytes(vec![3; 32])));
     });
 }
 

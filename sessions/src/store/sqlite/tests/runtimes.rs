@@ -155,7 +155,7 @@ fn what_was_under_way_in_the_only_runtime_ends_with_it() {
     });
     drop(first);
     let Poll::Ready(Err(error)) = request.as_mut().poll(&mut context) else { panic!("no error") };
-    assert_eq!(error.kind(), ErrorKind::Unknown);
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
     let Poll::Ready(Err(error)) = queued.as_mut().poll(&mut context) else { panic!("no error") };
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let second = runtime();

@@ -17,7 +17,9 @@ fn a_commit_after_a_load_is_one_statement() {
         let store = SqliteStore::in_memory().await.unwrap();
         store.create(id(1), new_record(&[("n", "41"), ("a", "[ 1 ]")])).await.unwrap();
         seen(&store, id(1)).await;
-        let Answer::Applied(values) = store.commit(id(1), increment(1)).await.unwrap() else { panic!() };
+        let CommitOutcome::Applied(values) = store.commit(id(1), increment(1)).await.unwrap() else {
+            panic!()
+        };
         assert_eq!(values, [Some(json("42"))]);
         assert_eq!(swapped(&store), 1);
         let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
@@ -40,15 +42,15 @@ fn whatever_was_written_in_between_counts() {
             ("UPDATE sessions SET data = '{ \"n\" : 5 }'", Ok("6")),
             ("UPDATE sessions SET touched = touched + 1", Ok("1")),
             ("UPDATE sessions SET commits = x'0100000000000000'", Ok("0")),
-            ("UPDATE sessions SET epoch = 1", Err("Superseded")),
-            ("UPDATE sessions SET created = 0", Err("Gone")),
-            ("DELETE FROM sessions", Err("Gone")),
+            ("UPDATE sessions SET epoch = 1", Err("StaleEpoch")),
+            ("UPDATE sessions SET created = 0", Err("NotFound")),
+            ("DELETE FROM sessions", Err("NotFound")),
         ] {
             store.create(id(1), new_record(&[("n", "0")])).await.unwrap();
             seen(&store, id(1)).await;
             execute(&mut outsider, change).await;
             match (store.commit(id(1), increment(1)).await.unwrap(), expected) {
-                (Answer::Applied(_), Ok(n)) => {
+                (CommitOutcome::Applied(_), Ok(n)) => {
                     assert_eq!(value(&store, id(1), "n").await, Some(json(n)), "{change}");
                 }
                 (answer, Err(name)) => assert_eq!(format!("{answer:?}"), name, "{change}"),
@@ -70,7 +72,7 @@ fn another_record_in_the_same_row_is_left_alone() {
         seen(&store, id(1)).await;
         let sql = format!("UPDATE sessions SET id = '{}'", id(2));
         execute(&mut outsider(&path).await, &sql).await;
-        assert!(matches!(store.commit(id(1), increment(1)).await.unwrap(), Answer::Gone));
+        assert!(matches!(store.commit(id(1), increment(1)).await.unwrap(), CommitOutcome::NotFound));
         assert_eq!(value(&store, id(2), "n").await, None);
     });
 }

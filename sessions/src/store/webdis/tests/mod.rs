@@ -50,21 +50,21 @@ const SOON: Duration = Duration::from_secs(30);
 /// For callers that are to be let down. No call that is to succeed has it.
 const BRIEF: Duration = Duration::from_millis(300);
 
-type Answer = Result<Bytes, CallFailure>;
+type CommitOutcome = Result<Bytes, CallFailure>;
 
 /// Asks for a value to be sent back.
-async fn echo(channels: &Channels, value: &[u8]) -> Answer {
+async fn echo(channels: &Channels, value: &[u8]) -> CommitOutcome {
     let nonce = Nonce::new().unwrap();
     within(channels.call(&[b"EVAL", ECHO, b"0", nonce.as_bytes(), value], &nonce)).await
 }
 
 /// The same in a task.
-fn start_echo(channels: &Arc<Channels>, value: &str) -> JoinHandle<Answer> {
+fn start_echo(channels: &Arc<Channels>, value: &str) -> JoinHandle<CommitOutcome> {
     let (channels, value) = (Arc::clone(channels), value.to_owned());
     tokio::spawn(async move { echo(&channels, value.as_bytes()).await })
 }
 
-fn reason(answer: Answer) -> Reason {
+fn reason(answer: CommitOutcome) -> Reason {
     match answer {
         Err(CallFailure::Unproven { reason }) => reason,
         other => panic!("{other:?}"),
@@ -72,7 +72,7 @@ fn reason(answer: Answer) -> Reason {
 }
 
 /// The text of an error for a call that certainly did not happen.
-fn not_sent(answer: Answer) -> String {
+fn not_sent(answer: CommitOutcome) -> String {
     match answer {
         Err(CallFailure::NotSent(error)) => {
             assert_eq!(error.kind(), ErrorKind::Unavailable);

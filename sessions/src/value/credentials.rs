@@ -32,7 +32,7 @@ const IS_REMEMBERED: u8 = 0x40;
 /// The bit that says that the browser forgets the cookie when it is closed.
 const FORGOTTEN: u8 = 0x20;
 
-// What is further apart in a seal than two bytes can say is beyond recognition, so that nothing is lost by that.
+// What is further apart in credentials than two bytes can say is beyond recognition, so that nothing is lost by that.
 const _: () = assert!(RECOGNISED_FOR.as_millis() < u16::MAX as u128);
 
 /// Who may use a record, as bytes that a store keeps, compares and returns, and does not read.
@@ -40,16 +40,16 @@ const _: () = assert!(RECOGNISED_FOR.as_millis() < u16::MAX as u128);
 /// It holds the hash of the record's secret and what the library needs beside it; a new one takes its
 /// place with each rotation.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Seal(Bytes);
+pub struct Credentials(Bytes);
 
-impl Seal {
-    /// A seal as a store kept it.
+impl Credentials {
+    /// Credentials as a store kept it.
     #[must_use]
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }
 
-    /// A seal from where other things may be kept too; `None` if this is plainly none.
+    /// Credentials from where other things may be kept too; `None` if this is plainly none.
     #[cfg(any(feature = "redis", feature = "webdis"))]
     pub(crate) fn checked(bytes: &[u8]) -> Option<Self> {
         let (_, rest) = bytes.split_first_chunk::<HASH_BYTES>()?;
@@ -87,7 +87,7 @@ impl Seal {
     }
 }
 
-/// Whether a seal of this version may have these flags.
+/// Whether credentials of this version may have these flags.
 const fn are_flags(flags: u8) -> bool {
     matches!(flags & !HOLDS_RIGHTS, 0 | FORGOTTEN) || flags == HOLDS_RIGHTS | IS_REMEMBERED
 }
@@ -100,13 +100,13 @@ const fn kind(holds_rights: bool, is_remembered: bool) -> SessionKind {
     }
 }
 
-impl fmt::Debug for Seal {
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seal").field("holds_rights", &self.holds_rights()).finish_non_exhaustive()
+        f.debug_struct("Credentials").field("holds_rights", &self.holds_rights()).finish_non_exhaustive()
     }
 }
 
-/// What a seal says.
+/// What credentials says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority {
     /// The hash of the present secret.
@@ -223,9 +223,9 @@ impl Authority {
         }
     }
 
-    /// Reads a seal; `None` if it is none of this version.
-    pub(crate) fn read(seal: &Seal) -> Option<Self> {
-        let (hash, rest) = seal.0.split_first_chunk::<HASH_BYTES>()?;
+    /// Reads credentials; `None` if it is none of this version.
+    pub(crate) fn read(credentials: &Credentials) -> Option<Self> {
+        let (hash, rest) = credentials.0.split_first_chunk::<HASH_BYTES>()?;
         let mut read = Self::new(SecretHash::from_bytes(*hash));
         let Some((flags, rest)) = rest.split_first() else { return Some(read) };
         let mut rest = Reader(rest);
@@ -302,12 +302,12 @@ impl Authority {
     }
 
     /// As few bytes as that takes: Redis keeps short values in half the room of long ones.
-    pub(crate) fn seal(&self) -> Seal {
+    pub(crate) fn credentials(&self) -> Credentials {
         let mut bytes = self.hash.as_bytes().to_vec();
         let (flags, what) = (self.flags(), self.what());
         if flags == 0 && what == 0 {
             // Most sessions need no more than the hash.
-            return Seal(bytes.into());
+            return Credentials(bytes.into());
         }
         bytes.extend_from_slice(&[flags, what]);
         if !self.rights.is_empty() {
@@ -346,7 +346,7 @@ impl Authority {
         if what & what::COOKIE != 0 {
             push_number(&mut bytes, self.cookie_hours.into());
         }
-        Seal(bytes.into())
+        Credentials(bytes.into())
     }
 
     fn what(&self) -> u8 {
@@ -454,7 +454,7 @@ impl Authority {
     }
 }
 
-/// How long a cookie is kept of which the seal says nothing: the session's own time, or else the default.
+/// How long a cookie is kept of which the credentials says nothing: the session's own time, or else the default.
 fn usual_cookie_hours(lifetime: Option<Lifetime>) -> u32 {
     hours(lifetime.map_or(DEFAULT_ABSOLUTE, |own| own.absolute.min(DEFAULT_ABSOLUTE)))
 }
@@ -502,7 +502,7 @@ fn push_number(to: &mut Vec<u8>, mut number: u64) {
     to.push(number.to_le_bytes()[0]);
 }
 
-/// What is left of a seal to read.
+/// What is left of credentials to read.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -571,10 +571,10 @@ mod tests {
     #[test]
     fn a_seal_reads_back() {
         let plain = Authority::new(hash(1));
-        assert_eq!(plain.seal().as_bytes().len(), 32);
+        assert_eq!(plain.credentials().as_bytes().len(), 32);
         for authority in [plain, full()] {
-            let seal = authority.seal();
-            assert_eq!(Authority::read(&seal), Some(authority));
+            let credentials = authority.credentials();
+            assert_eq!(Authority::read(&credentials), Some(authority));
         }
     }
 
@@ -585,7 +585,7 @@ mod tests {
         for (number, seconds) in [(1, 1000), (2, 1001), (3, 1030), (4, 1059), (5, 2_000_000), (6, 2_000_001)]
         {
             authority.replace(hash(number), at(seconds));
-            authority = Authority::read(&authority.seal()).unwrap();
+            authority = Authority::read(&authority.credentials()).unwrap();
         }
         for (number, now, expected) in [
             (5, 2_000_060, Match::Superseded),
@@ -600,27 +600,27 @@ mod tests {
     }
 
     /// Redis keeps a session in half the room for as long as none of its values is longer than 64 bytes; the metadata
-    /// come in pieces of 56, of which 16 are not the seal's.
+    /// come in pieces of 56, of which 16 are not the credentials's.
     #[test]
     fn seals_of_real_sessions_are_short() {
         let mut authority = Authority::new(hash(0));
         authority.rights.push("user_id".into());
         authority.identity = Some("user_id".into());
         authority.proof = Proof::AtCreation;
-        assert_eq!(authority.seal().as_bytes().len(), 43, "logged in by a first request");
+        assert_eq!(authority.credentials().as_bytes().len(), 43, "logged in by a first request");
         authority.proof = Proof::At(at(0));
         authority.replace(hash(1), at(0));
-        assert_eq!(authority.seal().as_bytes().len(), 72, "a visitor who has logged in");
+        assert_eq!(authority.credentials().as_bytes().len(), 72, "a visitor who has logged in");
         authority.rights.push("role".into());
         authority.is_remembered = Some(true);
         authority.lifetime =
             Some(Lifetime { idle: Duration::from_secs(1), absolute: Duration::from_secs(1) });
         authority.cookie_hours = usual_cookie_hours(authority.lifetime);
-        assert_eq!(authority.seal().as_bytes().len(), 89, "with a role, and times of its own");
+        assert_eq!(authority.credentials().as_bytes().len(), 89, "with a role, and times of its own");
         (2..=9).for_each(|number| authority.replace(hash(number), at(0)));
-        assert_eq!(authority.seal().as_bytes().len(), 215, "rotated many times");
+        assert_eq!(authority.credentials().as_bytes().len(), 215, "rotated many times");
         authority.begin_renewal([7; SALT_BYTES], hash(10));
-        assert_eq!(authority.seal().as_bytes().len(), 263, "with a renewal that has begun");
+        assert_eq!(authority.credentials().as_bytes().len(), 263, "with a renewal that has begun");
     }
 
     #[test]
@@ -631,27 +631,27 @@ mod tests {
         }
         (0..200).for_each(|number| authority.rights.push(number.to_string().into()));
         authority.identity = Some("".into());
-        assert_eq!(Authority::read(&authority.seal()), Some(authority));
+        assert_eq!(Authority::read(&authority.credentials()), Some(authority));
     }
 
     /// What a later version writes is told from what is broken: it has one of the bits that mean nothing yet.
     #[test]
     fn another_version_is_none_of_ours() {
         for (at, unused) in [(HASH_BYTES, 0x10), (HASH_BYTES, 0x01), (HASH_BYTES + 1, what::UNUSED)] {
-            let mut bytes = full().seal().as_bytes().to_vec();
+            let mut bytes = full().credentials().as_bytes().to_vec();
             bytes[at] |= unused;
-            assert_eq!(Authority::read(&Seal::from_bytes(bytes)), None);
+            assert_eq!(Authority::read(&Credentials::from_bytes(bytes)), None);
         }
     }
 
     #[test]
     fn a_seal_tells_of_rights() {
         let mut authority = Authority::new(hash(1));
-        assert!(!authority.seal().holds_rights());
+        assert!(!authority.credentials().holds_rights());
         authority.rights.push("role".into());
-        assert!(authority.seal().holds_rights());
+        assert!(authority.credentials().holds_rights());
         authority.rights.clear();
-        assert!(!authority.seal().holds_rights());
+        assert!(!authority.credentials().holds_rights());
     }
 
     #[test]
@@ -670,16 +670,20 @@ mod tests {
                 authority.rights.push("role".into());
             }
             authority.is_remembered = is_remembered;
-            let seal = authority.seal();
-            assert_eq!((authority.kind(), seal.kind()), (kind, kind), "{role} {is_remembered:?}");
-            assert_eq!(seal.is_remembered(), kind == SessionKind::Remembered);
-            assert_eq!(Authority::read(&seal).unwrap().is_remembered, read);
+            let credentials = authority.credentials();
+            assert_eq!((authority.kind(), credentials.kind()), (kind, kind), "{role} {is_remembered:?}");
+            assert_eq!(credentials.is_remembered(), kind == SessionKind::Remembered);
+            assert_eq!(Authority::read(&credentials).unwrap().is_remembered, read);
         }
-        let mut seal = full().seal().as_bytes().to_vec();
+        let mut credentials = full().credentials().as_bytes().to_vec();
         for flags in 0..=u8::MAX {
-            seal[HASH_BYTES] = flags;
+            credentials[HASH_BYTES] = flags;
             let sound = matches!(flags, 0x80 | 0xa0 | 0xc0);
-            assert_eq!(Authority::read(&Seal::from_bytes(seal.clone())).is_some(), sound, "{flags:#x}");
+            assert_eq!(
+                Authority::read(&Credentials::from_bytes(credentials.clone())).is_some(),
+                sound,
+                "{flags:#x}"
+            );
         }
     }
 
@@ -687,9 +691,9 @@ mod tests {
     fn when_the_cookie_ends_costs_nothing_where_it_is_as_usual() {
         let mut authority = Authority::new(hash(1));
         let length = |authority: &Authority| {
-            let seal = authority.seal();
-            assert_eq!(Authority::read(&seal), Some(authority.clone()));
-            seal.as_bytes().len()
+            let credentials = authority.credentials();
+            assert_eq!(Authority::read(&credentials), Some(authority.clone()));
+            credentials.as_bytes().len()
         };
         assert_eq!(authority.cookie_hours, 720);
         assert_eq!(length(&authority), 32);
@@ -708,16 +712,16 @@ mod tests {
 
     #[test]
     fn what_is_cut_or_changed_is_no_seal_or_another() {
-        let whole = full().seal();
+        let whole = full().credentials();
         let bytes = whole.as_bytes();
         for end in 0..bytes.len() {
-            let cut = Authority::read(&Seal::from_bytes(bytes[..end].to_vec()));
+            let cut = Authority::read(&Credentials::from_bytes(bytes[..end].to_vec()));
             assert!(cut.is_none_or(|cut| cut != full()), "{end}");
         }
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_ne!(Authority::read(&Seal::from_bytes(flipped)), Some(full()), "{bit}");
+            assert_ne!(Authority::read(&Credentials::from_bytes(flipped)), Some(full()), "{bit}");
         }
     }
 
@@ -735,13 +739,13 @@ mod tests {
     fn a_renewed_secret_is_good_until_the_next_is_seen_and_ten_seconds_more() {
         let mut authority = Authority::new(hash(1));
         authority.begin_renewal([7; SALT_BYTES], hash(2));
-        authority = Authority::read(&authority.seal()).unwrap();
+        authority = Authority::read(&authority.credentials()).unwrap();
         let renewing = Match::Renewing([7; SALT_BYTES]);
         assert_eq!(authority.compare(&hash(1), at(100_000)), renewing, "however long that takes");
         assert_eq!(authority.compare(&hash(2), at(0)), Match::Renewed);
         authority.end_renewal(at(100));
         authority.end_renewal(at(200));
-        authority = Authority::read(&authority.seal()).unwrap();
+        authority = Authority::read(&authority.credentials()).unwrap();
         assert_eq!(authority.compare(&hash(2), at(101)), Match::Present);
         assert_eq!(authority.compare(&hash(1), at(109)), renewing);
         assert_eq!(authority.compare(&hash(1), at(110)), Match::Superseded);
@@ -771,12 +775,12 @@ mod tests {
         }
         assert_eq!(authority.compare(&hash(1), at(0)), Match::Superseded);
         assert_eq!(authority.compare(&hash(0), at(0)), Match::Forged);
-        assert!(authority.seal().as_bytes().len() < 300);
+        assert!(authority.credentials().as_bytes().len() < 300);
     }
 
     #[test]
     fn debug_shows_no_hash() {
-        let shown = format!("{:?} {:?} {:?}", full(), full().seal(), hash(1));
+        let shown = format!("{:?} {:?} {:?}", full(), full().credentials(), hash(1));
         for byte in 0..10 {
             assert!(!shown.contains(&format!("{byte}, {byte}")), "{shown}");
         }
