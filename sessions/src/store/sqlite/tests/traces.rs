@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// All bytes of the database's files.
-fn bytes(folder: &Folder) -> Vec<u8> {
+fn bytes(folder: &TestFolder) -> Vec<u8> {
     let files = ["s.db", "s.db-wal", "s.db-shm"].map(|name| std::fs::read(folder.file(name)));
     files.into_iter().flatten().flatten().collect()
 }
@@ -24,7 +24,7 @@ async fn purge(store: &SqliteStore) -> Result<usize, Error> {
 #[test]
 fn an_ended_session_leaves_no_value_in_the_files() {
     for size in [100, 3000, 10_000, 200_000] {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         run(async {
             let store = SqliteStore::open(folder.file("s.db")).await.unwrap();
             for other in 2..20 {
@@ -48,7 +48,7 @@ fn an_ended_session_leaves_no_value_in_the_files() {
 
 #[test]
 fn a_log_that_another_program_keeps_from_being_folded_is_reported() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::builder(&path).with_durability(Durability::Relaxed).open().await.unwrap();
@@ -83,7 +83,7 @@ fn a_log_that_another_program_keeps_from_being_folded_is_reported() {
 /// What others wait for is as it was.
 #[test]
 fn a_purge_leaves_the_busy_timeout_alone() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     run(async {
         let (store, mut outsider) = locked(&folder).await;
         execute(&mut outsider, "ROLLBACK").await;
