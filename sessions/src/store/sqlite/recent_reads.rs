@@ -15,7 +15,13 @@ const LARGEST: usize = 16 * 1024;
 /// A table of recent reads, indexed by two bytes of the record id, which are random. Each entry has the last read.
 #[derive(Debug)]
 pub(super) struct RecentReads {
-    entries: Box<[Mutex<Option<(RecordId, DecodedRow)>>]>,
+    entries: Box<[Mutex<Option<RecentRead>>]>,
+}
+
+#[derive(Debug)]
+struct RecentRead {
+    id: RecordId,
+    row: DecodedRow,
 }
 
 impl RecentReads {
@@ -26,15 +32,15 @@ impl RecentReads {
     pub(super) fn put(&self, id: RecordId, row: DecodedRow) {
         if row.data.len() <= LARGEST {
             // Dropped after the lock.
-            let _before = self.entry(id).replace((id, row));
+            let _before = self.entry(id).replace(RecentRead { id, row });
         }
     }
 
     pub(super) fn take(&self, id: RecordId) -> Option<DecodedRow> {
-        self.entry(id).take_if(|(known, _)| *known == id).map(|(_, row)| row)
+        self.entry(id).take_if(|read| read.id == id).map(|read| read.row)
     }
 
-    fn entry(&self, id: RecordId) -> MutexGuard<'_, Option<(RecordId, DecodedRow)>> {
+    fn entry(&self, id: RecordId) -> MutexGuard<'_, Option<RecentRead>> {
         let [first, second, ..] = *id.as_bytes();
         let index = usize::from(u16::from_le_bytes([first, second])) % ENTRIES;
         self.entries[index].lock().unwrap_or_else(PoisonError::into_inner)

@@ -53,7 +53,7 @@ impl<'a> RowParts<'a> {
     /// Returns the error for a text without a row where there should be one, which would be a defect of the statements.
     pub(super) fn malformed() -> Error {
         Error::unavailable(
-            "SQLite returned a text that is not a row of sessions; `sqlite3 FILE 'PRAGMA integrity_check'` looks for damage",
+            "SQLite returned text that is not a row of sessions; look for damage with `PRAGMA integrity_check`",
         )
     }
 
@@ -64,7 +64,7 @@ impl<'a> RowParts<'a> {
     /// If the row holds no session: what is wrong with it. Another program wrote it.
     pub(super) fn decode(&self, names: &[FieldName]) -> Result<DecodedRow, String> {
         let credentials =
-            Credentials::from_bytes(unhex_all(self.credentials).ok_or("its `credentials` is no bytes")?);
+            Credentials::from_bytes(unhex_all(self.credentials).ok_or("its `credentials` are not bytes")?);
         let (commits, rest) = self.commits.as_chunks::<16>();
         let commits: Option<Vec<_>> = commits.iter().map(|id| unhex(id).map(CommitId::from_bytes)).collect();
         let commits =
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(error, "its `commits` are not ids of 8 bytes each");
         let bad_credentials = text("", "{}").replacen("AB", "A", 1);
         let error = RowParts::take(&mut bad_credentials.as_bytes()).unwrap().decode(&[]).unwrap_err();
-        assert_eq!(error, "its `credentials` is no bytes");
+        assert_eq!(error, "its `credentials` are not bytes");
         for (good, bad, reason) in [
             (" 3 10 20 ", " -1 10 20 ", "its `epoch` is negative"),
             (" 3 10 20 ", " 3 -10 20 ", "it was created or touched before 1970"),

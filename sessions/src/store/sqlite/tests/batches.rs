@@ -311,8 +311,8 @@ fn nobody_waits_much_longer_than_one_busy_timeout() {
             let error = answer.await.unwrap().unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Unavailable);
         }
-        // Once for the first alone, perhaps once more for those that came after it was refused, and the rest is
-        // for a busy machine. Each piece with a timeout of its own would be seven and more.
+        // One timeout for the first commit alone, perhaps one for those that arrived after its refusal, and the rest
+        // for a busy machine. One timeout for each chunk would be seven and more.
         assert!(start.elapsed() < TIMEOUT * 5, "{:?}", start.elapsed());
         execute(&mut outsider, "ROLLBACK").await;
         for number in [0, 1, 399] {

@@ -1,4 +1,4 @@
-//! Files and tables as they are found: strange paths, wrong tables, several stores on one file.
+//! Paths, files and tables that a store finds, and several stores on one file.
 
 use sqlx::sqlite::SqlitePool;
 
@@ -21,7 +21,7 @@ fn stores_on_one_file_see_each_other_and_lose_no_increment() {
     let path = folder.file("s.db");
     run(async {
         let stores: Vec<_> = {
-            // Opened at once, on a file that is not there yet.
+            // Opened at the same time, on a file that does not exist yet.
             let open =
                 || tokio::spawn(SqliteStore::builder(&path).with_durability(Durability::Relaxed).open());
             let opening: Vec<_> = (0..3).map(|_| open()).collect();
@@ -264,7 +264,7 @@ fn a_full_disk_is_unavailable_and_nothing_is_written() {
         let options = SqliteConnectOptions::new()
             .filename(folder.file("s.db"))
             .create_if_missing(true)
-            // Stands for the disk: SQLite answers with the same code.
+            // SQLite answers with the same code as for a full disk.
             .pragma("max_page_count", "40");
         let pool = SqlitePool::connect_lazy_with(options);
         let store = SqliteStoreBuilder::pool(pool).with_durability(Durability::Full).open().await.unwrap();

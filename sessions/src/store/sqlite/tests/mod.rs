@@ -30,7 +30,7 @@ use crate::{
     value::{Credentials, Fields, RecordId, Timeouts, Timestamp},
 };
 
-/// A folder of its own for one test, removed with everything in it.
+/// A folder for one test, removed with everything in it.
 struct TestFolder(PathBuf);
 
 impl TestFolder {
@@ -63,7 +63,7 @@ impl Clock for SecondsClock {
     }
 }
 
-/// Runs a test in a runtime of its own with two threads.
+/// Runs a test in a new runtime with two threads.
 fn run<T>(test: impl Future<Output = T>) -> T {
     runtime().block_on(test)
 }
@@ -137,7 +137,7 @@ fn put(name: &str, value: &str) -> Commit {
     commit(name, Op::Put(json(value)))
 }
 
-/// Adds one and asks for the result; `number` makes it happen once.
+/// Returns a commit that adds one and asks for the result. Repetitions with the same `number` apply once.
 fn increment(number: u64) -> Commit {
     let add = Add { by: 1, start: 0, min: i64::MIN, max: i64::MAX };
     commit("n", Op::Add(add)).with_id(CommitId::from_bytes(number.to_le_bytes())).returning(vec!["n".into()])

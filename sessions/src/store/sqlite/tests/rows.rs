@@ -1,4 +1,4 @@
-//! Rows as people read and write them, and their end.
+//! Rows that SQL reads and writes, and the purge of rows.
 
 use super::*;
 use crate::{error::ErrorKind, store::SqliteStoreBuilder};
@@ -168,7 +168,7 @@ fn purge_spares_what_is_alive_for_another_layer() {
         store.create(id(1), new(long)).await.unwrap();
         store.create(id(2), new(short)).await.unwrap();
         store.create(id(3), new(short)).await.unwrap();
-        // In the same moment as it was created.
+        // At the moment of its creation.
         let touch = Commit::new(0, long).with_touch(true);
         assert_applied(&store.commit(id(3), touch.clone()).await.unwrap());
         // After a load, and without a touch.

@@ -92,7 +92,7 @@ fn a_blocked_thread_holds_up_no_other() {
                 let request = begin(async move { blocked.destroy(id(1)).await }).await;
                 tokio::task::yield_now().await;
                 begun.send(()).unwrap();
-                // Blocks the whole runtime, as a careless handler would.
+                // Blocks the whole runtime, as a handler without `.await` may.
                 is_released.recv().unwrap();
                 request.await.unwrap().unwrap();
             });
