@@ -15,7 +15,7 @@ use super::{
 use crate::{
     delta::Op,
     error::Error,
-    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store},
+    store::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store},
     value::{FieldName, Fields, RecordId, Timeouts},
 };
 
@@ -144,8 +144,6 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    const CAPABILITIES: Capabilities = Capabilities::DURABLE;
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let with_fields = !names.is_empty();
         let Some(found) = self.dispatcher.load(id, with_fields).await? else { return Ok(None) };

@@ -14,14 +14,10 @@ use super::{
     optimistic,
     queue::{Batch, Queue, WorkerRole},
     read_batch,
-    request::{LoadRequest, WriteOperation, WriteOutcome, WriteRequest},
+    request::{LoadRequest, WriteOutcome, WriteRequest},
     write_batch::BatchWriter,
 };
-use crate::{
-    error::{Error, ErrorKind},
-    store::CommitOutcome,
-    value::RecordId,
-};
+use crate::{error::Error, value::RecordId};
 
 /// A worker with its connection. If it is dropped before its end, as when a runtime shuts down, it gives the
 /// connection back to the queue.
@@ -208,23 +204,12 @@ fn answer_optimistic(chunk: Vec<WriteRequest>, written: &HashSet<i64>) -> Vec<Wr
 
 fn refuse_writes(batch: impl IntoIterator<Item = WriteRequest>, failure: &BatchFailure) {
     for request in batch {
-        let _ = request.reply.send(refusal(&request.operation, failure));
+        let _ = request.reply.send(Err(failure.error()));
     }
 }
 
 fn refuse_loads(batch: impl IntoIterator<Item = LoadRequest>, failure: &BatchFailure) {
     for request in batch {
         let _ = request.reply.send(Err(failure.error()));
-    }
-}
-
-/// Returns the answer to one write of a failed batch.
-fn refusal(operation: &WriteOperation, failure: &BatchFailure) -> Result<WriteOutcome, Error> {
-    let error = failure.error();
-    match operation {
-        WriteOperation::Commit(..) if error.kind() == ErrorKind::OutcomeUnknown => {
-            Ok(WriteOutcome::Committed(CommitOutcome::Unknown(error)))
-        }
-        _ => Err(error),
     }
 }
