@@ -33,7 +33,7 @@ use crate::{
     event::{Event, Events},
     keys::KeyRing,
     slot::{MOST_ABANDONED, Shared, Sizes},
-    store::IntoStore,
+    store::Store,
     value::{Timeouts, Timestamp, Token, TokenHasher},
 };
 
@@ -157,10 +157,10 @@ pub enum OnServerError {
 impl SessionLayer {
     /// Keeps sessions in `store`.
     #[must_use]
-    pub fn new(store: impl IntoStore) -> Self {
+    pub fn new(store: impl Store) -> Self {
         let frame = Frame::default();
         let shared = Shared {
-            store: store.into_any_store().into_inner(),
+            store: store.erase().into_inner(),
             hasher: TokenHasher::new(frame.cookie.name()),
             purpose: frame.cookie.shared_name(),
             keys: None,

@@ -322,9 +322,7 @@ impl Slot {
             CommitOutcome::Applied(values) => Ok(values),
             CommitOutcome::NotFound => Err(Error::ended_meanwhile()),
             CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => Err(Error::superseded()),
-            CommitOutcome::Conflict => Err(Error::conflict("a session field was changed meanwhile")),
             CommitOutcome::Invalid(name) => Err(Error::not_an_integer(&name)),
-            CommitOutcome::Unknown(error) => Err(error),
         }
     }
 
@@ -438,7 +436,7 @@ impl Slot {
             authority.cookie_hours = cookie_hours(&timeouts, now.saturating_since(created));
         }
         let mut credentials_change =
-            rotation.credentials_change(authority.credentials()).in_place_of(live.credentials.clone());
+            rotation.credentials_change(live.credentials.clone(), authority.credentials());
         if timeouts != live.timeouts {
             // For the store what the layer grants: the session's own time may be longer again one day.
             credentials_change =
@@ -609,8 +607,8 @@ impl Slot {
         values: &[Option<Bytes>],
     ) {
         let mut state = self.lock();
-        if let Some(Resealed { said, credentials_change: CredentialsChange { is_hard: true, .. }, .. }) =
-            &resealed
+        if let Some(Resealed { said, credentials_change, .. }) = &resealed
+            && credentials_change.changes_epoch()
         {
             state.terms_noted(*said);
         }
@@ -636,24 +634,24 @@ impl Slot {
         };
         live.timeouts = timeouts;
         let rights_before = std::mem::take(&mut live.authority.rights);
-        (live.credentials, live.authority) = (credentials_change.to, authority);
-        live.epoch = live.epoch.wrapping_add(credentials_change.is_hard.into());
+        (live.credentials, live.authority) = (credentials_change.credentials().clone(), authority);
+        live.epoch = live.epoch.wrapping_add(credentials_change.changes_epoch().into());
         live.ends_renewal = false;
         // A change of rights has ended what cannot be read, also where the rights after it have the same names.
         live.is_withheld &= !ends_login && live.authority.rights == rights_before;
-        if credentials_change.is_login {
+        if credentials_change.is_login() {
             (live.created, live.touched) = (now, now);
             live.began_here = true;
         }
         if let Some(secret) = secret {
-            if credentials_change.is_hard {
+            if credentials_change.changes_epoch() {
                 live.secret = secret.clone();
             }
             let token = Token::new(id, secret);
             let max_age = live.max_age();
-            *cookie = CookieChange::Set { token, max_age, is_renewal: !credentials_change.is_hard };
+            *cookie = CookieChange::Set { token, max_age, is_renewal: !credentials_change.changes_epoch() };
         }
-        if credentials_change.is_hard {
+        if credentials_change.changes_epoch() {
             let epoch = live.epoch;
             state.tell_of_record();
             drop(state);
@@ -673,7 +671,7 @@ impl Slot {
         let counted = now.saturating_add(PURGE_JITTER * jitter.into() / 256).as_millis();
         let swapped = shared.last_purge.compare_exchange(last, counted, Ordering::Relaxed, Ordering::Relaxed);
         let mine = swapped.is_ok();
-        if !mine || shared.store.capabilities().expires_by_itself {
+        if !mine || shared.store.expires_by_itself() {
             return;
         }
         let shared = Arc::clone(shared);
@@ -732,11 +730,11 @@ fn note_rights(authority: &mut Authority, write: &Write, now: Timestamp) {
 }
 
 impl Rotation {
-    fn credentials_change(self, credentials: Credentials) -> CredentialsChange {
+    fn credentials_change(self, from: Credentials, to: Credentials) -> CredentialsChange {
         match self {
-            Self::Login => CredentialsChange::login(credentials),
-            Self::Renewal => CredentialsChange::renewal(credentials),
-            _ => CredentialsChange::rotation(credentials),
+            Self::Login => CredentialsChange::login(to).in_place_of(from),
+            Self::Renewal => CredentialsChange::renewal(from, to),
+            _ => CredentialsChange::rotation(to).in_place_of(from),
         }
     }
 }

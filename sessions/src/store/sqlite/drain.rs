@@ -12,15 +12,11 @@ use super::{
     failure::{self, Failure},
     queue::{Queue, Role, Seat},
     reading,
-    request::{LoadRequest, Verdict, Write, WriteRequest},
+    request::{LoadRequest, Verdict, WriteRequest},
     swapping,
     writing::Writer,
 };
-use crate::{
-    error::{Error, ErrorKind},
-    store::CommitOutcome,
-    value::RecordId,
-};
+use crate::{error::Error, value::RecordId};
 
 /// A task at work. Dropped before its end, as when the runtime shuts down, it gives back what it
 /// has.
@@ -227,23 +223,12 @@ impl Seat {
 
 fn refuse(batch: impl IntoIterator<Item = WriteRequest>, failure: &Failure) {
     for request in batch {
-        let _ = request.reply.send(refusal(&request.write, failure));
+        let _ = request.reply.send(Err(failure.error()));
     }
 }
 
 fn refuse_loads(batch: impl IntoIterator<Item = LoadRequest>, failure: &Failure) {
     for request in batch {
         let _ = request.reply.send(Err(failure.error()));
-    }
-}
-
-/// What one of a failed batch is told.
-fn refusal(write: &Write, failure: &Failure) -> Result<Verdict, Error> {
-    let error = failure.error();
-    match write {
-        Write::Commit(..) if error.kind() == ErrorKind::OutcomeUnknown => {
-            Ok(Verdict::Committed(CommitOutcome::Unknown(error)))
-        }
-        _ => Err(error),
     }
 }

@@ -34,7 +34,7 @@ use self::{
     row::Row,
     table::TableName,
 };
-use super::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store};
+use super::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store};
 use crate::{
     delta::Op,
     error::Error,
@@ -202,8 +202,6 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    const CAPABILITIES: Capabilities = Capabilities::DURABLE;
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let with_fields = !names.is_empty();
         let Some(found) = self.queue.load(id, with_fields).await? else { return Ok(None) };
