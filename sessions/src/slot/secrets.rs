@@ -13,7 +13,7 @@ use super::{
 use crate::{
     delta::{Delta, Op},
     error::Error,
-    keys::Place,
+    keys::SealingContext,
     value::{FieldName, Fields, RecordId},
 };
 
@@ -147,13 +147,13 @@ impl LiveRecord {
 impl LayerContext {
     fn seal(&self, record: RecordId, field: &FieldName, value: &[u8]) -> Result<Bytes, Error> {
         let Some(keys) = &self.keys else { return Err(Error::without_keys(field)) };
-        keys.seal(Place { purpose: &self.purpose, record, field }, value)
+        keys.seal(SealingContext { purpose: &self.purpose, record, field }, value)
     }
 
     /// The value, or why there is none, and whether that is for want of its key.
     fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, (String, bool)> {
         let Some(keys) = &self.keys else { return Err((Error::without_keys(field).to_string(), true)) };
-        let place = Place { purpose: &self.purpose, record, field };
+        let place = SealingContext { purpose: &self.purpose, record, field };
         keys.open(place, stored).map_err(|error| (error.to_string(), error.is_key_missing()))
     }
 }
