@@ -76,7 +76,6 @@ mod event;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handle;
-mod in_place;
 #[cfg_attr(not(feature = "keys"), path = "keys/none.rs")]
 mod keys;
 mod layer;
