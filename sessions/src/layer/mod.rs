@@ -33,7 +33,7 @@ use crate::{
     event::{Event, Events},
     keys::KeyRing,
     slot::{LayerContext, MOST_DETACHED, Sizes},
-    store::IntoStore,
+    store::Store,
     value::{Timeouts, Timestamp, Token, TokenHasher},
 };
 
@@ -157,10 +157,10 @@ pub enum OnServerError {
 impl SessionLayer {
     /// Keeps sessions in `store`.
     #[must_use]
-    pub fn new(store: impl IntoStore) -> Self {
+    pub fn new(store: impl Store) -> Self {
         let http = HttpOptions::default();
         let context = LayerContext {
-            store: store.into_any_store().into_inner(),
+            store: store.erase().into_inner(),
             hasher: TokenHasher::new(http.cookie.name()),
             purpose: http.cookie.shared_name(),
             keys: None,

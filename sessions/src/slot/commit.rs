@@ -347,9 +347,7 @@ impl Slot {
             CommitOutcome::Applied(values) => Ok(values),
             CommitOutcome::NotFound => Err(Error::ended_meanwhile()),
             CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => Err(Error::superseded()),
-            CommitOutcome::Conflict => Err(Error::conflict("a session field was changed meanwhile")),
             CommitOutcome::Invalid(name) => Err(Error::not_an_integer(&name)),
-            CommitOutcome::Unknown(error) => Err(error),
         }
     }
 }

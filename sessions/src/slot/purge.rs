@@ -26,7 +26,7 @@ impl Slot {
         let counted = now.saturating_add(JITTER * jitter.into() / 256).as_millis();
         let swapped =
             context.last_purge.compare_exchange(last, counted, Ordering::Relaxed, Ordering::Relaxed);
-        if swapped.is_err() || context.store.capabilities().expires_by_itself {
+        if swapped.is_err() || context.store.expires_by_itself() {
             return;
         }
         let context = Arc::clone(context);

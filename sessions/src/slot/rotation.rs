@@ -140,8 +140,7 @@ impl Slot {
             let created = if secret_change == SecretChange::Login { now } else { live.created };
             authority.cookie_hours = cookie_hours(&timeouts, now.saturating_since(created));
         }
-        let mut change =
-            credentials_change(secret_change, authority.credentials()).in_place_of(live.credentials.clone());
+        let mut change = credentials_change(secret_change, live.credentials.clone(), authority.credentials());
         if timeouts != live.timeouts {
             // For the store what the layer grants: the session's own time may be longer again one day.
             change = change.with_timeouts(self.context.timeouts.of_kind(authority.kind()));
@@ -161,7 +160,7 @@ impl Slot {
     ) {
         let mut state = self.lock();
         if let Some(new) = &new
-            && new.change.is_hard
+            && new.change.changes_epoch()
         {
             state.note_options(new.requested);
         }
@@ -170,25 +169,26 @@ impl Slot {
         let Some(NewCredentials { secret, authority, change, timeouts, ends_login, now, .. }) = new else {
             return;
         };
+        let (is_rotation, is_login) = (change.changes_epoch(), change.is_login());
         live.timeouts = timeouts;
         let rights_before = std::mem::take(&mut live.authority.rights);
-        (live.credentials, live.authority) = (change.to, authority);
-        live.epoch = live.epoch.wrapping_add(change.is_hard.into());
+        (live.credentials, live.authority) = (change.credentials().clone(), authority);
+        live.epoch = live.epoch.wrapping_add(is_rotation.into());
         live.ends_renewal = false;
         // A change of rights has ended what cannot be read, also where the rights after it have the same names.
         live.is_withheld &= !ends_login && live.authority.rights == rights_before;
-        if change.is_login {
+        if is_login {
             (live.created, live.touched) = (now, now);
             live.began_here = true;
         }
         let epoch = live.epoch;
         if let Some(secret) = secret {
-            if change.is_hard {
+            if is_rotation {
                 live.secret = secret.clone();
             }
-            state.give_secret(secret, !change.is_hard);
+            state.give_secret(secret, !is_rotation);
         }
-        if change.is_hard {
+        if is_rotation {
             state.publish_record();
             drop(state);
             self.context.watchers.publish(id, Sighting::Alive(epoch));
@@ -249,10 +249,10 @@ fn note_rights(authority: &mut Authority, write: &PlannedWrite, now: Timestamp) 
     };
 }
 
-fn credentials_change(secret_change: SecretChange, credentials: Credentials) -> CredentialsChange {
+fn credentials_change(secret_change: SecretChange, from: Credentials, to: Credentials) -> CredentialsChange {
     match secret_change {
-        SecretChange::Login => CredentialsChange::login(credentials),
-        SecretChange::Renewal => CredentialsChange::renewal(credentials),
-        _ => CredentialsChange::rotation(credentials),
+        SecretChange::Login => CredentialsChange::login(to).in_place_of(from),
+        SecretChange::Renewal => CredentialsChange::renewal(from, to),
+        _ => CredentialsChange::rotation(to).in_place_of(from),
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     delta::{Delta, Op},
     error::Error,
-    keys::Place,
+    keys::SealingContext,
     value::{FieldName, Fields, RecordId},
 };
 
@@ -124,13 +124,13 @@ pub(super) fn open_secrets(
 impl LayerContext {
     fn seal(&self, record: RecordId, field: &FieldName, value: &[u8]) -> Result<Bytes, Error> {
         let Some(keys) = &self.keys else { return Err(Error::without_keys(field)) };
-        keys.seal(Place { purpose: &self.purpose, record, field }, value)
+        keys.seal(SealingContext { purpose: &self.purpose, record, field }, value)
     }
 
     /// The value; or the reason why there is none, and true if that is for want of its key.
     fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, (String, bool)> {
         let Some(keys) = &self.keys else { return Err((Error::without_keys(field).to_string(), true)) };
-        let place = Place { purpose: &self.purpose, record, field };
+        let place = SealingContext { purpose: &self.purpose, record, field };
         keys.open(place, stored).map_err(|error| (error.to_string(), error.is_key_missing()))
     }
 }
