@@ -89,7 +89,6 @@ pub mod fuzzing;
 #[cfg(doc)]
 pub mod guide;
 mod handle;
-mod in_place;
 #[cfg_attr(not(feature = "keys"), path = "keys/none.rs")]
 mod keys;
 mod layer;

@@ -271,13 +271,10 @@ impl Handle {
         // Staged before the wait: if this future is dropped, the commit goes on all the same.
         let earlier = generation.cell_mut(index).take_change(field, &fields)?;
         let staged = StagedChanges { changes: earlier.into_iter().collect(), ..StagedChanges::default() };
-        let save = self.slot.stage_for_save(self.number, incarnation, staged, Some(&field.name()))?;
+        self.slot.stage_for_field(self.number, incarnation, staged, &field.name())?;
         let Some(add) = counting(field, &fields, by, at) else { mismatch() };
         let committed = self.slot.commit_field(self.number, incarnation, add).await;
-        self.slot.note_heard(self.number, save);
-        if committed.is_err() {
-            self.slot.failure_heard();
-        }
+        self.slot.acknowledge(self.number, committed.is_err());
         // What the field is now, done or not.
         let visible = self.slot.snapshot_of(incarnation).fields;
         let fields = &mut self.cut().fields;
