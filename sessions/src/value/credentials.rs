@@ -5,8 +5,9 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    FieldName, Lifetime, SecretHash, Timestamp,
+    ByteReader, FieldName, Lifetime, SecretHash, Timestamp,
     hash::{HASH_BYTES, SALT_BYTES, is_same},
+    push_number,
     time::{DEFAULT_ABSOLUTE, SessionKind},
 };
 
@@ -228,8 +229,8 @@ impl Authority {
         let (hash, rest) = credentials.0.split_first_chunk::<HASH_BYTES>()?;
         let mut read = Self::new(SecretHash::from_bytes(*hash));
         let Some((flags, rest)) = rest.split_first() else { return Some(read) };
-        let mut rest = Reader(rest);
-        let [what] = rest.take()?;
+        let mut rest = ByteReader(rest);
+        let [what] = rest.array()?;
         if !are_flags(*flags) || what & what::UNUSED != 0 {
             return None;
         }
@@ -246,18 +247,18 @@ impl Authority {
         read.renewal = match one_of(what, what::RENEWAL)? {
             Pair::Neither => None,
             Pair::First => {
-                let (salt, next) = (rest.take()?, rest.take()?);
+                let (salt, next) = (rest.array()?, rest.array()?);
                 Some(Renewal { salt, state: RenewalState::Begun(SecretHash::from_bytes(next)) })
             }
-            Pair::Second => Some(Renewal { salt: rest.take()?, state: RenewalState::Ended }),
+            Pair::Second => Some(Renewal { salt: rest.array()?, state: RenewalState::Ended }),
         };
         read.proof = match one_of(what, what::PROOF)? {
             Pair::Neither => Proof::None,
             Pair::First => Proof::AtCreation,
-            Pair::Second => Proof::At(rest.time()?),
+            Pair::Second => Proof::At(read_time(&mut rest)?),
         };
         if what & what::LIFETIME != 0 {
-            let (idle, absolute) = (rest.six_bytes()?, rest.six_bytes()?);
+            let (idle, absolute) = (read_six_bytes(&mut rest)?, read_six_bytes(&mut rest)?);
             let [idle, absolute] = [idle, absolute].map(Duration::from_millis);
             read.lifetime = Some(Lifetime { idle, absolute });
         }
@@ -270,7 +271,7 @@ impl Authority {
     }
 
     /// How many, and each one's length and name; whether it says who is logged in is the length's lowest bit.
-    fn read_rights(&mut self, rest: &mut Reader<'_>) -> Option<()> {
+    fn read_rights(&mut self, rest: &mut ByteReader<'_>) -> Option<()> {
         let count = rest.number()?;
         for _ in 0..count {
             let head = rest.number()?;
@@ -285,14 +286,14 @@ impl Authority {
     }
 
     /// How many, then each one's hash and time: the latest one's in full, of the others how much earlier.
-    fn read_replaced(&mut self, rest: &mut Reader<'_>) -> Option<()> {
-        let [count] = rest.take()?;
+    fn read_replaced(&mut self, rest: &mut ByteReader<'_>) -> Option<()> {
+        let [count] = rest.array()?;
         for _ in 0..count {
-            let (hash, latest) = (rest.take()?, self.replaced.first().map(|latest| latest.at));
+            let (hash, latest) = (rest.array()?, self.replaced.first().map(|latest| latest.at));
             let at = match latest {
-                None => rest.time()?,
+                None => read_time(rest)?,
                 Some(latest) => {
-                    let earlier = i64::from(u16::from_be_bytes(rest.take()?));
+                    let earlier = i64::from(u16::from_be_bytes(rest.array()?));
                     Timestamp::from_millis(latest.as_millis() - earlier)
                 }
             };
@@ -493,52 +494,14 @@ fn six_bytes(millis: i64) -> [u8; 6] {
     bytes
 }
 
-/// Seven bits a byte, the lowest first; the highest says that more follow.
-fn push_number(to: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        to.push(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    to.push(number.to_le_bytes()[0]);
+/// Takes six bytes, as [`six_bytes`] writes them.
+fn read_six_bytes(from: &mut ByteReader<'_>) -> Option<u64> {
+    let bytes: [u8; 6] = from.array()?;
+    Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
-/// What is left of credentials to read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in [0, 7, 14, 21, 28] {
-            let [byte] = self.take()?;
-            number |= u64::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                // In one way only.
-                return (byte != 0 || shift == 0).then_some(number);
-            }
-        }
-        None
-    }
-
-    fn six_bytes(&mut self) -> Option<u64> {
-        let bytes: [u8; 6] = self.take()?;
-        Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    }
-
-    fn time(&mut self) -> Option<Timestamp> {
-        Some(Timestamp::from_millis(i64::try_from(self.six_bytes()?).ok()?))
-    }
+fn read_time(from: &mut ByteReader<'_>) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(i64::try_from(read_six_bytes(from)?).ok()?))
 }
 
 #[cfg(test)]
