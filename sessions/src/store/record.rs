@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Commit, CommitId, CommitOutcome, CredentialsChange, NewRecord};
 use crate::value::{Credentials, Fields, Timeouts, Timestamp};
 
-/// How many commits a record remembers.
+/// The number of commits that a record remembers.
 const REMEMBERED_COMMITS: usize = 8;
 
 /// A session as a store keeps it: metadata and named fields.
@@ -104,9 +104,9 @@ impl Record {
             self.epoch = self.epoch.wrapping_add(change.changes_epoch().into());
         }
         if let Some(id) = commit.id {
-            if self.commits.len() == REMEMBERED_COMMITS {
-                self.commits.remove(0);
-            }
+            // A store may have kept more.
+            let surplus = (self.commits.len() + 1).saturating_sub(REMEMBERED_COMMITS);
+            self.commits.drain(..surplus);
             self.commits.push(id);
         }
         CommitOutcome::Applied(self.values(commit))

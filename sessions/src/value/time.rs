@@ -144,6 +144,16 @@ pub(crate) enum SessionKind {
     Remembered,
 }
 
+impl SessionKind {
+    pub(crate) const fn new(holds_rights: bool, is_remembered: bool) -> Self {
+        match (holds_rights, is_remembered) {
+            (false, _) => Self::Visitor,
+            (true, false) => Self::User,
+            (true, true) => Self::Remembered,
+        }
+    }
+}
+
 pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 /// The default time in all.
