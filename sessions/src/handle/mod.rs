@@ -381,7 +381,7 @@ impl fmt::Debug for Handle {
 /// A view must not contradict others, and a secret field needs keys: it is never written in plain.
 fn check_view(table: &Table, shared: &Shared) -> Result<(), Error> {
     let check = || {
-        table.tell(&shared.rules)?;
+        table.register(&shared.rules)?;
         match table.secret() {
             Some(field) if shared.keys.is_none() => Err(Error::without_keys(&field.name())),
             _ => Ok(()),
