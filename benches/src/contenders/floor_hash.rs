@@ -18,21 +18,21 @@ use crate::data;
 /// A way to the Redis server.
 pub trait Hashes: Clone + Send + Sync + 'static {
     /// The values of these fields, which are loaded with the server's time.
-    fn load(&self, key: &str, names: &[&str]) -> impl Future<Output = Result<Values, Failure>> + Send;
+    fn load(&self, key: &str, names: &[&str]) -> impl Future<Output = Result<HashValues, Failure>> + Send;
 
     /// The script's answer.
     fn run(
         &self,
-        script: Script,
+        script: FloorScript,
         key: &str,
         arguments: &[&[u8]],
     ) -> impl Future<Output = Result<i64, Failure>> + Send;
 }
 
-pub type Values = Vec<Option<Vec<u8>>>;
+pub type HashValues = Vec<Option<Vec<u8>>>;
 
 #[derive(Clone, Copy)]
-pub enum Script {
+pub enum FloorScript {
     Create,
     Commit,
 }
@@ -67,11 +67,11 @@ pub fn routes<H: Hashes>(hashes: H, fields: usize) -> Router {
         .route("/write", get(write::<H>))
         .route("/fill", get(fill::<H>))
         .route("/check", get(check::<H>))
-        .with_state(Floor { hashes, view, few })
+        .with_state(HashFloor { hashes, view, few })
 }
 
 #[derive(Clone)]
-struct Floor<H> {
+struct HashFloor<H> {
     hashes: H,
     /// What is loaded for all text fields and the counter: metadata, fields, counter.
     view: &'static [&'static str],
@@ -84,19 +84,22 @@ fn names(fields: usize, counter: bool) -> Vec<&'static str> {
     [METADATA].into_iter().chain(data::fields(fields).iter().copied()).chain(counter).collect()
 }
 
-async fn read<H: Hashes>(State(floor): State<Floor<H>>, headers: HeaderMap) -> Result<String, Failure> {
+async fn read<H: Hashes>(State(floor): State<HashFloor<H>>, headers: HeaderMap) -> Result<String, Failure> {
     let mut values = load(&floor.hashes, id(&headers)?, floor.view).await?;
     text(values[1 + data::HOT].take())
 }
 
-async fn read_few<H: Hashes>(State(floor): State<Floor<H>>, headers: HeaderMap) -> Result<String, Failure> {
+async fn read_few<H: Hashes>(
+    State(floor): State<HashFloor<H>>,
+    headers: HeaderMap,
+) -> Result<String, Failure> {
     let values = load(&floor.hashes, id(&headers)?, floor.few).await?;
     let texts: Result<Vec<_>, _> = values.into_iter().skip(1).map(text).collect();
     Ok(texts?.join("\n"))
 }
 
 async fn write<H: Hashes>(
-    State(floor): State<Floor<H>>,
+    State(floor): State<HashFloor<H>>,
     headers: HeaderMap,
 ) -> Result<(SetCookie, String), Failure> {
     let value = data::next_value();
@@ -106,13 +109,13 @@ async fn write<H: Hashes>(
     };
     load(&floor.hashes, id, floor.view).await?;
     let arguments = [&HEAD, data::HOT_FIELD.as_bytes(), value.as_bytes()];
-    match floor.hashes.run(Script::Commit, &key(id), &arguments).await? {
+    match floor.hashes.run(FloorScript::Commit, &key(id), &arguments).await? {
         1 => Ok((AppendHeaders(None), value)),
         other => Err(Failure(format!("a commit was answered with {other}"))),
     }
 }
 
-async fn fill<H: Hashes>(State(floor): State<Floor<H>>) -> Result<impl IntoResponse, Failure> {
+async fn fill<H: Hashes>(State(floor): State<HashFloor<H>>) -> Result<impl IntoResponse, Failure> {
     let names = &floor.view[1..];
     let values = data::next_values(names.len() - 1);
     let counter = data::COUNTER_START.to_string();
@@ -123,14 +126,14 @@ async fn fill<H: Hashes>(State(floor): State<Floor<H>>) -> Result<impl IntoRespo
     Ok((set_cookie(&id), data::summary(&values, data::COUNTER_START)))
 }
 
-async fn check<H: Hashes>(State(floor): State<Floor<H>>, headers: HeaderMap) -> Result<String, Failure> {
+async fn check<H: Hashes>(State(floor): State<HashFloor<H>>, headers: HeaderMap) -> Result<String, Failure> {
     let values = load(&floor.hashes, id(&headers)?, floor.view).await?;
     let texts: Result<Vec<_>, _> = values.into_iter().skip(1).map(text).collect();
     Ok(texts?.join("\n"))
 }
 
 /// Loads a session that must be there.
-async fn load<H: Hashes>(hashes: &H, id: &str, names: &[&str]) -> Result<Values, Failure> {
+async fn load<H: Hashes>(hashes: &H, id: &str, names: &[&str]) -> Result<HashValues, Failure> {
     let values = hashes.load(&key(id), names).await?;
     match values.first() {
         Some(Some(metadata)) if metadata.len() == 48 => Ok(values),
@@ -141,7 +144,7 @@ async fn load<H: Hashes>(hashes: &H, id: &str, names: &[&str]) -> Result<Values,
 async fn create<H: Hashes>(hashes: &H, fields: &[&[u8]]) -> Result<String, Failure> {
     let id = new_id();
     let arguments = [&[&HEAD, &[7; 32][..]], fields].concat();
-    match hashes.run(Script::Create, &key(&id), &arguments).await? {
+    match hashes.run(FloorScript::Create, &key(&id), &arguments).await? {
         1 => Ok(id),
         other => Err(Failure(format!("a creation was answered with {other}"))),
     }
