@@ -27,7 +27,7 @@ use axum::{
 };
 use sessions::{
     Error, FieldName, RecordId, Session, SessionLayer, Timeouts, TypedSession,
-    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
+    store::{Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
     testing::{Client, FaultStore, Gate, Operation, RecordingStore},
 };
 
@@ -300,8 +300,6 @@ async fn a_rotation_beside_an_unwritable_field_happens() {
 struct ByName(MemoryStore);
 
 impl Store for ByName {
-    const CAPABILITIES: Capabilities = MemoryStore::CAPABILITIES;
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         Ok(self.0.load(id, names).await?.map(|loaded| {
             let mut fields = loaded.fields.clone();

@@ -142,15 +142,17 @@ async fn credentials_with_other_times_moves_the_deadline() {
     let keys_of_server = ServerKeys::new().await;
     for renewed in [false, true] {
         let (id, created) = keys_of_server.create(SHORT).await;
-        let rotate = |epoch, from, to| {
+        let rotate = async |epoch, from, to| {
             let credentials_change = if renewed {
-                CredentialsChange::renewal(random_credentials())
+                let loaded =
+                    keys_of_server.store.load(id, &[]).await.expect("an answer").expect("the record");
+                CredentialsChange::renewal(loaded.credentials, random_credentials())
             } else {
                 CredentialsChange::rotation(random_credentials())
             };
             let commit =
                 Commit::new(epoch, from).with_credentials_change(credentials_change.with_timeouts(to));
-            keys_of_server.store.commit(id, commit)
+            keys_of_server.store.commit(id, commit).await
         };
         applied(rotate(0, SHORT, LONG).await);
         let touched = keys_of_server.touched(id).await;

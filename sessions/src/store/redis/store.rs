@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     random,
     store::{
-        Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
+        Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
         hash::{self, Prefix, ReplyItem, ScriptTime, scripts},
     },
     value::{Credentials, FieldName, RecordId, Timeouts, Timestamp},
@@ -308,8 +308,6 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
-    const CAPABILITIES: Capabilities = Capabilities { expires_by_itself: true, ..Capabilities::DURABLE };
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         self.load_by(id, names, self.client.deadline()).await
     }
@@ -352,7 +350,7 @@ impl Store for RedisStore {
                     if self.look_for_commit(id, &commit, deadline).await {
                         return Ok(CommitOutcome::Applied(Vec::new()));
                     }
-                    return Ok(CommitOutcome::Unknown(Error::outcome_unknown(error)));
+                    return Err(Error::outcome_unknown(error));
                 }
             }
         }
@@ -370,6 +368,10 @@ impl Store for RedisStore {
     /// Does nothing: keys expire by themselves.
     async fn purge(&self, _timeouts: Timeouts, _limit: usize) -> Result<usize, Error> {
         Ok(0)
+    }
+
+    fn expires_by_itself(&self) -> bool {
+        true
     }
 
     fn timeout(&self) -> Option<Duration> {

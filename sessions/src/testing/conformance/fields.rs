@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 
 use super::{
-    super::{Call, Change, Operation},
+    super::{Call, Operation, RecordedChange},
     rig::{App, Rig, at_once, record_of, session},
     service::text,
 };
@@ -152,7 +152,7 @@ pub async fn a_new_session_costs_one_create(rig: Rig) {
     assert_eq!((app.calls.count(Operation::Load), app.calls.writes()), (0, 1));
 }
 
-fn only_commit(app: &App) -> Vec<Change> {
+fn only_commit(app: &App) -> Vec<RecordedChange> {
     let calls = app.calls();
     let mut commits = calls.iter().filter(|call| call.operation() == Operation::Commit);
     let commit = commits.next().expect("a commit");
@@ -160,8 +160,8 @@ fn only_commit(app: &App) -> Vec<Change> {
     commit.changes().to_vec()
 }
 
-fn put(name: &'static str, bytes: usize) -> Change {
-    Change { name: FieldName::from_static(name), operation: "put", bytes }
+fn put(name: &'static str, bytes: usize) -> RecordedChange {
+    RecordedChange { name: FieldName::from_static(name), operation: "put", bytes }
 }
 
 /// Twenty fields that twenty requests change at once.

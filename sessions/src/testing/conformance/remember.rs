@@ -45,7 +45,7 @@ pub async fn who_asked_to_be_remembered_may_stay_away(rig: Rig) {
     assert_eq!(guest.get("/read").await.text(), "- - pen letter hello");
     rig.clock.advance(3 * DAY);
     app.raw.purge(Timeouts::default(), 100).await.expect("a number");
-    if !app.raw.capabilities().expires_by_itself {
+    if !app.raw.expires_by_itself() {
         for browser in [&guest, &user, &unticked] {
             assert!(app.load(record_of(browser), &[]).await.is_none(), "it is cleared up");
         }
