@@ -35,26 +35,26 @@ pub struct Load {
     pub cookies: Arc<[HeaderValue]>,
 }
 
-/// Without this, lanes that never wait would keep the workers to themselves;
-/// at every request it would be a large part of what is measured.
+/// The number of requests after which a requester yields. If it never waits and never yielded, it would keep its worker
+/// for itself. A yield at every request would be a large part of the measured time.
 pub const REQUESTS_PER_YIELD: u64 = 32;
 
-/// Sends requests for `turn`, in as many lanes as are to be in flight. Each waits
-/// for its answer before it sends the next.
+/// Sends requests for `turn`, by as many requesters as requests are to be in flight. Each waits for its answer before it
+/// sends the next.
 pub fn drive(runtime: &Runtime, app: &App, servers: &Servers, load: &Load, turn: Duration) -> Result<Sample> {
     let stop = Arc::new(AtomicBool::new(false));
     let servers_before = servers.cpu_used()?;
     let cpu_before = cpu::used();
     let start = Instant::now();
-    let lanes = spawn(runtime, app, load, &stop);
+    let requesters = spawn(runtime, app, load, &stop);
     // The clock runs on this thread: a timer of the busy runtime would be late.
     while start.elapsed() < turn && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(10).min(turn));
     }
     stop.store(true, Ordering::Relaxed);
     let mut requests = 0;
-    for lane in lanes {
-        requests += runtime.block_on(lane)?;
+    for requester in requesters {
+        requests += runtime.block_on(requester)?;
     }
     let elapsed = start.elapsed();
     let cpu = cpu::used() - cpu_before;

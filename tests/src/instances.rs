@@ -101,7 +101,7 @@ impl Instances {
 
     /// Checks that a slow request that commits after a logout at the other instance restores nothing.
     pub async fn stay_logged_out(&self) {
-        let nobody = format!("{:?} 0", [0; AT_ONCE]);
+        let no_user = format!("{:?} 0", [0; AT_ONCE]);
         for round in 0..ROUNDS {
             let [one, other] = self.visitor();
             assert_eq!(one.get("/add").await.status(), 200);
@@ -125,7 +125,7 @@ impl Instances {
                 assert!(status == StatusCode::CONFLICT || status == StatusCode::OK, "{status}");
             }
             for thief in thieves {
-                assert_eq!(thief.get("/show").await.text(), nobody, "round {round}");
+                assert_eq!(thief.get("/show").await.text(), no_user, "round {round}");
             }
         }
     }

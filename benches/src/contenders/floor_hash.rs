@@ -12,21 +12,25 @@ use axum::http::HeaderMap;
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::get;
 
-use super::floor_cookie::{Failure, SetCookie, id, new_id, set_cookie};
+use super::floor_cookie::{FloorFailure, SetCookie, id, new_id, set_cookie};
 use crate::data;
 
-/// A way to the Redis server.
+/// A client of Redis, direct or through Webdis.
 pub trait Hashes: Clone + Send + Sync + 'static {
-    /// The values of these fields, which are loaded with the server's time.
-    fn load(&self, key: &str, names: &[&str]) -> impl Future<Output = Result<HashValues, Failure>> + Send;
+    /// Loads the values of these fields, with the server's time.
+    fn load(
+        &self,
+        key: &str,
+        names: &[&str],
+    ) -> impl Future<Output = Result<HashValues, FloorFailure>> + Send;
 
-    /// The script's answer.
+    /// Runs a script and returns its reply.
     fn run(
         &self,
         script: FloorScript,
         key: &str,
         arguments: &[&[u8]],
-    ) -> impl Future<Output = Result<i64, Failure>> + Send;
+    ) -> impl Future<Output = Result<i64, FloorFailure>> + Send;
 }
 
 pub type HashValues = Vec<Option<Vec<u8>>>;
@@ -43,7 +47,7 @@ pub const COMMIT: &str = include_str!("lua/commit.lua");
 /// The name of the metadata.
 const METADATA: &str = "@";
 
-/// Epoch 0 and a lifetime of a day without use and of thirty in all.
+/// Epoch 0, an idle timeout of a day and an absolute one of thirty days.
 const HEAD: [u8; 16] = {
     let (idle, absolute) = (86_400_000_u64.to_be_bytes(), (30 * 86_400_000_u64).to_be_bytes());
     let mut head = [0; 16];
@@ -73,9 +77,9 @@ pub fn routes<H: Hashes>(hashes: H, fields: usize) -> Router {
 #[derive(Clone)]
 struct HashFloor<H> {
     hashes: H,
-    /// What is loaded for all text fields and the counter: metadata, fields, counter.
+    /// The names that are loaded for all text fields and the counter: metadata, fields, counter.
     view: &'static [&'static str],
-    /// What is loaded for the first fields only.
+    /// The names that are loaded for the first fields only.
     few: &'static [&'static str],
 }
 
@@ -84,7 +88,10 @@ fn names(fields: usize, counter: bool) -> Vec<&'static str> {
     [METADATA].into_iter().chain(data::fields(fields).iter().copied()).chain(counter).collect()
 }
 
-async fn read<H: Hashes>(State(floor): State<HashFloor<H>>, headers: HeaderMap) -> Result<String, Failure> {
+async fn read<H: Hashes>(
+    State(floor): State<HashFloor<H>>,
+    headers: HeaderMap,
+) -> Result<String, FloorFailure> {
     let mut values = load(&floor.hashes, id(&headers)?, floor.view).await?;
     text(values[1 + data::HOT].take())
 }
@@ -92,7 +99,7 @@ async fn read<H: Hashes>(State(floor): State<HashFloor<H>>, headers: HeaderMap) 
 async fn read_few<H: Hashes>(
     State(floor): State<HashFloor<H>>,
     headers: HeaderMap,
-) -> Result<String, Failure> {
+) -> Result<String, FloorFailure> {
     let values = load(&floor.hashes, id(&headers)?, floor.few).await?;
     let texts: Result<Vec<_>, _> = values.into_iter().skip(1).map(text).collect();
     Ok(texts?.join("\n"))
@@ -101,7 +108,7 @@ async fn read_few<H: Hashes>(
 async fn write<H: Hashes>(
     State(floor): State<HashFloor<H>>,
     headers: HeaderMap,
-) -> Result<(SetCookie, String), Failure> {
+) -> Result<(SetCookie, String), FloorFailure> {
     let value = data::next_value();
     let Ok(id) = id(&headers) else {
         let id = create(&floor.hashes, &[data::HOT_FIELD.as_bytes(), value.as_bytes()]).await?;
@@ -111,11 +118,11 @@ async fn write<H: Hashes>(
     let arguments = [&HEAD, data::HOT_FIELD.as_bytes(), value.as_bytes()];
     match floor.hashes.run(FloorScript::Commit, &key(id), &arguments).await? {
         1 => Ok((AppendHeaders(None), value)),
-        other => Err(Failure(format!("a commit was answered with {other}"))),
+        other => Err(FloorFailure(format!("a commit was answered with {other}"))),
     }
 }
 
-async fn fill<H: Hashes>(State(floor): State<HashFloor<H>>) -> Result<impl IntoResponse, Failure> {
+async fn fill<H: Hashes>(State(floor): State<HashFloor<H>>) -> Result<impl IntoResponse, FloorFailure> {
     let names = &floor.view[1..];
     let values = data::next_values(names.len() - 1);
     let counter = data::COUNTER_START.to_string();
@@ -126,27 +133,30 @@ async fn fill<H: Hashes>(State(floor): State<HashFloor<H>>) -> Result<impl IntoR
     Ok((set_cookie(&id), data::summary(&values, data::COUNTER_START)))
 }
 
-async fn check<H: Hashes>(State(floor): State<HashFloor<H>>, headers: HeaderMap) -> Result<String, Failure> {
+async fn check<H: Hashes>(
+    State(floor): State<HashFloor<H>>,
+    headers: HeaderMap,
+) -> Result<String, FloorFailure> {
     let values = load(&floor.hashes, id(&headers)?, floor.view).await?;
     let texts: Result<Vec<_>, _> = values.into_iter().skip(1).map(text).collect();
     Ok(texts?.join("\n"))
 }
 
 /// Loads a session that must be there.
-async fn load<H: Hashes>(hashes: &H, id: &str, names: &[&str]) -> Result<HashValues, Failure> {
+async fn load<H: Hashes>(hashes: &H, id: &str, names: &[&str]) -> Result<HashValues, FloorFailure> {
     let values = hashes.load(&key(id), names).await?;
     match values.first() {
         Some(Some(metadata)) if metadata.len() == 48 => Ok(values),
-        _ => Err(Failure("the session is gone".into())),
+        _ => Err(FloorFailure("the session is gone".into())),
     }
 }
 
-async fn create<H: Hashes>(hashes: &H, fields: &[&[u8]]) -> Result<String, Failure> {
+async fn create<H: Hashes>(hashes: &H, fields: &[&[u8]]) -> Result<String, FloorFailure> {
     let id = new_id();
     let arguments = [&[&HEAD, &[7; 32][..]], fields].concat();
     match hashes.run(FloorScript::Create, &key(&id), &arguments).await? {
         1 => Ok(id),
-        other => Err(Failure(format!("a creation was answered with {other}"))),
+        other => Err(FloorFailure(format!("a creation was answered with {other}"))),
     }
 }
 
@@ -155,6 +165,6 @@ fn key(id: &str) -> String {
 }
 
 /// A session that `/write` has made lacks the other fields.
-fn text(value: Option<Vec<u8>>) -> Result<String, Failure> {
+fn text(value: Option<Vec<u8>>) -> Result<String, FloorFailure> {
     Ok(String::from_utf8(value.unwrap_or_default())?)
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use futures::future::{BoxFuture, FutureExt};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
-use super::floor_cookie::Failure;
+use super::floor_cookie::FloorFailure;
 use super::floor_hash::{COMMIT, CREATE, FloorScript, HashValues, Hashes, routes};
 use super::floor_redis::load_script;
 use crate::app::App;
@@ -66,7 +66,7 @@ struct Webdis {
 }
 
 impl Hashes for Webdis {
-    async fn load(&self, key: &str, names: &[&str]) -> Result<HashValues, Failure> {
+    async fn load(&self, key: &str, names: &[&str]) -> Result<HashValues, FloorFailure> {
         let names: Vec<_> = names.iter().map(|name| name.as_bytes()).collect();
         let reply = self.post(&self.load, key, &names).await?;
         // `$<length>\r\n<time>,<items>\r\n`
@@ -75,7 +75,7 @@ impl Hashes for Webdis {
         values(&reply[start..], names.len()).ok_or_else(|| unexpected(&reply))
     }
 
-    async fn run(&self, script: FloorScript, key: &str, arguments: &[&[u8]]) -> Result<i64, Failure> {
+    async fn run(&self, script: FloorScript, key: &str, arguments: &[&[u8]]) -> Result<i64, FloorFailure> {
         let sha = match script {
             FloorScript::Create => &self.create,
             FloorScript::Commit => &self.commit,
@@ -89,7 +89,7 @@ impl Hashes for Webdis {
 
 impl Webdis {
     /// Redis' own reply, as it is.
-    async fn post(&self, sha: &str, key: &str, arguments: &[&[u8]]) -> Result<Vec<u8>, Failure> {
+    async fn post(&self, sha: &str, key: &str, arguments: &[&[u8]]) -> Result<Vec<u8>, FloorFailure> {
         let mut body = format!("EVALSHA/{sha}/1");
         for argument in std::iter::once(key.as_bytes()).chain(arguments.iter().copied()) {
             body.push('/');
@@ -119,6 +119,6 @@ fn values(mut items: &[u8], count: usize) -> Option<HashValues> {
     Some(values)
 }
 
-fn unexpected(reply: &[u8]) -> Failure {
-    Failure(format!("Webdis answers {:?}", String::from_utf8_lossy(reply)))
+fn unexpected(reply: &[u8]) -> FloorFailure {
+    FloorFailure(format!("Webdis answers {:?}", String::from_utf8_lossy(reply)))
 }

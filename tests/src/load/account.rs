@@ -107,6 +107,6 @@ impl LoadAccount {
             *number == shown.left && self.put_at.is_none_or(|put_at| put_at < *since + TOO_LATE)
         });
         assert!(shown.left >= put || is_late, "a put was lost or an older one came back: {shown:?} {self:?}");
-        assert!(shown.left <= maybe_put, "a put that nobody sent: {shown:?} {self:?}");
+        assert!(shown.left <= maybe_put, "a put that no request sent: {shown:?} {self:?}");
     }
 }

@@ -54,7 +54,7 @@ static TURN: Mutex<()> = Mutex::new(());
 struct LoadState {
     ends: AtomicBool,
     /// A count that is odd while a fault may lose acknowledged writes.
-    doubts: AtomicU64,
+    faults: AtomicU64,
     accounts: Vec<Mutex<LoadAccount>>,
     unknowns: Unknowns,
 }
@@ -77,13 +77,13 @@ impl LoadRun {
         let app = browser(runtime.block_on(open), &unknowns);
         let shared = Arc::new(LoadState {
             ends: AtomicBool::new(false),
-            doubts: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
             accounts,
             unknowns,
         });
         let browsers: Vec<_> = (0..sessions).map(|_| app.stranger()).collect();
         let tasks = browsers.iter().enumerate().map(|(index, browser)| {
-            let worker = Worker { shared: Arc::clone(&shared), browser: browser.clone(), index };
+            let worker = SessionWorker { shared: Arc::clone(&shared), browser: browser.clone(), index };
             runtime.block_on(worker.begin());
             runtime.spawn(worker.work())
         });
@@ -134,10 +134,10 @@ impl LoadRun {
     }
 
     /// Causes a fault that may lose acknowledged writes, as a failover with asynchronous replication does.
-    pub fn in_doubt<T>(&self, event: impl FnOnce() -> T) -> T {
-        self.shared.doubts.fetch_add(1, Ordering::SeqCst);
+    pub fn while_writes_may_be_lost<T>(&self, event: impl FnOnce() -> T) -> T {
+        self.shared.faults.fetch_add(1, Ordering::SeqCst);
         let done = event();
-        self.shared.doubts.fetch_add(1, Ordering::SeqCst);
+        self.shared.faults.fetch_add(1, Ordering::SeqCst);
         done
     }
 
@@ -173,13 +173,13 @@ impl LoadRun {
 }
 
 /// Sends the requests of one session.
-struct Worker {
+struct SessionWorker {
     shared: Arc<LoadState>,
     browser: Client,
     index: usize,
 }
 
-impl Worker {
+impl SessionWorker {
     async fn begin(&self) {
         // On a busy machine a store with a short timeout may refuse the first ones.
         let mut begun = false;
@@ -243,10 +243,10 @@ impl Worker {
 
     async fn change(&self, request: impl Future<Output = u16>) -> ChangeOutcome {
         let record = self.account().record;
-        let doubts = self.shared.doubts.load(Ordering::SeqCst);
+        let faults = self.shared.faults.load(Ordering::SeqCst);
         let unknowns = self.shared.unknowns.of(record);
         match request.await {
-            200 if doubts.is_multiple_of(2) && self.shared.doubts.load(Ordering::SeqCst) == doubts => {
+            200 if faults.is_multiple_of(2) && self.shared.faults.load(Ordering::SeqCst) == faults => {
                 ChangeOutcome::Kept
             }
             200 => ChangeOutcome::InDoubt,

@@ -21,9 +21,9 @@ async fn open(cluster: &RedisCluster) -> RedisStore {
 }
 
 /// Returns the index of the primary of each session.
-fn homes(cluster: &RedisCluster, load: &LoadRun) -> Vec<usize> {
-    let home = |record| cluster.owner(cluster.slot(&format!("sess:{record}"))).expect("an owner");
-    load.records().into_iter().map(home).collect()
+fn owners(cluster: &RedisCluster, load: &LoadRun) -> Vec<usize> {
+    let owner = |record| cluster.owner(cluster.slot(&format!("sess:{record}"))).expect("an owner");
+    load.records().into_iter().map(owner).collect()
 }
 
 /// Returns a slot that this node has in a new cluster.
@@ -36,11 +36,11 @@ fn slot_of(node: usize) -> u16 {
 fn replace(name: &str, fail: impl Fn(&RedisServer), heal: impl Fn(&RedisServer)) {
     let cluster = RedisCluster::start_with_replicas();
     let load = LoadRun::start(24, open(&cluster));
-    let homes = homes(&cluster, &load);
+    let owners = owners(&cluster, &load);
     // Not the first node: the helpers ask that one.
-    let victim = 1 + usize::from(homes.iter().filter(|home| **home == 1).count() < 2);
-    assert!(homes.contains(&victim), "24 sessions are everywhere");
-    load.in_doubt(|| {
+    let victim = 1 + usize::from(owners.iter().filter(|owner| **owner == 1).count() < 2);
+    assert!(owners.contains(&victim), "24 sessions are everywhere");
+    load.while_writes_may_be_lost(|| {
         wait_until_caught_up(cluster.node(victim), cluster.node(victim + 3));
         fail(cluster.node(victim));
         let replaced = || cluster.owner(slot_of(victim)) == Some(victim + 3);
@@ -52,7 +52,7 @@ fn replace(name: &str, fail: impl Fn(&RedisServer), heal: impl Fn(&RedisServer))
     });
     load.goes_on();
     let accounts = load.finish(name);
-    let elsewhere = homes.iter().zip(&accounts).filter(|(home, _)| **home != victim);
+    let elsewhere = owners.iter().zip(&accounts).filter(|(owner, _)| **owner != victim);
     let disturbed: Vec<_> = elsewhere.filter(|(_, account)| account.failures() > 0).collect();
     assert!(disturbed.is_empty(), "sessions on other nodes than {victim}: {disturbed:#?}");
 }
@@ -95,11 +95,11 @@ fn a_handover_to_a_replica_goes_unnoticed() {
 fn a_stalled_node_holds_up_no_move_between_others() {
     let cluster = RedisCluster::start();
     let load = LoadRun::start(24, open(&cluster));
-    let homes = homes(&cluster, &load);
+    let owners = owners(&cluster, &load);
     let records = load.records();
     cluster.node(2).stall();
-    load.is_refused(|session| homes[session] == 2);
-    for (record, _) in records.iter().zip(&homes).filter(|(_, home)| **home == 0).take(3) {
+    load.is_refused(|session| owners[session] == 2);
+    for (record, _) in records.iter().zip(&owners).filter(|(_, owner)| **owner == 0).take(3) {
         let slot = cluster.slot(&format!("sess:{record}"));
         cluster.begin_move(0, 1, slot);
         while cluster.move_keys(0, 1, slot, 100) > 0 {}
@@ -111,13 +111,13 @@ fn a_stalled_node_holds_up_no_move_between_others() {
         let before = load.accounts();
         load.wait("sessions elsewhere to go on", |now| {
             let goes_on = |at: usize| now[at].acknowledged >= before[at].acknowledged + 5;
-            (0..now.len()).filter(|at| homes[*at] != 2).all(goes_on)
+            (0..now.len()).filter(|at| owners[*at] != 2).all(goes_on)
         });
     }
     cluster.node(2).resume();
     load.goes_on();
     let accounts = load.finish("3 moves beside a stalled node");
-    let elsewhere = homes.iter().zip(&accounts).filter(|(home, _)| **home != 2);
+    let elsewhere = owners.iter().zip(&accounts).filter(|(owner, _)| **owner != 2);
     let disturbed: Vec<_> = elsewhere.filter(|(_, account)| account.failures() > 0).collect();
     assert!(disturbed.is_empty(), "sessions on other nodes: {disturbed:#?}");
 }

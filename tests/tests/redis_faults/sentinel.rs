@@ -34,7 +34,7 @@ fn a_failover_under_load_is_followed() {
     }
     let load = LoadRun::start(12, open(store(&sentinel)));
     for _ in 0..3 {
-        load.in_doubt(|| {
+        load.while_writes_may_be_lost(|| {
             wait_until_caught_up(sentinel.primary(), sentinel.replica());
             sentinel.failover();
             sentinel.wait_for_replica();
@@ -44,7 +44,7 @@ fn a_failover_under_load_is_followed() {
         }
         load.goes_on();
         assert!(!requests(sentinel.primary()).is_empty(), "the new primary is asked");
-        assert_eq!(requests(sentinel.replica()), [""; 0], "nobody asks the demoted one");
+        assert_eq!(requests(sentinel.replica()), [""; 0], "the demoted server still gets requests");
     }
     load.finish("3 failovers by Sentinel");
 }
@@ -54,7 +54,7 @@ fn a_dead_primary_is_replaced() {
     let sentinel = Sentinel::start();
     let load = LoadRun::start(12, open_with(store(&sentinel), IMPATIENT));
     let (old, new) = (sentinel.primary(), sentinel.replica());
-    load.in_doubt(|| {
+    load.while_writes_may_be_lost(|| {
         wait_until_caught_up(old, new);
         old.kill();
         load.is_refused(|_| true);
@@ -75,7 +75,7 @@ fn a_stalled_primary_is_replaced() {
     let sentinel = Sentinel::start();
     let load = LoadRun::start(12, open_with(store(&sentinel), IMPATIENT));
     let (old, new) = (sentinel.primary(), sentinel.replica());
-    load.in_doubt(|| {
+    load.while_writes_may_be_lost(|| {
         wait_until_caught_up(old, new);
         old.stall();
         load.is_refused(|_| true);
@@ -87,7 +87,7 @@ fn a_stalled_primary_is_replaced() {
     });
     old.cli(&["CONFIG", "RESETSTAT"]);
     load.goes_on();
-    assert_eq!(requests(old), [""; 0], "nobody asks the demoted one");
+    assert_eq!(requests(old), [""; 0], "the demoted server still gets requests");
     load.finish("a stalled primary");
 }
 

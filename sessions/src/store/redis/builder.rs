@@ -421,7 +421,7 @@ mod tests {
     #[cfg(feature = "redis-tls")]
     const ROOT: &[u8] = include_bytes!("../tls/test-root.pem");
 
-    /// Where a URL, a certificate or a name says TLS, nothing goes out without.
+    /// If a URL, a certificate or a name says TLS, nothing is sent in plain text.
     #[cfg(feature = "redis-tls")]
     #[test]
     fn plain_text_beside_tls_is_refused() {

@@ -47,7 +47,7 @@ pub(super) struct SharedConnection {
     pub(super) liveness: Arc<Liveness>,
 }
 
-/// What is known of the other end of a connection.
+/// The signs of life of the other end of a connection.
 #[derive(Debug)]
 pub(super) struct Liveness {
     /// The moment of the last reply, in milliseconds by [`ServerConnections::now`], or [`SUSPECT`].

@@ -43,7 +43,7 @@ use super::{
 use crate::store::tls::Tls;
 
 /// The settings for connections to servers that are reached alike.
-pub(super) struct Connector {
+pub(super) struct ServerConnector {
     #[cfg(feature = "redis-tls")]
     pub(super) tls: Option<Tls>,
     pub(super) login: LoginSource,
@@ -55,7 +55,7 @@ trait RedisStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> RedisStream for T {}
 
-impl Connector {
+impl ServerConnector {
     /// Opens a connection that reports when it has ended, which takes version 3 of the protocol.
     pub(super) async fn connect(&self, address: &ServerAddress) -> Result<RedisConnection, RedisError> {
         let is_closed = Arc::new(AtomicBool::new(false));
@@ -127,10 +127,10 @@ impl Connector {
     }
 }
 
-impl fmt::Debug for Connector {
+impl fmt::Debug for ServerConnector {
     /// Shows no login.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("database", &self.database).finish_non_exhaustive()
+        f.debug_struct("ServerConnector").field("database", &self.database).finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use super::{
     cluster::Cluster,
     connections::ServerConnections,
-    connector::Connector,
+    connector::ServerConnector,
     login::{LoginProvider, LoginSource, RedisLogin},
     sentinel::Sentinels,
     source::ConnectionSource,
@@ -134,14 +134,14 @@ impl DeploymentOptions {
                 "the URL of a Sentinel has a database, but Sentinels have none: for Redis set it by `with_database`",
             ));
         }
-        let servers = Connector {
+        let servers = ServerConnector {
             #[cfg(feature = "redis-tls")]
             tls: self.tls(&parsed.iter().collect::<Vec<_>>())?,
             login: self.login(None, None)?,
             database: self.database.unwrap_or_default(),
         };
         let sentinel = |RedisUrl { address, user, password, .. }| {
-            let connector = Connector {
+            let connector = ServerConnector {
                 #[cfg(feature = "redis-tls")]
                 tls: servers.tls.clone(),
                 login: login(user, password)?,
@@ -154,7 +154,7 @@ impl DeploymentOptions {
     }
 
     /// Returns the settings for connections to servers at these URLs, which have one login.
-    fn connector(&self, urls: &[&RedisUrl]) -> Result<Connector, Error> {
+    fn connector(&self, urls: &[&RedisUrl]) -> Result<ServerConnector, Error> {
         let first = urls.first();
         let database = first.and_then(|url| url.database);
         let is_twice =
@@ -165,7 +165,7 @@ impl DeploymentOptions {
                  `with_database`",
             ));
         }
-        Ok(Connector {
+        Ok(ServerConnector {
             #[cfg(feature = "redis-tls")]
             tls: self.tls(urls)?,
             login: self

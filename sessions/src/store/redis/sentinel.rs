@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::{
     connection::RedisConnection,
-    connector::Connector,
+    connector::ServerConnector,
     error_class::{self, unexpected},
     url::ServerAddress,
 };
@@ -16,9 +16,9 @@ use super::{
 pub(super) struct Sentinels {
     pub(super) service: Arc<str>,
     /// The Sentinels, each with a login of its own.
-    pub(super) asked: Vec<(Arc<Connector>, ServerAddress)>,
+    pub(super) asked: Vec<(Arc<ServerConnector>, ServerAddress)>,
     /// The settings for the servers that they name. It uses TLS if the Sentinels do.
-    pub(super) servers: Arc<Connector>,
+    pub(super) servers: Arc<ServerConnector>,
 }
 
 impl Sentinels {
@@ -44,10 +44,10 @@ impl Sentinels {
 
 /// Asks one Sentinel for the primary and connects to it.
 async fn connect(
-    sentinel: &Connector,
+    sentinel: &ServerConnector,
     address: &ServerAddress,
     service: &str,
-    servers: &Connector,
+    servers: &ServerConnector,
 ) -> Result<RedisConnection, RedisError> {
     let mut sentinel = sentinel.connect_briefly(address).await?;
     if role(&mut sentinel).await? != "sentinel" {

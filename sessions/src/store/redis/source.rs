@@ -6,13 +6,14 @@ use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use redis::RedisError;
 
 use super::{
-    connection::RedisConnection, connector::Connector, error_class, sentinel::Sentinels, url::ServerAddress,
+    connection::RedisConnection, connector::ServerConnector, error_class, sentinel::Sentinels,
+    url::ServerAddress,
 };
 
 /// A source of connections.
 pub(super) enum ConnectionSource {
     /// One server.
-    Server { connector: Arc<Connector>, address: ServerAddress },
+    Server { connector: Arc<ServerConnector>, address: ServerAddress },
     /// The manager of a pool. The connections are not the pool's own: another borrower may leave one of those in a
     /// `MULTI` or block it with a `BLPOP`.
     Pool(Pool<RedisConnectionManager>),

@@ -115,7 +115,7 @@ pub struct WebdisStore {
 
 /// The operation that the script carries out.
 #[derive(Clone, Copy)]
-enum Operation {
+enum ScriptOperation {
     Load,
     Create,
     Commit,
@@ -142,10 +142,12 @@ impl WebdisStore {
         let time = self.time();
         self.read(id, |words| hash::load(&[], words)).await.map_err(ScriptFailure::into_opening)?;
         let (new, commit) = (hash::probe_record(), hash::probe_commit());
-        let created = self.call(Operation::Create, id, |words| hash::create(&new, time, words), false).await;
+        let created =
+            self.call(ScriptOperation::Create, id, |words| hash::create(&new, time, words), false).await;
         let changed = match &created {
             Ok(_) => {
-                self.call(Operation::Commit, id, |words| hash::commit(0, &commit, time, words), false).await
+                self.call(ScriptOperation::Commit, id, |words| hash::commit(0, &commit, time, words), false)
+                    .await
             }
             Err(_) => Ok(Vec::new()),
         };
@@ -157,13 +159,13 @@ impl WebdisStore {
 
     async fn delete(&self, id: RecordId) -> Result<Vec<ReplyItem>, ScriptFailure> {
         let arguments = |words: &mut Vec<_>| hash::head(0, &Timeouts::default(), false, self.time(), words);
-        self.repeatable(Operation::Destroy, id, arguments).await
+        self.repeatable(ScriptOperation::Destroy, id, arguments).await
     }
 
     /// Runs the script once. With `with_text` its text is sent, after which Redis knows it.
     async fn call(
         &self,
-        operation: Operation,
+        operation: ScriptOperation,
         id: RecordId,
         arguments: impl FnOnce(&mut Vec<Box<[u8]>>),
         with_text: bool,
@@ -198,7 +200,7 @@ impl WebdisStore {
     /// Runs the script for an operation that may happen twice, up to [`ATTEMPTS`] times.
     async fn repeatable(
         &self,
-        operation: Operation,
+        operation: ScriptOperation,
         id: RecordId,
         arguments: impl Fn(&mut Vec<Box<[u8]>>),
     ) -> Result<Vec<ReplyItem>, ScriptFailure> {
@@ -225,7 +227,7 @@ impl WebdisStore {
             hash::head(0, &Timeouts::default(), false, self.time(), words);
             arguments(words);
         };
-        let mut items = self.repeatable(Operation::Load, id, arguments).await?.into_iter();
+        let mut items = self.repeatable(ScriptOperation::Load, id, arguments).await?.into_iter();
         let Some(Ok(CreateOutcome::Created(now))) = items.next().as_ref().map(hash::created) else {
             return Err(ScriptFailure::Refused(Error::unavailable(Malformed)));
         };
@@ -256,7 +258,7 @@ impl Store for WebdisStore {
 
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         let arguments = |words: &mut Vec<_>| hash::create(&new, self.time(), words);
-        match self.call(Operation::Create, id, arguments, false).await {
+        match self.call(ScriptOperation::Create, id, arguments, false).await {
             Ok(items) => {
                 items.first().ok_or(Malformed).and_then(hash::created).map_err(Error::outcome_unknown)
             }
@@ -280,7 +282,7 @@ impl Store for WebdisStore {
             }
             let time = self.time_until(id, until).await?;
             let arguments = |words: &mut Vec<_>| hash::commit(epoch, &commit, time, words);
-            match self.call(Operation::Commit, id, arguments, false).await {
+            match self.call(ScriptOperation::Commit, id, arguments, false).await {
                 Ok(items) => {
                     if let Some(answer) = hash::answer(&commit, items).map_err(Error::outcome_unknown)? {
                         return Ok(answer);
@@ -350,7 +352,7 @@ impl WebdisStore {
     }
 }
 
-impl Operation {
+impl ScriptOperation {
     /// Returns the name that the script has for it.
     const fn name(self) -> &'static str {
         match self {

@@ -18,14 +18,14 @@ pub(crate) enum RequestEnd {
     /// 409: nothing of it happened.
     Refused,
     /// It was dropped, or answered with 503: its outcome is unknown.
-    InDoubt,
+    OutcomeUnknown,
     /// An end that no request may have.
     Strange,
 }
 
 impl RequestEnd {
     pub(crate) fn of(shot: &Shot) -> Self {
-        let Some(answer) = &shot.answer else { return Self::InDoubt };
+        let Some(answer) = &shot.answer else { return Self::OutcomeUnknown };
         let expected = if shot.ask.fails { 500 } else { 200 };
         match answer.status {
             status if status == expected => match SeenSession::parse(&answer.text) {
@@ -34,7 +34,7 @@ impl RequestEnd {
                 seen => Self::Answered(seen),
             },
             409 => Self::Refused,
-            503 => Self::InDoubt,
+            503 => Self::OutcomeUnknown,
             _ => Self::Strange,
         }
     }
@@ -94,7 +94,7 @@ impl Settling<'_> {
         let cookie = shot.answer.as_ref().map(|answer| &answer.cookie);
         match end {
             RequestEnd::Strange => Some("an answer that none should be"),
-            RequestEnd::InDoubt => None,
+            RequestEnd::OutcomeUnknown => None,
             RequestEnd::Refused if account.is_none() => Some("refused, without any session"),
             RequestEnd::Refused if must_be_there => {
                 Some("refused, though nothing else ended or rotated the session")
@@ -126,7 +126,7 @@ impl Settling<'_> {
                         .then_some("a dead token is given the session's next one"),
                     Some(Cookie::Kept) if creates => Some("an acknowledged write is nowhere"),
                     Some(Cookie::Kept) => None,
-                    _ => Some("a cookie that nobody asked for"),
+                    _ => Some("a cookie without a reason"),
                 }
             }
         }
@@ -144,7 +144,7 @@ impl Settling<'_> {
         match cookie {
             Cookie::Set(token) if ask.rotates() && account.shares_record(token) => None,
             Cookie::Set(_) if ask.rotates() && ask.kind == AskKind::Login && account.user == 0 => {
-                must_be_there.then_some("a login that nobody disturbed began another session")
+                must_be_there.then_some("a login that no other request disturbed began another session")
             }
             Cookie::Removed if ask.kind == AskKind::Destroy => None,
             // If its commit was refused, the server error of the handler stays.
@@ -154,7 +154,7 @@ impl Settling<'_> {
             }
             Cookie::Kept if !ask.rotates() && ask.kind != AskKind::Destroy => None,
             Cookie::Kept => Some("the session goes on with the token from before"),
-            _ => Some("a cookie that nobody asked for"),
+            _ => Some("a cookie without a reason"),
         }
     }
 
@@ -188,7 +188,8 @@ impl Settling<'_> {
     fn begin_new(&mut self, ends: &[RequestEnd], account: Option<&TokenAccount>, settled: &mut TokenOutcome) {
         for (shot, end) in self.shots.iter().zip(ends) {
             let ask = shot.ask;
-            if *end == RequestEnd::InDoubt && ask.has_effect() && (ask.rotates() || ask.kind.creates()) {
+            if *end == RequestEnd::OutcomeUnknown && ask.has_effect() && (ask.rotates() || ask.kind.creates())
+            {
                 // Its cookie is lost with its response.
                 let is_new = account.is_none_or(|account| !account.is_certain(shot.done, self.timeouts));
                 settled.lost_records += usize::from(is_new || ask.rotates());
@@ -219,19 +220,19 @@ impl Settling<'_> {
                         account.used = account.used.max(shot.sent);
                         account.is_known = true;
                     }
-                    settle_doubts(&mut account, shot.sent);
+                    settle_unknown(&mut account, shot.sent);
                     acknowledge(&mut account, shot);
                     match shot.answer.as_ref().map(|answer| &answer.cookie) {
                         Some(Cookie::Set(token)) if account.shares_record(token) => {
                             replacements.push((index, token.clone()));
                         }
                         Some(Cookie::Removed) => is_ended = true,
-                        Some(Cookie::Kept) if shot.ask.rotates() => doubt(&mut account, shot),
+                        Some(Cookie::Kept) if shot.ask.rotates() => note_unknown(&mut account, shot),
                         _ => {}
                     }
                 }
                 RequestEnd::Answered(None) => is_unknown = true,
-                RequestEnd::InDoubt => doubt(&mut account, shot),
+                RequestEnd::OutcomeUnknown => note_unknown(&mut account, shot),
                 RequestEnd::Refused | RequestEnd::Strange => {}
             }
         }
@@ -263,7 +264,7 @@ impl Settling<'_> {
 }
 
 /// Notes that a request has seen the session, after the time in which outcomes are unknown.
-fn settle_doubts(account: &mut TokenAccount, sent: Instant) {
+fn settle_unknown(account: &mut TokenAccount, sent: Instant) {
     for until in [&mut account.may_be_rotated, &mut account.may_be_ended] {
         if until.is_some_and(|until| until < sent) {
             *until = None;
@@ -287,7 +288,7 @@ fn acknowledge(account: &mut TokenAccount, shot: &Shot) {
 }
 
 /// Notes a request that may have happened, or may happen later.
-fn doubt(account: &mut TokenAccount, shot: &Shot) {
+fn note_unknown(account: &mut TokenAccount, shot: &Shot) {
     let until = Some(shot.done + TOO_LATE);
     match shot.ask.kind {
         AskKind::Destroy => account.may_be_ended = account.may_be_ended.max(until),

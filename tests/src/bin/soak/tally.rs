@@ -54,7 +54,7 @@ struct Ends {
     acknowledged: AtomicU64,
     failed: AtomicU64,
     refused: AtomicU64,
-    in_doubt: AtomicU64,
+    outcome_unknown: AtomicU64,
 }
 
 /// The moments until which records may be found of which no browser has a token, in one list for each lifetime.
@@ -75,7 +75,7 @@ impl Tally {
             RequestEnd::Answered(_) if fails => &ends.failed,
             RequestEnd::Answered(_) => &ends.acknowledged,
             RequestEnd::Refused | RequestEnd::Strange => &ends.refused,
-            RequestEnd::InDoubt => &ends.in_doubt,
+            RequestEnd::OutcomeUnknown => &ends.outcome_unknown,
         };
         add(counted);
         match manner {
@@ -84,7 +84,7 @@ impl Tally {
             Manner::Former => add(&self.former),
             Manner::Stranger => add(&self.strangers),
         }
-        if is_to_be_dropped && *end == RequestEnd::InDoubt {
+        if is_to_be_dropped && *end == RequestEnd::OutcomeUnknown {
             add(&self.drops);
         }
     }
@@ -148,12 +148,12 @@ impl Tally {
             }
             table.push('\n');
         };
-        row(["requests", "sent", "per second", "acknowledged", "failed (500)", "refused", "in doubt"]
+        row(["requests", "sent", "per second", "acknowledged", "failed (500)", "refused", "unknown"]
             .map(str::to_owned));
         let numbers = |name: &str, all: u64, ends: [u64; 4]| {
             let per_second = format!("{:.0}", rate(all, took));
-            let [acknowledged, failed, refused, in_doubt] = ends.map(|number| number.to_string());
-            [name.to_owned(), all.to_string(), per_second, acknowledged, failed, refused, in_doubt]
+            let [acknowledged, failed, refused, outcome_unknown] = ends.map(|number| number.to_string());
+            [name.to_owned(), all.to_string(), per_second, acknowledged, failed, refused, outcome_unknown]
         };
         let mut sums = [0; 4];
         for kind in AskKind::ALL {
@@ -180,7 +180,7 @@ impl Tally {
 
 impl Ends {
     fn each(&self) -> [u64; 4] {
-        [&self.acknowledged, &self.failed, &self.refused, &self.in_doubt]
+        [&self.acknowledged, &self.failed, &self.refused, &self.outcome_unknown]
             .map(|number| number.load(Ordering::Relaxed))
     }
 

@@ -23,9 +23,9 @@ async fn https_is_spoken_to_whom_the_roots_vouch_for() {
     let trusting = builder.clone().with_root_certificates(&certificate).unwrap().client().unwrap();
     let long = vec![7; 100_000];
     assert_eq!(echo(&trusting, &long).await.unwrap(), long);
-    for doubting in [builder.clone(), builder.clone().with_root_certificates(&other).unwrap()] {
+    for not_trusting in [builder.clone(), builder.clone().with_root_certificates(&other).unwrap()] {
         // A machine without root certificates refuses to open it.
-        if let Ok(client) = doubting.client() {
+        if let Ok(client) = not_trusting.client() {
             assert!(not_sent(echo(&client, b"v").await).starts_with("cannot connect"));
         }
     }
