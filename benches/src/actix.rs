@@ -1,7 +1,7 @@
 //! Calls applications of actix-web, which stay in the thread that made them.
 //!
 //! As actix's own server does, each of as many threads as the other contenders
-//! have workers has a runtime and an instance of the application. The lanes are
+//! have workers has a runtime and an instance of the application. The requesters are
 //! dealt out to the threads; otherwise this does what the driver for axum does.
 
 use std::future::Future;

@@ -208,7 +208,7 @@ impl WebdisStore {
         for _ in 1..ATTEMPTS {
             match self.call(operation, id, &arguments, with_text).await {
                 Err(ScriptFailure::Unknown(Reason::Redis(code))) if code.as_str() == "NOSCRIPT" => {
-                    with_text = true
+                    with_text = true;
                 }
                 Err(ScriptFailure::Unknown(Reason::Cut | Reason::Foreign)) => {}
                 ended => return ended,
