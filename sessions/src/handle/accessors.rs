@@ -6,8 +6,9 @@ use std::any::Any;
 
 use super::{
     Handle,
-    cell::{Cell, counting},
+    cell::Cell,
     generation::Generation,
+    merge::counting,
     table::{CopyValue, Field, List, Merge, Now, Text, Value},
 };
 use crate::{error::Error, slot::StagedChanges};
@@ -253,7 +254,7 @@ impl Handle {
     fn __flash_now_erased(&mut self, index: usize, value: &mut dyn Any) {
         let value = self.__boxed(index, value);
         let (cell, _) = self.__cell(index);
-        cell.request_only(value);
+        cell.show_once(value);
     }
 
     /// Takes the value out of an `Option` of the field's type.
@@ -275,7 +276,7 @@ impl Handle {
         let Some(add) = counting(field, &fields, by, at) else { mismatch() };
         let committed = self.slot.commit_field(self.number, incarnation, add).await;
         self.slot.acknowledge(self.number, committed.is_err());
-        // What the field is now, done or not.
+        // The field as it is now, done or not.
         let visible = self.slot.snapshot_of(incarnation).fields;
         let fields = &mut self.cut().fields;
         match visible.get(field.name) {
