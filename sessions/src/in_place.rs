@@ -1,4 +1,4 @@
-//! Work that goes on when nobody waits for it any more.
+//! Work that goes on when its caller does not wait for it any more.
 
 use std::{
     future::Future,
@@ -12,14 +12,14 @@ use crate::span::in_current_span;
 
 /// Work that is done where it is awaited, and goes on in a task of its own if this future is dropped.
 ///
-/// A task from the beginning would do the same, but waking another thread for it costs as much as
-/// a commit to a store in memory.
+/// A task from the beginning would do the same, but it wakes another thread, which costs as much as a commit to a store
+/// in memory.
 ///
-/// Whoever keeps this and polls something else in its place stops the work, so nothing else may wait
-/// for it; and work that was never polled is not begun by dropping it.
+/// A caller that keeps this future and polls something else suspends the work, so nothing else may wait for it. Work
+/// that was never polled does not begin when the future is dropped.
 pub(crate) struct InPlace<T: Send + 'static> {
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
-    /// Where it was begun: it may be dropped elsewhere.
+    /// The runtime in which it began. It may be dropped elsewhere.
     runtime: Option<Handle>,
 }
 
@@ -28,7 +28,7 @@ impl<T: Send + 'static> InPlace<T> {
         Self { work: Some(Box::pin(work)), runtime: None }
     }
 
-    /// The same, which keeps something until its end.
+    /// Keeps a value until the work ends.
     pub(crate) fn keeping(mut self, kept: impl Send + 'static) -> Self {
         if let Some(work) = self.work.take() {
             self.work = Some(Box::pin(async move {
@@ -39,7 +39,7 @@ impl<T: Send + 'static> InPlace<T> {
         self
     }
 
-    /// Ends here: it does not go on.
+    /// Drops the work, which then does not go on.
     pub(crate) fn stop(mut self) {
         self.work = None;
     }
@@ -48,9 +48,9 @@ impl<T: Send + 'static> InPlace<T> {
 impl<T: Send + 'static> Future for InPlace<T> {
     type Output = T;
 
-    /// Stays pending when it is polled after its end.
+    /// Polls the work. After its end, the future stays pending.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        // Not there while it is polled, so that work which panics is not begun again.
+        // Taken out while it is polled, so that work which panics is not polled again.
         let Some(mut work) = self.work.take() else { return Poll::Pending };
         let polled = work.as_mut().poll(context);
         if polled.is_pending() {
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// Work that waits for the first and tells the second, and is begun.
+    /// Returns work that has begun. It waits for the sender, then notifies the receiver.
     async fn begun() -> (InPlace<()>, oneshot::Sender<()>, oneshot::Receiver<()>) {
         let ((go, gone), (tell, told)) = (oneshot::channel(), oneshot::channel());
         let mut work = InPlace::new(async move {

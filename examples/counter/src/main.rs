@@ -21,13 +21,13 @@ use axum::{
 use serde::Deserialize;
 use sessions::{
     Session, SessionLayer, TypedSession,
-    store::{AnyStore, MemoryStore, RedisStore, SqliteStore, WebdisStore},
+    store::{AnyStore, MemoryStore, RedisStore, SqliteStore, Store, WebdisStore},
 };
 use tokio::net::TcpListener;
 
 #[derive(Session)]
 struct Visit {
-    #[session(merge = "add")] // two tabs at once count twice
+    #[session(merge = "add")] // requests at the same time all count
     page_count: u32,
     #[flash] // shown once
     message: Option<String>,
@@ -70,31 +70,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Opens the store that a name stands for.
+/// Opens the store that an argument names.
 async fn open(store: &str) -> Result<AnyStore, Box<dyn Error>> {
     let Some((kind, rest)) = store.split_once(':') else {
-        return if store == "memory" { Ok(MemoryStore::new().into()) } else { Err(unknown_store()) };
+        return if store == "memory" { Ok(MemoryStore::new().erase()) } else { Err(unknown_store()) };
     };
     let hosts = rest.trim_start_matches("//");
     Ok(match kind {
-        "sqlite" => SqliteStore::open(rest).await?.into(),
-        "redis" => RedisStore::connect(store).await?.into(),
-        "redis+cluster" => RedisStore::cluster(nodes(hosts)).await?.into(),
+        "sqlite" => SqliteStore::open(rest).await?.erase(),
+        "redis" => RedisStore::connect(store).await?.erase(),
+        "redis+cluster" => RedisStore::cluster(nodes(hosts)).await?.erase(),
         "redis+sentinel" => {
             let (hosts, service) = hosts.split_once('/').ok_or_else(unknown_store)?;
-            RedisStore::sentinel(nodes(hosts), service).await?.into()
+            RedisStore::sentinel(nodes(hosts), service).await?.erase()
         }
-        "webdis+http" => WebdisStore::connect(format!("http://{hosts}")).await?.into(),
+        "webdis+http" => WebdisStore::connect(format!("http://{hosts}")).await?.erase(),
         _ => return Err(unknown_store()),
     })
 }
 
-/// A URL for each host of a list.
+/// Returns a URL for each host of a list.
 fn nodes(hosts: &str) -> impl Iterator<Item = String> {
     hosts.split(',').map(|host| format!("redis://{host}"))
 }
 
-/// Without the name: it may be a URL with a password.
+/// Returns an error without the name, which may be a URL with a password.
 fn unknown_store() -> Box<dyn Error> {
     "unknown store; write `memory`, `sqlite:FILE`, `redis://HOST:PORT`, `redis+cluster://HOST:PORT,…`, \
      `redis+sentinel://HOST:PORT,…/SERVICE` or `webdis+http://HOST:PORT`"
