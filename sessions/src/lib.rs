@@ -92,8 +92,6 @@ pub mod testing;
 mod value;
 mod view;
 
-pub use sessions_macros::Session;
-
 #[cfg(feature = "axum")]
 pub use self::{
     axum::RecentLogin,
@@ -110,7 +108,7 @@ pub use self::{
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
     value::{FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
-    view::{SessionView, TypedSession},
+    view::{Session, SessionView, TypedSession},
 };
 #[cfg(feature = "keys")]
 pub use self::{
