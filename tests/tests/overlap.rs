@@ -185,7 +185,7 @@ async fn a_save_of_unknown_outcome_is_heard_by_the_handler_or_the_client() {
     assert_eq!(response.status(), 503);
     faults.lose_request(Operation::Commit);
     let response = browser.get("/seen").await;
-    assert_eq!((response.status().as_u16(), response.text()), (200, "Unknown"));
+    assert_eq!((response.status().as_u16(), response.text()), (200, "OutcomeUnknown"));
 }
 
 /// What a handle hands over while the final commit is under way is committed too.
@@ -245,7 +245,7 @@ async fn a_save_that_was_given_up_is_told_by_the_next_one() {
     browser.get("/in").await;
     faults.lose_request(Operation::Commit);
     let response = held(browser.get("/change"), &holds.hold(Operation::Commit), || {}).await;
-    assert_eq!((response.status().as_u16(), response.text()), (200, "Err(Unknown) Ok(())"));
+    assert_eq!((response.status().as_u16(), response.text()), (200, "Err(OutcomeUnknown) Ok(())"));
     assert_eq!(browser.get("/read").await.text(), "Ada guest 10 pen");
 }
 

@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     delta::Add,
     error::Error,
-    slot::{OnInvalid, Rule, Rules, Standing},
+    slot::{FieldClass, OnInvalid, Rule, Rules},
     value::FieldName,
 };
 
@@ -142,7 +142,7 @@ pub struct Field {
     pub(crate) aliases: &'static [&'static str],
     pub(crate) shape: Shape,
     pub(crate) merge: Merge,
-    pub(crate) standing: Standing,
+    pub(crate) class: FieldClass,
     pub(crate) on_invalid: OnInvalid,
     /// Sealed before it reaches the store.
     pub(crate) is_secret: bool,
@@ -225,7 +225,7 @@ impl Table {
         // Read before the check, so that rules that are added meanwhile are checked the next time.
         let number = rules.number();
         for field in stored() {
-            rules.check(field.rule().names(), field.standing)?;
+            rules.check(field.rule().names(), field.class)?;
         }
         self.registered.store(number, Ordering::Release);
         Ok(())
@@ -269,8 +269,8 @@ impl Field {
     }
 
     const fn rule(&self) -> Rule {
-        let &Self { name, aliases, standing, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
-        Rule { name, aliases, standing, is_secret, on_invalid, decode }
+        let &Self { name, aliases, class, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
+        Rule { name, aliases, class, is_secret, on_invalid, decode }
     }
 }
 

@@ -3,92 +3,51 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::Arc,
-    time::Duration,
 };
 
 use bytes::Bytes;
 
 use super::{
-    Afterwards, Slot, UNFINISHED,
-    detached::caught,
-    ended::Seen,
-    ledger::{Rights, Rotation},
-    removal::Removal,
-    state::{
-        CookieChange, Failure, Live, Part, Phase, Plan, State, Taken, Target, Terms, Write, cookie_hours,
-    },
+    LaterUse, Slot, UNFINISHED,
+    pending_change::removed_rights,
+    planned_write::{Plan, PlanFailure, PlannedWrite, Selection, TakenChanges, WritePart, WriteTarget},
+    removal::RightsRemoval,
+    rights::SecretChange,
+    saves::PendingSave,
+    survive::caught,
 };
 use crate::{
     delta::{Delta, Op},
     error::{Error, ErrorKind},
-    event::{Event, RotationCause},
+    event::Event,
     random,
-    store::{Commit, CommitId, CommitOutcome, CreateOutcome, CredentialsChange, NewRecord},
-    sync::atomic::Ordering,
-    value::{
-        Authority, Credentials, FieldName, Fields, Match, Proof, RecordId, Secret, Timeouts, Timestamp, Token,
-    },
+    store::{Commit, CommitId, CommitOutcome},
+    value::{FieldName, RecordId},
 };
 
-/// How often a layer has its store purged, on the store's clock, and how much at a time.
-const PURGE_EVERY: Duration = Duration::from_mins(1);
-const PURGE_JITTER: Duration = Duration::from_secs(15);
-const PURGED_AT_ONCE: usize = 1000;
-
-/// What a commit puts in the place of a record's credentials.
-struct Resealed {
-    /// The secret that the browser is to have, if that is another one.
-    secret: Option<Secret>,
-    authority: Authority,
-    credentials_change: CredentialsChange,
-    /// How long the session lives then.
-    timeouts: Timeouts,
-    /// Whether the login ends that the record had.
-    ends_login: bool,
-    /// What the request said of the session.
-    said: Terms,
-    /// The store's time.
-    now: Timestamp,
-}
-
-/// How often a rotation is tried that finds the record's credentials renewed.
-const RESEALINGS: usize = 3;
-
 impl Slot {
-    /// Does what there is to do, for a handle that saves or for all. Called behind the gate only.
-    pub(super) async fn flush(&self, after: Afterwards, by: Option<u64>) -> Result<(), Error> {
+    /// Writes what is selected, for a handle that waits for it or for the response. Behind the gate only.
+    pub(super) async fn flush(
+        &self,
+        selection: Selection<'_>,
+        later: LaterUse,
+        by: Option<u64>,
+    ) -> Result<(), Error> {
         if !self.lock().destroy.is_empty() {
             Box::pin(self.destroy_ended()).await?;
         }
         let mut first = None;
         loop {
-            let at = self.next_change();
-            let planned = {
-                let mut state = self.lock();
-                let planned = state.plan(&self.shared.rules, at);
-                let is_last = planned
-                    .as_ref()
-                    .is_ok_and(|plan| plan.as_ref().is_none_or(|plan| plan.failure.is_none()));
-                if after == Afterwards::Nobody && is_last {
-                    // Held here, they would make the store copy the record before it changes it.
-                    state.forget_fields();
-                }
-                planned
-            };
-            let failure = match planned {
+            let failure = match self.plan(selection, later) {
                 Ok(None) => return first.map_or(Ok(()), Err),
                 Ok(Some(plan)) => {
-                    let part = plan.part;
-                    let is_others = by.is_some_and(|by| plan.taken.deeds.iter().all(|deed| !deed.is_of(by)));
-                    match self.carry_out(plan, after, by).await {
-                        Ok(_) if part == Part::Removal => continue,
-                        // What was put back would only fail again; of what is lost another handle's save hears.
-                        Err(error)
-                            if part == Part::Removal
-                                && is_others
-                                && error.kind() != ErrorKind::Unavailable =>
-                        {
+                    let is_part = plan.part == WritePart::Removals;
+                    let is_others =
+                        by.is_some_and(|by| plan.taken.changes.iter().all(|change| change.by != by));
+                    match self.carry_out(plan, selection, later, by).await {
+                        Ok(_) if is_part => continue,
+                        // What was put back would only fail again. Of what is lost another handle's save hears.
+                        Err(error) if is_part && is_others && error.kind() != ErrorKind::Unavailable => {
                             continue;
                         }
                         Ok(failure) => failure,
@@ -97,133 +56,183 @@ impl Slot {
                 }
                 Err(failure) => Some(failure),
             };
-            let Some(Failure { of, error, spares_response }) = failure else {
+            let Some(PlanFailure { of, error, spares_response, stays_pending }) = failure else {
                 return first.map_or(Ok(()), Err);
             };
             if error.kind() == ErrorKind::CrossSite {
                 let is_login = !spares_response;
-                self.shared.events.report(&Event::CrossSite { is_login, error: &error });
-            } else {
+                self.context.events.report(&Event::CrossSite { is_login, error: &error });
+            } else if !stays_pending {
                 self.report_failure(&error);
             }
             if by.is_none() && spares_response {
                 return first.map_or(Ok(()), Err);
             }
+            let mut state = self.lock();
             if of.is_none() || of == by {
+                if let Some(of) = of {
+                    state.saves.fail(of, &error);
+                }
                 return Err(error);
             }
-            let mut state = self.lock();
             if by.is_none() {
                 // The response fails with it, and what others did is dropped; but not what they took away.
                 first.get_or_insert(error);
-                state.discard(&self.shared.rules);
-            } else {
-                // Another handle's, whose save hears of it, or else the response.
-                state.unheard = Some(error.duplicate());
-                if let Some(of) = of {
-                    state.fail(of, error);
-                }
+                state.discard(&self.context.rules);
+            } else if let Some(of) = of {
+                // It is another handle's, whose save hears of it, or else the response.
+                state.saves.fail(of, &error);
+                state.unreported = Some(error);
             }
         }
+    }
+
+    fn plan(&self, selection: Selection<'_>, later: LaterUse) -> Result<Option<Plan>, PlanFailure> {
+        let mut state = self.lock();
+        let planned = state.plan(selection, &self.context.rules);
+        let is_last =
+            planned.as_ref().is_ok_and(|plan| plan.as_ref().is_none_or(|plan| plan.failure.is_none()));
+        if later == LaterUse::None && is_last {
+            // Held here, they would make the store copy the record before it changes it.
+            state.forget_fields();
+        }
+        planned
     }
 
     /// Writes a plan, and returns what fails of it all the same.
     async fn carry_out(
         &self,
         plan: Plan,
-        after: Afterwards,
+        selection: Selection<'_>,
+        later: LaterUse,
         by: Option<u64>,
-    ) -> Result<Option<Failure>, Error> {
-        let Plan { write, taken, removal, part, lost, rescue, failure } = plan;
-        let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
-        let rotation = write.rotation;
+    ) -> Result<Option<PlanFailure>, Error> {
+        let Plan { write, taken, removal, part, lost, fallback, failure } = plan;
+        let (target, incarnation, secret_change) = (write.target, write.incarnation, write.secret_change);
+        let is_only_touch = write.is_only_touch() && matches!(selection, Selection::All);
         let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
-        let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
-        let merged = kept.as_ref().map(|delta| self.merged(delta)).unwrap_or_default();
-        let mut written = match (part, &removal) {
-            (Part::Removal, Some(removal)) => self.take_away_caught(removal).await,
-            _ => self.write_caught(write, &merged, kept.as_ref()).await,
-        };
-        let mut is_taken_away = false;
-        if let (Err(refused), Some(removal)) = (&written, &removal)
-            && refused.kind() == ErrorKind::Conflict
-            && part != Part::Removal
-        {
-            // Another request has rotated: the rights go all the same, and nothing else is done.
-            match self.take_away_caught(removal).await {
-                Ok(()) if part == Part::OnlyRemoval => written = Ok(()),
-                Ok(()) => is_taken_away = true,
-                Err(error) => written = Err(error),
-            }
-        }
-        let is_elsewhere = |removal: &&Removal| {
-            rotation == Rotation::Login && self.lock().live().is_none_or(|live| !removal.is_of(live.id))
-        };
-        if let (Ok(()), Some(removal)) = (&written, removal.as_ref().filter(is_elsewhere)) {
-            // The login has a record of its own: what it took away goes from the one before, too.
-            if let Err(error) = self.take_away_caught(removal).await {
-                self.shared.events.report_failure(target.id(), &error);
-            }
-        }
+        let (written, is_taken_away) = self.write_plan(write, removal.as_ref(), part, selection, later).await;
         let mut taken = in_flight.end();
         if is_taken_away {
-            taken.drop_removed_rights();
+            taken.changes.retain(|change| !change.is_removed_right());
         }
         let Err(error) = written else {
             self.report_lost(target.id(), lost);
-            if after == Afterwards::Handles {
+            if later == LaterUse::ByHandles {
                 let mut state = self.lock();
                 state.note_touched(target);
-                state.ledger.note_written(&taken.deeds, &taken.ends);
+                state.log.note_written(&taken.changes, &taken.resets);
             }
+            PendingSave::complete(taken.saves);
             return Ok(failure);
         };
         let is_alone = failure.is_none();
-        if let Some(Failure { error, .. }) = failure {
-            // Nobody else will tell.
+        if let Some(PlanFailure { error, .. }) = failure {
+            // Nothing else will tell.
             self.report_failure(&error);
-            self.lock().unheard = Some(error);
+            self.lock().unreported = Some(error);
         }
-        if only_touch {
-            // It fails nobody's request, and the next one tries again.
-            self.shared.events.report_failure(target.id(), &error);
+        if is_only_touch {
+            // It fails no request, and the next one tries again.
+            self.context.events.report_failure(target.id(), &error);
+            PendingSave::complete(taken.saves);
             return Ok(None);
         }
-        if is_alone && by.is_none() && self.lock().stands_without(&taken.deeds, rotation, &error) {
+        if is_alone && by.is_none() && self.lock().stands_without(&taken.changes, secret_change, &error) {
             // The page is worth more than what it counts.
-            self.shared.events.report_failure(target.id(), &error);
-            self.lock().lose(&taken, &error);
+            self.context.events.report_failure(target.id(), &error);
+            self.lock().lose(taken, &error);
             return Ok(None);
         }
-        if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), rescue) {
-            // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
-            let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
-            let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
-            let mut rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
-            if let (Err(refused), Some(removal)) = (&rescued, &removal)
-                && refused.kind() == ErrorKind::Conflict
-            {
-                rescued = self.take_away_caught(removal).await;
-            }
-            taken = in_flight.end();
-            let mut state = self.lock();
-            taken.keep_removed_rights(&state.record, &self.shared.rules);
-            match rescued {
-                Ok(()) => state.ledger.note_written(&taken.deeds, &taken.ends),
-                Err(second) => {
-                    drop(state);
-                    self.failed(target, &second, life, taken);
+        if let (ErrorKind::InvalidField, Some(fallback)) = (error.kind(), fallback) {
+            taken = match self.fall_back(fallback, removal.as_ref(), later, taken).await {
+                Ok(taken) => taken,
+                Err(()) => {
                     self.report_failure(&error);
                     return Err(error);
                 }
+            };
+        }
+        self.note_failed(target, &error, incarnation, taken);
+        Err(error)
+    }
+
+    /// Sends the write of a plan. Where another request has rotated, it takes the rights away all the same. Returns
+    /// true beside the outcome if it did that and nothing else.
+    async fn write_plan(
+        &self,
+        write: PlannedWrite,
+        removal: Option<&RightsRemoval>,
+        part: WritePart,
+        selection: Selection<'_>,
+        later: LaterUse,
+    ) -> (Result<(), Error>, bool) {
+        let secret_change = write.secret_change;
+        let kept = (later == LaterUse::ByHandles).then(|| write.delta.clone());
+        let mut returning = kept.as_ref().map(|delta| self.merged(delta)).unwrap_or_default();
+        if let Selection::FieldOf(change) = selection
+            && !returning.contains(&change.name)
+        {
+            returning.push(change.name.clone());
+        }
+        let Some(removal) = removal else {
+            return (self.write(write, &returning, kept.as_ref()).await, false);
+        };
+        if part == WritePart::Removals {
+            return (self.take_away(removal).await, false);
+        }
+        let mut written = self.write(write, &returning, kept.as_ref()).await;
+        if written.as_ref().is_err_and(|refused| refused.kind() == ErrorKind::Conflict) {
+            match self.take_away(removal).await {
+                Ok(()) if part == WritePart::OnlyRemovals => written = Ok(()),
+                Ok(()) => return (written, true),
+                Err(error) => written = Err(error),
             }
         }
-        if part == Part::Removal && error.kind() != ErrorKind::Unavailable {
-            // Those saves are still to come, and would find nothing left to do.
-            self.lock().fail_saves_of(&taken, by, &error);
+        let is_elsewhere = secret_change == SecretChange::Login
+            && self.lock().live().is_none_or(|live| removal.id() != live.id);
+        if written.is_ok() && is_elsewhere {
+            // The login has a record of its own: what it took away goes from the one before, too.
+            if let Err(error) = self.take_away(removal).await {
+                self.context.events.report_failure(Some(removal.id()), &error);
+            }
         }
-        self.failed(target, &error, life, taken);
-        Err(error)
+        (written, false)
+    }
+
+    /// Writes what is left of a plan in which something cannot be stored: it keeps neither the old secret valid nor a
+    /// right that was taken away. Returns the changes that this has written.
+    async fn fall_back(
+        &self,
+        fallback: PlannedWrite,
+        removal: Option<&RightsRemoval>,
+        later: LaterUse,
+        taken: TakenChanges,
+    ) -> Result<TakenChanges, ()> {
+        let (target, incarnation) = (fallback.target, fallback.incarnation);
+        let kept = (later == LaterUse::ByHandles).then(|| fallback.delta.clone());
+        let in_flight = InFlight::begin(self, &fallback, removal.is_some(), taken);
+        let mut written = Box::pin(self.write(fallback, &[], kept.as_ref())).await;
+        if let (Err(refused), Some(removal)) = (&written, removal)
+            && refused.kind() == ErrorKind::Conflict
+        {
+            written = self.take_away(removal).await;
+        }
+        let mut taken = in_flight.end();
+        let mut state = self.lock();
+        let changes = std::mem::take(&mut taken.changes);
+        taken.changes = removed_rights(changes, &state.record, &self.context.rules);
+        match written {
+            Ok(()) => {
+                state.log.note_written(&taken.changes, &taken.resets);
+                Ok(taken)
+            }
+            Err(second) => {
+                drop(state);
+                self.note_failed(target, &second, incarnation, taken);
+                Err(())
+            }
+        }
     }
 
     /// The fields of which the store alone knows what they become.
@@ -231,272 +240,86 @@ impl Slot {
         let is_merged = |op: &Op| matches!(op, Op::PutIfAbsent(_) | Op::Add(_) | Op::Max(_) | Op::Min(_));
         // What is sealed for the store comes back sealed.
         let merged =
-            delta.ops().iter().filter(|(name, op)| is_merged(op) && !self.shared.rules.is_secret(name));
+            delta.ops().iter().filter(|(name, op)| is_merged(op) && !self.context.rules.is_secret(name));
         merged.map(|(name, _)| name.clone()).collect()
-    }
-
-    async fn take_away_caught(&self, removal: &Removal) -> Result<(), Error> {
-        let mut removing = pin!(self.take_away(removal));
-        poll_fn(|context| caught(|| removing.as_mut().poll(context))).await
     }
 
     /// Reports the reason for which something of this request is not written. Each error that becomes a response is
     /// reported once: where it arises, or here.
     pub(crate) fn report_failure(&self, error: &Error) {
-        let record = match &*self.lock() {
-            State { record: Phase::Live(live), .. } => Some(live.id),
-            state => state.superseded,
-        };
-        self.shared.events.report_failure(record, error);
+        let record = self.lock().record_id();
+        self.context.events.report_failure(record, error);
     }
 
-    /// Reports, and puts back what certainly was not written, unless its session was ended since.
-    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, mut taken: Taken) {
-        self.shared.events.report_failure(target.id(), error);
+    /// Reports a failed write, and puts back what certainly was not written, unless its session was ended since.
+    fn note_failed(&self, target: WriteTarget, error: &Error, incarnation: u32, taken: TakenChanges) {
+        self.context.events.report_failure(target.id(), error);
         let mut state = self.lock();
-        let is_to_be_tried = state.life == life && error.kind() == ErrorKind::Unavailable;
-        if is_to_be_tried && state.put_back(&mut taken, &self.shared.rules) {
-            return;
+        if state.incarnation != incarnation {
+            return PendingSave::refuse(taken.saves, error);
         }
-        state.lose(&taken, error);
-        if state.life == life {
-            state.unheard = Some(error.duplicate());
+        if error.kind() == ErrorKind::Unavailable {
+            if state.put_back(taken, error, &self.context.rules) {
+                return;
+            }
+        } else {
+            state.lose(taken, error);
         }
+        state.unreported = Some(error.duplicate());
     }
 
-    /// A store that panics is one that fails.
-    pub(super) async fn write_caught(
+    /// Sends one atomic operation to the store. A store that panics is one that fails. `kept` are the changes, for
+    /// what is known after it.
+    async fn write(
         &self,
-        write: Write,
+        write: PlannedWrite,
         returning: &[FieldName],
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
-        let mut writing = pin!(self.write(write, returning, kept));
+        let mut writing = pin!(self.write_uncaught(write, returning, kept));
         poll_fn(|context| caught(|| writing.as_mut().poll(context))).await
     }
 
-    /// One atomic operation of the store. `kept` are the changes, for what is known after it.
-    async fn write(&self, write: Write, returning: &[FieldName], kept: Option<&Delta>) -> Result<(), Error> {
-        if write.grows_to > self.shared.sizes.record {
+    async fn write_uncaught(
+        &self,
+        write: PlannedWrite,
+        returning: &[FieldName],
+        kept: Option<&Delta>,
+    ) -> Result<(), Error> {
+        if write.grows_to > self.context.sizes.record {
             let largest = write.delta.ops().iter().max_by_key(|(_, op)| op.size());
-            return Err(Error::record_too_large(self.shared.sizes.record, largest.map(|(name, _)| name)));
+            return Err(Error::record_too_large(self.context.sizes.record, largest.map(|(name, _)| name)));
         }
-        let Target::Record { id, epoch, touch } = write.target else {
-            return Box::pin(self.create(write.delta, write.rights, write.life)).await;
+        let WriteTarget::Record { id, epoch, touch } = write.target else {
+            return Box::pin(self.create(write.delta, write.rights, write.incarnation)).await;
         };
-        if write.rotation != Rotation::None {
-            return Box::pin(self.rotate_record((id, epoch, touch), write, returning, kept)).await;
+        if write.secret_change != SecretChange::None {
+            return Box::pin(self.change_secret((id, epoch, touch), write, returning, kept)).await;
         }
-        let Write { delta, is_carry_only, .. } = write;
-        let carried = (is_carry_only && !delta.is_empty()).then(|| delta.clone());
+        let PlannedWrite { delta, is_kept_only, .. } = write;
+        let kept_on_logout = (is_kept_only && !delta.is_empty()).then(|| delta.clone());
         let commit = self.commit((id, epoch, touch), delta, returning)?;
-        let answer = self.send(id, commit).await?;
+        let outcome = self.send(id, commit).await?;
         // Its times may have changed with its secret, so that what is over by the old ones may be alive.
-        if let (CommitOutcome::StaleEpoch | CommitOutcome::NotFound, Some(delta)) = (&answer, carried) {
-            return Box::pin(self.carry_over((id, epoch, touch), delta, returning, kept)).await;
-        }
-        let values = self.applied(answer)?;
-        if kept.is_some() {
-            self.settle(id, kept, None, returning, &values);
-        }
-        Ok(())
-    }
-
-    /// Sends a commit. A record that cannot be read any more is none.
-    pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
-        match self.bounded(self.shared.store.commit(id, commit), Error::outcome_unknown).await {
-            Err(error) if error.kind() == ErrorKind::Unreadable => {
-                self.report_unreadable(id, &error);
-                Ok(CommitOutcome::NotFound)
-            }
-            answer => answer,
-        }
-    }
-
-    /// The values that were asked for, or why nothing was written.
-    pub(super) fn applied(&self, answer: CommitOutcome) -> Result<Vec<Option<Bytes>>, Error> {
-        if matches!(answer, CommitOutcome::NotFound | CommitOutcome::StaleEpoch) {
-            self.lock().forget_renewal();
-        }
-        match answer {
-            CommitOutcome::Applied(values) => Ok(values),
-            CommitOutcome::NotFound => Err(Error::ended_meanwhile()),
-            CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => Err(Error::superseded()),
-            CommitOutcome::Conflict => Err(Error::conflict("a session field was changed meanwhile")),
-            CommitOutcome::Invalid(name) => Err(Error::not_an_integer(&name)),
-            CommitOutcome::Unknown(error) => Err(error),
-        }
-    }
-
-    /// A commit with a new secret.
-    async fn rotate_record(
-        &self,
-        target @ (id, epoch, _): (RecordId, u64, bool),
-        write: Write,
-        returning: &[FieldName],
-        kept: Option<&Delta>,
-    ) -> Result<(), Error> {
-        let Write { rotation, is_carry_only, life, .. } = write;
-        let _changing = (rotation > Rotation::Renewal).then(|| self.changing());
-        for _ in 0..RESEALINGS {
-            let resealed = self.resealed(id, &write)?;
-            let mut commit = self.commit(target, write.delta.clone(), returning)?;
-            if let Some(resealed) = &resealed {
-                let commit_id = CommitId::from_bytes(random::bytes()?);
-                commit =
-                    commit.with_id(commit_id).with_credentials_change(resealed.credentials_change.clone());
-            }
-            match self.send(id, commit).await? {
-                // Another request renewed the secret: as long as the powers are the same, so is this.
-                CommitOutcome::CredentialsChanged => self.reload_seal(id, epoch).await?,
-                CommitOutcome::NotFound | CommitOutcome::StaleEpoch if rotation == Rotation::Login => {
-                    // Two logins at once, or a logout before this one: whoever has proved who it is needs
-                    // nothing of what the old secret stood for.
-                    return Box::pin(self.create(write.delta, write.rights, life)).await;
-                }
-                CommitOutcome::StaleEpoch | CommitOutcome::NotFound
-                    if rotation == Rotation::Renewal && is_carry_only && !write.delta.is_empty() =>
-                {
-                    return Box::pin(self.carry_over(target, write.delta, returning, kept)).await;
-                }
-                answer => {
-                    let values = self.applied(answer)?;
-                    self.report_rotation(id, rotation, resealed.as_ref());
-                    self.settle(id, kept, resealed, returning, &values);
-                    return Ok(());
-                }
-            }
-        }
-        Err(Error::superseded())
-    }
-
-    fn report_rotation(&self, record: RecordId, rotation: Rotation, resealed: Option<&Resealed>) {
-        let Some(Resealed { secret, .. }) = resealed else { return };
-        let cause = match rotation {
-            Rotation::None | Rotation::Renewal => {
-                if secret.is_some() {
-                    self.shared.events.report(&Event::Renewed { record });
-                }
-                return;
-            }
-            Rotation::Rotation => RotationCause::Other,
-            Rotation::Proof => RotationCause::Reauthentication,
-            Rotation::Login => RotationCause::Login,
-            Rotation::Logout => RotationCause::Logout,
-        };
-        self.shared.events.report(&Event::Rotated { record, cause });
-    }
-
-    /// What is to take the place of the record's credentials; `None` if another request has done it already.
-    fn resealed(&self, id: RecordId, write: &Write) -> Result<Option<Resealed>, Error> {
-        let rotation = write.rotation;
-        let (fresh, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
-        let mut state = self.lock();
-        let said = state.wishes.terms;
-        let State { record: Phase::Live(live), cookie, .. } = &mut *state else {
-            return Err(Error::session_ended());
-        };
-        if live.id != id {
-            return Err(Error::session_ended());
-        }
-        let (mut authority, now) = (live.authority.clone(), live.now());
-        let secret;
-        if rotation > Rotation::Renewal {
-            authority.replace(self.shared.hasher.hash(&id, &fresh), now);
-            secret = Some(fresh);
-            note_rights(&mut authority, write, now);
-            let is_over = rotation == Rotation::Logout || live.holds_rights() && authority.rights.is_empty();
-            // What was said at one user's login says nothing of the next one's.
-            let before = if is_over { Terms::default() } else { Terms::of(&authority) };
-            before.and(said).note_in(&mut authority);
-        } else {
-            let presented = self.shared.hasher.hash(&id, &live.secret);
-            match authority.compare(&presented, now) {
-                Match::Renewed => {
-                    authority.end_renewal(now);
-                    secret = None;
-                }
-                Match::Present if !live.ends_renewal => {
-                    let next = live.secret.renewed(&id, &salt);
-                    authority.begin_renewal(salt, self.shared.hasher.hash(&id, &next));
-                    secret = Some(next);
-                }
-                found => {
-                    live.ends_renewal = false;
-                    if let Match::Renewing(salt) = found {
-                        let token = Token::new(id, live.secret.renewed(&id, &salt));
-                        let max_age = live.max_age();
-                        *cookie = CookieChange::Set { token, max_age, is_renewal: true };
-                    }
-                    return Ok(None);
-                }
-            }
-        }
-        let timeouts = self.shared.timeouts_of(&authority);
-        if secret.is_some() {
-            let created = if rotation == Rotation::Login { now } else { live.created };
-            authority.cookie_hours = cookie_hours(&timeouts, now.saturating_since(created));
-        }
-        let mut credentials_change =
-            rotation.credentials_change(authority.credentials()).in_place_of(live.credentials.clone());
-        if timeouts != live.timeouts {
-            // For the store what the layer grants: the session's own time may be longer again one day.
-            credentials_change =
-                credentials_change.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
-        }
-        let ends_login = rotation == Rotation::Logout;
-        Ok(Some(Resealed { secret, authority, credentials_change, timeouts, ends_login, said, now }))
-    }
-
-    /// What belongs to the browser is written all the same if the secret was replaced a moment ago.
-    async fn carry_over(
-        &self,
-        (id, epoch, touch): (RecordId, u64, bool),
-        delta: Delta,
-        returning: &[FieldName],
-        kept: Option<&Delta>,
-    ) -> Result<(), Error> {
-        self.lock().forget_renewal();
-        let Some(loaded) = self.load(id, &[]).await? else { return Err(Error::ended_meanwhile()) };
-        let authority = self.read(id, &loaded).filter(|authority| self.is_alive(&loaded, authority));
-        let Some(authority) = authority else { return Err(Error::ended_meanwhile()) };
-        let was = self.lock().live().map(|live| live.authority.hash);
-        let is_previous = loaded.epoch == epoch.wrapping_add(1)
-            && was.is_some_and(|was| {
-                // It is still the present one where rights were taken away without another.
-                let found = authority.compare(&was, loaded.now);
-                matches!(found, Match::Superseded | Match::Present | Match::Renewing(_))
-            });
-        if !is_previous {
-            return Err(Error::superseded());
-        }
-        let mut commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
-        commit.timeouts = self.shared.timeouts_of(&authority);
-        let answer = self.send(id, commit).await?;
-        let values = self.applied(answer)?;
-        self.settle(id, kept, None, returning, &values);
-        Ok(())
-    }
-
-    /// Reads what another request has made of the credentials, in the same epoch.
-    async fn reload_seal(&self, id: RecordId, epoch: u64) -> Result<(), Error> {
-        let (loaded, authority) = self.load_again(id, epoch, &[]).await?;
-        if let Phase::Live(live) = &mut self.lock().record
-            && live.id == id
+        if let (CommitOutcome::StaleEpoch | CommitOutcome::NotFound, Some(delta)) = (&outcome, kept_on_logout)
         {
-            (live.credentials, live.authority) = (loaded.credentials, authority);
+            return Box::pin(self.write_to_next_epoch((id, epoch, touch), delta, returning, kept)).await;
+        }
+        let values = self.applied(outcome)?;
+        if kept.is_some() {
+            self.update_local(id, kept, returning, &values, None);
         }
         Ok(())
     }
 
-    /// What the store is to do, but for a new secret.
-    fn commit(
+    /// The commit of a delta, without a new secret.
+    pub(super) fn commit(
         &self,
         (id, epoch, touch): (RecordId, u64, bool),
         delta: Delta,
         returning: &[FieldName],
     ) -> Result<Commit, Error> {
-        let timeouts = self.lock().live().map_or(self.shared.timeouts, |live| live.timeouts);
+        let timeouts = self.lock().live().map_or(self.context.timeouts, |live| live.timeouts);
         let mut commit = Commit::new(epoch, timeouts).with_touch(touch).returning(returning.to_vec());
         if delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
             commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
@@ -504,208 +327,47 @@ impl Slot {
         Ok(commit.with_delta(self.sealed_delta(id, delta)?))
     }
 
-    async fn destroy_ended(&self) -> Result<(), Error> {
-        loop {
-            let Some(id) = self.lock().destroy.last().copied() else { return Ok(()) };
-            if let Err(error) = self.bounded(self.shared.store.destroy(id), Error::outcome_unknown).await {
-                self.shared.events.report_failure(Some(id), &error);
-                return Err(error);
+    /// Sends a commit. A record that cannot be read any more is none.
+    pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
+        match self.with_timeout(self.context.store.commit(id, commit), Error::outcome_unknown).await {
+            Err(error) if error.kind() == ErrorKind::Unreadable => {
+                self.report_unreadable(id, &error);
+                Ok(CommitOutcome::NotFound)
             }
-            self.shared.events.report(&Event::Destroyed { record: id });
-            self.shared.watchers.tell(id, Seen::Over);
-            let mut state = self.lock();
-            state.destroy.retain(|ended| *ended != id);
-            // A session that began after it keeps its cookie.
-            let began_after = matches!(&state.cookie, CookieChange::Set { token, .. } if token.id() != id);
-            if !began_after {
-                state.cookie = CookieChange::Remove;
-            }
+            outcome => outcome,
         }
     }
 
-    async fn create(&self, delta: Delta, rights: Rights, life: u32) -> Result<(), Error> {
-        let mut fields = Fields::new();
-        delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
-        if fields.is_empty() {
-            return Ok(());
+    /// The values that were asked for, or the reason for which nothing was written.
+    pub(super) fn applied(&self, outcome: CommitOutcome) -> Result<Vec<Option<Bytes>>, Error> {
+        if matches!(outcome, CommitOutcome::NotFound | CommitOutcome::StaleEpoch) {
+            self.lock().forget_renewal();
         }
-        {
-            let mut state = self.lock();
-            if state.life != life {
-                return Err(Error::session_ended());
-            }
-            state.keep_terms();
+        match outcome {
+            CommitOutcome::Applied(values) => Ok(values),
+            CommitOutcome::NotFound => Err(Error::ended_meanwhile()),
+            CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => Err(Error::superseded()),
+            CommitOutcome::Invalid(name) => Err(Error::not_an_integer(&name)),
         }
-        let id = RecordId::from_bytes(random::bytes()?);
-        let secret = Secret::from_bytes(random::bytes()?);
-        let mut authority = Authority::new(self.shared.hasher.hash(&id, &secret));
-        authority.rights = rights.names;
-        authority.rights.retain(|name| fields.contains(name.as_str()));
-        authority.identity = rights.identity.filter(|name| fields.contains(name.as_str()));
-        if authority.identity.is_some() {
-            authority.proof = Proof::AtCreation;
-        }
-        let said = self.lock().wishes.terms;
-        said.note_in(&mut authority);
-        let timeouts = self.shared.timeouts_of(&authority);
-        authority.cookie_hours = cookie_hours(&timeouts, Duration::ZERO);
-        let credentials = authority.credentials();
-        let (is_first_visit, is_login) = (authority.rights.is_empty(), authority.identity.is_some());
-        let (stored, opened) = self.sealed_fields(id, delta, &fields)?;
-        let new = NewRecord::new(credentials.clone(), self.shared.timeouts.of_kind(authority.kind()))
-            .with_fields(stored)
-            .with_first_visit(is_first_visit);
-        let creating = self.shared.store.create(id, new);
-        let created = match self.bounded(creating, Error::outcome_unknown).await? {
-            CreateOutcome::Created(created) => created,
-            CreateOutcome::IdTaken => return Err(Error::unavailable("a new record's id was taken")),
-        };
-        let record = Box::new(Live {
-            id,
-            epoch: 0,
-            credentials,
-            timeouts,
-            authority,
-            secret: secret.clone(),
-            ends_renewal: false,
-            created,
-            // This request is its first use.
-            touched: created,
-            loaded_at: created,
-            since: self.shared.stopwatch.start(),
-            began_here: false,
-            fields,
-            names: None,
-            opened,
-            examined: self.shared.rules.number(),
-            is_withheld: false,
-        });
-        {
-            let mut state = self.lock();
-            if state.life != life {
-                // Ended before it was there: it must not be there for anybody.
-                state.destroy.push(id);
-                return Err(Error::session_ended());
-            }
-            let max_age = record.max_age();
-            let token = Token::new(id, secret);
-            state.cookie = CookieChange::Set { token, max_age, is_renewal: false };
-            state.record = Phase::Live(record);
-            state.terms_noted(said);
-            state.tell_of_record();
-        }
-        self.shared.events.report(&Event::Created { record: id, is_login });
-        self.purge_now_and_then(created);
-        Ok(())
-    }
-
-    /// What is known after a commit that went through.
-    fn settle(
-        &self,
-        id: RecordId,
-        delta: Option<&Delta>,
-        resealed: Option<Resealed>,
-        names: &[FieldName],
-        values: &[Option<Bytes>],
-    ) {
-        let mut state = self.lock();
-        if let Some(Resealed { said, credentials_change: CredentialsChange { is_hard: true, .. }, .. }) =
-            &resealed
-        {
-            state.terms_noted(*said);
-        }
-        let State { record, cookie, .. } = &mut *state;
-        let Phase::Live(live) = record else { return };
-        if live.id != id {
-            return;
-        }
-        // Applied to what was loaded; the store applied it to what was there, which may be newer.
-        if let Some(delta) = delta {
-            let _ = delta.apply(&mut live.fields);
-        }
-        for (name, value) in names.iter().zip(values) {
-            match value {
-                Some(value) => live.fields.insert(name.clone(), value.clone()),
-                None => live.fields.remove(name.as_str()),
-            }
-        }
-        let Some(Resealed { secret, authority, credentials_change, timeouts, ends_login, now, .. }) =
-            resealed
-        else {
-            return;
-        };
-        live.timeouts = timeouts;
-        let rights_before = std::mem::take(&mut live.authority.rights);
-        (live.credentials, live.authority) = (credentials_change.to, authority);
-        live.epoch = live.epoch.wrapping_add(credentials_change.is_hard.into());
-        live.ends_renewal = false;
-        // A change of rights has ended what cannot be read, also where the rights after it have the same names.
-        live.is_withheld &= !ends_login && live.authority.rights == rights_before;
-        if credentials_change.is_login {
-            (live.created, live.touched) = (now, now);
-            live.began_here = true;
-        }
-        if let Some(secret) = secret {
-            if credentials_change.is_hard {
-                live.secret = secret.clone();
-            }
-            let token = Token::new(id, secret);
-            let max_age = live.max_age();
-            *cookie = CookieChange::Set { token, max_age, is_renewal: !credentials_change.is_hard };
-        }
-        if credentials_change.is_hard {
-            let epoch = live.epoch;
-            state.tell_of_record();
-            drop(state);
-            self.shared.watchers.tell(id, Seen::Alive(epoch));
-        }
-    }
-
-    /// Has the store clean up, once a minute, after a create: what fills a store also empties it.
-    fn purge_now_and_then(&self, now: Timestamp) {
-        let shared = &self.shared;
-        let last = shared.last_purge.load(Ordering::Relaxed);
-        if now.saturating_since(Timestamp::from_millis(last)) < PURGE_EVERY {
-            return;
-        }
-        // Instances that were started at once are not to purge at once for ever.
-        let [jitter] = random::bytes().unwrap_or_default();
-        let counted = now.saturating_add(PURGE_JITTER * jitter.into() / 256).as_millis();
-        let swapped = shared.last_purge.compare_exchange(last, counted, Ordering::Relaxed, Ordering::Relaxed);
-        let mine = swapped.is_ok();
-        if !mine || shared.store.capabilities().expires_by_itself {
-            return;
-        }
-        let shared = Arc::clone(shared);
-        tokio::spawn(async move {
-            loop {
-                match shared.store.purge(shared.timeouts, PURGED_AT_ONCE).await {
-                    // There may be more; but others are to have their turn.
-                    Ok(purged) if purged >= PURGED_AT_ONCE => tokio::task::yield_now().await,
-                    Ok(_) => return,
-                    Err(error) => return shared.events.report(&Event::PurgeFailed { error: &error }),
-                }
-            }
-        });
     }
 }
 
-/// A write on its way. If it is dropped, nobody knows what became of it.
-pub(super) struct InFlight<'a> {
+/// A write on its way. If it is dropped, its outcome is unknown.
+struct InFlight<'a> {
     slot: &'a Slot,
-    target: Target,
-    life: u32,
-    taken: Option<Taken>,
+    target: WriteTarget,
+    incarnation: u32,
+    taken: Option<TakenChanges>,
 }
 
 impl<'a> InFlight<'a> {
-    pub(super) fn begin(slot: &'a Slot, write: &Write, takes_away: bool, taken: Taken) -> Self {
-        slot.lock().is_rotating = takes_away || write.rotation > Rotation::Renewal;
-        Self { slot, target: write.target, life: write.life, taken: Some(taken) }
+    fn begin(slot: &'a Slot, write: &PlannedWrite, takes_away: bool, taken: TakenChanges) -> Self {
+        slot.lock().is_rotating = takes_away || write.secret_change.is_rotation();
+        Self { slot, target: write.target, incarnation: write.incarnation, taken: Some(taken) }
     }
 
     /// What it was made of, for when it has failed.
-    pub(super) fn end(mut self) -> Taken {
+    fn end(mut self) -> TakenChanges {
         self.taken.take().unwrap_or_default()
     }
 }
@@ -714,29 +376,8 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.slot.lock().is_rotating = false;
         if let Some(taken) = self.taken.take() {
-            self.slot.failed(self.target, &Error::outcome_unknown(UNFINISHED), self.life, taken);
-        }
-    }
-}
-
-/// Notes which rights there are after a write, and whether somebody has proved who it is.
-fn note_rights(authority: &mut Authority, write: &Write, now: Timestamp) {
-    let Write { rights, rotation, .. } = write;
-    rights.note_in(authority);
-    authority.proof = match rotation {
-        Rotation::None | Rotation::Renewal | Rotation::Rotation => authority.proof,
-        Rotation::Login => Proof::AtCreation,
-        Rotation::Proof | Rotation::Logout if authority.identity.is_some() => Proof::At(now),
-        Rotation::Proof | Rotation::Logout => Proof::None,
-    };
-}
-
-impl Rotation {
-    fn credentials_change(self, credentials: Credentials) -> CredentialsChange {
-        match self {
-            Self::Login => CredentialsChange::login(credentials),
-            Self::Renewal => CredentialsChange::renewal(credentials),
-            _ => CredentialsChange::rotation(credentials),
+            let error = Error::outcome_unknown(UNFINISHED);
+            self.slot.note_failed(self.target, &error, self.incarnation, taken);
         }
     }
 }

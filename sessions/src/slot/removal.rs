@@ -1,14 +1,21 @@
-//! Taking rights away where that cannot be part of a rotation: another request has rotated, or nobody is left to be
-//! given a new secret.
+//! The removal of rights where it cannot be part of a rotation: another request has rotated, or no response is left
+//! to send a new secret.
 
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    time::Duration,
+};
 
 use super::{
     Slot,
-    ended::Seen,
-    ledger::{Deed, Rights},
-    rules::{Rules, Standing},
-    state::{Live, Phase, Terms},
+    field_rules::{FieldClass, Rules},
+    options::SessionOptions,
+    pending_change::PendingChange,
+    record::{LiveRecord, kept_on_logout},
+    rights::RecordRights,
+    survive::caught,
+    watch::Sighting,
 };
 use crate::{
     delta::{Delta, Op},
@@ -19,60 +26,62 @@ use crate::{
     value::{Authority, FieldName, Match, Proof, RecordId, Timestamp},
 };
 
-/// How often it is tried against requests that change the record meanwhile.
+/// The number of times that it is tried against requests that change the record meanwhile.
 const ATTEMPTS: usize = 16;
 
-/// How much later than the request thinks a life may have begun that the request began itself: the store says when.
+/// The most by which a record that this request restarted may be younger than the request thinks: the store says when.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Rights that a request takes away, whatever the record's epoch is by then.
 #[derive(Clone, Debug)]
-pub(super) struct Removal {
+pub(super) struct RightsRemoval {
     id: RecordId,
     /// Their stored names, older ones included.
     names: Vec<FieldName>,
-    /// Whether the login goes with them, and all that does not outlive it.
+    /// True if the login goes with them, and all that does not outlive it.
     ends_login: bool,
     /// The login that the request saw: a later one stays.
-    of: Login,
+    of: SeenLogin,
 }
 
-/// What tells a login from another of the same record.
+/// A login, told from others of the same record.
 #[derive(Clone, Copy, Debug)]
-struct Login {
+struct SeenLogin {
     epoch: u64,
     created: Timestamp,
-    /// By the clock of this process only.
+    /// True if `created` is by the clock of this process.
     is_about: bool,
     proof: Proof,
 }
 
-impl Removal {
-    /// The removal of the rights that these deeds remove.
-    pub(super) fn of<'a>(removed: impl IntoIterator<Item = &'a Deed>, live: &Live) -> Option<Self> {
+impl RightsRemoval {
+    /// The removal of the rights that these changes remove.
+    pub(super) fn of<'a>(
+        removed: impl IntoIterator<Item = &'a PendingChange>,
+        live: &LiveRecord,
+    ) -> Option<Self> {
         let (mut names, mut ends_login) = (Vec::new(), false);
-        for change in removed.into_iter().filter_map(Deed::change) {
+        for change in removed.into_iter().filter_map(PendingChange::field) {
             names.extend(change.names());
-            ends_login |= change.standing == Standing::Identity;
+            ends_login |= change.class == FieldClass::Identity;
         }
-        let Live { id, epoch, created, began_here, authority, .. } = live;
-        let of = Login { epoch: *epoch, created: *created, is_about: *began_here, proof: authority.proof };
+        let LiveRecord { id, epoch, created, began_here, authority, .. } = live;
+        let of =
+            SeenLogin { epoch: *epoch, created: *created, is_about: *began_here, proof: authority.proof };
         (!names.is_empty()).then_some(Self { id: *id, names, ends_login, of })
     }
 
-    /// Whether it is about this record.
-    pub(super) fn is_of(&self, id: RecordId) -> bool {
-        self.id == id
+    /// The record that it is about.
+    pub(super) const fn id(&self) -> RecordId {
+        self.id
     }
 
-    /// Takes them out of what a record says, and says what goes with them.
+    /// Takes them out of the credentials of a record. Returns the fields that go with them.
     fn take_from(&self, authority: &mut Authority, rules: &Rules) -> Delta {
         let mut delta = Delta::new();
         if self.ends_login {
-            let mut carried = rules.names(Standing::KeepOnLogout);
-            carried.retain(|name| !authority.rights.contains(name));
-            delta.retain(carried);
-            Rights::default().note_in(authority);
+            delta.retain(kept_on_logout(authority, rules));
+            RecordRights::default().note_in(authority);
             authority.proof = Proof::None;
         } else {
             authority.rights.retain(|name| !self.names.contains(name));
@@ -81,15 +90,15 @@ impl Removal {
             }
         }
         if authority.rights.is_empty() {
-            // What was said at one user's login says nothing of the next one's.
-            Terms::default().note_in(authority);
+            // The options of one user's login are not the next user's.
+            SessionOptions::default().note_in(authority);
         }
         delta
     }
 }
 
-impl Login {
-    /// Whether a record is still in this login.
+impl SeenLogin {
+    /// True if a record is still in this login.
     fn is_still(&self, loaded: &Loaded, authority: &Authority) -> bool {
         let since = loaded.created.saturating_since(self.created);
         let began_then = loaded.created == self.created || (self.is_about && since < WITHIN);
@@ -98,9 +107,14 @@ impl Login {
 }
 
 impl Slot {
-    /// Takes rights away at the record's present epoch. Its secret stays, and from then on opens what is left: nobody
-    /// can be given another. Behind the gate only.
-    pub(super) async fn take_away(&self, removal: &Removal) -> Result<(), Error> {
+    /// Takes rights away at the record's present epoch. Its secret stays, and from then on opens what is left. Behind
+    /// the gate only.
+    pub(super) async fn take_away(&self, removal: &RightsRemoval) -> Result<(), Error> {
+        let mut removing = pin!(self.take_away_uncaught(removal));
+        poll_fn(|context| caught(|| removing.as_mut().poll(context))).await
+    }
+
+    async fn take_away_uncaught(&self, removal: &RightsRemoval) -> Result<(), Error> {
         let id = removal.id;
         let _changing = self.changing();
         for _ in 0..ATTEMPTS {
@@ -113,25 +127,24 @@ impl Slot {
             if !removal.of.is_still(&loaded, &authority) {
                 return Err(Error::later_login());
             }
-            let before = self.shared.timeouts_of(&authority);
-            let delta = removal.take_from(&mut authority, &self.shared.rules);
-            let mut credentials_change =
+            let before = self.context.timeouts_of(&authority);
+            let delta = removal.take_from(&mut authority, &self.context.rules);
+            let mut change =
                 CredentialsChange::rotation(authority.credentials()).in_place_of(loaded.credentials.clone());
-            if self.shared.timeouts_of(&authority) != before {
-                credentials_change =
-                    credentials_change.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
+            if self.context.timeouts_of(&authority) != before {
+                change = change.with_timeouts(self.context.timeouts.of_kind(authority.kind()));
             }
             let commit = Commit::new(loaded.epoch, before)
                 .with_id(CommitId::from_bytes(random::bytes()?))
                 .with_delta(delta.clone())
-                .with_credentials_change(credentials_change);
+                .with_credentials_change(change);
             match self.send(id, commit).await? {
                 CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => {}
                 CommitOutcome::NotFound => return Ok(()),
                 CommitOutcome::Applied(_) => {
                     self.note_taken_away(removal, &loaded, authority, &delta);
-                    self.lock().tell_of_record();
-                    self.shared.watchers.tell(id, Seen::Alive(loaded.epoch.wrapping_add(1)));
+                    self.lock().publish_record();
+                    self.context.watchers.publish(id, Sighting::Alive(loaded.epoch.wrapping_add(1)));
                     return Ok(());
                 }
                 other => return self.applied(other).map(drop),
@@ -140,23 +153,20 @@ impl Slot {
         Err(Error::superseded())
     }
 
-    fn note_taken_away(&self, removal: &Removal, loaded: &Loaded, authority: Authority, delta: &Delta) {
+    fn note_taken_away(&self, removal: &RightsRemoval, loaded: &Loaded, authority: Authority, delta: &Delta) {
         let (record, fields) = (removal.id, removal.names.clone());
-        self.shared.events.report(&Event::RightsRemoved { record, fields });
+        self.context.events.report(&Event::RightsRemoved { record, fields });
         let mut state = self.lock();
-        let Phase::Live(live) = &mut state.record else { return };
-        if live.id != removal.id {
-            return;
-        }
+        let Some(live) = state.record.live_mut(removal.id) else { return };
         // Nothing in it fails: it removes.
         let _ = delta.apply(&mut live.fields);
         live.is_withheld &= !removal.ends_login;
-        let presented = self.shared.hasher.hash(&live.id, &live.secret);
+        let presented = self.context.hasher.hash(&live.id, &live.secret);
         let is_present =
             matches!(authority.compare(&presented, loaded.now), Match::Present | Match::Renewing(_));
         if is_present {
             live.credentials = authority.credentials();
-            live.timeouts = self.shared.timeouts_of(&authority);
+            live.timeouts = self.context.timeouts_of(&authority);
             live.epoch = loaded.epoch.wrapping_add(1);
             live.authority = authority;
         } else {
@@ -165,14 +175,6 @@ impl Slot {
             live.authority.proof = authority.proof;
         }
         drop(state);
-        self.note_boundary();
-    }
-}
-
-impl Rights {
-    /// Puts them in the place of those that a record holds.
-    pub(super) fn note_in(&self, authority: &mut Authority) {
-        authority.rights.clone_from(&self.names);
-        authority.identity.clone_from(&self.identity);
+        self.note_reset();
     }
 }

@@ -2,34 +2,25 @@
 //!
 //! In between, all that a request knows of them is plain: what handles show, what changes are compared with.
 
-use std::fmt;
-
 use bytes::Bytes;
 
 use super::{
-    Rules, Shared, Slot,
-    state::{Live, Phase},
+    Slot,
+    context::LayerContext,
+    record::{LiveRecord, OpenedSecret},
 };
 use crate::{
     delta::{Delta, Op},
     error::Error,
-    keys::Place,
+    keys::SealingContext,
     value::{FieldName, Fields, RecordId},
 };
 
-/// What stands in the place of a stored value that does not open: no type reads it, since no JSON begins so.
+/// The value in the place of a stored one that does not open: no type reads it, since no JSON begins so.
 pub(crate) const UNOPENED: &[u8] = b"\0";
 
-/// A secret field that the request knows in plain, and how the store has it.
-#[derive(Clone)]
-pub(super) struct Opened {
-    pub(super) name: FieldName,
-    value: Bytes,
-    stored: Bytes,
-}
-
-/// A secret field that does not open, and why.
-pub(super) struct Unopened {
+/// A secret field that does not open, and the reason.
+pub(super) struct UnopenedSecret {
     pub(super) name: FieldName,
     pub(super) reason: String,
     pub(super) is_key_missing: bool,
@@ -38,13 +29,11 @@ pub(super) struct Unopened {
 impl Slot {
     /// A commit's changes as the store is to have them.
     pub(super) fn sealed_delta(&self, id: RecordId, delta: Delta) -> Result<Delta, Error> {
-        if !self.shared.rules.has_secrets() {
+        if !self.context.rules.has_secrets() {
             return Ok(delta);
         }
         let (delta, sealed) = self.sealed(id, delta)?;
-        if let Phase::Live(live) = &mut self.lock().record
-            && live.id == id
-        {
+        if let Some(live) = self.lock().record.live_mut(id) {
             live.opened.retain(|known| sealed.iter().all(|new| new.name != known.name));
             live.opened.extend(sealed);
         }
@@ -57,8 +46,8 @@ impl Slot {
         id: RecordId,
         delta: Delta,
         fields: &Fields,
-    ) -> Result<(Fields, Vec<Opened>), Error> {
-        if !self.shared.rules.has_secrets() {
+    ) -> Result<(Fields, Vec<OpenedSecret>), Error> {
+        if !self.context.rules.has_secrets() {
             return Ok((fields.clone(), Vec::new()));
         }
         let (delta, opened) = self.sealed(id, delta)?;
@@ -67,15 +56,15 @@ impl Slot {
         Ok((stored, opened))
     }
 
-    fn sealed(&self, id: RecordId, delta: Delta) -> Result<(Delta, Vec<Opened>), Error> {
+    fn sealed(&self, id: RecordId, delta: Delta) -> Result<(Delta, Vec<OpenedSecret>), Error> {
         let mut sealed = Vec::new();
         let mut seal = |name: &FieldName, value: Bytes| {
-            let stored = self.shared.seal(id, name, &value)?;
-            sealed.push(Opened { name: name.clone(), value, stored: stored.clone() });
+            let stored = self.context.seal(id, name, &value)?;
+            sealed.push(OpenedSecret { name: name.clone(), value, stored: stored.clone() });
             Ok(stored)
         };
         let delta = delta.try_map(|name, op| {
-            if !self.shared.rules.is_secret(name) {
+            if !self.context.rules.is_secret(name) {
                 return Ok(Some(op));
             }
             Ok(match op {
@@ -95,7 +84,7 @@ impl Slot {
         Ok((delta, sealed))
     }
 
-    /// How the store has this value, as far as the request knows: each sealing of it looks different.
+    /// The stored form of this value, as far as the request knows it: each sealing of it looks different.
     fn stored_form(&self, name: &FieldName, value: &Bytes) -> Option<Bytes> {
         let state = self.lock();
         let mut opened = state.live()?.opened.iter();
@@ -103,63 +92,45 @@ impl Slot {
     }
 }
 
-impl Live {
-    /// Whether no secret among these fields is still to be opened.
-    pub(super) fn are_open(&self, names: &[FieldName], rules: &Rules) -> bool {
-        !rules.has_secrets()
-            || names
-                .iter()
-                .filter(|name| self.fields.contains(name.as_str()))
-                .all(|name| !rules.is_secret(name) || self.opened.iter().any(|known| known.name == *name))
+/// Opens those of these fields that are secret. Returns the ones that do not open.
+pub(super) fn open_secrets(
+    live: &mut LiveRecord,
+    context: &LayerContext,
+    names: impl Iterator<Item = FieldName>,
+) -> Vec<UnopenedSecret> {
+    let mut unopened = Vec::new();
+    if !context.rules.has_secrets() {
+        return unopened;
     }
-
-    /// Opens those of these fields that are secret; the ones that do not open are returned.
-    pub(super) fn open_secrets(
-        &mut self,
-        shared: &Shared,
-        names: impl Iterator<Item = FieldName>,
-    ) -> Vec<Unopened> {
-        let mut unopened = Vec::new();
-        if !shared.rules.has_secrets() {
-            return unopened;
-        }
-        for name in names.filter(|name| shared.rules.is_secret(name)) {
-            let name = &name;
-            let Some(mut stored) = self.fields.get(name.as_str()).cloned() else { continue };
-            if let Some(known) = self.opened.iter().position(|known| known.name == *name) {
-                if *stored != *UNOPENED {
-                    continue;
-                }
-                // Whoever asks again is refused for the same reason.
-                stored = self.opened.swap_remove(known).stored;
+    for name in names.filter(|name| context.rules.is_secret(name)) {
+        let Some(mut stored) = live.fields.get(name.as_str()).cloned() else { continue };
+        if let Some(known) = live.opened.iter().position(|known| known.name == name) {
+            if *stored != *UNOPENED {
+                continue;
             }
-            let value = shared.open(self.id, name, &stored).unwrap_or_else(|(reason, is_key_missing)| {
-                unopened.push(Unopened { name: name.clone(), reason, is_key_missing });
-                Bytes::from_static(UNOPENED)
-            });
-            self.fields.insert(name.clone(), value.clone());
-            self.opened.push(Opened { name: name.clone(), value, stored });
+            // A view that asks again is refused for the same reason.
+            stored = live.opened.swap_remove(known).stored;
         }
-        unopened
+        let value = context.open(live.id, &name, &stored).unwrap_or_else(|(reason, is_key_missing)| {
+            unopened.push(UnopenedSecret { name: name.clone(), reason, is_key_missing });
+            Bytes::from_static(UNOPENED)
+        });
+        live.fields.insert(name.clone(), value.clone());
+        live.opened.push(OpenedSecret { name, value, stored });
     }
+    unopened
 }
 
-impl Shared {
+impl LayerContext {
     fn seal(&self, record: RecordId, field: &FieldName, value: &[u8]) -> Result<Bytes, Error> {
         let Some(keys) = &self.keys else { return Err(Error::without_keys(field)) };
-        keys.seal(Place { purpose: &self.purpose, record, field }, value)
+        keys.seal(SealingContext { purpose: &self.purpose, record, field }, value)
     }
 
-    /// The value, or why there is none, and whether that is for want of its key.
+    /// The value; or the reason why there is none, and true if that is for want of its key.
     fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, (String, bool)> {
         let Some(keys) = &self.keys else { return Err((Error::without_keys(field).to_string(), true)) };
-        let place = Place { purpose: &self.purpose, record, field };
+        let place = SealingContext { purpose: &self.purpose, record, field };
         keys.open(place, stored).map_err(|error| (error.to_string(), error.is_key_missing()))
-    }
-}
-
-impl fmt::Debug for Opened {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Opened").field(&self.name).finish()
     }
 }

@@ -131,7 +131,7 @@ async fn a_response_names_its_error() {
     browser.get("/out").await;
     hold.release();
     let refused = slow.await.expect("an answer");
-    assert_eq!((refused.status().as_u16(), refused.header("x-error")), (409, Some("Refused")));
+    assert_eq!((refused.status().as_u16(), refused.header("x-error")), (409, Some("Conflict")));
 }
 
 /// One framework sends the `Debug` of what a handler is refused with to the browser.
