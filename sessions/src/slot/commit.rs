@@ -250,9 +250,14 @@ impl Slot {
         self.shared.events.report_failure(record, error);
     }
 
-    /// Reports, and puts back what certainly was not written, unless its session was ended since.
-    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, mut taken: Taken) {
+    /// Reports that something was not written, and notes it.
+    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, taken: Taken) {
         self.shared.events.report_failure(target.id(), error);
+        self.note_failed(error, life, taken);
+    }
+
+    /// Puts back what certainly was not written, unless its session was ended since.
+    fn note_failed(&self, error: &Error, life: u32, mut taken: Taken) {
         let mut state = self.lock();
         let is_to_be_tried = state.life == life && error.kind() == ErrorKind::Unavailable;
         if is_to_be_tried && state.put_back(&mut taken, &self.shared.rules) {
@@ -714,7 +719,12 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.slot.lock().is_rotating = false;
         if let Some(taken) = self.taken.take() {
-            self.slot.failed(self.target, &Error::outcome_unknown(UNFINISHED), self.life, taken);
+            let error = Error::outcome_unknown(UNFINISHED);
+            if std::thread::panicking() {
+                // Otherwise the work that it belongs to reports that it was stopped.
+                self.slot.shared.events.report_failure(self.target.id(), &error);
+            }
+            self.slot.note_failed(&error, self.life, taken);
         }
     }
 }
