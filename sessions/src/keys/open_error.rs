@@ -19,8 +19,13 @@ pub(crate) enum OpenError {
 
 impl OpenError {
     /// Whether the ring does not have its key, or not any more.
-    pub(crate) const fn is_key_missing(self) -> bool {
+    pub(crate) const fn is_key_missing(&self) -> bool {
         matches!(self, Self::UnknownKey(_) | Self::RevokedKey(_))
+    }
+
+    /// Returns true if it is not sealed at all.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Malformed)
     }
 }
 

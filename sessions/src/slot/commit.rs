@@ -628,7 +628,10 @@ impl Slot {
         if let Some(delta) = delta {
             let _ = delta.apply(&mut live.fields);
         }
-        for (name, value) in names.iter().zip(values) {
+        // Of a record that it sees as after a logout, a request knows what it did itself, and what outlives a logout.
+        let shown = live.is_withheld.then(|| live.carried(&self.shared.rules));
+        let is_shown = |name: &FieldName| shown.as_ref().is_none_or(|shown| shown.contains(name));
+        for (name, value) in names.iter().zip(values).filter(|(name, _)| is_shown(name)) {
             match value {
                 Some(value) => live.fields.insert(name.clone(), value.clone()),
                 None => live.fields.remove(name.as_str()),

@@ -58,17 +58,18 @@ impl Slot {
         Ok(())
     }
 
-    /// What follows from secrets that do not open: where the key is not there, the record is withheld.
+    /// What follows from secrets that do not open: where the key is not there, the record is withheld; and because of a
+    /// right that is stored in plain, as of any right that does not decode.
     fn look_at_unopened(&self, live: &mut Live, unopened: &[Unopened]) -> Option<Error> {
         let rules = &self.shared.rules;
         let mut refusal = None;
-        for Unopened { name, reason, is_key_missing } in unopened {
+        for Unopened { name, reason, is_key_missing, is_plain } in unopened {
             self.report_undecodable(live.id, name, reason);
-            let on_missing = rules.on_missing_key(name);
-            if *is_key_missing && on_missing == OnInvalid::Withhold {
+            let (on_missing, is_right) = (rules.on_missing_key(name), rules.of(name).is_right());
+            if (*is_key_missing || (*is_plain && is_right)) && on_missing == OnInvalid::Withhold {
                 live.is_withheld = true;
                 live.fields.remove(name.as_str());
-            } else if rules.of(name).is_right() && !(*is_key_missing && on_missing == OnInvalid::Reset) {
+            } else if is_right && !(*is_key_missing && on_missing == OnInvalid::Reset) {
                 refusal.get_or_insert_with(|| undecodable(name));
             }
         }

@@ -33,6 +33,8 @@ pub(super) struct Unopened {
     pub(super) name: FieldName,
     pub(super) reason: String,
     pub(super) is_key_missing: bool,
+    /// It is not sealed at all: the field may have become secret since.
+    pub(super) is_plain: bool,
 }
 
 impl Slot {
@@ -133,8 +135,8 @@ impl Live {
                 // Whoever asks again is refused for the same reason.
                 stored = self.opened.swap_remove(known).stored;
             }
-            let value = shared.open(self.id, name, &stored).unwrap_or_else(|(reason, is_key_missing)| {
-                unopened.push(Unopened { name: name.clone(), reason, is_key_missing });
+            let value = shared.open(self.id, name, &stored).unwrap_or_else(|reason| {
+                unopened.push(reason);
                 Bytes::from_static(UNOPENED)
             });
             self.fields.insert(name.clone(), value.clone());
@@ -150,11 +152,19 @@ impl Shared {
         keys.seal(Place { purpose: &self.purpose, record, field }, value)
     }
 
-    /// The value, or why there is none, and whether that is for want of its key.
-    fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, (String, bool)> {
-        let Some(keys) = &self.keys else { return Err((Error::without_keys(field).to_string(), true)) };
-        let place = Place { purpose: &self.purpose, record, field };
-        keys.open(place, stored).map_err(|error| (error.to_string(), error.is_key_missing()))
+    /// The value, or why there is none.
+    fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, Unopened> {
+        let name = field.clone();
+        let Some(keys) = &self.keys else {
+            let reason = Error::without_keys(field).to_string();
+            return Err(Unopened { name, reason, is_key_missing: true, is_plain: false });
+        };
+        keys.open(Place { purpose: &self.purpose, record, field }, stored).map_err(|error| Unopened {
+            name,
+            reason: error.to_string(),
+            is_key_missing: error.is_key_missing(),
+            is_plain: error.is_plain(),
+        })
     }
 }
 
