@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 use serde::{Deserialize, Serialize};
 use sessions::{
     Error, FieldName, RecordId, Session, SessionLayer, SessionService, Timeouts, TypedSession,
-    store::{CommitOutcome, Capabilities, Commit, CreateOutcome, Fields, Loaded, NewRecord, Record, Store},
+    store::{Commit, CommitOutcome, CreateOutcome, Fields, Loaded, NewRecord, Record, Store},
 };
 use sessions_fuzz::{Answering, Handler, NOW, cookie_of, wait};
 use tower_layer::Layer;
@@ -230,8 +230,6 @@ struct Shelf {
 }
 
 impl Store for Shelf {
-    const CAPABILITIES: Capabilities = Capabilities::IN_PROCESS;
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let partial = *self.partial.lock().expect("a lock");
         let records = self.records.lock().expect("a lock");

@@ -208,7 +208,7 @@ fn of_renewals_at_once_one_begins() {
     checker::all("of_renewals_at_once_one_begins", || {
         let store = with_record(Still);
         let renewals = (2..5).map(|number| {
-            Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::renewal(credentials(number)).in_place_of(credentials(1)))
+            Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::renewal(credentials(1), credentials(number)))
         });
         let told = commits_at_once(&store, renewals);
         assert_eq!((how_many(&told, &APPLIED), how_many(&told, &Told::Resealed)), (1, 2));
@@ -227,7 +227,7 @@ fn a_renewal_keeps_out_no_commit_and_is_kept_out_by_a_rotation() {
             &store,
             [
                 put(0, "field"),
-                Commit::new(0, TIMEOUTS).with_credentials_change(in_place(CredentialsChange::renewal(credentials(2)))),
+                Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::renewal(credentials(1), credentials(2))),
                 put(0, "right").with_credentials_change(in_place(CredentialsChange::rotation(credentials(3)))),
             ],
         );

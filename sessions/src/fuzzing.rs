@@ -22,7 +22,7 @@ pub fn are_credentials(bytes: &[u8]) -> bool {
 mod keys {
     use crate::{
         KeyRing,
-        keys::Place,
+        keys::SealingContext,
         value::{RecordId, Secret, Token},
     };
 
@@ -46,7 +46,7 @@ mod keys {
     #[must_use]
     pub fn sealed(ring: &KeyRing, purpose: &str, field: &str, value: &[u8]) -> Vec<u8> {
         let (record, field) = (RecordId::from_bytes(RECORD), &field.into());
-        ring.credentials(Place { purpose, record, field }, value)
+        ring.seal(SealingContext { purpose, record, field }, value)
             .map(|sealed| sealed.to_vec())
             .unwrap_or_default()
     }
@@ -55,7 +55,7 @@ mod keys {
     #[must_use]
     pub fn opened(ring: &KeyRing, purpose: &str, field: &str, stored: &[u8]) -> Option<Vec<u8>> {
         let (record, field) = (RecordId::from_bytes(RECORD), &field.into());
-        ring.open(Place { purpose, record, field }, stored).ok().map(|value| value.to_vec())
+        ring.open(SealingContext { purpose, record, field }, stored).ok().map(|value| value.to_vec())
     }
 }
 

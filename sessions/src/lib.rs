@@ -1,18 +1,18 @@
-//! Typed sessions for Rust web servers: a session is a struct, not a bag of string keys.
+//! Typed sessions for axum: a session is a struct with typed fields, kept in memory, SQLite or Redis.
 //!
 //! ```
 //! use axum::{Router, routing::get};
 //! use sessions::{Session, SessionLayer, TypedSession, store::MemoryStore};
 //!
 //! #[derive(Session)]
-//! struct MySession {
-//!     #[session(merge = "add")] // two tabs at once count twice
+//! struct Visit {
+//!     #[session(merge = "add")] // requests at the same time all count
 //!     page_count: u32,
 //!     #[flash] // shown once
 //!     message: Option<String>,
 //! }
 //!
-//! async fn index(mut session: TypedSession<MySession>) -> String {
+//! async fn index(mut session: TypedSession<Visit>) -> String {
 //!     session.add_page_count(1);
 //!     match session.take_message() {
 //!         Some(text) => format!("{text} (visit {})", session.page_count()),
@@ -20,42 +20,53 @@
 //!     }
 //! }
 //!
-//! let app: Router = Router::new().route("/", get(index)).layer(SessionLayer::new(MemoryStore::new()));
-//! # let _ = app;
+//! fn app() -> Router {
+//!     Router::new().route("/", get(index)).layer(SessionLayer::new(MemoryStore::new()))
+//! }
 //! ```
 //!
-//! [`Session`](macro@Session) lists the attributes and the accessors they give. A handler takes a
-//! [`TypedSession`], reads and writes its fields without `.await` and without `?`, and when it is done the
-//! layer commits what changed, field by field, before the response head leaves.
+//! A handler takes a [`TypedSession`] and reads and writes its fields, without `.await` and without `?`. When the handler
+//! has answered, the layer writes the fields that changed. Only then does the response leave.
+//!
+//! # Where to read on
+//!
+//! - The guide, in the module `guide` of this documentation: first session, logging in, flash messages, overlapping
+//!   requests, stores, a store of your own, testing, deploying, security.
+//! - [`Session`](macro@Session): the attributes of the derive, and the accessors that each field gets.
+//! - [`Handle`]: what every session can do, such as `destroy()` and `save().await`.
+//! - [`SessionLayer`]: all options. [`Event`]: what a layer reports.
+//! - [`store`]: the stores, and the contract for a store of your own.
 //!
 //! # What happens when requests overlap
 //!
-//! Two requests of one user that change different fields both survive. If they change the same field, its
-//! `merge` decides: the `last` write stays unless the field says `add`, `max`, `min` or `first`. A session
-//! that one request destroys stays destroyed: what another writes afterwards is refused, and its user gets
-//! 409 Conflict in place of an answer that is not true.
+//! Two requests that change different fields both keep their changes. If they change the same field, its `merge` decides:
+//! `last` (the default), `add`, `max`, `min` or `first`. A destroyed session stays destroyed. A request that was under way
+//! then writes nothing, and is answered with 409 Conflict.
 //!
 //! # What happens when something fails
 //!
-//! A store that fails is 503, never an anonymous session in place of the real one. A handler that answers
-//! with a server error changes nothing ([`OnServerError`]), but a logout, an explicit rotation and the
-//! removal of a right (`privilege`) happen all the same. A handler that answers with a 4xx grants no right. If it
-//! logged a user in, what it changed after that is dropped too. What must be stored before something else is done comes after
-//! [`save().await?`](Handle::save). Everything a response cannot say is an [`Event`].
+//! - A store that fails is 503, never an anonymous session in place of the real one.
+//! - A handler that answers with a server error changes nothing ([`OnServerError`]). A logout, a rotation and the removal
+//!   of a right happen all the same.
+//! - A handler that answers with a 4xx grants no right and logs no user in.
+//! - [`save().await?`](Handle::save) writes now: call it before what must not happen without the change.
+//! - What a response cannot say is an [`Event`].
 //!
 //! # Features
 //!
-//! | feature | |
+//! | feature | adds |
 //! |---|---|
 //! | `axum` (default) | the extractors |
-//! | `tracing` (default) | events go to `tracing`; without this feature, only to an event hook |
+//! | `tracing` (default) | events as `tracing` events; without it, only an event hook gets them |
 //! | `sqlite` | `store::SqliteStore` |
 //! | `redis` | `store::RedisStore`: one server, Sentinel, Cluster |
-//! | `redis-tls` | `rediss://` for it |
+//! | `redis-tls` | `rediss://` for `RedisStore` |
 //! | `webdis` | `store::WebdisStore` |
-//! | `webdis-tls` | `https://` for it |
-//! | `keys` | `Key`, `KeyRing`: fields that the store cannot read, tokens that cannot be made up |
+//! | `webdis-tls` | `https://` for `WebdisStore` |
+//! | `keys` | `Key`, `KeyRing`: fields that the store cannot read, signed cookies |
 //! | `test-util` | `testing`: manual clock, faults, recording, a browser-like client, `conformance!` |
+//!
+//! The minimum supported Rust version is 1.94. The licence is MIT or Apache-2.0, at your option.
 // Only a framework's module opens sessions; without one, nothing does.
 #![cfg_attr(not(feature = "axum"), allow(dead_code, unused_imports))]
 
@@ -75,6 +86,8 @@ mod event;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(doc)]
+pub mod guide;
 mod handle;
 mod in_place;
 #[cfg_attr(not(feature = "keys"), path = "keys/none.rs")]
@@ -118,7 +131,7 @@ pub use self::{
     value::KeyId,
 };
 
-/// The program of the README compiles.
-#[cfg(all(doctest, feature = "keys", feature = "sqlite", feature = "redis", feature = "webdis"))]
+/// The code of the README, compiled with the doctests.
+#[cfg(all(doctest, feature = "axum", feature = "sqlite"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}

@@ -9,7 +9,7 @@ pub use crate::axum::{
 pub use crate::handle::json::Writer;
 use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, Readable, Shape, Writable};
 pub use crate::handle::table::{Field, Now, Table, Value};
-use crate::slot::{OnInvalid, Standing};
+use crate::slot::{FieldClass, OnInvalid};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
 type Decode = fn(&[u8]) -> Result<Value, serde_json::Error>;
@@ -46,7 +46,7 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
         aliases: &[],
         shape,
         merge: Merge::Last,
-        standing: Standing::Plain,
+        class: FieldClass::Plain,
         on_invalid: OnInvalid::Reset,
         is_secret: false,
         codec,
@@ -85,25 +85,25 @@ impl Field {
     /// A right: who changes it changes the secret.
     #[must_use]
     pub const fn privilege(self) -> Self {
-        Self { standing: Standing::Privilege, on_invalid: OnInvalid::Withhold, ..self }
+        Self { class: FieldClass::Privilege, on_invalid: OnInvalid::Withhold, ..self }
     }
 
     /// The right to be somebody.
     #[must_use]
     pub const fn identity(self) -> Self {
-        Self { standing: Standing::Identity, on_invalid: OnInvalid::Withhold, ..self }
+        Self { class: FieldClass::Identity, on_invalid: OnInvalid::Withhold, ..self }
     }
 
     /// It belongs to the browser.
     #[must_use]
     pub const fn keep_on_logout(self) -> Self {
-        Self { standing: Standing::KeepOnLogout, ..self }
+        Self { class: FieldClass::KeepOnLogout, ..self }
     }
 
     /// It is the visitor's.
     #[must_use]
     pub const fn drop_on_login(self) -> Self {
-        Self { standing: Standing::DropOnLogin, ..self }
+        Self { class: FieldClass::DropOnLogin, ..self }
     }
 
     /// Sealed before it reaches the store.
@@ -116,7 +116,7 @@ impl Field {
     /// rights stays.
     #[must_use]
     pub const fn reset(self) -> Self {
-        let on_invalid = if self.standing.is_right() { self.on_invalid } else { OnInvalid::Reset };
+        let on_invalid = if self.class.is_right() { self.on_invalid } else { OnInvalid::Reset };
         Self { on_invalid, ..self }
     }
 

@@ -1,4 +1,4 @@
-//! The suite on `SqliteStore`: in memory, and in a file that two instances open.
+//! The conformance suite on `SqliteStore`: in memory, and in a file that two instances open.
 
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 sessions::testing::conformance!(in_memory, InMemory::default());
 sessions::testing::conformance!(file, File::new(Durability::Relaxed));
 
-/// A database in memory, whose instances are clones.
+/// A database in memory. Its instances are clones.
 #[derive(Default)]
 struct InMemory(OnceCell<SqliteStore>);
 
@@ -29,14 +29,14 @@ impl Harness for InMemory {
     }
 }
 
-/// A database in a file, whose instances open it each for itself, as processes would.
+/// A database in a file. Each instance opens it for itself, as processes would.
 struct File {
     folder: tempfile::TempDir,
     durability: Durability,
 }
 
 impl File {
-    /// `Relaxed` where nobody pulls the plug: what a full one waits for is not seen from inside.
+    /// Takes the durability. `Relaxed` is enough here: no test sees the wait for the disk that `Full` adds.
     fn new(durability: Durability) -> Self {
         Self { folder: tempfile::tempdir().expect("a folder"), durability }
     }

@@ -1,4 +1,4 @@
-//! A process that is killed while it writes: every acknowledged commit is there, none is half done.
+//! A process that is killed while it writes: every acknowledged commit is stored, and none by half.
 
 #![allow(clippy::expect_used)] // Panicking is how a test fails.
 
@@ -16,7 +16,7 @@ use sessions::{
 
 const ROUNDS: usize = 20;
 
-/// Kills a writer after so many acknowledgements; returns the last one of each record.
+/// Kills a writer after a number of acknowledgements. Returns the last number that it acknowledged for each record.
 fn write_until_killed(path: &Path, round: usize, acknowledgements: usize) -> HashMap<RecordId, u64> {
     let mut writer = Command::new(env!("CARGO_BIN_EXE_crash_writer"))
         .arg(path)
@@ -34,7 +34,7 @@ fn write_until_killed(path: &Path, round: usize, acknowledgements: usize) -> Has
             0,
             "the writer ended by itself"
         );
-        note(&mut last, &line);
+        record_line(&mut last, &line);
     }
     writer.kill().expect("it is killed (SIGKILL)");
     // What it acknowledged before the kill counts too.
@@ -42,14 +42,14 @@ fn write_until_killed(path: &Path, round: usize, acknowledgements: usize) -> Has
     out.read_to_end(&mut rest).expect("its output can be read to the end");
     let rest = String::from_utf8_lossy(&rest);
     for line in rest.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-        note(&mut last, line);
+        record_line(&mut last, line);
     }
     let status = writer.wait().expect("it ends");
     assert!(status.code().is_none(), "the writer ended by itself: {status}");
     last
 }
 
-fn note(last: &mut HashMap<RecordId, u64>, line: &str) {
+fn record_line(last: &mut HashMap<RecordId, u64>, line: &str) {
     let (id, number) = line.trim_end().split_once(' ').expect("a record id and a number");
     let id = RecordId::parse(id).expect("a record id");
     last.insert(id, number.parse().expect("a number"));
@@ -63,7 +63,7 @@ async fn what_was_acknowledged_survives_kill_9() {
     let mut acknowledged = HashMap::new();
     for round in 0..ROUNDS {
         acknowledged.extend(write_until_killed(&path, round, 400 + 37 * round));
-        // All rounds so far, not just this one: recovery must not lose what an earlier one left.
+        // All rounds so far: recovery must not lose the commits of an earlier round.
         let store = SqliteStore::open(&path).await.expect("the file opens again");
         for (id, number) in &acknowledged {
             let loaded = store.load(*id, &names).await.expect("it loads").expect("the record is there");

@@ -29,7 +29,7 @@ use axum::{
 };
 use sessions::{
     Error, FieldName, RecordId, Session, SessionLayer, Timeouts, TypedSession,
-    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
+    store::{Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
     testing::{Client, FaultStore, Gate, Operation, RecordingStore},
 };
 
@@ -302,8 +302,6 @@ async fn a_rotation_beside_an_unwritable_field_happens() {
 struct ByName(MemoryStore);
 
 impl Store for ByName {
-    const CAPABILITIES: Capabilities = MemoryStore::CAPABILITIES;
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         Ok(self.0.load(id, names).await?.map(|loaded| {
             let mut fields = loaded.fields.clone();

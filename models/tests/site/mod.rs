@@ -19,7 +19,7 @@ use axum_core::extract::FromRequestParts;
 use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use sessions::{
     Clock, Error, Event, FieldName, RecordId, Session, SessionLayer, Timeouts, Timestamp, TypedSession,
-    store::{CommitOutcome, Capabilities, Commit, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
+    store::{Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
 };
 use tokio::{sync::oneshot, task::yield_now};
 use tower_layer::Layer;
@@ -77,8 +77,6 @@ impl Remote {
 }
 
 impl Store for Remote {
-    const CAPABILITIES: Capabilities = Capabilities::IN_PROCESS;
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         self.there_and_back(self.memory.load(id, names)).await
     }

@@ -10,7 +10,7 @@ use super::{
     generation::Generation,
     table::{CopyValue, Field, List, Merge, Now, Text, Value},
 };
-use crate::{error::Error, slot::Handed};
+use crate::{error::Error, slot::StagedChanges};
 
 #[doc(hidden)]
 impl Handle {
@@ -113,7 +113,7 @@ impl Handle {
     pub fn __field_remove(&mut self, index: usize) {
         let (cell, field) = self.__cell(index);
         cell.remove(field);
-        self.hand_over_right(field);
+        self.stage_right(field);
     }
 
     pub fn __field_add(&mut self, index: usize, by: i64) {
@@ -165,20 +165,20 @@ impl Handle {
     /// Reads the record again. Changes made so far stay, unsaved. Once begun it is finished.
     pub fn __reload(&mut self) -> Now<'_, ()> {
         Box::pin(async {
-            let tip = self.first.tip();
-            let life = tip.life();
-            let taken = self.slot.hand_over_meanwhile(self.number, life, tip.hand_over(self.table));
+            let latest = self.first.latest();
+            let incarnation = latest.incarnation();
+            let taken = self.slot.stage_for_later(self.number, incarnation, latest.stage(self.table));
             let reloaded = self.slot.reload(self.table.names()).await;
-            self.first = Generation::new(self.table, self.slot.snapshot_of(life));
+            self.first = Generation::new(self.table, self.slot.snapshot_of(incarnation));
             taken.and(reloaded).map_err(Error::in_request)
         })
     }
 
     fn __erased(&self, index: usize) -> Option<&(dyn Any + Send + Sync)> {
-        self.cross_boundary();
+        self.refresh_if_reset();
         let field = &self.table.fields[index];
-        let tip = self.first.tip();
-        tip.value(field, index, &|field, error| self.report(field, error)).map(|value| &**value)
+        let latest = self.first.latest();
+        latest.value(field, index, &|field, error| self.report(field, error)).map(|value| &**value)
     }
 
     /// A copy of an integer.
@@ -207,7 +207,7 @@ impl Handle {
     /// Leaves one generation, which shows what is left if another handle has ended fields.
     fn __refresh(&mut self) {
         self.cut();
-        self.cross_boundary();
+        self.refresh_if_reset();
         self.cut();
     }
 
@@ -219,7 +219,7 @@ impl Handle {
     fn __set_erased(&mut self, index: usize, value: &mut dyn Any) {
         let value = self.__boxed(index, value);
         let field = &self.table.fields[index];
-        if field.standing.is_right() && Cell::is_of_default(field, &value) {
+        if field.class.is_right() && Cell::is_of_default(field, &value) {
             // A default is no right.
             return self.__field_remove(index);
         }
@@ -230,7 +230,7 @@ impl Handle {
                 cell.merge(field, value);
             }
         }
-        self.hand_over_identity(&self.table.fields[index]);
+        self.stage_identity(&self.table.fields[index]);
     }
 
     fn __edit_erased(&mut self, index: usize) -> Option<&mut (dyn Any + Send + Sync)> {
@@ -241,7 +241,7 @@ impl Handle {
     fn __take_erased(&mut self, index: usize) -> Option<Value> {
         let (cell, field) = self.__cell(index);
         let taken = cell.take(field);
-        self.hand_over_right(field);
+        self.stage_right(field);
         taken
     }
 
@@ -253,7 +253,7 @@ impl Handle {
     fn __flash_now_erased(&mut self, index: usize, value: &mut dyn Any) {
         let value = self.__boxed(index, value);
         let (cell, _) = self.__cell(index);
-        cell.now(value);
+        cell.request_only(value);
     }
 
     /// Takes the value out of an `Option` of the field's type.
@@ -267,19 +267,19 @@ impl Handle {
     async fn __fetch_add_erased(&mut self, index: usize, by: i64) -> Result<(), Error> {
         let (field, at) = (&self.table.fields[index], self.slot.next_change());
         let generation = self.cut();
-        let (life, fields) = (generation.life(), generation.fields.clone());
-        // Handed over before the wait: if this future is dropped, the commit goes on all the same.
+        let (incarnation, fields) = (generation.incarnation(), generation.fields.clone());
+        // Staged before the wait: if this future is dropped, the commit goes on all the same.
         let earlier = generation.cell_mut(index).take_change(field, &fields)?;
-        let handed = Handed { changes: earlier.into_iter().collect(), ..Handed::default() };
-        let save = self.slot.hand_over_for_save(self.number, life, handed, Some(&field.name()))?;
+        let staged = StagedChanges { changes: earlier.into_iter().collect(), ..StagedChanges::default() };
+        let save = self.slot.stage_for_save(self.number, incarnation, staged, Some(&field.name()))?;
         let Some(add) = counting(field, &fields, by, at) else { mismatch() };
-        let committed = self.slot.commit_field(self.number, life, add).await;
+        let committed = self.slot.commit_field(self.number, incarnation, add).await;
         self.slot.note_heard(self.number, save);
         if committed.is_err() {
             self.slot.failure_heard();
         }
         // What the field is now, done or not.
-        let visible = self.slot.snapshot_of(life).fields;
+        let visible = self.slot.snapshot_of(incarnation).fields;
         let fields = &mut self.cut().fields;
         match visible.get(field.name) {
             Some(value) => fields.insert(field.name(), value.clone()),

@@ -26,20 +26,20 @@ const LARGEST_SCRATCH: usize = 64 * 1024;
 /// One field of a handle.
 #[derive(Default)]
 pub(super) struct Cell {
-    held: OnceLock<Held>,
+    decoded: OnceLock<Decoded>,
     /// What was there when the value was lent out for change, if the field's merge may have it stay.
     kept: Option<Value>,
-    change: Change,
+    change: CellChange,
     /// Whether it was removed at some time, whatever came after that.
     was_removed: bool,
     /// When it was last changed, in the request's own count.
     at: u64,
-    now: Now,
+    request_only: RequestOnly,
 }
 
 /// What `flash_now_…` set, for this request only.
 #[derive(Default)]
-enum Now {
+enum RequestOnly {
     #[default]
     Unset,
     Set(Value),
@@ -47,7 +47,7 @@ enum Now {
 }
 
 /// A decoded value.
-struct Held {
+struct Decoded {
     /// `None` for an absent `Option` field; a plain field has its default.
     value: Option<Value>,
     source: Source,
@@ -66,7 +66,7 @@ enum Source {
 
 /// What was done to the field since it was loaded.
 #[derive(Default)]
-enum Change {
+enum CellChange {
     #[default]
     None,
     /// Set, whatever was there.
@@ -93,33 +93,35 @@ impl Cell {
     /// A cell that shows what `flash_now_…` of another handle of the request set.
     pub(super) fn showing(field: &Field, request_only: &Fields) -> Self {
         let shown = request_only.get(field.name).and_then(|stored| stamp::inner(stored));
-        let now = shown.and_then(|json| (field.codec.decode)(json).ok()).map_or(Now::Unset, Now::Set);
-        Self { now, ..Self::default() }
+        let request_only = shown
+            .and_then(|json| (field.codec.decode)(json).ok())
+            .map_or(RequestOnly::Unset, RequestOnly::Set);
+        Self { request_only, ..Self::default() }
     }
 
     /// The value, decoded on first use.
     pub(super) fn value(&self, field: &Field, fields: &Fields, report: OnUndecodable<'_>) -> Option<&Value> {
-        if let Now::Set(now) = &self.now {
-            return Some(now);
+        if let RequestOnly::Set(value) = &self.request_only {
+            return Some(value);
         }
-        self.held.get_or_init(|| Held::decode(field, fields, report));
+        self.decoded.get_or_init(|| Decoded::decode(field, fields, report));
         self.shown(field)
     }
 
     /// The value, or what stays in its place if it was changed to what cannot.
     fn shown(&self, field: &Field) -> Option<&Value> {
-        let value = self.held.get()?.value.as_ref()?;
+        let value = self.decoded.get()?.value.as_ref()?;
         Some(self.kept.as_ref().filter(|kept| stays(field, kept, value)).unwrap_or(value))
     }
 
     /// Whether the stored value does not decode.
     pub(super) fn is_undecodable(&self) -> bool {
-        self.held.get().is_some_and(|held| held.source == Source::Undecodable)
+        self.decoded.get().is_some_and(|decoded| decoded.source == Source::Undecodable)
     }
 
     /// Whether something was done to it, whatever comes of that. Runs no code of the field's type.
     pub(super) const fn is_changed(&self) -> bool {
-        !matches!(self.change, Change::None)
+        !matches!(self.change, CellChange::None)
     }
 
     /// When it was last changed, in the request's own count.
@@ -141,139 +143,139 @@ impl Cell {
 
     /// Sets the value where what was there does not matter, and need not be decoded.
     pub(super) fn put(&mut self, new: Value) {
-        match self.held.get_mut() {
-            Some(held) => held.value = Some(new),
-            None => self.held = OnceLock::from(Held { value: Some(new), source: Source::Unread }),
+        match self.decoded.get_mut() {
+            Some(decoded) => decoded.value = Some(new),
+            None => self.decoded = OnceLock::from(Decoded { value: Some(new), source: Source::Unread }),
         }
-        self.change = Change::Put;
+        self.change = CellChange::Put;
     }
 
     /// Sets the value as the field's merge has it.
     pub(super) fn merge(&mut self, field: &Field, new: Value) {
-        self.settle(field);
-        let Some(held) = self.held.get_mut() else { return };
-        let is_there = held.is_there(&self.change);
-        if held.value.as_ref().is_some_and(|old| is_there && stays(field, old, &new)) {
+        self.end_edit(field);
+        let Some(decoded) = self.decoded.get_mut() else { return };
+        let is_there = decoded.is_there(&self.change);
+        if decoded.value.as_ref().is_some_and(|old| is_there && stays(field, old, &new)) {
             return;
         }
-        let is_sound = held.source != Source::Undecodable;
-        let is_absolute = matches!(self.change, Change::Put | Change::Removed);
-        self.change = if is_sound && !is_absolute { Change::Merged } else { Change::Put };
-        held.value = Some(new);
+        let is_sound = decoded.source != Source::Undecodable;
+        let is_absolute = matches!(self.change, CellChange::Put | CellChange::Removed);
+        self.change = if is_sound && !is_absolute { CellChange::Merged } else { CellChange::Put };
+        decoded.value = Some(new);
     }
 
     /// Lends the value out for change.
     pub(super) fn edit(&mut self, field: &Field) -> Option<&mut Value> {
-        self.settle(field);
-        let held = self.held.get_mut()?;
-        let is_there = held.is_there(&self.change);
-        let value = held.value.as_mut()?;
+        self.end_edit(field);
+        let decoded = self.decoded.get_mut()?;
+        let is_there = decoded.is_there(&self.change);
+        let value = decoded.value.as_mut()?;
         if is_there && field.merge.may_keep() {
             self.kept = copy(field, value);
         }
         match &self.change {
-            Change::None => {
+            CellChange::None => {
                 self.change = match (field.merge, &field.counter) {
-                    (Merge::Add, Some(counter)) if held.source != Source::Undecodable => {
+                    (Merge::Add, Some(counter)) if decoded.source != Source::Undecodable => {
                         let current = (counter.get)(&**value);
-                        Change::Counted { add: counter.adding(0, 0), from: current, seen: current }
+                        CellChange::Counted { add: counter.adding(0, 0), from: current, seen: current }
                     }
                     _ => {
                         // What cannot be encoded now cannot be told from what it becomes.
-                        encoded(field, value).map_or(Change::Put, Change::Edited)
+                        encoded(field, value).map_or(CellChange::Put, CellChange::Edited)
                     }
                 };
             }
-            Change::Removed | Change::Taken(_) => self.change = Change::Put,
-            Change::Put | Change::Merged | Change::Edited(_) | Change::Counted { .. } => {}
+            CellChange::Removed | CellChange::Taken(_) => self.change = CellChange::Put,
+            CellChange::Put | CellChange::Merged | CellChange::Edited(_) | CellChange::Counted { .. } => {}
         }
         Some(value)
     }
 
     /// Ends a change in place: what it became counts as if it were set.
-    fn settle(&mut self, field: &Field) {
-        let Some(held) = self.held.get_mut().filter(|_| field.merge.may_keep()) else { return };
-        let Some(value) = &mut held.value else { return };
+    fn end_edit(&mut self, field: &Field) {
+        let Some(decoded) = self.decoded.get_mut().filter(|_| field.merge.may_keep()) else { return };
+        let Some(value) = &mut decoded.value else { return };
         if let Some(kept) = self.kept.take().filter(|kept| stays(field, kept, value)) {
             *value = kept;
         }
-        if let Change::Edited(before) = &self.change
+        if let CellChange::Edited(before) = &self.change
             && encoded(field, value).as_ref() == Some(before)
         {
-            self.change = Change::None;
+            self.change = CellChange::None;
         }
     }
 
     pub(super) fn add(&mut self, field: &Field, more: i64) {
         let Some(counter) = &field.counter else { return };
-        let Some(held) = self.held.get_mut() else { return };
-        let Some(value) = &mut held.value else { return };
+        let Some(decoded) = self.decoded.get_mut() else { return };
+        let Some(value) = &mut decoded.value else { return };
         let current = (counter.get)(&**value);
         let next = counter.adding(more, 0);
         let sum = next.applied_to(current);
         *value = (counter.put)(sum);
         self.change = match self.change {
-            Change::None if held.source != Source::Undecodable => {
-                Change::Counted { add: next, from: current, seen: sum }
+            CellChange::None if decoded.source != Source::Undecodable => {
+                CellChange::Counted { add: next, from: current, seen: sum }
             }
-            Change::Counted { add, from, seen } => {
+            CellChange::Counted { add, from, seen } => {
                 let together = counted(counter, add, seen, current).and_then(|add| add.then(next));
-                together.map_or(Change::Put, |add| Change::Counted { add, from, seen: sum })
+                together.map_or(CellChange::Put, |add| CellChange::Counted { add, from, seen: sum })
             }
-            _ => Change::Put,
+            _ => CellChange::Put,
         };
     }
 
     /// Takes the value out; a flash is thereby delivered.
     pub(super) fn take(&mut self, field: &Field) -> Option<Value> {
-        match std::mem::replace(&mut self.now, Now::Taken) {
-            Now::Set(value) => return Some(value),
-            before => self.now = before,
+        match std::mem::replace(&mut self.request_only, RequestOnly::Taken) {
+            RequestOnly::Set(value) => return Some(value),
+            before => self.request_only = before,
         }
-        self.settle(field);
-        let held = self.held.get_mut()?;
-        let value = held.value.take()?;
+        self.end_edit(field);
+        let decoded = self.decoded.get_mut()?;
+        let value = decoded.value.take()?;
         self.change = match (field.shape, &self.change) {
             // One that cannot be stored could not have been kept either.
-            (Shape::Flash, Change::Put) => Change::Taken(stored(field, &value).ok()),
-            (Shape::Flash, _) => Change::Taken(None),
+            (Shape::Flash, CellChange::Put) => CellChange::Taken(stored(field, &value).ok()),
+            (Shape::Flash, _) => CellChange::Taken(None),
             _ => {
                 self.was_removed = true;
-                Change::Removed
+                CellChange::Removed
             }
         };
         Some(value)
     }
 
     pub(super) fn remove(&mut self, field: &Field) {
-        if matches!(self.now, Now::Set(_)) {
-            self.now = Now::Taken;
+        if matches!(self.request_only, RequestOnly::Set(_)) {
+            self.request_only = RequestOnly::Taken;
         }
-        let Some(held) = self.held.get_mut() else { return };
-        held.value = field.default.map(|default| default());
+        let Some(decoded) = self.decoded.get_mut() else { return };
+        decoded.value = field.default.map(|default| default());
         self.kept = None;
-        self.change = Change::Removed;
+        self.change = CellChange::Removed;
         self.was_removed = true;
     }
 
-    pub(super) fn now(&mut self, value: Value) {
-        self.now = Now::Set(value);
+    pub(super) fn request_only(&mut self, value: Value) {
+        self.request_only = RequestOnly::Set(value);
     }
 
     /// Undoes a take.
     pub(super) fn keep(&mut self, field: &Field) {
-        let Change::Taken(unsent) = &mut self.change else { return };
+        let CellChange::Taken(unsent) = &mut self.change else { return };
         match unsent.take() {
             None => {
-                self.change = Change::None;
-                self.held = OnceLock::new();
+                self.change = CellChange::None;
+                self.decoded = OnceLock::new();
             }
             Some(stored) => {
                 let value = stamp::inner(&stored).and_then(|json| (field.codec.decode)(json).ok());
-                if let Some(held) = self.held.get_mut() {
-                    held.value = value;
+                if let Some(decoded) = self.decoded.get_mut() {
+                    decoded.value = value;
                 }
-                self.change = Change::Put;
+                self.change = CellChange::Put;
             }
         }
     }
@@ -295,10 +297,10 @@ impl Cell {
         list: &mut Vec<(FieldName, Option<Bytes>)>,
         field: &Field,
     ) -> Result<(), Error> {
-        match &self.now {
-            Now::Unset => {}
-            Now::Set(value) => list.push((field.name(), Some(stored(field, value)?))),
-            Now::Taken => list.push((field.name(), None)),
+        match &self.request_only {
+            RequestOnly::Unset => {}
+            RequestOnly::Set(value) => list.push((field.name(), Some(stored(field, value)?))),
+            RequestOnly::Taken => list.push((field.name(), None)),
         }
         Ok(())
     }
@@ -308,20 +310,20 @@ impl Cell {
         let Some(mut op) = self.op(field, fields)? else { return Ok(None) };
         let is_default = matches!(&op, Op::Put(value) if is_default(field, fields, value));
         let (name, aliases, at) = (field.name(), field.aliases, self.at);
-        let (standing, declared, mut was_removed) = (field.standing, field.standing, self.was_removed);
-        if standing.is_right() && self.is_edited_to_default(field) {
+        let (class, declared, mut was_removed) = (field.class, field.class, self.was_removed);
+        if class.is_right() && self.is_edited_to_default(field) {
             (op, was_removed) = (Op::Remove, true);
         }
         let is_flash = field.shape == Shape::Flash;
-        Ok(Some(FieldChange { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at }))
+        Ok(Some(FieldChange { name, op, aliases, is_default, class, declared, is_flash, was_removed, at }))
     }
 
     /// Whether it was changed in place to what it has where nothing is stored.
     fn is_edited_to_default(&self, field: &Field) -> bool {
-        let Some(value) = self.held.get().and_then(|held| held.value.as_ref()) else { return false };
+        let Some(value) = self.decoded.get().and_then(|decoded| decoded.value.as_ref()) else { return false };
         let is_edited = match &self.change {
-            Change::Put => true,
-            Change::Edited(before) => encoded(field, value).as_ref() != Some(before),
+            CellChange::Put => true,
+            CellChange::Edited(before) => encoded(field, value).as_ref() != Some(before),
             _ => false,
         };
         is_edited && Self::is_of_default(field, value)
@@ -329,49 +331,49 @@ impl Cell {
 
     /// The removal of the field, if it was removed at some time, or is a right that was changed in place to its default.
     pub(super) fn removal(&self, field: &Field) -> Option<FieldChange> {
-        let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
-        let (op, is_default, declared, was_removed, at) = (Op::Remove, false, standing, true, self.at);
+        let (name, aliases, class) = (field.name(), field.aliases, field.class);
+        let (op, is_default, declared, was_removed, at) = (Op::Remove, false, class, true, self.at);
         let is_flash = false;
         let change =
-            FieldChange { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at };
+            FieldChange { name, op, aliases, is_default, class, declared, is_flash, was_removed, at };
         // It runs code of the field's type.
         let is_edited =
             || catch_unwind(AssertUnwindSafe(|| self.is_edited_to_default(field))).unwrap_or(false);
-        let is_removed = self.was_removed || (standing.is_right() && is_edited());
+        let is_removed = self.was_removed || (class.is_right() && is_edited());
         is_removed.then_some(change)
     }
 
     fn op(&self, field: &Field, fields: &Fields) -> Result<Option<Op>, Error> {
-        let Some(held) = self.held.get() else { return Ok(None) };
+        let Some(decoded) = self.decoded.get() else { return Ok(None) };
         if field.shape == Shape::Skipped {
             return Ok(None);
         }
         let shown = self.shown(field);
         let encoded = || shown.map(|value| stored(field, value)).transpose();
-        let merged = |encoded| merged(field, fields, held.source, shown, encoded);
+        let merged = |encoded| merged(field, fields, decoded.source, shown, encoded);
         Ok(match (&self.change, &field.counter) {
-            (Change::None, _) | (Change::Counted { .. }, None) => None,
-            (Change::Merged, _) => encoded()?.map(merged),
+            (CellChange::None, _) | (CellChange::Counted { .. }, None) => None,
+            (CellChange::Merged, _) => encoded()?.map(merged),
             // Whether it differs from what is there is for the slot to say: other handles of the
             // request may have changed it since.
-            (Change::Put, _) => encoded()?.map(Op::Put),
-            (Change::Edited(before), _) => encoded()?.filter(|value| value != before).map(merged),
-            (Change::Counted { add, from, seen }, Some(counter)) => {
-                let current = held.value.as_ref().map_or(0, |value| (counter.get)(&**value));
+            (CellChange::Put, _) => encoded()?.map(Op::Put),
+            (CellChange::Edited(before), _) => encoded()?.filter(|value| value != before).map(merged),
+            (CellChange::Counted { add, from, seen }, Some(counter)) => {
+                let current = decoded.value.as_ref().map_or(0, |value| (counter.get)(&**value));
                 match counted(counter, *add, *seen, current) {
                     Some(add) if add.by == 0 && current == *from => None,
-                    Some(add) => Some(Op::Add(Add { start: start(field, fields, held.source), ..add })),
+                    Some(add) => Some(Op::Add(Add { start: start(field, fields, decoded.source), ..add })),
                     None => encoded()?.map(Op::Put),
                 }
             }
-            (Change::Removed, _) => Some(Op::Remove),
+            (CellChange::Removed, _) => Some(Op::Remove),
             // A flash that came meanwhile is another one, and stays.
-            (Change::Taken(_), _) => fields.get(field.name).cloned().map(Op::RemoveIf),
+            (CellChange::Taken(_), _) => fields.get(field.name).cloned().map(Op::RemoveIf),
         })
     }
 }
 
-impl Held {
+impl Decoded {
     fn decode(field: &Field, fields: &Fields, report: OnUndecodable<'_>) -> Self {
         let absent = || field.default.map(|default| default());
         let mut source = Source::Stored;
@@ -402,9 +404,9 @@ impl Held {
 
     /// Whether there is a value that the field's merge may have stay: a default is none, nor is what
     /// does not decode.
-    fn is_there(&self, change: &Change) -> bool {
-        let is_known = self.source != Source::Absent || !matches!(change, Change::None);
-        is_known && self.source != Source::Undecodable && !matches!(change, Change::Removed)
+    fn is_there(&self, change: &CellChange) -> bool {
+        let is_known = self.source != Source::Absent || !matches!(change, CellChange::None);
+        is_known && self.source != Source::Undecodable && !matches!(change, CellChange::Removed)
     }
 }
 
@@ -462,9 +464,9 @@ pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Opti
     let source = if fields.contains(field.name) { Source::Stored } else { Source::Alias };
     let start = start(field, fields, source);
     let op = Op::Add(counter.adding(by, start));
-    let (name, aliases, standing) = (field.name(), field.aliases, field.standing);
-    let (is_default, declared, is_flash, was_removed) = (false, standing, false, false);
-    Some(FieldChange { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at })
+    let (name, aliases, class) = (field.name(), field.aliases, field.class);
+    let (is_default, declared, is_flash, was_removed) = (false, class, false, false);
+    Some(FieldChange { name, op, aliases, is_default, class, declared, is_flash, was_removed, at })
 }
 
 /// What a store that has no such field counts from: its default, or what it has under an older

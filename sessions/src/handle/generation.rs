@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    slot::{FieldChange, Handed, Snapshot, UNOPENED},
+    slot::{FieldChange, Snapshot, StagedChanges, UNOPENED},
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     value::{FieldName, Fields},
 };
@@ -24,9 +24,9 @@ const MOST: usize = 64;
 /// has two at most, however often it saves; more come from what other handles of the request change.
 pub(super) struct Generation {
     /// Which record of the request it belongs to.
-    life: AtomicU32,
-    /// How many boundaries of the request it is after.
-    boundary: AtomicU64,
+    incarnation: AtomicU32,
+    /// How many resets of the request it is after.
+    reset: AtomicU64,
     pub(super) fields: Fields,
     /// What the request shows for itself only.
     request_only: Fields,
@@ -36,8 +36,8 @@ pub(super) struct Generation {
     is_changed: bool,
     /// The last one there is room for: it shows no fields.
     is_closed: bool,
-    /// Its changes have been handed over, or are not to be.
-    spent: AtomicBool,
+    /// Its changes have been staged, or are not to be.
+    is_staged: AtomicBool,
     next: OnceLock<Box<Self>>,
 }
 
@@ -61,33 +61,33 @@ impl Generation {
             }
         }
         Self {
-            life: AtomicU32::new(snapshot.life),
-            boundary: AtomicU64::new(snapshot.boundary),
+            incarnation: AtomicU32::new(snapshot.incarnation),
+            reset: AtomicU64::new(snapshot.reset),
             fields: snapshot.fields,
             request_only: snapshot.request_only,
             cells,
             is_changed: false,
             is_closed: false,
-            spent: AtomicBool::new(false),
+            is_staged: AtomicBool::new(false),
             next: OnceLock::new(),
         }
     }
 
     /// One that shows no fields.
     fn closed(table: &'static Table, snapshot: &Snapshot) -> Self {
-        let &Snapshot { life, boundary, .. } = snapshot;
-        let empty = Snapshot { life, boundary, fields: Fields::new(), request_only: Fields::new() };
+        let &Snapshot { incarnation, reset, .. } = snapshot;
+        let empty = Snapshot { incarnation, reset, fields: Fields::new(), request_only: Fields::new() };
         Self { is_closed: true, ..Self::new(table, empty) }
     }
 
     /// Which record of the request it belongs to.
-    pub(super) fn life(&self) -> u32 {
-        self.life.load(Ordering::Acquire)
+    pub(super) fn incarnation(&self) -> u32 {
+        self.incarnation.load(Ordering::Acquire)
     }
 
-    /// How many boundaries of the request it is after.
-    pub(super) fn boundary(&self) -> u64 {
-        self.boundary.load(Ordering::Acquire)
+    /// How many resets of the request it is after.
+    pub(super) fn reset(&self) -> u64 {
+        self.reset.load(Ordering::Acquire)
     }
 
     pub(super) const fn is_closed(&self) -> bool {
@@ -95,40 +95,40 @@ impl Generation {
     }
 
     /// The newest generation that follows from this one.
-    pub(super) fn tip(&self) -> &Self {
-        let mut tip = self;
-        while let Some(next) = tip.next.get() {
-            tip = next;
+    pub(super) fn latest(&self) -> &Self {
+        let mut latest = self;
+        while let Some(next) = latest.next.get() {
+            latest = next;
         }
-        tip
+        latest
     }
 
     /// The newest one, forgetting those before it: nobody can have a reference into them.
-    pub(super) fn tip_mut(&mut self) -> &mut Self {
+    pub(super) fn latest_mut(&mut self) -> &mut Self {
         while let Some(next) = self.next.take() {
             *self = *next;
         }
         self
     }
 
-    /// Begins the next generation after the newest, unless that is of a later life. One at a time.
+    /// Begins the next generation after the newest, unless that is of a later incarnation. One at a time.
     pub(super) fn begin(&self, table: &'static Table, snapshot: Snapshot) -> Begun {
-        let (mut tip, mut length) = (self, 1);
-        while let Some(next) = tip.next.get() {
-            (tip, length) = (next, length + 1);
+        let (mut latest, mut length) = (self, 1);
+        while let Some(next) = latest.next.get() {
+            (latest, length) = (next, length + 1);
         }
-        if snapshot.life < tip.life() {
+        if snapshot.incarnation < latest.incarnation() {
             return Begun::Shown;
         }
-        if tip.is_closed || tip.shows(&snapshot) {
-            tip.life.store(snapshot.life, Ordering::Release);
-            tip.boundary.store(snapshot.boundary, Ordering::Release);
-            tip.spent.store(false, Ordering::Release);
+        if latest.is_closed || latest.shows(&snapshot) {
+            latest.incarnation.store(snapshot.incarnation, Ordering::Release);
+            latest.reset.store(snapshot.reset, Ordering::Release);
+            latest.is_staged.store(false, Ordering::Release);
             return Begun::Shown;
         }
         let is_last = length + 1 >= MOST;
         let next = if is_last { Self::closed(table, &snapshot) } else { Self::new(table, snapshot) };
-        let set = tip.next.set(Box::new(next));
+        let set = latest.next.set(Box::new(next));
         debug_assert!(set.is_ok(), "generations begin one at a time");
         if is_last { Begun::Closed } else { Begun::Shown }
     }
@@ -173,30 +173,30 @@ impl Generation {
         }
     }
 
-    /// Its changes are not to be handed over.
-    pub(super) fn spend(&self) -> bool {
-        !self.spent.swap(true, Ordering::AcqRel)
+    /// Its changes are not to be staged.
+    pub(super) fn mark_staged(&self) -> bool {
+        !self.is_staged.swap(true, Ordering::AcqRel)
     }
 
     /// Its changes, once.
-    pub(super) fn hand_over(&self, table: &Table) -> Handed {
-        let mut handed = Handed::default();
-        if self.spent.load(Ordering::Acquire) {
-            return handed;
+    pub(super) fn stage(&self, table: &Table) -> StagedChanges {
+        let mut staged = StagedChanges::default();
+        if self.is_staged.load(Ordering::Acquire) {
+            return staged;
         }
         for (field, cell) in table.fields.iter().zip(&self.cells) {
             let Some(cell) = cell.get() else { continue };
-            if let Err(error) = collect(&mut handed, field, cell, &self.fields) {
-                handed.failure = Some((cell.changed_at(), error));
+            if let Err(error) = collect(&mut staged, field, cell, &self.fields) {
+                staged.failure = Some((cell.changed_at(), error));
             }
         }
         // Nothing done yet leaves it open for what comes. Of two threads one hands over.
-        if handed.is_empty() || self.spend() { handed } else { Handed::default() }
+        if staged.is_empty() || self.mark_staged() { staged } else { StagedChanges::default() }
     }
 
-    /// The stored fields that were changed and not handed over. Runs no code of the fields' types.
+    /// The stored fields that were changed and not staged. Runs no code of the fields' types.
     pub(super) fn changed(&self, table: &Table) -> Vec<FieldName> {
-        if self.spent.load(Ordering::Acquire) {
+        if self.is_staged.load(Ordering::Acquire) {
             return Vec::new();
         }
         let cells = table.fields.iter().zip(&self.cells).filter(|(field, _)| field.shape != Shape::Skipped);
@@ -205,10 +205,10 @@ impl Generation {
     }
 
     /// What was flashed, and the names of what else was changed, once: the session is over for the rest.
-    pub(super) fn hand_over_flashes(&self, table: &Table) -> (Handed, Vec<FieldName>) {
-        let (mut handed, mut others) = (Handed::default(), Vec::new());
-        if !self.spend() {
-            return (handed, others);
+    pub(super) fn stage_flashes(&self, table: &Table) -> (StagedChanges, Vec<FieldName>) {
+        let (mut staged, mut others) = (StagedChanges::default(), Vec::new());
+        if !self.mark_staged() {
+            return (staged, others);
         }
         for (field, cell) in table.fields.iter().zip(&self.cells) {
             let Some(cell) = cell.get().filter(|cell| cell.is_changed()) else { continue };
@@ -217,17 +217,17 @@ impl Generation {
                 continue;
             }
             match cell.change(field, &self.fields) {
-                Ok(change) => handed.changes.extend(change),
-                Err(error) => handed.failure = Some((cell.changed_at(), error)),
+                Ok(change) => staged.changes.extend(change),
+                Err(error) => staged.failure = Some((cell.changed_at(), error)),
             }
         }
-        (handed, others)
+        (staged, others)
     }
 
     /// The fields that were removed, once. Runs no code of the fields' types but of rights that were lent out for
     /// change, and that only where a panic of it is caught.
-    pub(super) fn hand_over_removals(&self, table: &Table) -> Vec<FieldChange> {
-        if !self.spend() {
+    pub(super) fn stage_removals(&self, table: &Table) -> Vec<FieldChange> {
+        if !self.mark_staged() {
             return Vec::new();
         }
         let cells = table.fields.iter().zip(&self.cells);
@@ -235,9 +235,9 @@ impl Generation {
     }
 }
 
-fn collect(handed: &mut Handed, field: &Field, cell: &Cell, fields: &Fields) -> Result<(), Error> {
-    handed.changes.extend(cell.change(field, fields)?);
-    cell.add_request_only_to(&mut handed.request_only, field)
+fn collect(staged: &mut StagedChanges, field: &Field, cell: &Cell, fields: &Fields) -> Result<(), Error> {
+    staged.changes.extend(cell.change(field, fields)?);
+    cell.add_request_only_to(&mut staged.request_only, field)
 }
 
 #[cfg(test)]
@@ -248,22 +248,22 @@ mod tests {
 
     static NO_FIELDS: Table = Table::new(&[]);
 
-    fn of_life(life: u32) -> Snapshot {
-        Snapshot { life, boundary: 0, fields: Fields::new(), request_only: Fields::new() }
+    fn of_incarnation(incarnation: u32) -> Snapshot {
+        Snapshot { incarnation, reset: 0, fields: Fields::new(), request_only: Fields::new() }
     }
 
     fn showing(text: String) -> Snapshot {
         let fields = [("name".into(), Bytes::from(text))].into_iter().collect();
-        Snapshot { fields, ..of_life(0) }
+        Snapshot { fields, ..of_incarnation(0) }
     }
 
-    /// As a `save` that read the life before does, when another thread has ended the session since.
+    /// As a `save` that read the incarnation before does, when another thread has ended the session since.
     #[test]
     fn a_handle_falls_back_into_no_ended_life() {
-        let first = Generation::new(&NO_FIELDS, of_life(0));
-        for (begun, tip) in [(0, 0), (1, 1), (0, 1), (1, 1), (2, 2)] {
-            first.begin(&NO_FIELDS, of_life(begun));
-            assert_eq!(first.tip().life(), tip);
+        let first = Generation::new(&NO_FIELDS, of_incarnation(0));
+        for (begun, latest) in [(0, 0), (1, 1), (0, 1), (1, 1), (2, 2)] {
+            first.begin(&NO_FIELDS, of_incarnation(begun));
+            assert_eq!(first.latest().incarnation(), latest);
         }
         assert_eq!(first.length(), 1);
     }
@@ -272,18 +272,18 @@ mod tests {
     /// borrowed mutably.
     #[test]
     fn generations_are_bounded() {
-        let mut first = Generation::new(&NO_FIELDS, of_life(0));
+        let mut first = Generation::new(&NO_FIELDS, of_incarnation(0));
         for round in 1..3 * MOST {
             let begun = first.begin(&NO_FIELDS, showing(round.to_string()));
             assert_eq!(begun == Begun::Closed, round == MOST - 1);
-            let shown = first.tip().fields.get("name").cloned();
+            let shown = first.latest().fields.get("name").cloned();
             assert_eq!(shown, (round < MOST - 1).then(|| round.to_string().into()));
         }
         assert_eq!(first.length(), MOST);
         // An end is one all the same.
-        first.begin(&NO_FIELDS, of_life(1));
-        assert_eq!((first.tip().life(), first.length()), (1, MOST));
-        assert!(first.tip_mut().is_closed());
+        first.begin(&NO_FIELDS, of_incarnation(1));
+        assert_eq!((first.latest().incarnation(), first.length()), (1, MOST));
+        assert!(first.latest_mut().is_closed());
         assert_eq!(first.length(), 1);
     }
 }

@@ -24,7 +24,7 @@ use self::{
 use crate::{
     error::{Error, json_reason},
     event::Event,
-    slot::{OnInvalid, Presented, Shared, Slot, Standing},
+    slot::{FieldClass, LayerContext, OnInvalid, Presented, Slot},
     sync::Mutex,
     value::{Lifetime, RecordId},
 };
@@ -39,7 +39,7 @@ use crate::{
 /// What must not happen twice, or must be known to be stored before something else is done, comes
 /// after [`save().await?`](Self::save).
 ///
-/// Several handles of one request are views of one session. One shows what others had handed over
+/// Several handles of one request are views of one session. One shows what others had staged
 /// before it was extracted; if two change the same field, the change that was made last counts. A
 /// middleware drops its handle before it calls the handler.
 ///
@@ -159,33 +159,33 @@ impl Handle {
     /// Handles that other code of the request took before it have no say any more. But what the request flashes, by
     /// whichever handle and before it or after, reaches the next page, in a new session, unless it logs somebody in.
     pub fn destroy(&self) {
-        let tip = self.first.tip();
-        let life = self.slot.destroy(tip.life());
-        let (flashes, others) = tip.hand_over_flashes(self.table);
-        self.slot.hand_over_flashes(self.number, flashes, others);
-        self.begin_generation(life);
+        let latest = self.first.latest();
+        let incarnation = self.slot.destroy(latest.incarnation());
+        let (flashes, others) = latest.stage_flashes(self.table);
+        self.slot.stage_flashes(self.number, flashes, others);
+        self.begin_generation(incarnation);
     }
 
     /// Removes every field of the record at commit, those of other views too, but for what this request flashed. The
     /// session goes on.
     pub fn clear(&self) {
-        let tip = self.first.tip();
-        let life = tip.life();
-        let (flashes, _) = tip.hand_over_flashes(self.table);
-        if life == self.slot.life() {
-            self.slot.hand_over_flashes(self.number, flashes, Vec::new());
+        let latest = self.first.latest();
+        let incarnation = latest.incarnation();
+        let (flashes, _) = latest.stage_flashes(self.table);
+        if incarnation == self.slot.incarnation() {
+            self.slot.stage_flashes(self.number, flashes, Vec::new());
         }
-        self.slot.clear(self.number, life);
-        self.begin_generation(life);
+        self.slot.clear(self.number, incarnation);
+        self.begin_generation(incarnation);
     }
 
     /// Drops what this handle changed and did not save, or could not: its fields read as without that again.
     pub fn discard_changes(&self) {
-        let tip = self.first.tip();
-        let life = tip.life();
-        tip.spend();
+        let latest = self.first.latest();
+        let incarnation = latest.incarnation();
+        latest.mark_staged();
         self.slot.take_back(self.number);
-        self.begin_generation(life);
+        self.begin_generation(incarnation);
     }
 
     /// Waits until the session is over for this request: it was ended or has expired, or somebody logged in or
@@ -218,7 +218,7 @@ impl Handle {
     /// }
     /// ```
     pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.slot.ended(self.first.tip().life())
+        self.slot.ended(self.first.latest().incarnation())
     }
 
     /// Writes the changes now: for streams and sockets that outlive the response, for long work,
@@ -238,13 +238,13 @@ impl Handle {
     /// has left, [`CrossSite`](crate::ErrorKind::CrossSite) if it would begin a session for a request from another
     /// site whose cookie the browser may have kept back.
     pub async fn save(&self) -> Result<(), Error> {
-        let tip = self.first.tip();
-        let life = tip.life();
-        let handed = tip.hand_over(self.table);
-        let is_changed = !handed.is_empty();
-        let taken = self.slot.hand_over_for_save(self.number, life, handed, None);
+        let latest = self.first.latest();
+        let incarnation = latest.incarnation();
+        let staged = latest.stage(self.table);
+        let is_changed = !staged.is_empty();
+        let taken = self.slot.stage_for_save(self.number, incarnation, staged, None);
         if is_changed {
-            self.begin_generation(life);
+            self.begin_generation(incarnation);
         }
         let number = taken.map_err(Error::in_request)?;
         let saved = self.slot.save(self.number, number).await;
@@ -253,45 +253,45 @@ impl Handle {
             self.slot.failure_heard();
         } else if is_changed {
             // What stayed where the field's merge has another one's value stay.
-            self.begin_generation(life);
+            self.begin_generation(incarnation);
         }
         saved.map_err(Error::in_request)
     }
 
     /// What the request takes from here on sees at once that a right was taken away.
-    fn hand_over_right(&self, field: &Field) {
-        if field.standing.is_right() {
-            self.hand_over_early();
+    fn stage_right(&self, field: &Field) {
+        if field.class.is_right() {
+            self.stage_early();
         }
     }
 
     /// What comes after a change of who is logged in starts from what that leaves.
-    fn hand_over_identity(&self, field: &Field) {
-        if field.standing == Standing::Identity {
-            self.hand_over_early();
+    fn stage_identity(&self, field: &Field) {
+        if field.class == FieldClass::Identity {
+            self.stage_early();
         }
     }
 
     /// If another handle has ended fields, this one looks again.
-    fn cross_boundary(&self) {
-        if self.first.tip().boundary() != self.slot.boundary() {
-            self.hand_over_early();
+    fn refresh_if_reset(&self) {
+        if self.first.latest().reset() != self.slot.reset() {
+            self.stage_early();
         }
     }
 
-    fn hand_over_early(&self) {
-        let tip = self.first.tip();
-        let life = tip.life();
-        if self.slot.hand_over_early(self.number, life, || tip.hand_over(self.table)) {
-            self.begin_generation(life);
+    fn stage_early(&self) {
+        let latest = self.first.latest();
+        let incarnation = latest.incarnation();
+        if self.slot.stage_early(self.number, incarnation, || latest.stage(self.table)) {
+            self.begin_generation(incarnation);
         }
     }
 
     /// Of a record that the request has ended since, nothing is left.
-    fn begin_generation(&self, life: u32) {
+    fn begin_generation(&self, incarnation: u32) {
         let begun = {
             let _turn = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
-            self.first.begin(self.table, self.slot.snapshot_of(life))
+            self.first.begin(self.table, self.slot.snapshot_of(incarnation))
         };
         if begun == Begun::Closed {
             self.slot.events().report(&Event::HandleClosed { record: self.record_id() });
@@ -301,11 +301,11 @@ impl Handle {
     /// The newest generation, and no other: no reference into those before it can be out.
     fn cut(&mut self) -> &mut Generation {
         let (table, slot) = (self.table, &self.slot);
-        let tip = self.first.tip_mut();
-        if tip.is_closed() {
-            *tip = Generation::new(table, slot.snapshot_of(tip.life()));
+        let latest = self.first.latest_mut();
+        if latest.is_closed() {
+            *latest = Generation::new(table, slot.snapshot_of(latest.incarnation()));
         }
-        tip
+        latest
     }
 
     fn report(&self, field: &Field, error: &serde_json::Error) {
@@ -324,7 +324,7 @@ impl Handle {
         table: &'static Table,
         present: impl FnOnce() -> Presented,
     ) -> Result<(Self, bool), Error> {
-        check_view(table, slot.shared())?;
+        check_view(table, slot.context())?;
         let is_live = slot.open(present, table.names()).await?;
         let first = Generation::new(table, slot.snapshot());
         let number = slot.next_change();
@@ -349,18 +349,22 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let tip = self.first.tip();
+        let latest = self.first.latest();
         // A panicking handler's changes are half of something; but a right that it took away is gone.
         let give_up = || {
-            self.slot.report_given_up(self.number, tip.life(), tip.changed(self.table));
-            self.slot.hand_over_removed_rights(self.number, tip.life(), tip.hand_over_removals(self.table));
+            self.slot.report_given_up(self.number, latest.incarnation(), latest.changed(self.table));
+            self.slot.stage_removed_rights(
+                self.number,
+                latest.incarnation(),
+                latest.stage_removals(self.table),
+            );
         };
         if std::thread::panicking() {
             return give_up();
         }
         // It runs code of the fields' types.
-        match catch_unwind(AssertUnwindSafe(|| tip.hand_over(self.table))) {
-            Ok(handed) => self.slot.hand_over(self.number, tip.life(), handed),
+        match catch_unwind(AssertUnwindSafe(|| latest.stage(self.table))) {
+            Ok(staged) => self.slot.stage(self.number, latest.incarnation(), staged),
             Err(panic) => {
                 give_up();
                 resume_unwind(panic);
@@ -379,13 +383,13 @@ impl fmt::Debug for Handle {
 }
 
 /// A view must not contradict others, and a secret field needs keys: it is never written in plain.
-fn check_view(table: &Table, shared: &Shared) -> Result<(), Error> {
+fn check_view(table: &Table, context: &LayerContext) -> Result<(), Error> {
     let check = || {
-        table.tell(&shared.rules)?;
+        table.register(&context.rules)?;
         match table.secret() {
-            Some(field) if shared.keys.is_none() => Err(Error::without_keys(&field.name())),
+            Some(field) if context.keys.is_none() => Err(Error::without_keys(&field.name())),
             _ => Ok(()),
         }
     };
-    check().inspect_err(|error| shared.events.report(&Event::Misconfigured { error }))
+    check().inspect_err(|error| context.events.report(&Event::Misconfigured { error }))
 }

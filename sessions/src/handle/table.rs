@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     delta::Add,
     error::Error,
-    slot::{OnInvalid, Rule, Rules, Standing},
+    slot::{FieldClass, OnInvalid, Rule, Rules},
     value::FieldName,
 };
 
@@ -132,8 +132,8 @@ pub struct Table {
     pub(crate) fields: &'static [Field],
     has_secrets: bool,
     names: OnceLock<Vec<FieldName>>,
-    /// The number of the last rules that were told of the view.
-    told: AtomicUsize,
+    /// The number of the last rules that were registered of the view.
+    registered: AtomicUsize,
 }
 
 /// One field of a view.
@@ -142,7 +142,7 @@ pub struct Field {
     pub(crate) aliases: &'static [&'static str],
     pub(crate) shape: Shape,
     pub(crate) merge: Merge,
-    pub(crate) standing: Standing,
+    pub(crate) class: FieldClass,
     pub(crate) on_invalid: OnInvalid,
     /// Sealed before it reaches the store.
     pub(crate) is_secret: bool,
@@ -203,7 +203,7 @@ impl Table {
     #[must_use]
     pub const fn new(fields: &'static [Field]) -> Self {
         let has_secrets = has_secrets(fields);
-        Self { fields, has_secrets, names: OnceLock::new(), told: AtomicUsize::new(0) }
+        Self { fields, has_secrets, names: OnceLock::new(), registered: AtomicUsize::new(0) }
     }
 
     /// The first secret field of the view, if it has one.
@@ -216,8 +216,8 @@ impl Table {
     /// # Errors
     ///
     /// What other views say otherwise, that this one must not.
-    pub(crate) fn tell(&self, rules: &Rules) -> Result<(), Error> {
-        if self.told.load(Ordering::Acquire) == rules.number() {
+    pub(crate) fn register(&self, rules: &Rules) -> Result<(), Error> {
+        if self.registered.load(Ordering::Acquire) == rules.number() {
             return Ok(());
         }
         let stored = || self.fields.iter().filter(|field| field.shape != Shape::Skipped);
@@ -225,9 +225,9 @@ impl Table {
         // Before they are checked: what is added meanwhile is looked at the next time.
         let number = rules.number();
         for field in stored() {
-            rules.check(field.rule().names(), field.standing)?;
+            rules.check(field.rule().names(), field.class)?;
         }
-        self.told.store(number, Ordering::Release);
+        self.registered.store(number, Ordering::Release);
         Ok(())
     }
 
@@ -269,8 +269,8 @@ impl Field {
     }
 
     const fn rule(&self) -> Rule {
-        let &Self { name, aliases, standing, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
-        Rule { name, aliases, standing, is_secret, on_invalid, decode }
+        let &Self { name, aliases, class, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
+        Rule { name, aliases, class, is_secret, on_invalid, decode }
     }
 }
 

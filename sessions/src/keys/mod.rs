@@ -12,5 +12,5 @@ mod sealing;
 mod signing;
 
 use self::open_error::OpenError;
-pub(crate) use self::sealing::Place;
+pub(crate) use self::sealing::SealingContext;
 pub use self::{key::Key, ring::KeyRing};

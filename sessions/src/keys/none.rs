@@ -36,18 +36,18 @@ impl fmt::Display for OpenError {
 /// What a sealed value belongs to.
 #[derive(Clone, Copy, Debug)]
 #[expect(dead_code, reason = "there is nobody to look at it")]
-pub(crate) struct Place<'a> {
+pub(crate) struct SealingContext<'a> {
     pub(crate) purpose: &'a str,
     pub(crate) record: RecordId,
     pub(crate) field: &'a FieldName,
 }
 
 impl KeyRing {
-    pub(crate) fn seal(&self, _place: Place<'_>, _value: &[u8]) -> Result<Bytes, Error> {
+    pub(crate) fn seal(&self, _place: SealingContext<'_>, _value: &[u8]) -> Result<Bytes, Error> {
         match *self {}
     }
 
-    pub(crate) fn open(&self, _place: Place<'_>, _stored: &[u8]) -> Result<Bytes, OpenError> {
+    pub(crate) fn open(&self, _place: SealingContext<'_>, _stored: &[u8]) -> Result<Bytes, OpenError> {
         match *self {}
     }
 

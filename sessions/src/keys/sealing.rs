@@ -28,7 +28,7 @@ const TAG_BYTES: usize = 16;
 
 /// What a sealed value belongs to: put anywhere else it does not open.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct SealingContext<'a> {
     /// The layer's purpose: by default its cookie's name.
     pub(crate) purpose: &'a str,
     pub(crate) record: RecordId,
@@ -43,13 +43,13 @@ impl KeyRing {
     ///
     /// `Unavailable` if the operating system has no random numbers, `InvalidField` for a value of 2^38
     /// bytes or more.
-    pub(crate) fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<Bytes, Error> {
+    pub(crate) fn seal(&self, place: SealingContext<'_>, value: &[u8]) -> Result<Bytes, Error> {
         self.seal_with(random::bytes()?, place, value)
             .ok_or_else(|| Error::invalid_field(place.field, "is too long to be sealed"))
     }
 
     /// The value behind a stored form.
-    pub(crate) fn open(&self, place: Place<'_>, stored: &[u8]) -> Result<Bytes, OpenError> {
+    pub(crate) fn open(&self, place: SealingContext<'_>, stored: &[u8]) -> Result<Bytes, OpenError> {
         let text = stored.strip_prefix(START).and_then(|text| text.strip_suffix(END));
         let mut bytes = text.and_then(base64url::decode_vec).ok_or(OpenError::Malformed)?;
         let (head, rest) = bytes.split_first_chunk_mut::<HEAD_BYTES>().ok_or(OpenError::Malformed)?;
@@ -65,7 +65,7 @@ impl KeyRing {
     }
 
     /// `None` for a value that is too long for the cipher.
-    fn seal_with(&self, nonce: [u8; NONCE_BYTES], place: Place<'_>, value: &[u8]) -> Option<Bytes> {
+    fn seal_with(&self, nonce: [u8; NONCE_BYTES], place: SealingContext<'_>, value: &[u8]) -> Option<Bytes> {
         let key = self.newest();
         let mut bytes = Vec::with_capacity(HEAD_BYTES + value.len() + TAG_BYTES);
         bytes.extend_from_slice(key.id.as_bytes());
@@ -82,7 +82,7 @@ impl KeyRing {
     }
 }
 
-impl Place<'_> {
+impl SealingContext<'_> {
     /// The associated data of a value that this key seals.
     fn bytes(&self, key: KeyId) -> Vec<u8> {
         let parts: [&[u8]; 5] = [
@@ -101,11 +101,11 @@ impl Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::{Key, Place};
+    use crate::keys::{Key, SealingContext};
 
     const FIELD: FieldName = FieldName::from_static("card");
-    const PLACE: Place<'static> =
-        Place { purpose: "__Host-sid", record: RecordId::from_bytes([7; 16]), field: &FIELD };
+    const PLACE: SealingContext<'static> =
+        SealingContext { purpose: "__Host-sid", record: RecordId::from_bytes([7; 16]), field: &FIELD };
 
     fn ring(byte: u8) -> KeyRing {
         KeyRing::new(Key::of(byte))
@@ -223,10 +223,10 @@ mod tests {
         let stored = ring(1).seal(PLACE, b"1").unwrap();
         let field = FieldName::from_static("Card");
         for place in [
-            Place { purpose: "__Host-admin", ..PLACE },
-            Place { purpose: "", ..PLACE },
-            Place { record: RecordId::from_bytes([8; 16]), ..PLACE },
-            Place { field: &field, ..PLACE },
+            SealingContext { purpose: "__Host-admin", ..PLACE },
+            SealingContext { purpose: "", ..PLACE },
+            SealingContext { record: RecordId::from_bytes([8; 16]), ..PLACE },
+            SealingContext { field: &field, ..PLACE },
         ] {
             assert_eq!(ring(1).open(place, &stored), Err(OpenError::NotAuthentic), "{place:?}");
         }
@@ -236,7 +236,7 @@ mod tests {
     fn no_bytes_move_between_the_names() {
         let (left, right) = (FieldName::from_static("aa"), FieldName::from_static("a"));
         let record = RecordId::from_bytes([b'a'; 16]);
-        let place = |purpose, field| Place { purpose, record, field }.bytes(id(1));
+        let place = |purpose, field| SealingContext { purpose, record, field }.bytes(id(1));
         assert_ne!(place("a", &left), place("aa", &right));
         assert_ne!(PLACE.bytes(id(1)), PLACE.bytes(id(2)));
     }

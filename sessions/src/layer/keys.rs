@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Frame, SessionLayer, cookie::LONGEST_TOKEN};
+use super::{HttpOptions, SessionLayer, cookie::LONGEST_TOKEN};
 use crate::{keys::KeyRing, value::SignedToken};
 
 const _: () = assert!(SignedToken::TEXT_LENGTH == LONGEST_TOKEN);
@@ -43,7 +43,7 @@ impl SessionLayer {
     /// ```
     #[must_use]
     pub fn with_keys(mut self, keys: KeyRing) -> Self {
-        self.shared_mut().keys = Some(Arc::new(keys));
+        self.context_mut().keys = Some(Arc::new(keys));
         self
     }
 
@@ -75,8 +75,8 @@ impl SessionLayer {
     /// ```
     #[must_use]
     pub fn with_signed_tokens(mut self, keys: KeyRing) -> Self {
-        let frame = Frame { signing: Some(Arc::new(keys)), ..Frame::of(&self.shared).clone() };
-        self.shared_mut().frame = Arc::new(frame);
+        let http = HttpOptions { signing: Some(Arc::new(keys)), ..HttpOptions::of(&self.context).clone() };
+        self.context_mut().http = Arc::new(http);
         self
     }
 }

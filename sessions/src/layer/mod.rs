@@ -32,8 +32,8 @@ use crate::{
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
-    slot::{MOST_ABANDONED, Shared, Sizes},
-    store::IntoStore,
+    slot::{LayerContext, MOST_DETACHED, Sizes},
+    store::Store,
     value::{Timeouts, Timestamp, Token, TokenHasher},
 };
 
@@ -80,12 +80,12 @@ const MOST_ENDED_WITHIN: Duration = Duration::from_hours(24);
 /// are reported as [`Misconfigured`](crate::Event::Misconfigured).
 #[derive(Clone)]
 pub struct SessionLayer {
-    shared: Arc<Shared>,
+    context: Arc<LayerContext>,
 }
 
 /// What the layer knows and the slot does not.
 #[derive(Clone, Default)]
-struct Frame {
+struct HttpOptions {
     /// As it is written and read.
     cookie: CookieConfig,
     /// As it was asked for.
@@ -112,10 +112,10 @@ struct Reported {
     over_http: AtomicBool,
 }
 
-impl Frame {
-    fn of(shared: &Shared) -> &Self {
+impl HttpOptions {
+    fn of(context: &LayerContext) -> &Self {
         // invariant: `SessionLayer` puts one there, and nobody else does.
-        shared.frame.downcast_ref().unwrap_or_else(|| unreachable!("a layer's own frame"))
+        context.http.downcast_ref().unwrap_or_else(|| unreachable!("a layer's own http"))
     }
 
     /// Reports the first time only.
@@ -157,12 +157,12 @@ pub enum OnServerError {
 impl SessionLayer {
     /// Keeps sessions in `store`.
     #[must_use]
-    pub fn new(store: impl IntoStore) -> Self {
-        let frame = Frame::default();
-        let shared = Shared {
-            store: store.into_any_store().into_inner(),
-            hasher: TokenHasher::new(frame.cookie.name()),
-            purpose: frame.cookie.shared_name(),
+    pub fn new(store: impl Store) -> Self {
+        let http = HttpOptions::default();
+        let context = LayerContext {
+            store: store.erase().into_inner(),
+            hasher: TokenHasher::new(http.cookie.name()),
+            purpose: http.cookie.shared_name(),
             keys: None,
             timeouts: Timeouts::default(),
             not_before: Timestamp::from_millis(i64::MIN),
@@ -175,11 +175,11 @@ impl SessionLayer {
             watchers: Arc::default(),
             stopwatch: Stopwatch::default(),
             in_flight: watch::channel(()).0,
-            abandoned: Arc::new(Semaphore::new(MOST_ABANDONED)),
+            detached: Arc::new(Semaphore::new(MOST_DETACHED)),
             runtime: OnceLock::new(),
-            frame: Arc::new(frame),
+            http: Arc::new(http),
         };
-        Self { shared: Arc::new(shared) }
+        Self { context: Arc::new(context) }
     }
 
     /// Uses a cookie of another name, or with other attributes.
@@ -191,7 +191,7 @@ impl SessionLayer {
     /// If browsers would not take it, or not heed it: [`Config`](crate::ErrorKind::Config).
     pub fn with_cookie(self, cookie: CookieConfig) -> Result<Self, Error> {
         cookie.check()?;
-        let is_insecure = Frame::of(&self.shared).has_insecure_cookies;
+        let is_insecure = HttpOptions::of(&self.context).has_insecure_cookies;
         Ok(self.with_checked_cookie(cookie, is_insecure))
     }
 
@@ -202,18 +202,23 @@ impl SessionLayer {
     /// the event [`InsecureCookies`](crate::Event::InsecureCookies) is a reminder.
     #[must_use]
     pub fn with_insecure_cookies(self) -> Self {
-        let cookie = Frame::of(&self.shared).asked_cookie.clone();
+        let cookie = HttpOptions::of(&self.context).asked_cookie.clone();
         self.with_checked_cookie(cookie, true)
     }
 
     fn with_checked_cookie(mut self, asked_cookie: CookieConfig, has_insecure_cookies: bool) -> Self {
         let cookie =
             if has_insecure_cookies { asked_cookie.clone().into_insecure() } else { asked_cookie.clone() };
-        let frame = Frame { cookie, asked_cookie, has_insecure_cookies, ..Frame::of(&self.shared).clone() };
-        let shared = self.shared_mut();
-        shared.hasher = TokenHasher::new(frame.cookie.name());
-        shared.purpose = frame.cookie.shared_name();
-        shared.frame = Arc::new(frame);
+        let http = HttpOptions {
+            cookie,
+            asked_cookie,
+            has_insecure_cookies,
+            ..HttpOptions::of(&self.context).clone()
+        };
+        let context = self.context_mut();
+        context.hasher = TokenHasher::new(http.cookie.name());
+        context.purpose = http.cookie.shared_name();
+        context.http = Arc::new(http);
         self
     }
 
@@ -224,7 +229,7 @@ impl SessionLayer {
     /// with a new secret, before it would forget the one that it has.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.shared_mut().timeouts = timeouts;
+        self.context_mut().timeouts = timeouts;
         self
     }
 
@@ -234,7 +239,7 @@ impl SessionLayer {
     /// new sessions too, until then.
     #[must_use]
     pub fn with_not_before(mut self, moment: SystemTime) -> Self {
-        self.shared_mut().not_before = Timestamp::from_system_time(moment);
+        self.context_mut().not_before = Timestamp::from_system_time(moment);
         self
     }
 
@@ -243,7 +248,7 @@ impl SessionLayer {
     /// one: let that be the shorter one.
     #[must_use]
     pub fn with_store_timeout(mut self, timeout: Duration) -> Self {
-        self.shared_mut().store_timeout = timeout;
+        self.context_mut().store_timeout = timeout;
         self
     }
 
@@ -256,7 +261,7 @@ impl SessionLayer {
     /// that a slow client costs with each connection that it opens.
     #[must_use]
     pub fn with_size_limits(mut self, field: usize, record: usize) -> Self {
-        self.shared_mut().sizes = Sizes { field, record };
+        self.context_mut().sizes = Sizes { field, record };
         self
     }
 
@@ -265,15 +270,15 @@ impl SessionLayer {
     /// three times for each session that is waited for, however many requests wait.
     #[must_use]
     pub fn with_ended_within(mut self, within: Duration) -> Self {
-        self.shared_mut().ended_within = within.clamp(LEAST_ENDED_WITHIN, MOST_ENDED_WITHIN);
+        self.context_mut().ended_within = within.clamp(LEAST_ENDED_WITHIN, MOST_ENDED_WITHIN);
         self
     }
 
     /// Says what happens to a handler's changes when it answers with a server error.
     #[must_use]
     pub fn with_on_server_error(mut self, policy: OnServerError) -> Self {
-        let frame = Frame { on_server_error: policy, ..Frame::of(&self.shared).clone() };
-        self.shared_mut().frame = Arc::new(frame);
+        let http = HttpOptions { on_server_error: policy, ..HttpOptions::of(&self.context).clone() };
+        self.context_mut().http = Arc::new(http);
         self
     }
 
@@ -302,8 +307,8 @@ impl SessionLayer {
         directives: impl IntoIterator<Item = ClearSiteData>,
     ) -> Self {
         let clear_site_data = ClearSiteData::header(directives);
-        let frame = Frame { clear_site_data, ..Frame::of(&self.shared).clone() };
-        self.shared_mut().frame = Arc::new(frame);
+        let http = HttpOptions { clear_site_data, ..HttpOptions::of(&self.context).clone() };
+        self.context_mut().http = Arc::new(http);
         self
     }
 
@@ -319,8 +324,8 @@ impl SessionLayer {
     /// remembers. Changes of such a request without a login are dropped in any case.
     #[must_use]
     pub fn with_cross_site_logins(mut self) -> Self {
-        let frame = Frame { admits_cross_site_logins: true, ..Frame::of(&self.shared).clone() };
-        self.shared_mut().frame = Arc::new(frame);
+        let http = HttpOptions { admits_cross_site_logins: true, ..HttpOptions::of(&self.context).clone() };
+        self.context_mut().http = Arc::new(http);
         self
     }
 
@@ -358,8 +363,9 @@ impl SessionLayer {
         mut self,
         render: impl Fn(&Error, &Parts) -> Response<String> + Send + Sync + 'static,
     ) -> Self {
-        let frame = Frame { error_response: Some(Arc::new(render)), ..Frame::of(&self.shared).clone() };
-        self.shared_mut().frame = Arc::new(frame);
+        let http =
+            HttpOptions { error_response: Some(Arc::new(render)), ..HttpOptions::of(&self.context).clone() };
+        self.context_mut().http = Arc::new(http);
         self
     }
 
@@ -369,8 +375,8 @@ impl SessionLayer {
     /// Without the feature `tracing` and without a hook, events are lost, also those of a failing store.
     #[must_use]
     pub fn with_event_hook(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        let shared = self.shared_mut();
-        shared.events = std::mem::take(&mut shared.events).with_hook(hook);
+        let context = self.context_mut();
+        context.events = std::mem::take(&mut context.events).with_hook(hook);
         self
     }
 
@@ -379,8 +385,8 @@ impl SessionLayer {
     /// reported. Logins, logouts and other steps of a session's life are reported in any case.
     #[must_use]
     pub fn with_event_interval(mut self, interval: Duration) -> Self {
-        let shared = self.shared_mut();
-        shared.events = std::mem::take(&mut shared.events).with_interval(interval);
+        let context = self.context_mut();
+        context.events = std::mem::take(&mut context.events).with_interval(interval);
         self
     }
 
@@ -400,22 +406,22 @@ impl SessionLayer {
     /// # }
     /// ```
     pub async fn drain(&self) {
-        self.shared.in_flight.closed().await;
-        self.shared.events.flush();
+        self.context.in_flight.closed().await;
+        self.context.events.flush();
     }
 
     /// Measures the time that passes in this process by another clock.
     #[cfg(feature = "test-util")]
     pub(crate) fn with_stopwatch(mut self, clock: impl crate::clock::Clock) -> Self {
-        self.shared_mut().stopwatch = Stopwatch::manual(clock);
+        self.context_mut().stopwatch = Stopwatch::manual(clock);
         self
     }
 
-    fn shared_mut(&mut self) -> &mut Shared {
-        let shared = Arc::make_mut(&mut self.shared);
+    fn context_mut(&mut self) -> &mut LayerContext {
+        let context = Arc::make_mut(&mut self.context);
         // They look at records as the layer was that began to watch.
-        shared.watchers = Arc::default();
-        shared
+        context.watchers = Arc::default();
+        context
     }
 }
 
@@ -423,25 +429,25 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let frame = Frame::of(&self.shared);
-        if frame.has_insecure_cookies {
+        let http = HttpOptions::of(&self.context);
+        if http.has_insecure_cookies {
             let error = Error::config(
                 "session cookies are sent over plain HTTP, where everybody on the way can take them: leave \
                  `with_insecure_cookies` out in production",
             );
             let event = Event::InsecureCookies { error: &error };
-            Frame::report_once(&frame.reported.insecure, &self.shared.events, &event);
+            HttpOptions::report_once(&http.reported.insecure, &self.context.events, &event);
         }
-        SessionService::new(inner, Arc::clone(&self.shared))
+        SessionService::new(inner, Arc::clone(&self.context))
     }
 }
 
 impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer")
-            .field("timeouts", &self.shared.timeouts)
-            .field("on_server_error", &Frame::of(&self.shared).on_server_error)
-            .field("events", &self.shared.events)
+            .field("timeouts", &self.context.timeouts)
+            .field("on_server_error", &HttpOptions::of(&self.context).on_server_error)
+            .field("events", &self.context.events)
             .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use http::{
     request::Parts,
 };
 
-use super::{Frame, service::Notes};
+use super::{HttpOptions, service::Notes};
 use crate::{
     error::{Error, ErrorKind},
     event::{Event, Events},
@@ -114,16 +114,16 @@ impl fmt::Debug for SessionError {
 /// Has the layer's hook render an error that a handler or an extractor answered with.
 pub(super) fn render_rejection<B: ReplaceableBody>(
     response: &mut Response<B>,
-    frame: &Frame,
+    http: &HttpOptions,
     head: Option<&Parts>,
 ) {
-    let (Some(_), Some(head)) = (&frame.error_response, head) else { return };
+    let (Some(_), Some(head)) = (&http.error_response, head) else { return };
     let Some(failed) = response.extensions().get::<SessionError>() else { return };
     if failed.is_rendered {
         return;
     }
     let error = Arc::clone(&failed.error);
-    let (rendered, body) = rendered(&error, frame, Some(head)).into_parts();
+    let (rendered, body) = rendered(&error, http, Some(head)).into_parts();
     *response.status_mut() = rendered.status;
     *response.body_mut() = B::from(body);
     let headers = response.headers_mut();
@@ -135,16 +135,16 @@ pub(super) fn render_rejection<B: ReplaceableBody>(
 }
 
 /// Tells the browser what became of the session.
-pub(super) fn conclude<B: ReplaceableBody>(
+pub(super) fn apply_outcome<B: ReplaceableBody>(
     response: &mut Response<B>,
     outcome: Outcome,
-    frame: &Frame,
+    http: &HttpOptions,
     events: &Events,
     notes: Notes,
     head: Option<&Parts>,
 ) {
     if let Some(error) = outcome.error {
-        refuse(response, error, frame, head);
+        refuse(response, error, http, head);
     }
     // The answer depends on whose session it is (RFC 9111 sections 4.1 and 5.2.2).
     if !varies_by_cookie(response.headers()) {
@@ -154,19 +154,19 @@ pub(super) fn conclude<B: ReplaceableBody>(
         CookieChange::None => None,
         CookieChange::Set { token, max_age, .. } => {
             if notes.is_over_http {
-                report_over_http(frame, events);
+                report_over_http(http, events);
             }
-            frame.cookie.set(frame.token_text(token), *max_age)
+            http.cookie.set(http.token_text(token), *max_age)
         }
-        CookieChange::Remove => frame.cookie.remove(),
+        CookieChange::Remove => http.cookie.remove(),
     };
     let is_ended = matches!(outcome.cookie, CookieChange::Remove);
-    if let (true, Some(directives)) = (is_ended, &frame.clear_site_data) {
+    if let (true, Some(directives)) = (is_ended, &http.clear_site_data) {
         response.headers_mut().append(CLEAR_SITE_DATA, directives.clone());
     }
     if let Some(set) = set {
         // The former ones first: a browser may take one of them for the present one.
-        let former = if notes.is_repeated { frame.cookie.remove_former() } else { Vec::new() };
+        let former = if notes.is_repeated { http.cookie.remove_former() } else { Vec::new() };
         let cookies: Vec<_> = former.into_iter().chain([set]).collect();
         for cookie in &cookies {
             response.headers_mut().append(SET_COOKIE, cookie.clone());
@@ -235,18 +235,23 @@ fn words(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-fn report_over_http(frame: &Frame, events: &Events) {
+fn report_over_http(http: &HttpOptions, events: &Events) {
     let error = Error::config(format!(
         "a request over plain HTTP was answered with the session cookie `{}`, which is `Secure`: the browser does \
          not keep it, so no login lasts; serve it over HTTPS, open it as `http://localhost`, or write \
          `SessionLayer::with_insecure_cookies()` in development",
-        frame.cookie.name()
+        http.cookie.name()
     ));
-    Frame::report_once(&frame.reported.over_http, events, &Event::CookieOverHttp { error: &error });
+    HttpOptions::report_once(&http.reported.over_http, events, &Event::CookieOverHttp { error: &error });
 }
 
 /// Puts an error in place of an answer that is not true: what it says was not stored.
-fn refuse<B: ReplaceableBody>(response: &mut Response<B>, error: Error, frame: &Frame, head: Option<&Parts>) {
+fn refuse<B: ReplaceableBody>(
+    response: &mut Response<B>,
+    error: Error,
+    http: &HttpOptions,
+    head: Option<&Parts>,
+) {
     let replaceable = match error.kind() {
         ErrorKind::Conflict | ErrorKind::CrossSite => response.status().as_u16() < 400,
         _ => !response.status().is_server_error(),
@@ -256,7 +261,7 @@ fn refuse<B: ReplaceableBody>(response: &mut Response<B>, error: Error, frame: &
     }
     let error = error.in_request();
     let kept = response.extensions_mut().remove::<SessionCookies>();
-    *response = rendered(&error, frame, head).map(B::from);
+    *response = rendered(&error, http, head).map(B::from);
     let error = Arc::new(error);
     response.extensions_mut().insert(SessionError { error, is_rendered: true });
     if let Some(kept) = kept {
@@ -268,8 +273,8 @@ fn refuse<B: ReplaceableBody>(response: &mut Response<B>, error: Error, frame: &
 }
 
 /// The response of an error, as the layer's hook makes it, or a line of text.
-fn rendered(error: &Error, frame: &Frame, head: Option<&Parts>) -> Response<String> {
-    let hook = frame.error_response.as_ref().zip(head);
+fn rendered(error: &Error, http: &HttpOptions, head: Option<&Parts>) -> Response<String> {
+    let hook = http.error_response.as_ref().zip(head);
     // A hook that panics must not take the error with it.
     let made = hook.and_then(|(render, head)| catch_unwind(AssertUnwindSafe(|| render(error, head))).ok());
     let mut response = made.unwrap_or_else(|| {

@@ -13,20 +13,20 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    Frame, OnServerError, ReplaceableBody, request,
-    response::{conclude, render_rejection},
+    HttpOptions, OnServerError, ReplaceableBody, request,
+    response::{apply_outcome, render_rejection},
 };
 use crate::{
     error::Error,
     event::{Event, Events},
-    slot::{Closing, CookieChange, Detached, Outcome, Presented, Shared, Slot, Verdict},
+    slot::{Closing, CookieChange, LayerContext, Outcome, Presented, Slot, Surviving, WriteScope},
 };
 
 /// What [`SessionLayer`](crate::SessionLayer) makes of a service.
 #[derive(Clone)]
 pub struct SessionService<S> {
     inner: S,
-    shared: Arc<Shared>,
+    context: Arc<LayerContext>,
 }
 
 /// A request's session, as the layer leaves it in the request's extensions.
@@ -61,9 +61,9 @@ impl RequestSession {
     /// The tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        let (frame, events) = (Frame::of(self.slot.shared()), self.slot.events());
-        let found = frame.cookie.read(headers, |value| frame.read_token(value, events));
-        let may_be_lost = frame.cookie.is_secure() && found.presented[0].is_none();
+        let (http, events) = (HttpOptions::of(self.slot.context()), self.slot.events());
+        let found = http.cookie.read(headers, |value| http.read_token(value, events));
+        let may_be_lost = http.cookie.is_secure() && found.presented[0].is_none();
         let is_over_http = may_be_lost && request::is_over_http(headers);
         Notes { is_repeated: found.is_repeated, is_over_http }.note(&self.slot);
         found.presented
@@ -71,25 +71,25 @@ impl RequestSession {
 
     /// That of this cookie, if this layer or one around it has it.
     fn of_cookie(&self, name: &str) -> Option<&Self> {
-        let is_own = Frame::of(self.slot.shared()).cookie.name() == name;
+        let is_own = HttpOptions::of(self.slot.context()).cookie.name() == name;
         if is_own { Some(self) } else { self.outer.as_ref()?.of_cookie(name) }
     }
 }
 
 impl<S> SessionService<S> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared }
+    pub(super) const fn new(inner: S, context: Arc<LayerContext>) -> Self {
+        Self { inner, context }
     }
 
     fn report_nested(&self) {
-        let frame = Frame::of(&self.shared);
+        let http = HttpOptions::of(&self.context);
         let error = Error::config(format!(
             "a `SessionLayer` is inside another one with the cookie `{}` and other settings: the outer one counts \
              and this one is ignored; give it a cookie of its own with `with_cookie`, or leave one of them out",
-            frame.cookie.name()
+            http.cookie.name()
         ));
         let event = Event::Misconfigured { error: &error };
-        Frame::report_once(&frame.reported.nested, &self.shared.events, &event);
+        HttpOptions::report_once(&http.reported.nested, &self.context.events, &event);
     }
 }
 
@@ -130,11 +130,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        let frame = Frame::of(&self.shared);
+        let http = HttpOptions::of(&self.context);
         let outer = request.extensions_mut().remove::<RequestSession>();
-        if let Some(same) = outer.as_ref().and_then(|outer| outer.of_cookie(frame.cookie.name())) {
+        if let Some(same) = outer.as_ref().and_then(|outer| outer.of_cookie(http.cookie.name())) {
             // A layer around this one has the cookie already: two would commit past each other.
-            if !same.slot.is_of(&self.shared) {
+            if !same.slot.is_of(&self.context) {
                 self.report_nested();
             }
             // What is inside this one gets the session that it names, though a third layer is in between.
@@ -146,11 +146,11 @@ where
         let facts = request::facts(
             request.method(),
             request.headers(),
-            frame.cookie.same_site(),
-            frame.admits_cross_site_logins,
+            http.cookie.same_site(),
+            http.admits_cross_site_logins,
         );
-        let head = frame.error_response.is_some().then(|| Box::new(head_of(&request)));
-        let slot = Arc::new(Slot::new(Arc::clone(&self.shared), facts));
+        let head = http.error_response.is_some().then(|| Box::new(head_of(&request)));
+        let slot = Arc::new(Slot::new(Arc::clone(&self.context), facts));
         let session = RequestSession { slot: Arc::clone(&slot), outer: outer.map(Arc::new) };
         request.extensions_mut().insert(session);
         let step = Step::Handling { handler: self.inner.call(request) };
@@ -180,7 +180,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let Some(slot) = this.slot {
-                slot.orphan(*this.answered);
+                slot.detach(*this.answered);
             }
         }
     }
@@ -191,7 +191,7 @@ pin_project! {
     enum Step<F, B> {
         Passing { #[pin] handler: F },
         Handling { #[pin] handler: F },
-        Committing { response: Option<Response<B>>, commit: Detached<Outcome> },
+        Committing { response: Option<Response<B>>, commit: Surviving<Outcome> },
     }
 }
 
@@ -210,10 +210,10 @@ where
                 StepProjection::Handling { handler } => {
                     let mut response = ready!(handler.poll(context))?;
                     let Some(slot) = this.slot else { return Poll::Ready(Ok(response)) };
-                    let frame = Frame::of(slot.shared());
-                    let verdict = verdict(response.status(), frame.on_server_error);
-                    render_rejection(&mut response, frame, this.head.as_deref());
-                    match slot.close(verdict) {
+                    let http = HttpOptions::of(slot.context());
+                    let scope = write_scope(response.status(), http.on_server_error);
+                    render_rejection(&mut response, http, this.head.as_deref());
+                    match slot.close(scope) {
                         Closing::Untouched => {
                             *this.answered = true;
                             return Poll::Ready(Ok(response));
@@ -221,13 +221,13 @@ where
                         Closing::Done(outcome) => {
                             *this.answered = true;
                             let head = this.head.as_deref();
-                            conclude(&mut response, outcome, frame, slot.events(), Notes::of(slot), head);
+                            apply_outcome(&mut response, outcome, http, slot.events(), Notes::of(slot), head);
                             return Poll::Ready(Ok(response));
                         }
                         Closing::MustFlush => {}
                     }
                     *this.answered = true;
-                    let commit = slot.finish(verdict);
+                    let commit = slot.finish(scope);
                     this.step.set(Step::Committing { response: Some(response), commit });
                 }
                 StepProjection::Committing { response, commit } => {
@@ -242,8 +242,8 @@ where
                         Outcome { cookie: CookieChange::None, is_privileged: true, error: Some(error) }
                     });
                     if let Some(slot) = this.slot {
-                        let (frame, head) = (Frame::of(slot.shared()), this.head.as_deref());
-                        conclude(&mut response, outcome, frame, slot.events(), Notes::of(slot), head);
+                        let (http, head) = (HttpOptions::of(slot.context()), this.head.as_deref());
+                        apply_outcome(&mut response, outcome, http, slot.events(), Notes::of(slot), head);
                     }
                     return Poll::Ready(Ok(response));
                 }
@@ -260,14 +260,14 @@ impl<F, B> fmt::Debug for ResponseFuture<F, B> {
 
 /// A request that failed must not have half happened. 408 and 499 are what layers inside of this
 /// one answer when they gave up on a handler.
-fn verdict(status: StatusCode, on_server_error: OnServerError) -> Verdict {
+fn write_scope(status: StatusCode, on_server_error: OnServerError) -> WriteScope {
     let gave_up = status == StatusCode::REQUEST_TIMEOUT || status.as_u16() == 499;
     if gave_up || (status.is_server_error() && on_server_error == OnServerError::Discard) {
-        Verdict::Discard
+        WriteScope::RemovalsOnly
     } else if status.is_client_error() {
-        Verdict::GrantNothing
+        WriteScope::WithoutGrants
     } else {
-        Verdict::Commit
+        WriteScope::All
     }
 }
 
@@ -278,24 +278,25 @@ mod tests {
     #[test]
     fn what_is_refused_grants_nothing() {
         for (status, expected) in [
-            (200, Verdict::Commit),
-            (303, Verdict::Commit),
-            (400, Verdict::GrantNothing),
-            (403, Verdict::GrantNothing),
-            (451, Verdict::GrantNothing),
-            (499, Verdict::Discard),
+            (200, WriteScope::All),
+            (303, WriteScope::All),
+            (400, WriteScope::WithoutGrants),
+            (403, WriteScope::WithoutGrants),
+            (451, WriteScope::WithoutGrants),
+            (499, WriteScope::RemovalsOnly),
         ] {
-            assert_eq!(verdict(StatusCode::from_u16(status).unwrap(), OnServerError::Commit), expected);
+            assert_eq!(write_scope(StatusCode::from_u16(status).unwrap(), OnServerError::Commit), expected);
         }
     }
 
     #[test]
     fn what_failed_or_was_given_up_is_discarded() {
-        let verdicts = |policy| {
-            [200, 404, 409, 408, 499, 500, 503]
-                .map(|status| verdict(StatusCode::from_u16(status).unwrap(), policy) == Verdict::Discard)
+        let scopes = |policy| {
+            [200, 404, 409, 408, 499, 500, 503].map(|status| {
+                write_scope(StatusCode::from_u16(status).unwrap(), policy) == WriteScope::RemovalsOnly
+            })
         };
-        assert_eq!(verdicts(OnServerError::Discard), [false, false, false, true, true, true, true]);
-        assert_eq!(verdicts(OnServerError::Commit), [false, false, false, true, true, false, false]);
+        assert_eq!(scopes(OnServerError::Discard), [false, false, false, true, true, true, true]);
+        assert_eq!(scopes(OnServerError::Commit), [false, false, false, true, true, false, false]);
     }
 }

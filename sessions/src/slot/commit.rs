@@ -11,13 +11,14 @@ use bytes::Bytes;
 
 use super::{
     Afterwards, Slot, UNFINISHED,
-    detached::caught,
+    changes::{Rights, SecretChange},
     ended::Seen,
-    ledger::{Rights, Rotation},
-    removal::Removal,
+    removal::RightsRemoval,
     state::{
-        CookieChange, Failure, Live, Part, Phase, Plan, State, Taken, Target, Terms, Write, cookie_hours,
+        CookieChange, LiveRecord, Part, Plan, PlanFailure, RecordState, RequestState, SessionOptions,
+        TakenChanges, Target, Write, cookie_hours,
     },
+    survive::caught,
 };
 use crate::{
     delta::{Delta, Op},
@@ -36,8 +37,8 @@ const PURGE_EVERY: Duration = Duration::from_mins(1);
 const PURGE_JITTER: Duration = Duration::from_secs(15);
 const PURGED_AT_ONCE: usize = 1000;
 
-/// What a commit puts in the place of a record's credentials.
-struct Resealed {
+/// Action a commit puts in the place of a record's credentials.
+struct NewCredentials {
     /// The secret that the browser is to have, if that is another one.
     secret: Option<Secret>,
     authority: Authority,
@@ -46,14 +47,14 @@ struct Resealed {
     timeouts: Timeouts,
     /// Whether the login ends that the record had.
     ends_login: bool,
-    /// What the request said of the session.
-    said: Terms,
+    /// Action the request said of the session.
+    said: SessionOptions,
     /// The store's time.
     now: Timestamp,
 }
 
-/// How often a rotation is tried that finds the record's credentials renewed.
-const RESEALINGS: usize = 3;
+/// How often a secret_change is tried that finds the record's credentials renewed.
+const CREDENTIALS_ATTEMPTS: usize = 3;
 
 impl Slot {
     /// Does what there is to do, for a handle that saves or for all. Called behind the gate only.
@@ -66,7 +67,7 @@ impl Slot {
             let at = self.next_change();
             let planned = {
                 let mut state = self.lock();
-                let planned = state.plan(&self.shared.rules, at);
+                let planned = state.plan(&self.context.rules, at);
                 let is_last = planned
                     .as_ref()
                     .is_ok_and(|plan| plan.as_ref().is_none_or(|plan| plan.failure.is_none()));
@@ -80,10 +81,11 @@ impl Slot {
                 Ok(None) => return first.map_or(Ok(()), Err),
                 Ok(Some(plan)) => {
                     let part = plan.part;
-                    let is_others = by.is_some_and(|by| plan.taken.deeds.iter().all(|deed| !deed.is_of(by)));
+                    let is_others =
+                        by.is_some_and(|by| plan.taken.changes.iter().all(|pending| !pending.is_of(by)));
                     match self.carry_out(plan, after, by).await {
                         Ok(_) if part == Part::Removal => continue,
-                        // What was put back would only fail again; of what is lost another handle's save hears.
+                        // Action was put back would only fail again; of what is lost another handle's save hears.
                         Err(error)
                             if part == Part::Removal
                                 && is_others
@@ -97,12 +99,12 @@ impl Slot {
                 }
                 Err(failure) => Some(failure),
             };
-            let Some(Failure { of, error, spares_response }) = failure else {
+            let Some(PlanFailure { of, error, spares_response }) = failure else {
                 return first.map_or(Ok(()), Err);
             };
             if error.kind() == ErrorKind::CrossSite {
                 let is_login = !spares_response;
-                self.shared.events.report(&Event::CrossSite { is_login, error: &error });
+                self.context.events.report(&Event::CrossSite { is_login, error: &error });
             } else {
                 self.report_failure(&error);
             }
@@ -116,10 +118,10 @@ impl Slot {
             if by.is_none() {
                 // The response fails with it, and what others did is dropped; but not what they took away.
                 first.get_or_insert(error);
-                state.discard(&self.shared.rules);
+                state.discard(&self.context.rules);
             } else {
                 // Another handle's, whose save hears of it, or else the response.
-                state.unheard = Some(error.duplicate());
+                state.unreported = Some(error.duplicate());
                 if let Some(of) = of {
                     state.fail(of, error);
                 }
@@ -133,10 +135,10 @@ impl Slot {
         plan: Plan,
         after: Afterwards,
         by: Option<u64>,
-    ) -> Result<Option<Failure>, Error> {
-        let Plan { write, taken, removal, part, lost, rescue, failure } = plan;
-        let (target, life, only_touch) = (write.target, write.life, write.is_only_touch());
-        let rotation = write.rotation;
+    ) -> Result<Option<PlanFailure>, Error> {
+        let Plan { write, taken, removal, part, lost, fallback, failure } = plan;
+        let (target, incarnation, only_touch) = (write.target, write.incarnation, write.is_only_touch());
+        let secret_change = write.secret_change;
         let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
         let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
         let merged = kept.as_ref().map(|delta| self.merged(delta)).unwrap_or_default();
@@ -156,13 +158,14 @@ impl Slot {
                 Err(error) => written = Err(error),
             }
         }
-        let is_elsewhere = |removal: &&Removal| {
-            rotation == Rotation::Login && self.lock().live().is_none_or(|live| !removal.is_of(live.id))
+        let is_elsewhere = |removal: &&RightsRemoval| {
+            secret_change == SecretChange::Login
+                && self.lock().live().is_none_or(|live| !removal.is_of(live.id))
         };
         if let (Ok(()), Some(removal)) = (&written, removal.as_ref().filter(is_elsewhere)) {
             // The login has a record of its own: what it took away goes from the one before, too.
             if let Err(error) = self.take_away_caught(removal).await {
-                self.shared.events.report_failure(target.id(), &error);
+                self.context.events.report_failure(target.id(), &error);
             }
         }
         let mut taken = in_flight.end();
@@ -174,45 +177,45 @@ impl Slot {
             if after == Afterwards::Handles {
                 let mut state = self.lock();
                 state.note_touched(target);
-                state.ledger.note_written(&taken.deeds, &taken.ends);
+                state.log.note_written(&taken.changes, &taken.ends);
             }
             return Ok(failure);
         };
         let is_alone = failure.is_none();
-        if let Some(Failure { error, .. }) = failure {
+        if let Some(PlanFailure { error, .. }) = failure {
             // Nobody else will tell.
             self.report_failure(&error);
-            self.lock().unheard = Some(error);
+            self.lock().unreported = Some(error);
         }
         if only_touch {
             // It fails nobody's request, and the next one tries again.
-            self.shared.events.report_failure(target.id(), &error);
+            self.context.events.report_failure(target.id(), &error);
             return Ok(None);
         }
-        if is_alone && by.is_none() && self.lock().stands_without(&taken.deeds, rotation, &error) {
+        if is_alone && by.is_none() && self.lock().stands_without(&taken.changes, secret_change, &error) {
             // The page is worth more than what it counts.
-            self.shared.events.report_failure(target.id(), &error);
+            self.context.events.report_failure(target.id(), &error);
             self.lock().lose(&taken, &error);
             return Ok(None);
         }
-        if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), rescue) {
-            // What cannot be stored keeps neither the old secret alive nor a right that was taken away.
+        if let (ErrorKind::InvalidField, Some(write)) = (error.kind(), fallback) {
+            // Action cannot be stored keeps neither the old secret alive nor a right that was taken away.
             let kept = (after == Afterwards::Handles).then(|| write.delta.clone());
             let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
-            let mut rescued = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
-            if let (Err(refused), Some(removal)) = (&rescued, &removal)
+            let mut fallen_back = Box::pin(self.write_caught(write, &[], kept.as_ref())).await;
+            if let (Err(refused), Some(removal)) = (&fallen_back, &removal)
                 && refused.kind() == ErrorKind::Conflict
             {
-                rescued = self.take_away_caught(removal).await;
+                fallen_back = self.take_away_caught(removal).await;
             }
             taken = in_flight.end();
             let mut state = self.lock();
-            taken.keep_removed_rights(&state.record, &self.shared.rules);
-            match rescued {
-                Ok(()) => state.ledger.note_written(&taken.deeds, &taken.ends),
+            taken.keep_removed_rights(&state.record, &self.context.rules);
+            match fallen_back {
+                Ok(()) => state.log.note_written(&taken.changes, &taken.ends),
                 Err(second) => {
                     drop(state);
-                    self.failed(target, &second, life, taken);
+                    self.failed(target, &second, incarnation, taken);
                     self.report_failure(&error);
                     return Err(error);
                 }
@@ -222,20 +225,20 @@ impl Slot {
             // Those saves are still to come, and would find nothing left to do.
             self.lock().fail_saves_of(&taken, by, &error);
         }
-        self.failed(target, &error, life, taken);
+        self.failed(target, &error, incarnation, taken);
         Err(error)
     }
 
     /// The fields of which the store alone knows what they become.
     fn merged(&self, delta: &Delta) -> Vec<FieldName> {
         let is_merged = |op: &Op| matches!(op, Op::PutIfAbsent(_) | Op::Add(_) | Op::Max(_) | Op::Min(_));
-        // What is sealed for the store comes back sealed.
+        // Action is sealed for the store comes back sealed.
         let merged =
-            delta.ops().iter().filter(|(name, op)| is_merged(op) && !self.shared.rules.is_secret(name));
+            delta.ops().iter().filter(|(name, op)| is_merged(op) && !self.context.rules.is_secret(name));
         merged.map(|(name, _)| name.clone()).collect()
     }
 
-    async fn take_away_caught(&self, removal: &Removal) -> Result<(), Error> {
+    async fn take_away_caught(&self, removal: &RightsRemoval) -> Result<(), Error> {
         let mut removing = pin!(self.take_away(removal));
         poll_fn(|context| caught(|| removing.as_mut().poll(context))).await
     }
@@ -244,28 +247,28 @@ impl Slot {
     /// reported once: where it arises, or here.
     pub(crate) fn report_failure(&self, error: &Error) {
         let record = match &*self.lock() {
-            State { record: Phase::Live(live), .. } => Some(live.id),
+            RequestState { record: RecordState::Live(live), .. } => Some(live.id),
             state => state.superseded,
         };
-        self.shared.events.report_failure(record, error);
+        self.context.events.report_failure(record, error);
     }
 
     /// Reports that something was not written, and notes it.
-    pub(super) fn failed(&self, target: Target, error: &Error, life: u32, taken: Taken) {
-        self.shared.events.report_failure(target.id(), error);
-        self.note_failed(error, life, taken);
+    pub(super) fn failed(&self, target: Target, error: &Error, incarnation: u32, taken: TakenChanges) {
+        self.context.events.report_failure(target.id(), error);
+        self.note_failed(error, incarnation, taken);
     }
 
     /// Puts back what certainly was not written, unless its session was ended since.
-    fn note_failed(&self, error: &Error, life: u32, mut taken: Taken) {
+    fn note_failed(&self, error: &Error, incarnation: u32, mut taken: TakenChanges) {
         let mut state = self.lock();
-        let is_to_be_tried = state.life == life && error.kind() == ErrorKind::Unavailable;
-        if is_to_be_tried && state.put_back(&mut taken, &self.shared.rules) {
+        let is_to_be_tried = state.incarnation == incarnation && error.kind() == ErrorKind::Unavailable;
+        if is_to_be_tried && state.put_back(&mut taken, &self.context.rules) {
             return;
         }
         state.lose(&taken, error);
-        if state.life == life {
-            state.unheard = Some(error.duplicate());
+        if state.incarnation == incarnation {
+            state.unreported = Some(error.duplicate());
         }
     }
 
@@ -282,14 +285,14 @@ impl Slot {
 
     /// One atomic operation of the store. `kept` are the changes, for what is known after it.
     async fn write(&self, write: Write, returning: &[FieldName], kept: Option<&Delta>) -> Result<(), Error> {
-        if write.grows_to > self.shared.sizes.record {
+        if write.grows_to > self.context.sizes.record {
             let largest = write.delta.ops().iter().max_by_key(|(_, op)| op.size());
-            return Err(Error::record_too_large(self.shared.sizes.record, largest.map(|(name, _)| name)));
+            return Err(Error::record_too_large(self.context.sizes.record, largest.map(|(name, _)| name)));
         }
         let Target::Record { id, epoch, touch } = write.target else {
-            return Box::pin(self.create(write.delta, write.rights, write.life)).await;
+            return Box::pin(self.create(write.delta, write.rights, write.incarnation)).await;
         };
-        if write.rotation != Rotation::None {
+        if write.secret_change != SecretChange::None {
             return Box::pin(self.rotate_record((id, epoch, touch), write, returning, kept)).await;
         }
         let Write { delta, is_carry_only, .. } = write;
@@ -302,14 +305,14 @@ impl Slot {
         }
         let values = self.applied(answer)?;
         if kept.is_some() {
-            self.settle(id, kept, None, returning, &values);
+            self.update_local(id, kept, None, returning, &values);
         }
         Ok(())
     }
 
     /// Sends a commit. A record that cannot be read any more is none.
     pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
-        match self.bounded(self.shared.store.commit(id, commit), Error::outcome_unknown).await {
+        match self.with_timeout(self.context.store.commit(id, commit), Error::outcome_unknown).await {
             Err(error) if error.kind() == ErrorKind::Unreadable => {
                 self.report_unreadable(id, &error);
                 Ok(CommitOutcome::NotFound)
@@ -327,9 +330,7 @@ impl Slot {
             CommitOutcome::Applied(values) => Ok(values),
             CommitOutcome::NotFound => Err(Error::ended_meanwhile()),
             CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => Err(Error::superseded()),
-            CommitOutcome::Conflict => Err(Error::conflict("a session field was changed meanwhile")),
             CommitOutcome::Invalid(name) => Err(Error::not_an_integer(&name)),
-            CommitOutcome::Unknown(error) => Err(error),
         }
     }
 
@@ -341,33 +342,36 @@ impl Slot {
         returning: &[FieldName],
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
-        let Write { rotation, is_carry_only, life, .. } = write;
-        let _changing = (rotation > Rotation::Renewal).then(|| self.changing());
-        for _ in 0..RESEALINGS {
-            let resealed = self.resealed(id, &write)?;
+        let Write { secret_change, is_carry_only, incarnation, .. } = write;
+        let _changing = (secret_change > SecretChange::Renewal).then(|| self.changing());
+        for _ in 0..CREDENTIALS_ATTEMPTS {
+            let new_credentials = self.new_credentials(id, &write)?;
             let mut commit = self.commit(target, write.delta.clone(), returning)?;
-            if let Some(resealed) = &resealed {
+            if let Some(new_credentials) = &new_credentials {
                 let commit_id = CommitId::from_bytes(random::bytes()?);
-                commit =
-                    commit.with_id(commit_id).with_credentials_change(resealed.credentials_change.clone());
+                commit = commit
+                    .with_id(commit_id)
+                    .with_credentials_change(new_credentials.credentials_change.clone());
             }
             match self.send(id, commit).await? {
                 // Another request renewed the secret: as long as the powers are the same, so is this.
-                CommitOutcome::CredentialsChanged => self.reload_seal(id, epoch).await?,
-                CommitOutcome::NotFound | CommitOutcome::StaleEpoch if rotation == Rotation::Login => {
+                CommitOutcome::CredentialsChanged => self.reload_credentials(id, epoch).await?,
+                CommitOutcome::NotFound | CommitOutcome::StaleEpoch
+                    if secret_change == SecretChange::Login =>
+                {
                     // Two logins at once, or a logout before this one: whoever has proved who it is needs
                     // nothing of what the old secret stood for.
-                    return Box::pin(self.create(write.delta, write.rights, life)).await;
+                    return Box::pin(self.create(write.delta, write.rights, incarnation)).await;
                 }
                 CommitOutcome::StaleEpoch | CommitOutcome::NotFound
-                    if rotation == Rotation::Renewal && is_carry_only && !write.delta.is_empty() =>
+                    if secret_change == SecretChange::Renewal && is_carry_only && !write.delta.is_empty() =>
                 {
                     return Box::pin(self.carry_over(target, write.delta, returning, kept)).await;
                 }
                 answer => {
                     let values = self.applied(answer)?;
-                    self.report_rotation(id, rotation, resealed.as_ref());
-                    self.settle(id, kept, resealed, returning, &values);
+                    self.report_rotation(id, secret_change, new_credentials.as_ref());
+                    self.update_local(id, kept, new_credentials, returning, &values);
                     return Ok(());
                 }
             }
@@ -375,30 +379,35 @@ impl Slot {
         Err(Error::superseded())
     }
 
-    fn report_rotation(&self, record: RecordId, rotation: Rotation, resealed: Option<&Resealed>) {
-        let Some(Resealed { secret, .. }) = resealed else { return };
-        let cause = match rotation {
-            Rotation::None | Rotation::Renewal => {
+    fn report_rotation(
+        &self,
+        record: RecordId,
+        secret_change: SecretChange,
+        new_credentials: Option<&NewCredentials>,
+    ) {
+        let Some(NewCredentials { secret, .. }) = new_credentials else { return };
+        let cause = match secret_change {
+            SecretChange::None | SecretChange::Renewal => {
                 if secret.is_some() {
-                    self.shared.events.report(&Event::Renewed { record });
+                    self.context.events.report(&Event::Renewed { record });
                 }
                 return;
             }
-            Rotation::Rotation => RotationCause::Other,
-            Rotation::Proof => RotationCause::Reauthentication,
-            Rotation::Login => RotationCause::Login,
-            Rotation::Logout => RotationCause::Logout,
+            SecretChange::Rotation => RotationCause::Other,
+            SecretChange::Reauthentication => RotationCause::Reauthentication,
+            SecretChange::Login => RotationCause::Login,
+            SecretChange::Logout => RotationCause::Logout,
         };
-        self.shared.events.report(&Event::Rotated { record, cause });
+        self.context.events.report(&Event::Rotated { record, cause });
     }
 
-    /// What is to take the place of the record's credentials; `None` if another request has done it already.
-    fn resealed(&self, id: RecordId, write: &Write) -> Result<Option<Resealed>, Error> {
-        let rotation = write.rotation;
+    /// Action is to take the place of the record's credentials; `None` if another request has done it already.
+    fn new_credentials(&self, id: RecordId, write: &Write) -> Result<Option<NewCredentials>, Error> {
+        let secret_change = write.secret_change;
         let (fresh, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
         let mut state = self.lock();
-        let said = state.wishes.terms;
-        let State { record: Phase::Live(live), cookie, .. } = &mut *state else {
+        let said = state.requested.options;
+        let RequestState { record: RecordState::Live(live), cookie, .. } = &mut *state else {
             return Err(Error::session_ended());
         };
         if live.id != id {
@@ -406,16 +415,17 @@ impl Slot {
         }
         let (mut authority, now) = (live.authority.clone(), live.now());
         let secret;
-        if rotation > Rotation::Renewal {
-            authority.replace(self.shared.hasher.hash(&id, &fresh), now);
+        if secret_change > SecretChange::Renewal {
+            authority.replace(self.context.hasher.hash(&id, &fresh), now);
             secret = Some(fresh);
             note_rights(&mut authority, write, now);
-            let is_over = rotation == Rotation::Logout || live.holds_rights() && authority.rights.is_empty();
-            // What was said at one user's login says nothing of the next one's.
-            let before = if is_over { Terms::default() } else { Terms::of(&authority) };
+            let is_over =
+                secret_change == SecretChange::Logout || live.holds_rights() && authority.rights.is_empty();
+            // Action was said at one user's login says nothing of the next one's.
+            let before = if is_over { SessionOptions::default() } else { SessionOptions::of(&authority) };
             before.and(said).note_in(&mut authority);
         } else {
-            let presented = self.shared.hasher.hash(&id, &live.secret);
+            let presented = self.context.hasher.hash(&id, &live.secret);
             match authority.compare(&presented, now) {
                 Match::Renewed => {
                     authority.end_renewal(now);
@@ -423,7 +433,7 @@ impl Slot {
                 }
                 Match::Present if !live.ends_renewal => {
                     let next = live.secret.renewed(&id, &salt);
-                    authority.begin_renewal(salt, self.shared.hasher.hash(&id, &next));
+                    authority.begin_renewal(salt, self.context.hasher.hash(&id, &next));
                     secret = Some(next);
                 }
                 found => {
@@ -437,23 +447,23 @@ impl Slot {
                 }
             }
         }
-        let timeouts = self.shared.timeouts_of(&authority);
+        let timeouts = self.context.timeouts_of(&authority);
         if secret.is_some() {
-            let created = if rotation == Rotation::Login { now } else { live.created };
+            let created = if secret_change == SecretChange::Login { now } else { live.created };
             authority.cookie_hours = cookie_hours(&timeouts, now.saturating_since(created));
         }
         let mut credentials_change =
-            rotation.credentials_change(authority.credentials()).in_place_of(live.credentials.clone());
+            secret_change.credentials_change(live.credentials.clone(), authority.credentials());
         if timeouts != live.timeouts {
             // For the store what the layer grants: the session's own time may be longer again one day.
             credentials_change =
-                credentials_change.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
+                credentials_change.with_timeouts(self.context.timeouts.of_kind(authority.kind()));
         }
-        let ends_login = rotation == Rotation::Logout;
-        Ok(Some(Resealed { secret, authority, credentials_change, timeouts, ends_login, said, now }))
+        let ends_login = secret_change == SecretChange::Logout;
+        Ok(Some(NewCredentials { secret, authority, credentials_change, timeouts, ends_login, said, now }))
     }
 
-    /// What belongs to the browser is written all the same if the secret was replaced a moment ago.
+    /// Action belongs to the browser is written all the same if the secret was replaced a moment ago.
     async fn carry_over(
         &self,
         (id, epoch, touch): (RecordId, u64, bool),
@@ -476,17 +486,17 @@ impl Slot {
             return Err(Error::superseded());
         }
         let mut commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
-        commit.timeouts = self.shared.timeouts_of(&authority);
+        commit.timeouts = self.context.timeouts_of(&authority);
         let answer = self.send(id, commit).await?;
         let values = self.applied(answer)?;
-        self.settle(id, kept, None, returning, &values);
+        self.update_local(id, kept, None, returning, &values);
         Ok(())
     }
 
     /// Reads what another request has made of the credentials, in the same epoch.
-    async fn reload_seal(&self, id: RecordId, epoch: u64) -> Result<(), Error> {
+    async fn reload_credentials(&self, id: RecordId, epoch: u64) -> Result<(), Error> {
         let (loaded, authority) = self.load_again(id, epoch, &[]).await?;
-        if let Phase::Live(live) = &mut self.lock().record
+        if let RecordState::Live(live) = &mut self.lock().record
             && live.id == id
         {
             (live.credentials, live.authority) = (loaded.credentials, authority);
@@ -494,14 +504,14 @@ impl Slot {
         Ok(())
     }
 
-    /// What the store is to do, but for a new secret.
+    /// Action the store is to do, but for a new secret.
     fn commit(
         &self,
         (id, epoch, touch): (RecordId, u64, bool),
         delta: Delta,
         returning: &[FieldName],
     ) -> Result<Commit, Error> {
-        let timeouts = self.lock().live().map_or(self.shared.timeouts, |live| live.timeouts);
+        let timeouts = self.lock().live().map_or(self.context.timeouts, |live| live.timeouts);
         let mut commit = Commit::new(epoch, timeouts).with_touch(touch).returning(returning.to_vec());
         if delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
             commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
@@ -512,12 +522,14 @@ impl Slot {
     async fn destroy_ended(&self) -> Result<(), Error> {
         loop {
             let Some(id) = self.lock().destroy.last().copied() else { return Ok(()) };
-            if let Err(error) = self.bounded(self.shared.store.destroy(id), Error::outcome_unknown).await {
-                self.shared.events.report_failure(Some(id), &error);
+            if let Err(error) =
+                self.with_timeout(self.context.store.destroy(id), Error::outcome_unknown).await
+            {
+                self.context.events.report_failure(Some(id), &error);
                 return Err(error);
             }
-            self.shared.events.report(&Event::Destroyed { record: id });
-            self.shared.watchers.tell(id, Seen::Over);
+            self.context.events.report(&Event::Destroyed { record: id });
+            self.context.watchers.publish(id, Seen::Over);
             let mut state = self.lock();
             state.destroy.retain(|ended| *ended != id);
             // A session that began after it keeps its cookie.
@@ -528,7 +540,7 @@ impl Slot {
         }
     }
 
-    async fn create(&self, delta: Delta, rights: Rights, life: u32) -> Result<(), Error> {
+    async fn create(&self, delta: Delta, rights: Rights, incarnation: u32) -> Result<(), Error> {
         let mut fields = Fields::new();
         delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
         if fields.is_empty() {
@@ -536,36 +548,36 @@ impl Slot {
         }
         {
             let mut state = self.lock();
-            if state.life != life {
+            if state.incarnation != incarnation {
                 return Err(Error::session_ended());
             }
             state.keep_terms();
         }
         let id = RecordId::from_bytes(random::bytes()?);
         let secret = Secret::from_bytes(random::bytes()?);
-        let mut authority = Authority::new(self.shared.hasher.hash(&id, &secret));
+        let mut authority = Authority::new(self.context.hasher.hash(&id, &secret));
         authority.rights = rights.names;
         authority.rights.retain(|name| fields.contains(name.as_str()));
         authority.identity = rights.identity.filter(|name| fields.contains(name.as_str()));
         if authority.identity.is_some() {
             authority.proof = Proof::AtCreation;
         }
-        let said = self.lock().wishes.terms;
+        let said = self.lock().requested.options;
         said.note_in(&mut authority);
-        let timeouts = self.shared.timeouts_of(&authority);
+        let timeouts = self.context.timeouts_of(&authority);
         authority.cookie_hours = cookie_hours(&timeouts, Duration::ZERO);
         let credentials = authority.credentials();
         let (is_first_visit, is_login) = (authority.rights.is_empty(), authority.identity.is_some());
         let (stored, opened) = self.sealed_fields(id, delta, &fields)?;
-        let new = NewRecord::new(credentials.clone(), self.shared.timeouts.of_kind(authority.kind()))
+        let new = NewRecord::new(credentials.clone(), self.context.timeouts.of_kind(authority.kind()))
             .with_fields(stored)
             .with_first_visit(is_first_visit);
-        let creating = self.shared.store.create(id, new);
-        let created = match self.bounded(creating, Error::outcome_unknown).await? {
+        let creating = self.context.store.create(id, new);
+        let created = match self.with_timeout(creating, Error::outcome_unknown).await? {
             CreateOutcome::Created(created) => created,
             CreateOutcome::IdTaken => return Err(Error::unavailable("a new record's id was taken")),
         };
-        let record = Box::new(Live {
+        let record = Box::new(LiveRecord {
             id,
             epoch: 0,
             credentials,
@@ -577,17 +589,17 @@ impl Slot {
             // This request is its first use.
             touched: created,
             loaded_at: created,
-            since: self.shared.stopwatch.start(),
+            since: self.context.stopwatch.start(),
             began_here: false,
             fields,
             names: None,
             opened,
-            examined: self.shared.rules.number(),
+            examined: self.context.rules.number(),
             is_withheld: false,
         });
         {
             let mut state = self.lock();
-            if state.life != life {
+            if state.incarnation != incarnation {
                 // Ended before it was there: it must not be there for anybody.
                 state.destroy.push(id);
                 return Err(Error::session_ended());
@@ -595,32 +607,32 @@ impl Slot {
             let max_age = record.max_age();
             let token = Token::new(id, secret);
             state.cookie = CookieChange::Set { token, max_age, is_renewal: false };
-            state.record = Phase::Live(record);
+            state.record = RecordState::Live(record);
             state.terms_noted(said);
-            state.tell_of_record();
+            state.publish_record();
         }
-        self.shared.events.report(&Event::Created { record: id, is_login });
+        self.context.events.report(&Event::Created { record: id, is_login });
         self.purge_now_and_then(created);
         Ok(())
     }
 
-    /// What is known after a commit that went through.
-    fn settle(
+    /// Action is known after a commit that went through.
+    fn update_local(
         &self,
         id: RecordId,
         delta: Option<&Delta>,
-        resealed: Option<Resealed>,
+        new_credentials: Option<NewCredentials>,
         names: &[FieldName],
         values: &[Option<Bytes>],
     ) {
         let mut state = self.lock();
-        if let Some(Resealed { said, credentials_change: CredentialsChange { is_hard: true, .. }, .. }) =
-            &resealed
+        if let Some(NewCredentials { said, credentials_change, .. }) = &new_credentials
+            && credentials_change.changes_epoch()
         {
             state.terms_noted(*said);
         }
-        let State { record, cookie, .. } = &mut *state;
-        let Phase::Live(live) = record else { return };
+        let RequestState { record, cookie, .. } = &mut *state;
+        let RecordState::Live(live) = record else { return };
         if live.id != id {
             return;
         }
@@ -629,7 +641,7 @@ impl Slot {
             let _ = delta.apply(&mut live.fields);
         }
         // Of a record that it sees as after a logout, a request knows what it did itself, and what outlives a logout.
-        let shown = live.is_withheld.then(|| live.carried(&self.shared.rules));
+        let shown = live.is_withheld.then(|| live.carried(&self.context.rules));
         let is_shown = |name: &FieldName| shown.as_ref().is_none_or(|shown| shown.contains(name));
         for (name, value) in names.iter().zip(values).filter(|(name, _)| is_shown(name)) {
             match value {
@@ -637,61 +649,62 @@ impl Slot {
                 None => live.fields.remove(name.as_str()),
             }
         }
-        let Some(Resealed { secret, authority, credentials_change, timeouts, ends_login, now, .. }) =
-            resealed
+        let Some(NewCredentials { secret, authority, credentials_change, timeouts, ends_login, now, .. }) =
+            new_credentials
         else {
             return;
         };
         live.timeouts = timeouts;
         let rights_before = std::mem::take(&mut live.authority.rights);
-        (live.credentials, live.authority) = (credentials_change.to, authority);
-        live.epoch = live.epoch.wrapping_add(credentials_change.is_hard.into());
+        (live.credentials, live.authority) = (credentials_change.credentials().clone(), authority);
+        live.epoch = live.epoch.wrapping_add(credentials_change.changes_epoch().into());
         live.ends_renewal = false;
         // A change of rights has ended what cannot be read, also where the rights after it have the same names.
         live.is_withheld &= !ends_login && live.authority.rights == rights_before;
-        if credentials_change.is_login {
+        if credentials_change.is_login() {
             (live.created, live.touched) = (now, now);
             live.began_here = true;
         }
         if let Some(secret) = secret {
-            if credentials_change.is_hard {
+            if credentials_change.changes_epoch() {
                 live.secret = secret.clone();
             }
             let token = Token::new(id, secret);
             let max_age = live.max_age();
-            *cookie = CookieChange::Set { token, max_age, is_renewal: !credentials_change.is_hard };
+            *cookie = CookieChange::Set { token, max_age, is_renewal: !credentials_change.changes_epoch() };
         }
-        if credentials_change.is_hard {
+        if credentials_change.changes_epoch() {
             let epoch = live.epoch;
-            state.tell_of_record();
+            state.publish_record();
             drop(state);
-            self.shared.watchers.tell(id, Seen::Alive(epoch));
+            self.context.watchers.publish(id, Seen::Alive(epoch));
         }
     }
 
     /// Has the store clean up, once a minute, after a create: what fills a store also empties it.
     fn purge_now_and_then(&self, now: Timestamp) {
-        let shared = &self.shared;
-        let last = shared.last_purge.load(Ordering::Relaxed);
+        let context = &self.context;
+        let last = context.last_purge.load(Ordering::Relaxed);
         if now.saturating_since(Timestamp::from_millis(last)) < PURGE_EVERY {
             return;
         }
         // Instances that were started at once are not to purge at once for ever.
         let [jitter] = random::bytes().unwrap_or_default();
         let counted = now.saturating_add(PURGE_JITTER * jitter.into() / 256).as_millis();
-        let swapped = shared.last_purge.compare_exchange(last, counted, Ordering::Relaxed, Ordering::Relaxed);
+        let swapped =
+            context.last_purge.compare_exchange(last, counted, Ordering::Relaxed, Ordering::Relaxed);
         let mine = swapped.is_ok();
-        if !mine || shared.store.capabilities().expires_by_itself {
+        if !mine || context.store.expires_by_itself() {
             return;
         }
-        let shared = Arc::clone(shared);
+        let context = Arc::clone(context);
         tokio::spawn(async move {
             loop {
-                match shared.store.purge(shared.timeouts, PURGED_AT_ONCE).await {
+                match context.store.purge(context.timeouts, PURGED_AT_ONCE).await {
                     // There may be more; but others are to have their turn.
                     Ok(purged) if purged >= PURGED_AT_ONCE => tokio::task::yield_now().await,
                     Ok(_) => return,
-                    Err(error) => return shared.events.report(&Event::PurgeFailed { error: &error }),
+                    Err(error) => return context.events.report(&Event::PurgeFailed { error: &error }),
                 }
             }
         });
@@ -702,18 +715,18 @@ impl Slot {
 pub(super) struct InFlight<'a> {
     slot: &'a Slot,
     target: Target,
-    life: u32,
-    taken: Option<Taken>,
+    incarnation: u32,
+    taken: Option<TakenChanges>,
 }
 
 impl<'a> InFlight<'a> {
-    pub(super) fn begin(slot: &'a Slot, write: &Write, takes_away: bool, taken: Taken) -> Self {
-        slot.lock().is_rotating = takes_away || write.rotation > Rotation::Renewal;
-        Self { slot, target: write.target, life: write.life, taken: Some(taken) }
+    pub(super) fn begin(slot: &'a Slot, write: &Write, takes_away: bool, taken: TakenChanges) -> Self {
+        slot.lock().is_rotating = takes_away || write.secret_change > SecretChange::Renewal;
+        Self { slot, target: write.target, incarnation: write.incarnation, taken: Some(taken) }
     }
 
-    /// What it was made of, for when it has failed.
-    pub(super) fn end(mut self) -> Taken {
+    /// Action it was made of, for when it has failed.
+    pub(super) fn end(mut self) -> TakenChanges {
         self.taken.take().unwrap_or_default()
     }
 }
@@ -725,31 +738,33 @@ impl Drop for InFlight<'_> {
             let error = Error::outcome_unknown(UNFINISHED);
             if std::thread::panicking() {
                 // Otherwise the work that it belongs to reports that it was stopped.
-                self.slot.shared.events.report_failure(self.target.id(), &error);
+                self.slot.context.events.report_failure(self.target.id(), &error);
             }
-            self.slot.note_failed(&error, self.life, taken);
+            self.slot.note_failed(&error, self.incarnation, taken);
         }
     }
 }
 
 /// Notes which rights there are after a write, and whether somebody has proved who it is.
 fn note_rights(authority: &mut Authority, write: &Write, now: Timestamp) {
-    let Write { rights, rotation, .. } = write;
+    let Write { rights, secret_change, .. } = write;
     rights.note_in(authority);
-    authority.proof = match rotation {
-        Rotation::None | Rotation::Renewal | Rotation::Rotation => authority.proof,
-        Rotation::Login => Proof::AtCreation,
-        Rotation::Proof | Rotation::Logout if authority.identity.is_some() => Proof::At(now),
-        Rotation::Proof | Rotation::Logout => Proof::None,
+    authority.proof = match secret_change {
+        SecretChange::None | SecretChange::Renewal | SecretChange::Rotation => authority.proof,
+        SecretChange::Login => Proof::AtCreation,
+        SecretChange::Reauthentication | SecretChange::Logout if authority.identity.is_some() => {
+            Proof::At(now)
+        }
+        SecretChange::Reauthentication | SecretChange::Logout => Proof::None,
     };
 }
 
-impl Rotation {
-    fn credentials_change(self, credentials: Credentials) -> CredentialsChange {
+impl SecretChange {
+    fn credentials_change(self, from: Credentials, to: Credentials) -> CredentialsChange {
         match self {
-            Self::Login => CredentialsChange::login(credentials),
-            Self::Renewal => CredentialsChange::renewal(credentials),
-            _ => CredentialsChange::rotation(credentials),
+            Self::Login => CredentialsChange::login(to).in_place_of(from),
+            Self::Renewal => CredentialsChange::renewal(from, to),
+            _ => CredentialsChange::rotation(to).in_place_of(from),
         }
     }
 }

@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use super::{
-    RequestFacts, Shared, Slot,
-    state::{Phase, State},
+    LayerContext, RequestFacts, Slot,
+    state::{RecordState, RequestState},
 };
 use crate::{
     error::Error,
@@ -54,7 +54,7 @@ pub(super) enum Own {
     Over,
 }
 
-/// What a request tells to those who wait for the end of its record.
+/// Action a request tells to those who wait for the end of its record.
 #[derive(Debug)]
 pub(super) struct Watched {
     own: watch::Sender<Own>,
@@ -62,16 +62,16 @@ pub(super) struct Watched {
     seen: Option<SeenOf>,
 }
 
-/// What is known of this record.
+/// Action is known of this record.
 type SeenOf = (RecordId, watch::Receiver<Seen>);
 
 impl Slot {
-    /// Waits until the record of this life is over, or nobody can tell for too long.
+    /// Waits until the record of this incarnation is over, or nobody can tell for too long.
     ///
-    /// What is returned keeps nothing of the request.
-    pub(crate) fn ended(self: &Arc<Self>, life: u32) -> impl Future<Output = ()> + Send + use<> {
-        let shared = Arc::clone(&self.shared);
-        let watched = self.watched(life);
+    /// Action is returned keeps nothing of the request.
+    pub(crate) fn ended(self: &Arc<Self>, incarnation: u32) -> impl Future<Output = ()> + Send + use<> {
+        let context = Arc::clone(&self.context);
+        let watched = self.watched(incarnation);
         async move {
             let Some((mut own, mut seen)) = watched else { return };
             loop {
@@ -86,7 +86,7 @@ impl Slot {
                     },
                 };
                 if seen.as_ref().is_none_or(|(of, _)| *of != id) {
-                    seen = Some((id, shared.watch(id, epoch)));
+                    seen = Some((id, context.watch(id, epoch)));
                 }
                 let Some((_, seen)) = &mut seen else { return };
                 let is_over = *seen.borrow_and_update() > Seen::Alive(epoch);
@@ -101,9 +101,9 @@ impl Slot {
         }
     }
 
-    fn watched(&self, life: u32) -> Option<(watch::Receiver<Own>, Option<SeenOf>)> {
+    fn watched(&self, incarnation: u32) -> Option<(watch::Receiver<Own>, Option<SeenOf>)> {
         let mut state = self.lock();
-        if state.life != life {
+        if state.incarnation != incarnation {
             return None;
         }
         let now = state.own();
@@ -111,14 +111,14 @@ impl Slot {
         if let Own::Record { id, epoch } = now
             && watched.seen.as_ref().is_none_or(|(of, _)| *of != id)
         {
-            watched.seen = Some((id, self.shared.watch(id, epoch)));
+            watched.seen = Some((id, self.context.watch(id, epoch)));
         }
         Some((watched.own.subscribe(), watched.seen.clone()))
     }
 
     /// Says that a commit may begin an epoch, until what is returned is dropped.
     pub(super) fn changing(&self) -> Changing<'_> {
-        self.lock().tell(Own::Changing);
+        self.lock().publish(Own::Changing);
         Changing(self)
     }
 
@@ -150,39 +150,39 @@ pub(super) struct Changing<'a>(&'a Slot);
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
         let state = self.0.lock();
-        state.tell(state.own());
+        state.publish(state.own());
     }
 }
 
-impl State {
+impl RequestState {
     fn own(&self) -> Own {
         match &self.record {
-            Phase::Live(live) => Own::Record { id: live.id, epoch: live.epoch },
-            Phase::Superseded(_) => Own::Over,
-            Phase::Absent | Phase::Unloaded => Own::Nothing,
+            RecordState::Live(live) => Own::Record { id: live.id, epoch: live.epoch },
+            RecordState::Superseded(_) => Own::Over,
+            RecordState::Absent | RecordState::Unloaded => Own::Nothing,
         }
     }
 
-    fn tell(&self, own: Own) {
+    fn publish(&self, own: Own) {
         if let Some(watched) = &self.watched {
             watched.own.send_if_modified(|known| std::mem::replace(known, own) != own);
         }
     }
 
     /// The request has another record, or the same in another epoch.
-    pub(super) fn tell_of_record(&self) {
-        self.tell(self.own());
+    pub(super) fn publish_record(&self) {
+        self.publish(self.own());
     }
 
-    /// This life of the request is over.
-    pub(super) fn tell_of_end(&mut self) {
-        self.tell(Own::Over);
+    /// This incarnation of the request is over.
+    pub(super) fn publish_end(&mut self) {
+        self.publish(Own::Over);
         self.watched = None;
     }
 }
 
-impl Shared {
-    /// What becomes of the record, which was seen in this epoch.
+impl LayerContext {
+    /// Action becomes of the record, which was seen in this epoch.
     fn watch(self: &Arc<Self>, id: RecordId, epoch: u64) -> watch::Receiver<Seen> {
         let mut watchers = self.watchers.lock();
         if let Some(tell) = watchers.get(&id).filter(|tell| *tell.borrow() != Seen::Over) {
@@ -198,7 +198,7 @@ impl Shared {
         };
         let tell = Arc::new(tell);
         watchers.insert(id, Arc::clone(&tell));
-        let watching = Watching { shared: Arc::clone(self), id, tell };
+        let watching = Watching { context: Arc::clone(self), id, tell };
         drop(watchers);
         runtime.spawn(watching.watch());
         told
@@ -207,7 +207,7 @@ impl Shared {
 
 impl Watchers {
     /// Tells all in this process that wait for this record's end.
-    pub(super) fn tell(&self, id: RecordId, seen: Seen) {
+    pub(super) fn publish(&self, id: RecordId, seen: Seen) {
         if let Some(tell) = self.lock().get(&id) {
             advance(tell, seen);
         }
@@ -228,15 +228,15 @@ fn advance(tell: &watch::Sender<Seen>, seen: Seen) {
 
 /// The task that asks for one record.
 struct Watching {
-    shared: Arc<Shared>,
+    context: Arc<LayerContext>,
     id: RecordId,
     tell: Arc<watch::Sender<Seen>>,
 }
 
 impl Watching {
     async fn watch(self) {
-        let within = self.shared.ended_within;
-        let slot = Slot::new(Arc::clone(&self.shared), RequestFacts::default());
+        let within = self.context.ended_within;
+        let slot = Slot::new(Arc::clone(&self.context), RequestFacts::default());
         let mut known = Instant::now();
         loop {
             // Asked first: who waits may be as old as its request.
@@ -263,7 +263,7 @@ impl Watching {
 
     /// Whether nobody waits any more; nobody can join then.
     fn is_left(&self) -> bool {
-        let mut watchers = self.shared.watchers.lock();
+        let mut watchers = self.context.watchers.lock();
         let is_left = self.tell.receiver_count() == 0;
         if is_left {
             self.remove_from(&mut watchers);
@@ -282,7 +282,7 @@ impl Watching {
 impl Drop for Watching {
     /// However it ends: those who wait would wait for ever.
     fn drop(&mut self) {
-        self.remove_from(&mut self.shared.watchers.lock());
+        self.remove_from(&mut self.context.watchers.lock());
     }
 }
 

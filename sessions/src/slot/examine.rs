@@ -1,12 +1,12 @@
-//! What counts of a record that was loaded: the rights that its credentials names, if they can be read.
+//! Action counts of a record that was loaded: the rights that its credentials names, if they can be read.
 
 use std::sync::Arc;
 
 use super::{
     Rule, Slot,
     rules::OnInvalid,
-    secrets::{UNOPENED, Unopened},
-    state::Live,
+    secrets::{UNOPENED, UnopenedSecret},
+    state::LiveRecord,
 };
 use crate::{
     error::Error,
@@ -23,8 +23,8 @@ impl Slot {
     /// # Errors
     ///
     /// A right that refuses the request: it was tampered with, or its view says `reject`.
-    pub(super) fn examine(&self, live: &mut Live, names: &[FieldName]) -> Result<(), Error> {
-        let rules = &self.shared.rules;
+    pub(super) fn examine(&self, live: &mut LiveRecord, names: &[FieldName]) -> Result<(), Error> {
+        let rules = &self.context.rules;
         if !rules.has_any() {
             return Ok(());
         }
@@ -33,12 +33,12 @@ impl Slot {
         for name in rights.iter().flat_map(Rule::names) {
             if live.fields.contains(name.as_str()) && !live.authority.rights.contains(&name) {
                 live.fields.remove(name.as_str());
-                self.shared.events.report(&Event::UnnamedRight { record: live.id, field: &name });
+                self.context.events.report(&Event::UnnamedRight { record: live.id, field: &name });
             }
         }
-        let mut unopened = live.open_secrets(&self.shared, names.iter().cloned());
+        let mut unopened = live.open_secrets(&self.context, names.iter().cloned());
         let others = rights.iter().flat_map(Rule::names).filter(|name| !names.contains(name));
-        unopened.extend(live.open_secrets(&self.shared, others));
+        unopened.extend(live.open_secrets(&self.context, others));
         let mut refusal = self.look_at_unopened(live, &unopened);
         for rule in rights.iter() {
             let Some((name, value)) = rule.stored(&live.fields) else { continue };
@@ -58,12 +58,12 @@ impl Slot {
         Ok(())
     }
 
-    /// What follows from secrets that do not open: where the key is not there, the record is withheld; and because of a
-    /// right that is stored in plain, as of any right that does not decode.
-    fn look_at_unopened(&self, live: &mut Live, unopened: &[Unopened]) -> Option<Error> {
-        let rules = &self.shared.rules;
+    /// Withholds the record, or returns a refusal, because of secrets that do not open. Withheld is one whose key is not
+    /// there. So is a right that is stored in plain, as any right that does not decode.
+    fn look_at_unopened(&self, live: &mut LiveRecord, unopened: &[UnopenedSecret]) -> Option<Error> {
+        let rules = &self.context.rules;
         let mut refusal = None;
-        for Unopened { name, reason, is_key_missing, is_plain } in unopened {
+        for UnopenedSecret { name, reason, is_key_missing, is_plain } in unopened {
             self.report_undecodable(live.id, name, reason);
             let (on_missing, is_right) = (rules.on_missing_key(name), rules.of(name).is_right());
             if (*is_key_missing || (*is_plain && is_right)) && on_missing == OnInvalid::Withhold {
@@ -78,7 +78,7 @@ impl Slot {
 
     fn report_undecodable(&self, record: RecordId, field: &FieldName, reason: &str) {
         let record = Some(record);
-        self.shared.events.report(&Event::UndecodableField { record, field, reason });
+        self.context.events.report(&Event::UndecodableField { record, field, reason });
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reading the request's record: which of the presented tokens has one, and what is missing of it.
 
 use super::{
-    Presented, Shared, Slot,
-    state::{CookieChange, Live, Phase, Terms},
+    LayerContext, Presented, Slot,
+    state::{CookieChange, LiveRecord, RecordState, SessionOptions},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -11,27 +11,31 @@ use crate::{
     value::{Authority, FieldName, Match, RecordId, Token},
 };
 
-/// What a presented token leads to.
+/// Action a presented token leads to.
 enum Found {
-    Live(Box<Live>),
+    Live(Box<LiveRecord>),
     /// A record whose secret this was a moment ago, and what was said of it.
-    Superseded(Terms),
+    Superseded(SessionOptions),
     Nothing,
 }
 
 impl Slot {
     /// Of the presented tokens' records, the one that is alive and whose secret matches.
-    pub(super) async fn find_live(&self, presented: Presented, names: &[FieldName]) -> Result<Phase, Error> {
-        let [Some(first), second] = presented else { return Ok(Phase::Absent) };
+    pub(super) async fn find_live(
+        &self,
+        presented: Presented,
+        names: &[FieldName],
+    ) -> Result<RecordState, Error> {
+        let [Some(first), second] = presented else { return Ok(RecordState::Absent) };
         let found = self.check(first, names).await?;
         let found = match second {
             None => found,
             Some(second) => Box::pin(self.check_second(found, second, names)).await?,
         };
         Ok(match found {
-            Found::Live(live) => Phase::Live(live),
-            Found::Superseded(terms) => Phase::Superseded(terms),
-            Found::Nothing => Phase::Absent,
+            Found::Live(live) => RecordState::Live(live),
+            Found::Superseded(options) => RecordState::Superseded(options),
+            Found::Nothing => RecordState::Absent,
         })
     }
 
@@ -40,12 +44,12 @@ impl Slot {
         Ok(match (first, self.check(second, names).await?) {
             (Found::Live(first), Found::Live(second)) => {
                 let records = [first.id, second.id];
-                self.shared.events.report(&Event::TwoLiveTokens { records });
+                self.context.events.report(&Event::TwoLiveTokens { records });
                 self.lock().cookie = CookieChange::None;
                 Found::Nothing
             }
             (live @ Found::Live(_), _) | (_, live @ Found::Live(_)) => live,
-            (Found::Superseded(terms), _) | (_, Found::Superseded(terms)) => Found::Superseded(terms),
+            (Found::Superseded(options), _) | (_, Found::Superseded(options)) => Found::Superseded(options),
             (Found::Nothing, Found::Nothing) => Found::Nothing,
         })
     }
@@ -53,15 +57,15 @@ impl Slot {
     /// The record of a token, if it is alive and the secret is its own.
     async fn check(&self, token: Token, names: &[FieldName]) -> Result<Found, Error> {
         let Some(loaded) = self.load(token.id(), names).await? else { return Ok(Found::Nothing) };
-        let hash = self.shared.hasher.hash(&token.id(), token.secret());
+        let hash = self.context.hasher.hash(&token.id(), token.secret());
         let Some(authority) = self.read(token.id(), &loaded) else { return Ok(Found::Nothing) };
-        let (record, events) = (token.id(), &self.shared.events);
+        let (record, events) = (token.id(), &self.context.events);
         match authority.compare(&hash, loaded.now) {
             found @ (Match::Present | Match::Renewing(_) | Match::Renewed)
                 if self.is_alive(&loaded, &authority) =>
             {
                 let is_renewed = found == Match::Renewed;
-                let mut live = Box::new(Live::new(&token, loaded, authority, &self.shared, names));
+                let mut live = Box::new(LiveRecord::new(&token, loaded, authority, &self.context, names));
                 live.ends_renewal = is_renewed;
                 if let Match::Renewing(salt) = found {
                     // The same for every request on the old secret, and for none of the others.
@@ -79,7 +83,7 @@ impl Slot {
             Match::Superseded => {
                 events.report(&Event::Superseded { record });
                 self.lock().superseded = Some(record);
-                Ok(Found::Superseded(Terms::of(&authority)))
+                Ok(Found::Superseded(SessionOptions::of(&authority)))
             }
             Match::Stale => {
                 events.report(&Event::Stale { record });
@@ -94,20 +98,20 @@ impl Slot {
 
     /// The record, if there is one that can be read.
     pub(super) async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-        match self.bounded(self.shared.store.load(id, names), Error::unavailable).await {
+        match self.with_timeout(self.context.store.load(id, names), Error::unavailable).await {
             Ok(loaded) => Ok(loaded),
             Err(error) if error.kind() == ErrorKind::Unreadable => {
                 self.report_unreadable(id, &error);
                 Ok(None)
             }
             Err(error) => {
-                self.shared.events.report(&Event::LoadFailed { record: id, error: &error });
+                self.context.events.report(&Event::LoadFailed { record: id, error: &error });
                 Err(error)
             }
         }
     }
 
-    /// What the record's credentials says, if it can be read.
+    /// Action the record's credentials says, if it can be read.
     pub(super) fn read(&self, id: RecordId, loaded: &Loaded) -> Option<Authority> {
         let authority = Authority::read(&loaded.credentials);
         if authority.is_none() {
@@ -118,7 +122,7 @@ impl Slot {
     }
 
     pub(super) fn report_unreadable(&self, record: RecordId, error: &Error) {
-        self.shared.events.report(&Event::UnreadableRecord { record, error });
+        self.context.events.report(&Event::UnreadableRecord { record, error });
     }
 
     /// Loads fields of a record that this request has loaded before.
@@ -145,8 +149,8 @@ impl Slot {
     }
 
     pub(super) fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {
-        let timeouts = self.shared.timeouts_of(authority);
-        loaded.created >= self.shared.not_before
+        let timeouts = self.context.timeouts_of(authority);
+        loaded.created >= self.context.not_before
             && timeouts.is_alive(loaded.created, loaded.touched, loaded.now)
     }
 
@@ -174,9 +178,9 @@ impl Slot {
     }
 
     /// Puts what is known of the record now in the place of what was, unless the request has ended it meanwhile.
-    pub(super) fn enter(&self, live: Box<Live>) {
+    pub(super) fn enter(&self, live: Box<LiveRecord>) {
         let mut state = self.lock();
-        let Phase::Live(known) = &mut state.record else { return };
+        let RecordState::Live(known) = &mut state.record else { return };
         if known.id != live.id {
             return;
         }
@@ -184,32 +188,32 @@ impl Slot {
         *known = live;
         if is_withheld_now {
             state.forget_renewal();
-            // What other handles of the request show is not the request's any more.
-            self.note_boundary();
+            // Action other handles of the request show is not the request's any more.
+            self.note_reset();
         }
     }
 }
 
-impl Live {
+impl LiveRecord {
     fn new(
         token: &Token,
         loaded: Loaded,
         authority: Authority,
-        shared: &Shared,
+        context: &LayerContext,
         names: &[FieldName],
     ) -> Self {
         Self {
             id: token.id(),
             epoch: loaded.epoch,
             credentials: loaded.credentials,
-            timeouts: shared.timeouts_of(&authority),
+            timeouts: context.timeouts_of(&authority),
             authority,
             secret: token.secret().clone(),
             ends_renewal: false,
             created: loaded.created,
             touched: loaded.touched,
             loaded_at: loaded.now,
-            since: shared.stopwatch.start(),
+            since: context.stopwatch.start(),
             began_here: false,
             fields: loaded.fields,
             names: (!loaded.complete).then(|| names.to_vec()),

@@ -1,14 +1,14 @@
-//! Taking rights away where that cannot be part of a rotation: another request has rotated, or nobody is left to be
+//! Taking rights away where that cannot be part of a secret_change: another request has rotated, or nobody is left to be
 //! given a new secret.
 
 use std::time::Duration;
 
 use super::{
     Slot,
+    changes::{PendingChange, Rights},
     ended::Seen,
-    ledger::{Deed, Rights},
-    rules::{Rules, Standing},
-    state::{Live, Phase, Terms},
+    rules::{FieldClass, Rules},
+    state::{LiveRecord, RecordState, SessionOptions},
 };
 use crate::{
     delta::{Delta, Op},
@@ -22,12 +22,12 @@ use crate::{
 /// How often it is tried against requests that change the record meanwhile.
 const ATTEMPTS: usize = 16;
 
-/// How much later than the request thinks a life may have begun that the request began itself: the store says when.
+/// How much later than the request thinks a incarnation may have begun that the request began itself: the store says when.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Rights that a request takes away, whatever the record's epoch is by then.
 #[derive(Clone, Debug)]
-pub(super) struct Removal {
+pub(super) struct RightsRemoval {
     id: RecordId,
     /// Their stored names, older ones included.
     names: Vec<FieldName>,
@@ -37,7 +37,7 @@ pub(super) struct Removal {
     of: Login,
 }
 
-/// What tells a login from another of the same record.
+/// Action tells a login from another of the same record.
 #[derive(Clone, Copy, Debug)]
 struct Login {
     epoch: u64,
@@ -47,15 +47,18 @@ struct Login {
     proof: Proof,
 }
 
-impl Removal {
-    /// The removal of the rights that these deeds remove.
-    pub(super) fn of<'a>(removed: impl IntoIterator<Item = &'a Deed>, live: &Live) -> Option<Self> {
+impl RightsRemoval {
+    /// The removal of the rights that these changes remove.
+    pub(super) fn of<'a>(
+        removed: impl IntoIterator<Item = &'a PendingChange>,
+        live: &LiveRecord,
+    ) -> Option<Self> {
         let (mut names, mut ends_login) = (Vec::new(), false);
-        for change in removed.into_iter().filter_map(Deed::change) {
+        for change in removed.into_iter().filter_map(PendingChange::change) {
             names.extend(change.names());
-            ends_login |= change.standing == Standing::Identity;
+            ends_login |= change.class == FieldClass::Identity;
         }
-        let Live { id, epoch, created, began_here, authority, .. } = live;
+        let LiveRecord { id, epoch, created, began_here, authority, .. } = live;
         let of = Login { epoch: *epoch, created: *created, is_about: *began_here, proof: authority.proof };
         (!names.is_empty()).then_some(Self { id: *id, names, ends_login, of })
     }
@@ -69,7 +72,7 @@ impl Removal {
     fn take_from(&self, authority: &mut Authority, rules: &Rules) -> Delta {
         let mut delta = Delta::new();
         if self.ends_login {
-            let mut carried = rules.names(Standing::KeepOnLogout);
+            let mut carried = rules.names(FieldClass::KeepOnLogout);
             carried.retain(|name| !authority.rights.contains(name));
             delta.retain(carried);
             Rights::default().note_in(authority);
@@ -81,8 +84,8 @@ impl Removal {
             }
         }
         if authority.rights.is_empty() {
-            // What was said at one user's login says nothing of the next one's.
-            Terms::default().note_in(authority);
+            // Action was said at one user's login says nothing of the next one's.
+            SessionOptions::default().note_in(authority);
         }
         delta
     }
@@ -100,7 +103,7 @@ impl Login {
 impl Slot {
     /// Takes rights away at the record's present epoch. Its secret stays, and from then on opens what is left: nobody
     /// can be given another. Behind the gate only.
-    pub(super) async fn take_away(&self, removal: &Removal) -> Result<(), Error> {
+    pub(super) async fn take_away(&self, removal: &RightsRemoval) -> Result<(), Error> {
         let id = removal.id;
         let _changing = self.changing();
         for _ in 0..ATTEMPTS {
@@ -113,13 +116,13 @@ impl Slot {
             if !removal.of.is_still(&loaded, &authority) {
                 return Err(Error::later_login());
             }
-            let before = self.shared.timeouts_of(&authority);
-            let delta = removal.take_from(&mut authority, &self.shared.rules);
+            let before = self.context.timeouts_of(&authority);
+            let delta = removal.take_from(&mut authority, &self.context.rules);
             let mut credentials_change =
                 CredentialsChange::rotation(authority.credentials()).in_place_of(loaded.credentials.clone());
-            if self.shared.timeouts_of(&authority) != before {
+            if self.context.timeouts_of(&authority) != before {
                 credentials_change =
-                    credentials_change.with_timeouts(self.shared.timeouts.of_kind(authority.kind()));
+                    credentials_change.with_timeouts(self.context.timeouts.of_kind(authority.kind()));
             }
             let commit = Commit::new(loaded.epoch, before)
                 .with_id(CommitId::from_bytes(random::bytes()?))
@@ -130,8 +133,8 @@ impl Slot {
                 CommitOutcome::NotFound => return Ok(()),
                 CommitOutcome::Applied(_) => {
                     self.note_taken_away(removal, &loaded, authority, &delta);
-                    self.lock().tell_of_record();
-                    self.shared.watchers.tell(id, Seen::Alive(loaded.epoch.wrapping_add(1)));
+                    self.lock().publish_record();
+                    self.context.watchers.publish(id, Seen::Alive(loaded.epoch.wrapping_add(1)));
                     return Ok(());
                 }
                 other => return self.applied(other).map(drop),
@@ -140,23 +143,23 @@ impl Slot {
         Err(Error::superseded())
     }
 
-    fn note_taken_away(&self, removal: &Removal, loaded: &Loaded, authority: Authority, delta: &Delta) {
+    fn note_taken_away(&self, removal: &RightsRemoval, loaded: &Loaded, authority: Authority, delta: &Delta) {
         let (record, fields) = (removal.id, removal.names.clone());
-        self.shared.events.report(&Event::RightsRemoved { record, fields });
+        self.context.events.report(&Event::RightsRemoved { record, fields });
         let mut state = self.lock();
-        let Phase::Live(live) = &mut state.record else { return };
+        let RecordState::Live(live) = &mut state.record else { return };
         if live.id != removal.id {
             return;
         }
         // Nothing in it fails: it removes.
         let _ = delta.apply(&mut live.fields);
         live.is_withheld &= !removal.ends_login;
-        let presented = self.shared.hasher.hash(&live.id, &live.secret);
+        let presented = self.context.hasher.hash(&live.id, &live.secret);
         let is_present =
             matches!(authority.compare(&presented, loaded.now), Match::Present | Match::Renewing(_));
         if is_present {
             live.credentials = authority.credentials();
-            live.timeouts = self.shared.timeouts_of(&authority);
+            live.timeouts = self.context.timeouts_of(&authority);
             live.epoch = loaded.epoch.wrapping_add(1);
             live.authority = authority;
         } else {
@@ -165,7 +168,7 @@ impl Slot {
             live.authority.proof = authority.proof;
         }
         drop(state);
-        self.note_boundary();
+        self.note_reset();
     }
 }
 

@@ -1,9 +1,9 @@
-//! What a slot knows of its request: plain values, and the rules that follow from them.
+//! Action a slot knows of its request: plain values, and the rules that follow from them.
 
-use super::ledger::Rotation;
+use super::changes::SecretChange;
 use crate::delta::Op;
 
-/// What a slot knows of its request, whatever came with it.
+/// Action a slot knows of its request, whatever came with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 // Independent facts.
 #[allow(clippy::struct_excessive_bools)]
@@ -18,7 +18,7 @@ pub(crate) struct RequestFacts {
     pub(crate) admits_cross_site_logins: bool,
 }
 
-/// What becomes of a session that a request would begin.
+/// Action becomes of a session that a request would begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beginning {
     Admitted,
@@ -31,8 +31,8 @@ pub(super) enum Beginning {
 impl RequestFacts {
     /// Whether a new session may begin. Its cookie would take the place of one that the browser has and did not
     /// send (RFC 6265bis section 5.6.7).
-    pub(super) fn beginning(self, has_token: bool, rotation: Rotation) -> Beginning {
-        let is_login = rotation == Rotation::Login;
+    pub(super) fn beginning(self, has_token: bool, secret_change: SecretChange) -> Beginning {
+        let is_login = secret_change == SecretChange::Login;
         if !self.may_lack_cookie || has_token || (is_login && self.admits_cross_site_logins) {
             Beginning::Admitted
         } else if is_login {
@@ -46,11 +46,11 @@ impl RequestFacts {
     /// uncounted.
     pub(super) fn stands_without<'a>(
         self,
-        rotation: Rotation,
+        secret_change: SecretChange,
         ops: impl IntoIterator<Item = &'a Op>,
     ) -> bool {
         let is_light = |op: &Op| matches!(op, Op::Add(_) | Op::Max(_) | Op::Min(_) | Op::RemoveIf(_));
-        self.is_safe && rotation <= Rotation::Renewal && ops.into_iter().all(is_light)
+        self.is_safe && secret_change <= SecretChange::Renewal && ops.into_iter().all(is_light)
     }
 }
 
@@ -64,23 +64,23 @@ mod tests {
         let same_site = RequestFacts::default();
         let cross_site = RequestFacts { may_lack_cookie: true, ..same_site };
         let admitting = RequestFacts { admits_cross_site_logins: true, ..cross_site };
-        let (plain, login) = (Rotation::None, Rotation::Login);
-        for (request, has_token, rotation, expected) in [
+        let (plain, login) = (SecretChange::None, SecretChange::Login);
+        for (request, has_token, secret_change, expected) in [
             (same_site, false, plain, Beginning::Admitted),
             (same_site, false, login, Beginning::Admitted),
             (cross_site, true, plain, Beginning::Admitted),
             (cross_site, true, login, Beginning::Admitted),
             (cross_site, false, plain, Beginning::Dropped),
-            (cross_site, false, Rotation::Rotation, Beginning::Dropped),
+            (cross_site, false, SecretChange::Rotation, Beginning::Dropped),
             (cross_site, false, login, Beginning::Refused),
             (admitting, false, plain, Beginning::Dropped),
-            (admitting, false, Rotation::Rotation, Beginning::Dropped),
+            (admitting, false, SecretChange::Rotation, Beginning::Dropped),
             (admitting, false, login, Beginning::Admitted),
         ] {
             assert_eq!(
-                request.beginning(has_token, rotation),
+                request.beginning(has_token, secret_change),
                 expected,
-                "{request:?} {has_token} {rotation:?}"
+                "{request:?} {has_token} {secret_change:?}"
             );
         }
     }
@@ -90,14 +90,19 @@ mod tests {
         let page = RequestFacts { is_safe: true, ..RequestFacts::default() };
         let counted = Op::Add(Add { by: 1, start: 0, min: 0, max: 9 });
         let light = [counted.clone(), Op::Max(1), Op::Min(1), Op::RemoveIf("1".into())];
-        assert!(page.stands_without(Rotation::None, &light));
-        assert!(page.stands_without(Rotation::Renewal, &light));
-        assert!(!RequestFacts::default().stands_without(Rotation::None, &light), "an order");
-        for rotation in [Rotation::Rotation, Rotation::Proof, Rotation::Login, Rotation::Logout] {
-            assert!(!page.stands_without(rotation, &light), "{rotation:?}");
+        assert!(page.stands_without(SecretChange::None, &light));
+        assert!(page.stands_without(SecretChange::Renewal, &light));
+        assert!(!RequestFacts::default().stands_without(SecretChange::None, &light), "an order");
+        for secret_change in [
+            SecretChange::Rotation,
+            SecretChange::Reauthentication,
+            SecretChange::Login,
+            SecretChange::Logout,
+        ] {
+            assert!(!page.stands_without(secret_change, &light), "{secret_change:?}");
         }
         for heavy in [Op::Put("1".into()), Op::PutIfAbsent("1".into()), Op::Remove] {
-            assert!(!page.stands_without(Rotation::None, [&counted, &heavy]), "{heavy:?}");
+            assert!(!page.stands_without(SecretChange::None, [&counted, &heavy]), "{heavy:?}");
         }
     }
 }

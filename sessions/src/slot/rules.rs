@@ -1,4 +1,4 @@
-//! What the views of a layer say of fields: which are rights, which outlive what, and which are secret.
+//! Action the views of a layer say of fields: which are rights, which outlive what, and which are secret.
 
 use std::{
     any::Any,
@@ -17,7 +17,7 @@ use crate::{
     value::{FieldName, Fields},
 };
 
-/// What is known of fields by their stored names, from every view that the layer has met.
+/// Action is known of fields by their stored names, from every view that the layer has met.
 ///
 /// Several views may show one field, and not all say what it is. So one says it for all: a view that does not
 /// know a right for one cannot change it by accident without a new secret, nor write a secret field in plain.
@@ -38,12 +38,12 @@ struct Known {
     rights: Arc<[Rule]>,
 }
 
-/// What a view says of a field.
+/// Action a view says of a field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
     pub(crate) aliases: &'static [&'static str],
-    pub(crate) standing: Standing,
+    pub(crate) class: FieldClass,
     pub(crate) is_secret: bool,
     pub(crate) on_invalid: OnInvalid,
     pub(crate) decode: Decode,
@@ -52,7 +52,7 @@ pub(crate) struct Rule {
 /// Reads a stored value.
 type Decode = fn(&[u8]) -> Result<Box<dyn Any + Send + Sync>, serde_json::Error>;
 
-/// What happens to a stored value that does not decode, or does not open.
+/// Action happens to a stored value that does not decode, or does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnInvalid {
     /// It counts as absent.
@@ -65,9 +65,9 @@ pub(crate) enum OnInvalid {
     Withhold,
 }
 
-/// What a field is to whoever uses the session.
+/// Action a field is to whoever uses the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum FieldClass {
     /// It ends with a login's end.
     #[default]
     Plain,
@@ -81,10 +81,10 @@ pub(crate) enum Standing {
     DropOnLogin,
 }
 
-impl Standing {
+impl FieldClass {
     /// The one that counts where several views, or the record, say different things.
     pub(super) fn strongest(self, other: Self) -> Self {
-        let strength = |standing: Self| match standing {
+        let strength = |class: Self| match class {
             Self::Identity => 4,
             Self::Privilege => 3,
             Self::DropOnLogin => 2,
@@ -116,7 +116,7 @@ impl Rule {
     }
 
     fn is_as(&self, other: &Self) -> bool {
-        (self.name, self.aliases, self.standing) == (other.name, other.aliases, other.standing)
+        (self.name, self.aliases, self.class) == (other.name, other.aliases, other.class)
             && (self.is_secret, self.on_invalid) == (other.is_secret, other.on_invalid)
             && std::ptr::fn_addr_eq(self.decode, other.decode)
     }
@@ -132,7 +132,7 @@ impl Rules {
     pub(crate) fn add(&self, rules: impl Iterator<Item = Rule>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let before = known.all.len();
-        for rule in rules.filter(|rule| rule.standing != Standing::Plain || rule.is_secret) {
+        for rule in rules.filter(|rule| rule.class != FieldClass::Plain || rule.is_secret) {
             if !known.all.iter().any(|other| other.is_as(&rule)) {
                 known.all.push(rule);
             }
@@ -140,22 +140,26 @@ impl Rules {
         if known.all.len() == before {
             return;
         }
-        known.rights = known.all.iter().filter(|rule| rule.standing.is_right()).copied().collect();
+        known.rights = known.all.iter().filter(|rule| rule.class.is_right()).copied().collect();
         self.has_any.store(true, Ordering::Release);
         self.has_rights.store(!known.rights.is_empty(), Ordering::Release);
         self.has_secrets.store(known.all.iter().any(|rule| rule.is_secret), Ordering::Release);
         self.number.store(next_number(), Ordering::Release);
     }
 
-    /// What is wrong with what a view says of a field, or does not say: another view may say that it is a right, or
+    /// Action is wrong with what a view says of a field, or does not say: another view may say that it is a right, or
     /// that it does not outlive a login.
-    pub(crate) fn check(&self, names: impl Iterator<Item = FieldName>, says: Standing) -> Result<(), Error> {
+    pub(crate) fn check(
+        &self,
+        names: impl Iterator<Item = FieldName>,
+        says: FieldClass,
+    ) -> Result<(), Error> {
         for name in names {
             match self.of(&name) {
                 right if right.is_right() && !says.is_right() => {
                     return Err(Error::undeclared_right(&name));
                 }
-                Standing::DropOnLogin if says == Standing::KeepOnLogout => {
+                FieldClass::DropOnLogin if says == FieldClass::KeepOnLogout => {
                     return Err(Error::contradicting_views(&name));
                 }
                 _ => {}
@@ -169,7 +173,7 @@ impl Rules {
         self.has_any.load(Ordering::Acquire)
     }
 
-    /// What views say of rights.
+    /// Action views say of rights.
     pub(super) fn rights(&self) -> Arc<[Rule]> {
         if self.has_rights.load(Ordering::Acquire) {
             return Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).rights);
@@ -188,7 +192,7 @@ impl Rules {
         all
     }
 
-    /// What becomes of a secret field whose key is not there: the strictest that a view says of it.
+    /// Action becomes of a secret field whose key is not there: the strictest that a view says of it.
     pub(super) fn on_missing_key(&self, name: &FieldName) -> OnInvalid {
         let mut strictest = OnInvalid::Reset;
         self.each(|rule| {
@@ -215,28 +219,28 @@ impl Rules {
         is_secret
     }
 
-    /// What is said of a field. Who says that it is a right has the last word.
-    pub(super) fn of(&self, name: &FieldName) -> Standing {
-        let mut standing = Standing::Plain;
+    /// Action is said of a field. Who says that it is a right has the last word.
+    pub(super) fn of(&self, name: &FieldName) -> FieldClass {
+        let mut class = FieldClass::Plain;
         self.each(|rule| {
             if rule.is_about(name) {
-                standing = standing.strongest(rule.standing);
+                class = class.strongest(rule.class);
             }
         });
-        standing
+        class
     }
 
-    /// All names of the fields of this standing, of which no view says otherwise.
-    pub(super) fn names(&self, standing: Standing) -> Vec<FieldName> {
-        let rules = self.all(|known| known == standing);
-        rules.iter().flat_map(Rule::names).filter(|name| self.of(name) == standing).collect()
+    /// All names of the fields of this class, of which no view says otherwise.
+    pub(super) fn names(&self, class: FieldClass) -> Vec<FieldName> {
+        let rules = self.all(|known| known == class);
+        rules.iter().flat_map(Rule::names).filter(|name| self.of(name) == class).collect()
     }
 
-    /// The rules of this standing.
-    pub(super) fn all(&self, is_wanted: impl Fn(Standing) -> bool) -> Vec<Rule> {
+    /// The rules of this class.
+    pub(super) fn all(&self, is_wanted: impl Fn(FieldClass) -> bool) -> Vec<Rule> {
         let mut all = Vec::new();
         self.each(|rule| {
-            if is_wanted(rule.standing) {
+            if is_wanted(rule.class) {
                 all.push(*rule);
             }
         });

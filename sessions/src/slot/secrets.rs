@@ -7,29 +7,29 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::{
-    Rules, Shared, Slot,
-    state::{Live, Phase},
+    LayerContext, Rules, Slot,
+    state::{LiveRecord, RecordState},
 };
 use crate::{
     delta::{Delta, Op},
     error::Error,
-    keys::Place,
+    keys::SealingContext,
     value::{FieldName, Fields, RecordId},
 };
 
-/// What stands in the place of a stored value that does not open: no type reads it, since no JSON begins so.
+/// Action stands in the place of a stored value that does not open: no type reads it, since no JSON begins so.
 pub(crate) const UNOPENED: &[u8] = b"\0";
 
 /// A secret field that the request knows in plain, and how the store has it.
 #[derive(Clone)]
-pub(super) struct Opened {
+pub(super) struct OpenedSecret {
     pub(super) name: FieldName,
     value: Bytes,
     stored: Bytes,
 }
 
 /// A secret field that does not open, and why.
-pub(super) struct Unopened {
+pub(super) struct UnopenedSecret {
     pub(super) name: FieldName,
     pub(super) reason: String,
     pub(super) is_key_missing: bool,
@@ -40,11 +40,11 @@ pub(super) struct Unopened {
 impl Slot {
     /// A commit's changes as the store is to have them.
     pub(super) fn sealed_delta(&self, id: RecordId, delta: Delta) -> Result<Delta, Error> {
-        if !self.shared.rules.has_secrets() {
+        if !self.context.rules.has_secrets() {
             return Ok(delta);
         }
         let (delta, sealed) = self.sealed(id, delta)?;
-        if let Phase::Live(live) = &mut self.lock().record
+        if let RecordState::Live(live) = &mut self.lock().record
             && live.id == id
         {
             live.opened.retain(|known| sealed.iter().all(|new| new.name != known.name));
@@ -59,8 +59,8 @@ impl Slot {
         id: RecordId,
         delta: Delta,
         fields: &Fields,
-    ) -> Result<(Fields, Vec<Opened>), Error> {
-        if !self.shared.rules.has_secrets() {
+    ) -> Result<(Fields, Vec<OpenedSecret>), Error> {
+        if !self.context.rules.has_secrets() {
             return Ok((fields.clone(), Vec::new()));
         }
         let (delta, opened) = self.sealed(id, delta)?;
@@ -69,15 +69,15 @@ impl Slot {
         Ok((stored, opened))
     }
 
-    fn sealed(&self, id: RecordId, delta: Delta) -> Result<(Delta, Vec<Opened>), Error> {
+    fn sealed(&self, id: RecordId, delta: Delta) -> Result<(Delta, Vec<OpenedSecret>), Error> {
         let mut sealed = Vec::new();
         let mut seal = |name: &FieldName, value: Bytes| {
-            let stored = self.shared.seal(id, name, &value)?;
-            sealed.push(Opened { name: name.clone(), value, stored: stored.clone() });
+            let stored = self.context.seal(id, name, &value)?;
+            sealed.push(OpenedSecret { name: name.clone(), value, stored: stored.clone() });
             Ok(stored)
         };
         let delta = delta.try_map(|name, op| {
-            if !self.shared.rules.is_secret(name) {
+            if !self.context.rules.is_secret(name) {
                 return Ok(Some(op));
             }
             Ok(match op {
@@ -105,7 +105,7 @@ impl Slot {
     }
 }
 
-impl Live {
+impl LiveRecord {
     /// Whether no secret among these fields is still to be opened.
     pub(super) fn are_open(&self, names: &[FieldName], rules: &Rules) -> bool {
         !rules.has_secrets()
@@ -118,14 +118,14 @@ impl Live {
     /// Opens those of these fields that are secret; the ones that do not open are returned.
     pub(super) fn open_secrets(
         &mut self,
-        shared: &Shared,
+        context: &LayerContext,
         names: impl Iterator<Item = FieldName>,
-    ) -> Vec<Unopened> {
+    ) -> Vec<UnopenedSecret> {
         let mut unopened = Vec::new();
-        if !shared.rules.has_secrets() {
+        if !context.rules.has_secrets() {
             return unopened;
         }
-        for name in names.filter(|name| shared.rules.is_secret(name)) {
+        for name in names.filter(|name| context.rules.is_secret(name)) {
             let name = &name;
             let Some(mut stored) = self.fields.get(name.as_str()).cloned() else { continue };
             if let Some(known) = self.opened.iter().position(|known| known.name == *name) {
@@ -135,31 +135,32 @@ impl Live {
                 // Whoever asks again is refused for the same reason.
                 stored = self.opened.swap_remove(known).stored;
             }
-            let value = shared.open(self.id, name, &stored).unwrap_or_else(|reason| {
+            let value = context.open(self.id, name, &stored).unwrap_or_else(|reason| {
                 unopened.push(reason);
                 Bytes::from_static(UNOPENED)
             });
             self.fields.insert(name.clone(), value.clone());
-            self.opened.push(Opened { name: name.clone(), value, stored });
+            self.opened.push(OpenedSecret { name: name.clone(), value, stored });
         }
         unopened
     }
 }
 
-impl Shared {
+impl LayerContext {
     fn seal(&self, record: RecordId, field: &FieldName, value: &[u8]) -> Result<Bytes, Error> {
         let Some(keys) = &self.keys else { return Err(Error::without_keys(field)) };
-        keys.seal(Place { purpose: &self.purpose, record, field }, value)
+        keys.seal(SealingContext { purpose: &self.purpose, record, field }, value)
     }
 
-    /// The value, or why there is none.
-    fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, Unopened> {
+    /// Returns the value, or why there is none.
+    fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, UnopenedSecret> {
         let name = field.clone();
         let Some(keys) = &self.keys else {
             let reason = Error::without_keys(field).to_string();
-            return Err(Unopened { name, reason, is_key_missing: true, is_plain: false });
+            return Err(UnopenedSecret { name, reason, is_key_missing: true, is_plain: false });
         };
-        keys.open(Place { purpose: &self.purpose, record, field }, stored).map_err(|error| Unopened {
+        let context = SealingContext { purpose: &self.purpose, record, field };
+        keys.open(context, stored).map_err(|error| UnopenedSecret {
             name,
             reason: error.to_string(),
             is_key_missing: error.is_key_missing(),
@@ -168,8 +169,8 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Opened {
+impl fmt::Debug for OpenedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Opened").field(&self.name).finish()
+        f.debug_tuple("OpenedSecret").field(&self.name).finish()
     }
 }

@@ -1,16 +1,16 @@
-//! What one request knows of its session and wants done: plain values, no I/O.
+//! Action one request knows of its session and wants done: plain values, no I/O.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{
+    changes::{ChangeLog, Composed, End, FieldChange, PendingChange, Rights, SecretChange, removed_rights},
     ended::Watched,
-    ledger::{Composed, Deed, End, FieldChange, Ledger, Rights, Rotation, removed_rights},
-    removal::Removal,
+    removal::RightsRemoval,
     request::{Beginning, RequestFacts},
-    rules::{Rules, Standing},
-    secrets::Opened,
+    rules::{FieldClass, Rules},
+    secrets::OpenedSecret,
 };
 use crate::{
     clock::Start,
@@ -26,27 +26,27 @@ use crate::{
 #[derive(Debug, Default)]
 // Independent facts.
 #[allow(clippy::struct_excessive_bools)]
-pub(super) struct State {
+pub(super) struct RequestState {
     pub(super) request: RequestFacts,
     /// The request came with a token of this layer's, whatever that is worth.
     pub(super) has_token: bool,
-    pub(super) record: Phase,
+    pub(super) record: RecordState,
     /// The record whose secret was replaced a moment ago, if the request came with one.
     pub(super) superseded: Option<RecordId>,
     /// Counts the records that this request has ended; a handle of an earlier one has no say.
-    pub(super) life: u32,
-    pub(super) ledger: Ledger,
-    pub(super) wishes: Wishes,
+    pub(super) incarnation: u32,
+    pub(super) log: ChangeLog,
+    pub(super) requested: RequestedOptions,
     pub(super) destroy: Vec<RecordId>,
-    /// What `flash_now_…` set: for this request only.
+    /// Action `flash_now_…` set: for this request only.
     pub(super) request_only: Fields,
     pub(super) cookie: CookieChange,
     /// A save failed, and whoever asked for it may not have waited to hear so.
-    pub(super) unheard: Option<Error>,
-    /// What failed of handles whose saves wait.
+    pub(super) unreported: Option<Error>,
+    /// Action failed of handles whose saves wait.
     pub(super) failures: Vec<(u64, Error)>,
     saves: Saves,
-    /// Those who wait for the end of the record of this life, if there are any.
+    /// Those who wait for the end of the record of this incarnation, if there are any.
     pub(super) watched: Option<Watched>,
     /// Handles that have taken back what they did, and when.
     taken_back: Vec<(u64, u64)>,
@@ -56,7 +56,7 @@ pub(super) struct State {
     /// The record held a right when it was loaded.
     pub(super) was_privileged: bool,
     /// The request ended without a response.
-    pub(super) abandoned: bool,
+    pub(super) detached: bool,
 }
 
 /// The longest a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
@@ -65,36 +65,36 @@ const LONGEST_COOKIE: Duration = Duration::from_hours(400 * 24);
 /// The least time between two renewals.
 const SHORTEST: Duration = Duration::from_mins(1);
 
-/// What handlers asked for, besides changes of fields.
+/// Action handlers asked for, besides changes of fields.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
+pub(super) struct RequestedOptions {
     /// A new secret.
     pub(super) rotation: bool,
     /// One with the same powers.
     pub(super) renewal: bool,
-    /// What is said of the session, from its next secret on.
-    pub(super) terms: Terms,
+    /// Action is said of the session, from its next secret on.
+    pub(super) options: SessionOptions,
     /// That the request be no use of the session.
     pub(super) without_touch: bool,
 }
 
-/// What became of the changes that were handed over to be saved: another save may have taken them along.
+/// Action became of the changes that were staged to be saved: another save may have taken them along.
 #[derive(Debug, Default)]
 struct Saves {
     /// How many there were, and how many of those were taken to be written.
-    handed: u64,
+    staged: u64,
     taken: u64,
     /// Up to which of those taken it is known what became of them.
     resolved: u64,
-    /// Those whose outcome nobody has heard yet: of which handle and life, and their numbers.
-    unheard: Vec<(u64, u32, u64)>,
+    /// Those whose outcome nobody has heard yet: of which handle and incarnation, and their numbers.
+    unreported: Vec<(u64, u32, u64)>,
     /// Those that were taken and lost, after the first number and up to the second.
     lost: Vec<(u64, u64, Error)>,
 }
 
-/// What is known of the request's record.
+/// Action is known of the request's record.
 #[derive(Debug, Default)]
-pub(super) enum Phase {
+pub(super) enum RecordState {
     /// Nobody asked yet.
     #[default]
     Unloaded,
@@ -102,21 +102,21 @@ pub(super) enum Phase {
     Absent,
     /// Its secret was replaced a moment ago. Another request has the new one, or is about to; a session that
     /// began here would take that one's place.
-    Superseded(Terms),
+    Superseded(SessionOptions),
     /// It has this one.
-    Live(Box<Live>),
+    Live(Box<LiveRecord>),
 }
 
-/// What was said of a session, besides its fields.
+/// Action was said of a session, besides its fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Terms {
+pub(super) struct SessionOptions {
     /// How long it lives, if that is less than the layer grants.
     pub(super) lifetime: Option<Lifetime>,
     /// Whether its user asked to be remembered; or that the browser is to forget the cookie when it is closed.
     pub(super) is_remembered: Option<bool>,
 }
 
-impl Terms {
+impl SessionOptions {
     pub(super) const fn of(authority: &Authority) -> Self {
         Self { lifetime: authority.lifetime, is_remembered: authority.is_remembered }
     }
@@ -141,11 +141,11 @@ impl Terms {
 
 /// A record that the request has the rights to.
 #[derive(Clone, Debug)]
-pub(super) struct Live {
+pub(super) struct LiveRecord {
     pub(super) id: RecordId,
     pub(super) epoch: u64,
     pub(super) credentials: Credentials,
-    /// What the credentials says.
+    /// Action the credentials says.
     pub(super) authority: Authority,
     /// The secret that the request came with, or got since.
     pub(super) secret: Secret,
@@ -158,20 +158,20 @@ pub(super) struct Live {
     pub(super) loaded_at: Timestamp,
     /// When that was by the clock of this process, which is never set.
     pub(super) since: Start,
-    /// A login of this request began its life, and what it says of `created` is by the clock of this process.
+    /// A login of this request began its incarnation, and what it says of `created` is by the clock of this process.
     pub(super) began_here: bool,
     pub(super) fields: Fields,
     /// The names that were asked for; `None` if all fields are here.
     pub(super) names: Option<Vec<FieldName>>,
     /// Those of the fields that were opened.
-    pub(super) opened: Vec<Opened>,
+    pub(super) opened: Vec<OpenedSecret>,
     /// The number of the rules by which its rights were examined last.
     pub(super) examined: usize,
     /// A right cannot be read: the request sees the record as after a logout, and the fields are what that leaves.
     pub(super) is_withheld: bool,
 }
 
-/// What the response does to the browser's cookie.
+/// Action the response does to the browser's cookie.
 #[derive(Debug, Default)]
 pub(crate) enum CookieChange {
     #[default]
@@ -186,25 +186,25 @@ pub(crate) enum CookieChange {
     Remove,
 }
 
-/// What a flush writes, besides destroying.
+/// Action a flush writes, besides destroying.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) write: Write,
-    pub(super) taken: Taken,
+    pub(super) taken: TakenChanges,
     /// The rights that it takes away, which it does though another request has rotated meanwhile.
-    pub(super) removal: Option<Removal>,
-    /// What of it is to be written.
+    pub(super) removal: Option<RightsRemoval>,
+    /// Action of it is to be written.
     pub(super) part: Part,
     /// Fields that the request had changed, and that go with the user whose they were.
     pub(super) lost: Vec<FieldName>,
-    /// What is left of it if something in it cannot be stored: neither the old secret stays alive, nor a right
+    /// Action is left of it if something in it cannot be stored: neither the old secret stays alive, nor a right
     /// that was taken away.
-    pub(super) rescue: Option<Write>,
-    /// What fails all the same, once the rotation is done.
-    pub(super) failure: Option<Failure>,
+    pub(super) fallback: Option<Write>,
+    /// Action fails all the same, once the secret_change is done.
+    pub(super) failure: Option<PlanFailure>,
 }
 
-/// What of a plan is to be written.
+/// Action of a plan is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     All,
@@ -216,7 +216,7 @@ pub(super) enum Part {
 
 /// Something that cannot be written.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct PlanFailure {
     /// The handle that did it, if it is one's.
     pub(super) of: Option<u64>,
     pub(super) error: Error,
@@ -229,23 +229,23 @@ pub(super) struct Failure {
 pub(super) struct Write {
     pub(super) target: Target,
     pub(super) delta: Delta,
-    pub(super) rotation: Rotation,
+    pub(super) secret_change: SecretChange,
     /// Whether nothing but fields that belong to the browser changes.
     pub(super) is_carry_only: bool,
     /// Which of the request's records it is for.
-    pub(super) life: u32,
+    pub(super) incarnation: u32,
     /// The rights that the record holds after it.
     pub(super) rights: Rights,
     /// How many bytes of fields there will be, as far as the request knows them; 0 if no more than before.
     pub(super) grows_to: usize,
 }
 
-/// What a plan is made of, for when it fails.
+/// Action a plan is made of, for when it fails.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub(super) deeds: Vec<Deed>,
+pub(super) struct TakenChanges {
+    pub(super) changes: Vec<PendingChange>,
     pub(super) ends: Vec<End>,
-    rotation_wanted: bool,
+    rotation_requested: bool,
     /// When it was taken, in the request's own count.
     at: u64,
     /// The saves that it takes along: after the first number and up to the second.
@@ -259,9 +259,9 @@ pub(super) enum Target {
     Record { id: RecordId, epoch: u64, touch: bool },
 }
 
-/// What a handle hands over.
+/// Action a handle hands over.
 #[derive(Debug, Default)]
-pub(crate) struct Handed {
+pub(crate) struct StagedChanges {
     pub(crate) changes: Vec<FieldChange>,
     /// `flash_now_…` values; `None` for one that was taken.
     pub(crate) request_only: Vec<(FieldName, Option<Bytes>)>,
@@ -269,30 +269,30 @@ pub(crate) struct Handed {
     pub(crate) failure: Option<(u64, Error)>,
 }
 
-impl From<Error> for Failure {
+impl From<Error> for PlanFailure {
     fn from(error: Error) -> Self {
         Self { of: None, error, spares_response: false }
     }
 }
 
-impl Taken {
+impl TakenChanges {
     /// Leaves of it the removals of rights only.
-    pub(super) fn keep_removed_rights(&mut self, record: &Phase, rules: &Rules) {
-        self.deeds = removed_rights(std::mem::take(&mut self.deeds), record, rules);
+    pub(super) fn keep_removed_rights(&mut self, record: &RecordState, rules: &Rules) {
+        self.changes = removed_rights(std::mem::take(&mut self.changes), record, rules);
     }
 }
 
-impl Taken {
+impl TakenChanges {
     /// Leaves out the removals of rights, which are done.
     pub(super) fn drop_removed_rights(&mut self) {
-        self.deeds.retain(|deed| !deed.is_removed_right());
+        self.changes.retain(|pending| !pending.is_removed_right());
     }
 }
 
 impl Write {
     /// Whether nothing changes but the time of the last use.
     pub(super) fn is_only_touch(&self) -> bool {
-        self.delta.is_empty() && self.rotation <= Rotation::Renewal
+        self.delta.is_empty() && self.secret_change <= SecretChange::Renewal
     }
 }
 
@@ -305,14 +305,14 @@ impl Target {
     }
 }
 
-impl Handed {
+impl StagedChanges {
     pub(crate) const fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.request_only.is_empty() && self.failure.is_none()
     }
 }
 
-impl Phase {
-    pub(super) const fn live(&self) -> Option<&Live> {
+impl RecordState {
+    pub(super) const fn live(&self) -> Option<&LiveRecord> {
         match self {
             Self::Live(live) => Some(live),
             Self::Unloaded | Self::Absent | Self::Superseded(_) => None,
@@ -329,12 +329,12 @@ impl Phase {
         self.loaded(name).filter(|_| !dropped.contains(name))
     }
 
-    /// What a field is, by what the views say and what the record says of its rights.
-    pub(super) fn standing(&self, name: &FieldName, rules: &Rules) -> Standing {
+    /// Action a field is, by what the views say and what the record says of its rights.
+    pub(super) fn class(&self, name: &FieldName, rules: &Rules) -> FieldClass {
         let noted = match self.live().map(|live| &live.authority) {
-            Some(authority) if authority.identity.as_ref() == Some(name) => Standing::Identity,
-            Some(authority) if authority.rights.contains(name) => Standing::Privilege,
-            _ => Standing::Plain,
+            Some(authority) if authority.identity.as_ref() == Some(name) => FieldClass::Identity,
+            Some(authority) if authority.rights.contains(name) => FieldClass::Privilege,
+            _ => FieldClass::Plain,
         };
         noted.strongest(rules.of(name))
     }
@@ -350,7 +350,7 @@ impl Phase {
 
     /// The names of the fields that outlive a logout.
     pub(super) fn carried(&self, rules: &Rules) -> Vec<FieldName> {
-        self.live().map_or_else(|| rules.names(Standing::KeepOnLogout), |live| live.carried(rules))
+        self.live().map_or_else(|| rules.names(FieldClass::KeepOnLogout), |live| live.carried(rules))
     }
 
     /// Whether the request sees the record as after a logout, and it is not.
@@ -359,21 +359,21 @@ impl Phase {
     }
 }
 
-impl State {
+impl RequestState {
     pub(super) fn new(request: RequestFacts) -> Self {
         Self { request, ..Self::default() }
     }
 
-    pub(super) const fn live(&self) -> Option<&Live> {
+    pub(super) const fn live(&self) -> Option<&LiveRecord> {
         self.record.live()
     }
 
     /// Whether a view of these fields can be served as it is.
     pub(super) fn covers(&self, names: &[FieldName], rules: &Rules) -> bool {
         match &self.record {
-            Phase::Unloaded => false,
-            Phase::Absent | Phase::Superseded(_) => true,
-            Phase::Live(live) => {
+            RecordState::Unloaded => false,
+            RecordState::Absent | RecordState::Superseded(_) => true,
+            RecordState::Live(live) => {
                 let is_examined = !rules.has_any() || live.examined == rules.number();
                 is_examined && live.missing(names).is_empty() && live.are_open(names, rules)
             }
@@ -382,11 +382,11 @@ impl State {
 
     /// Whether what is to be written ends the login that the record has.
     pub(super) fn ends_login(&self, rules: &Rules) -> bool {
-        if self.ledger.is_empty() {
+        if self.log.is_empty() {
             return false;
         }
-        let composed = self.ledger.compose(&self.record, rules);
-        composed.rotation == Rotation::Logout || composed.rights.identity.is_none()
+        let composed = self.log.compose(&self.record, rules);
+        composed.secret_change == SecretChange::Logout || composed.rights.identity.is_none()
     }
 
     /// Whether the record held a right when it was loaded, or holds one now.
@@ -394,42 +394,42 @@ impl State {
         self.was_privileged || self.live().is_some_and(|live| !live.authority.rights.is_empty())
     }
 
-    /// The fields as this request sees them: as loaded, with what was handed over since.
+    /// The fields as this request sees them: as loaded, with what was staged since.
     pub(super) fn visible(&self, rules: &Rules) -> Fields {
         let mut fields = self.live().map(|live| live.fields.clone()).unwrap_or_default();
-        if !self.ledger.is_empty() {
+        if !self.log.is_empty() {
             // A field that cannot take its operation fails the commit, which tells the user.
-            let _ = self.ledger.compose(&self.record, rules).delta.apply(&mut fields);
+            let _ = self.log.compose(&self.record, rules).delta.apply(&mut fields);
         }
         fields
     }
 
     /// Enters what a handle hands over; says whether fields end with it.
-    pub(super) fn accept(&mut self, by: u64, handed: Handed) -> bool {
-        for (name, value) in handed.request_only {
+    pub(super) fn accept(&mut self, by: u64, staged: StagedChanges) -> bool {
+        for (name, value) in staged.request_only {
             match value {
                 Some(value) => self.request_only.insert(name, value),
                 None => self.request_only.remove(name.as_str()),
             }
         }
-        let is_boundary = handed.changes.iter().any(|change| change.standing == Standing::Identity);
-        self.ledger.enter(by, handed.changes, handed.failure);
+        let is_boundary = staged.changes.iter().any(|change| change.class == FieldClass::Identity);
+        self.log.enter(by, staged.changes, staged.failure);
         is_boundary
     }
 
-    /// What a change's field is to whoever uses the session: its own view need not know.
-    pub(super) fn standing(&self, change: &FieldChange, rules: &Rules) -> Standing {
-        let known = change.names().map(|name| self.record.standing(&name, rules));
-        known.fold(change.standing, Standing::strongest)
+    /// Action a change's field is to whoever uses the session: its own view need not know.
+    pub(super) fn class(&self, change: &FieldChange, rules: &Rules) -> FieldClass {
+        let known = change.names().map(|name| self.record.class(&name, rules));
+        known.fold(change.class, FieldClass::strongest)
     }
 
     /// The number of a save that is to write what a handle did.
     pub(super) fn next_save(&mut self, by: u64, only: Option<&FieldName>) -> u64 {
-        self.ledger.is_to_be_saved(by, only);
+        self.log.is_to_be_saved(by, only);
         self.saves.prune();
-        self.saves.handed += 1;
-        self.saves.unheard.push((by, self.life, self.saves.handed));
-        self.saves.handed
+        self.saves.staged += 1;
+        self.saves.unreported.push((by, self.incarnation, self.saves.staged));
+        self.saves.staged
     }
 
     /// A failure of a handle whose save waits, or is still to come.
@@ -440,8 +440,8 @@ impl State {
     }
 
     /// Has the saves fail that were to write these, but for that of one handle, which knows.
-    pub(super) fn fail_saves_of(&mut self, taken: &Taken, but: Option<u64>, error: &Error) {
-        for by in taken.deeds.iter().filter_map(Deed::saved_by).filter(|by| but != Some(*by)) {
+    pub(super) fn fail_saves_of(&mut self, taken: &TakenChanges, but: Option<u64>, error: &Error) {
+        for by in taken.changes.iter().filter_map(PendingChange::saved_by).filter(|by| but != Some(*by)) {
             self.fail(by, error.duplicate());
         }
     }
@@ -449,123 +449,132 @@ impl State {
     /// How much the slot remembers of what was done.
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
-        self.saves.size() + self.failures.len() + self.taken_back.len() + self.ledger.size()
+        self.saves.size() + self.failures.len() + self.taken_back.len() + self.log.size()
     }
 
     /// Notes that whoever asked for this save knows how it ended, and those of the handle before it.
     pub(super) fn note_heard(&mut self, by: u64, save: u64) {
-        self.saves.unheard.retain(|(of, _, number)| *of != by || *number > save);
+        self.saves.unreported.retain(|(of, _, number)| *of != by || *number > save);
     }
 
     /// Whether something that is to be written ends this field.
     pub(super) fn ends(&self, name: &FieldName, rules: &Rules) -> bool {
-        !self.ledger.is_empty() && self.ledger.compose(&self.record, rules).ends(name)
+        !self.log.is_empty() && self.log.compose(&self.record, rules).ends(name)
     }
 
-    /// Why what this save handed over was lost, if it was, or an earlier one of the handle's that was given up.
+    /// Why what this save staged was lost, if it was, or an earlier one of the handle's that was given up.
     pub(super) fn loss_of(&mut self, by: u64, save: u64) -> Option<Error> {
         if let Some(index) = self.failures.iter().position(|(of, _)| *of == by) {
             return Some(self.failures.swap_remove(index).1);
         }
-        let Saves { unheard, lost, .. } = &self.saves;
+        let Saves { unreported, lost, .. } = &self.saves;
         let loss = |save: u64| lost.iter().find(|(after, upto, _)| *after < save && save <= *upto);
-        // What a session has lost that was ended since is nobody's any more.
-        let counts = |life: u32, number: u64| number == save || (life == self.life && number < save);
-        let mut own = unheard.iter().filter(|(of, life, number)| *of == by && counts(*life, *number));
+        // Action a session has lost that was ended since is nobody's any more.
+        let counts = |incarnation: u32, number: u64| {
+            number == save || (incarnation == self.incarnation && number < save)
+        };
+        let mut own =
+            unreported.iter().filter(|(of, incarnation, number)| *of == by && counts(*incarnation, *number));
         own.find_map(|(.., number)| loss(*number)).map(|(.., error)| error.duplicate())
     }
 
-    /// Ends the record, and all that was to be done to it but what was flashed. What comes next begins a new one. Says
+    /// Ends the record, and all that was to be done to it but what was flashed. Action comes next begins a new one. Says
     /// whether there was a record, and what else had been changed.
     pub(super) fn end(&mut self) -> (bool, Vec<FieldName>) {
         let ended_login = self.record.rights().identity.is_some();
-        let is_there = matches!(self.record, Phase::Live(_));
+        let is_there = matches!(self.record, RecordState::Live(_));
         let mut fields = Fields::new();
-        if let Phase::Live(live) = &mut self.record {
+        if let RecordState::Live(live) = &mut self.record {
             self.destroy.push(live.id);
             fields = std::mem::take(&mut live.fields);
-            self.record = Phase::Absent;
+            self.record = RecordState::Absent;
         }
-        self.life += 1;
-        self.tell_of_end();
+        self.incarnation += 1;
+        self.publish_end();
         self.failures.clear();
         self.lose_waiting(Error::session_ended);
-        self.wishes = Wishes::default();
+        self.requested = RequestedOptions::default();
         self.request_only = Fields::new();
-        let mut lost = self.ledger.begin_anew(ended_login, &fields);
+        let mut lost = self.log.begin_anew(ended_login, &fields);
         if self.head_sent {
             // No page is left to show it.
-            lost.extend(self.ledger.take().iter().filter_map(Deed::change).map(|change| change.name.clone()));
+            lost.extend(
+                self.log.take().iter().filter_map(PendingChange::change).map(|change| change.name.clone()),
+            );
         }
         (is_there, lost)
     }
 
-    /// What was said of the record counts for the one that a login begins in its place, too.
+    /// Action was said of the record counts for the one that a login begins in its place, too.
     pub(super) fn keep_terms(&mut self) {
-        let terms = match &self.record {
-            Phase::Live(live) => Terms::of(&live.authority),
-            Phase::Superseded(terms) => *terms,
-            Phase::Absent | Phase::Unloaded => return,
+        let options = match &self.record {
+            RecordState::Live(live) => SessionOptions::of(&live.authority),
+            RecordState::Superseded(options) => *options,
+            RecordState::Absent | RecordState::Unloaded => return,
         };
         // But to be remembered each login asks for itself: another one may have been somebody else's.
-        let terms =
-            Terms { is_remembered: terms.is_remembered.filter(|is_remembered| !is_remembered), ..terms };
-        self.wishes.terms = terms.and(self.wishes.terms);
+        let options = SessionOptions {
+            is_remembered: options.is_remembered.filter(|is_remembered| !is_remembered),
+            ..options
+        };
+        self.requested.options = options.and(self.requested.options);
     }
 
-    /// What was said of the session is noted in its credentials, unless something else was said since.
-    pub(super) fn terms_noted(&mut self, said: Terms) {
-        if self.wishes.terms == said {
-            self.wishes.terms = Terms::default();
+    /// Action was said of the session is noted in its credentials, unless something else was said since.
+    pub(super) fn terms_noted(&mut self, said: SessionOptions) {
+        if self.requested.options == said {
+            self.requested.options = SessionOptions::default();
         }
     }
 
     /// Removes all fields.
     pub(super) fn clear(&mut self, by: u64, at: u64) {
         self.request_only = Fields::new();
-        self.ledger.clear(by, at);
+        self.log.clear(by, at);
     }
 
-    /// A failing response takes the changes with it, but never a logout, a rotation that was asked for or the
+    /// A failing response takes the changes with it, but never a logout, a secret_change that was asked for or the
     /// removal of a right.
     pub(super) fn discard(&mut self, rules: &Rules) {
         self.lose_waiting(|| Error::conflict("the request failed before this was written"));
-        self.ledger.keep_removed_rights(&self.record, rules);
-        self.wishes.terms = Terms::default();
+        self.log.keep_removed_rights(&self.record, rules);
+        self.requested.options = SessionOptions::default();
     }
 
     /// Whether there is anything to write but a touch.
     pub(super) fn is_done(&self) -> bool {
-        self.ledger.is_empty() && self.destroy.is_empty() && !self.wishes.rotation
+        self.log.is_empty() && self.destroy.is_empty() && !self.requested.rotation
     }
 
     /// Whether something is to be done that must not be lost, whoever waits for it.
     pub(super) fn takes_away(&self, rules: &Rules) -> bool {
-        let is_composed = || self.ledger.compose(&self.record, rules).rotation > Rotation::Renewal;
+        let is_composed = || self.log.compose(&self.record, rules).secret_change > SecretChange::Renewal;
         self.is_rotating
-            || self.wishes.rotation
+            || self.requested.rotation
             || !self.destroy.is_empty()
-            || (!self.ledger.is_empty() && is_composed())
+            || (!self.log.is_empty() && is_composed())
     }
 
     pub(super) fn forget_fields(&mut self) {
-        if let Phase::Live(live) = &mut self.record {
+        if let RecordState::Live(live) = &mut self.record {
             live.fields = Fields::new();
         }
     }
 
     /// Where a write of this request goes now.
-    pub(super) fn target(&self, rotation: Rotation) -> Result<Target, Error> {
+    pub(super) fn target(&self, secret_change: SecretChange) -> Result<Target, Error> {
         // A late write comes at an unknown time after the load, so it always counts as a use.
-        let touch = (self.head_sent && !self.wishes.without_touch) || self.needs_touch();
+        let touch = (self.head_sent && !self.requested.without_touch) || self.needs_touch();
         match self.live() {
             Some(live) => Ok(Target::Record { id: live.id, epoch: live.epoch, touch }),
             None if self.head_sent => Err(Error::head_sent()),
             // Who logs in needs nothing of what the old secret stood for.
-            None if matches!(self.record, Phase::Superseded(_)) && rotation != Rotation::Login => {
+            None if matches!(self.record, RecordState::Superseded(_))
+                && secret_change != SecretChange::Login =>
+            {
                 Err(Error::superseded())
             }
-            None => match self.request.beginning(self.has_token, rotation) {
+            None => match self.request.beginning(self.has_token, secret_change) {
                 Beginning::Admitted => Ok(Target::New),
                 Beginning::Dropped => Err(Error::cross_site()),
                 Beginning::Refused => Err(Error::cross_site_login()),
@@ -576,7 +585,7 @@ impl State {
     /// Whether the secret is to be renewed, or its renewal to be ended.
     fn needs_renewal(&self) -> bool {
         let Some(live) = self.live() else { return false };
-        let wanted = self.wishes.renewal.then_some(SHORTEST);
+        let wanted = self.requested.renewal.then_some(SHORTEST);
         let age = wanted.or_else(|| live.timeouts.renewal().map(|age| age.max(SHORTEST)));
         let is_due = |age| live.holds_rights() && live.may_be_renewed(age);
         let is_wanted =
@@ -592,14 +601,14 @@ impl State {
     /// Whether this use must be recorded even if nothing else is written.
     pub(super) fn needs_touch(&self) -> bool {
         // By the time now: a socket may go on for as long as it likes after the load.
-        let is_due = |live: &Live| live.timeouts.needs_touch(live.created, live.touched, live.now());
-        !self.wishes.without_touch && self.live().is_some_and(is_due)
+        let is_due = |live: &LiveRecord| live.timeouts.needs_touch(live.created, live.touched, live.now());
+        !self.requested.without_touch && self.live().is_some_and(is_due)
     }
 
     /// Notes that a write was a use of the record, if it was.
     pub(super) fn note_touched(&mut self, target: Target) {
         let Target::Record { id, touch: true, .. } = target else { return };
-        if let Phase::Live(live) = &mut self.record
+        if let RecordState::Live(live) = &mut self.record
             && live.id == id
         {
             live.touched = live.touched.max(live.now());
@@ -607,19 +616,19 @@ impl State {
     }
 
     /// Takes out what is to be written now, `at` this moment of the request's own count.
-    pub(super) fn plan(&mut self, rules: &Rules, at: u64) -> Result<Option<Plan>, Failure> {
+    pub(super) fn plan(&mut self, rules: &Rules, at: u64) -> Result<Option<Plan>, PlanFailure> {
         let saves = self.saves.take();
         if self.request.is_unseen {
-            self.ledger.take_back_takes();
+            self.log.take_back_takes();
         }
         let planned = self.plan_of(rules, at, saves);
-        if let Err(Failure { of: None, error, .. }) = &planned {
+        if let Err(PlanFailure { of: None, error, .. }) = &planned {
             self.saves.lose(saves, error);
         }
         planned
     }
 
-    fn plan_of(&mut self, rules: &Rules, at: u64, saves: (u64, u64)) -> Result<Option<Plan>, Failure> {
+    fn plan_of(&mut self, rules: &Rules, at: u64, saves: (u64, u64)) -> Result<Option<Plan>, PlanFailure> {
         if self.head_sent
             && let Some(plan) = self.plan_late_removal(rules, at, saves)
         {
@@ -630,77 +639,78 @@ impl State {
         if let Some((by, error)) = composed.failure.take() {
             // It fails with what its own handle did; the rest is none of its business. And what cannot be
             // stored keeps neither the old secret alive nor a right that was taken away.
-            let own = removed_rights(self.ledger.take_of(by), &self.record, rules);
-            others = self.ledger.take();
+            let own = removed_rights(self.log.take_of(by), &self.record, rules);
+            others = self.log.take();
             // Those saves are still to come.
             self.saves.taken = saves.0;
-            self.ledger.put_back(own);
+            self.log.put_back(own);
             composed = self.compose(rules);
-            if composed.rotation <= Rotation::Renewal || self.live().is_none() {
-                self.ledger.take();
-                self.ledger.put_back(others);
-                return Err(Failure { of: Some(by), ..error.into() });
+            if composed.secret_change <= SecretChange::Renewal || self.live().is_none() {
+                self.log.take();
+                self.log.put_back(others);
+                return Err(PlanFailure { of: Some(by), ..error.into() });
             }
-            failure = Some(Failure { of: Some(by), ..error.into() });
+            failure = Some(PlanFailure { of: Some(by), ..error.into() });
         }
-        let deeds = self.ledger.take();
-        self.ledger.put_back(others);
-        let rotation_wanted = std::mem::take(&mut self.wishes.rotation);
-        let (delta, rotation) = (&composed.delta, composed.rotation);
-        self.wishes.renewal = false;
-        let is_nothing = delta.is_empty() && rotation == Rotation::None && !self.needs_touch();
+        let changes = self.log.take();
+        self.log.put_back(others);
+        let rotation_requested = std::mem::take(&mut self.requested.rotation);
+        let (delta, secret_change) = (&composed.delta, composed.secret_change);
+        self.requested.renewal = false;
+        let is_nothing = delta.is_empty() && secret_change == SecretChange::None && !self.needs_touch();
         if is_nothing || (self.live().is_none() && !creates(delta)?) {
             return Ok(None);
         }
         // Nobody is left to be given the new secret.
-        let is_hard = rotation > Rotation::Renewal;
+        let is_hard = secret_change > SecretChange::Renewal;
         if is_hard && self.head_sent {
             return Err(failure.unwrap_or_else(|| Error::head_sent().into()));
         }
-        let target = self.target(rotation).map_err(|error| {
-            let spares_response = failure.is_none() && self.stands_without(&deeds, rotation, &error);
-            Failure { of: None, error, spares_response }
+        let target = self.target(secret_change).map_err(|error| {
+            let spares_response = failure.is_none() && self.stands_without(&changes, secret_change, &error);
+            PlanFailure { of: None, error, spares_response }
         })?;
-        let (mut rescue, mut removal, mut part) = (None, None, Part::All);
+        let (mut fallback, mut removal, mut part) = (None, None, Part::All);
         if is_hard {
-            let removed = removed_rights(deeds.iter().map(Deed::again).collect(), &self.record, rules);
-            rescue = self.rescue(&removed, rotation_wanted, target, rules);
-            removal = self.live().and_then(|live| Removal::of(&removed, live));
-            if !rotation_wanted && deeds.iter().all(Deed::is_removed_right) {
+            let removed =
+                removed_rights(changes.iter().map(PendingChange::again).collect(), &self.record, rules);
+            fallback = self.fallback(&removed, rotation_requested, target, rules);
+            removal = self.live().and_then(|live| RightsRemoval::of(&removed, live));
+            if !rotation_requested && changes.iter().all(PendingChange::is_removed_right) {
                 part = Part::OnlyRemoval;
             }
         }
         let ends = std::mem::take(&mut composed.ends);
         let lost = std::mem::take(&mut composed.lost);
-        let taken = Taken { deeds, ends, rotation_wanted, at, saves };
+        let taken = TakenChanges { changes, ends, rotation_requested, at, saves };
         let write = self.write_of(composed, target);
-        Ok(Some(Plan { write, taken, removal, part, lost, rescue, failure }))
+        Ok(Some(Plan { write, taken, removal, part, lost, fallback, failure }))
     }
 
     /// Takes out the removals of rights, to be written by themselves: nobody is left to be given a new secret.
     fn plan_late_removal(&mut self, rules: &Rules, at: u64, saves: (u64, u64)) -> Option<Plan> {
-        let deeds = self.ledger.take_removed_rights(&self.record, rules);
+        let changes = self.log.take_removed_rights(&self.record, rules);
         let live = self.live()?;
-        let removal = Some(Removal::of(&deeds, live)?);
-        let mut composed = self.ledger.compose_of(&deeds, &self.record, rules);
+        let removal = Some(RightsRemoval::of(&changes, live)?);
+        let mut composed = self.log.compose_of(&changes, &self.record, rules);
         let ends = std::mem::take(&mut composed.ends);
         let target = Target::Record { id: live.id, epoch: live.epoch, touch: false };
         let write = self.write_of(composed, target);
         // Those saves are still to come.
         self.saves.taken = saves.0;
-        let taken = Taken { deeds, ends, rotation_wanted: false, at, saves: (saves.0, saves.0) };
+        let taken = TakenChanges { changes, ends, rotation_requested: false, at, saves: (saves.0, saves.0) };
         let (part, lost) = (Part::Removal, Vec::new());
-        Some(Plan { write, taken, removal, part, lost, rescue: None, failure: None })
+        Some(Plan { write, taken, removal, part, lost, fallback: None, failure: None })
     }
 
     /// One atomic operation, of what was put together.
     pub(super) fn write_of(&self, composed: Composed, target: Target) -> Write {
-        let Composed { delta, rotation, is_carry_only, rights, .. } = composed;
+        let Composed { delta, secret_change, is_carry_only, rights, .. } = composed;
         let grows_to = self.grows_to(&delta);
-        Write { target, delta, rotation, is_carry_only, life: self.life, rights, grows_to }
+        Write { target, delta, secret_change, is_carry_only, incarnation: self.incarnation, rights, grows_to }
     }
 
-    /// What only removes is no growth, however long the names are that it mentions.
+    /// Action only removes is no growth, however long the names are that it mentions.
     fn grows_to(&self, delta: &Delta) -> usize {
         let loaded = self.live().map(|live| &live.fields);
         let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
@@ -716,65 +726,73 @@ impl State {
     }
 
     /// Whether the response is true though these are refused with this error.
-    pub(super) fn stands_without(&self, deeds: &[Deed], rotation: Rotation, error: &Error) -> bool {
+    pub(super) fn stands_without(
+        &self,
+        changes: &[PendingChange],
+        secret_change: SecretChange,
+        error: &Error,
+    ) -> bool {
         match error.kind() {
-            ErrorKind::CrossSite => self.request.beginning(self.has_token, rotation) == Beginning::Dropped,
+            ErrorKind::CrossSite => {
+                self.request.beginning(self.has_token, secret_change) == Beginning::Dropped
+            }
             ErrorKind::Conflict => {
-                let ops: Option<Vec<_>> = deeds.iter().map(Deed::op).collect();
-                ops.is_some_and(|ops| self.request.stands_without(rotation, ops))
+                let ops: Option<Vec<_>> = changes.iter().map(PendingChange::op).collect();
+                ops.is_some_and(|ops| self.request.stands_without(secret_change, ops))
             }
             _ => false,
         }
     }
 
     fn compose(&self, rules: &Rules) -> Composed {
-        let mut composed = self.ledger.compose(&self.record, rules);
-        if self.wishes.rotation {
-            composed.rotation.at_least_rotation();
+        let mut composed = self.log.compose(&self.record, rules);
+        if self.requested.rotation {
+            composed.secret_change.at_least_rotation();
         }
-        if composed.rotation == Rotation::None && self.needs_renewal() {
-            composed.rotation = Rotation::Renewal;
+        if composed.secret_change == SecretChange::None && self.needs_renewal() {
+            composed.secret_change = SecretChange::Renewal;
         }
         composed
     }
 
-    /// What is left if something cannot be stored: the removals of rights.
-    fn rescue(
+    /// Action is left if something cannot be stored: the removals of rights.
+    fn fallback(
         &self,
-        removed: &[Deed],
-        rotation_wanted: bool,
+        removed: &[PendingChange],
+        rotation_requested: bool,
         target: Target,
         rules: &Rules,
     ) -> Option<Write> {
-        let mut composed = self.ledger.compose_of(removed, &self.record, rules);
-        if rotation_wanted {
-            composed.rotation.at_least_rotation();
+        let mut composed = self.log.compose_of(removed, &self.record, rules);
+        if rotation_requested {
+            composed.secret_change.at_least_rotation();
         }
-        (composed.rotation > Rotation::Renewal).then(|| self.write_of(composed, target))
+        (composed.secret_change > SecretChange::Renewal).then(|| self.write_of(composed, target))
     }
 
     /// Takes out what is to be done to one field, to be written by itself.
-    pub(super) fn take_fields(&mut self, change: &FieldChange) -> Taken {
-        let deeds = self.ledger.take_fields(change);
-        let Saves { taken, handed, .. } = self.saves;
+    pub(super) fn take_fields(&mut self, change: &FieldChange) -> TakenChanges {
+        let changes = self.log.take_fields(change);
+        let Saves { taken, staged, .. } = self.saves;
         // If it is lost, nobody can say whose it was.
-        let saves = if deeds.is_empty() { (handed, handed) } else { (taken, handed) };
-        Taken { deeds, ends: Vec::new(), rotation_wanted: false, at: change.at, saves }
+        let saves = if changes.is_empty() { (staged, staged) } else { (taken, staged) };
+        TakenChanges { changes, ends: Vec::new(), rotation_requested: false, at: change.at, saves }
     }
 
     /// Puts back what certainly was not written, as far as it is still wanted; says whether that is all.
-    pub(super) fn put_back(&mut self, taken: &mut Taken, rules: &Rules) -> bool {
-        let mut deeds = std::mem::take(&mut taken.deeds);
+    pub(super) fn put_back(&mut self, taken: &mut TakenChanges, rules: &Rules) -> bool {
+        let mut changes = std::mem::take(&mut taken.changes);
         // A handle may have taken back meanwhile what it did until then.
-        deeds.retain(|deed| !self.taken_back.iter().any(|(by, at)| deed.is_of(*by) && taken.at < *at));
-        let before = deeds.len();
-        if self.head_sent || self.abandoned {
+        changes
+            .retain(|pending| !self.taken_back.iter().any(|(by, at)| pending.is_of(*by) && taken.at < *at));
+        let before = changes.len();
+        if self.head_sent || self.detached {
             // It was answered with an error, or nobody waits for it.
-            deeds = removed_rights(deeds, &self.record, rules);
+            changes = removed_rights(changes, &self.record, rules);
         }
-        let is_all = deeds.len() == before;
-        self.ledger.put_back(deeds);
-        self.wishes.rotation |= taken.rotation_wanted && !self.head_sent;
+        let is_all = changes.len() == before;
+        self.log.put_back(changes);
+        self.requested.rotation |= taken.rotation_requested && !self.head_sent;
         if is_all {
             // They are to be taken along once more.
             self.saves.taken = self.saves.taken.min(taken.saves.0);
@@ -785,18 +803,18 @@ impl State {
     /// Leaves of what a handle did, and no save is to write, the removals of rights only: its handler panics,
     /// or nobody waits for it.
     pub(super) fn keep_removed_rights_of(&mut self, by: u64, rules: &Rules) {
-        self.ledger.keep_removed_rights_of(by, &self.record, rules);
+        self.log.keep_removed_rights_of(by, &self.record, rules);
     }
 
     /// Drops what is left after the response has failed.
     pub(super) fn drop_rest(&mut self, error: &Error) {
-        self.ledger.take();
+        self.log.take();
         self.lose_waiting(|| error.duplicate());
     }
 
     /// Takes back what a handle did, at this moment of the request's own count.
     pub(super) fn take_back(&mut self, by: u64, at: u64) {
-        self.ledger.take_back(by);
+        self.log.take_back(by);
         // The last time says all.
         self.taken_back.retain(|(of, _)| *of != by);
         self.taken_back.push((by, at));
@@ -811,7 +829,7 @@ impl State {
     }
 
     /// Notes that what was taken is not done, or nobody knows.
-    pub(super) fn lose(&mut self, taken: &Taken, error: &Error) {
+    pub(super) fn lose(&mut self, taken: &TakenChanges, error: &Error) {
         self.saves.lose(taken.saves, error);
     }
 
@@ -827,31 +845,33 @@ impl Saves {
     /// Forgets what nobody will ask for: losses of which everybody has heard, and of the losses that a handle has
     /// not heard of all but the first, which says enough.
     fn prune(&mut self) {
-        let Self { unheard, lost, resolved, .. } = self;
+        let Self { unreported, lost, resolved, .. } = self;
         let mut told = Vec::new();
-        unheard.retain(|&(of, life, number)| {
+        unreported.retain(|&(of, incarnation, number)| {
             let is_lost = lost.iter().any(|(after, upto, _)| *after < number && number <= *upto);
-            let is_first = !told.contains(&(of, life));
+            let is_first = !told.contains(&(of, incarnation));
             if is_lost && is_first {
-                told.push((of, life));
+                told.push((of, incarnation));
             }
             if is_lost { is_first } else { number > *resolved }
         });
-        lost.retain(|(after, upto, _)| unheard.iter().any(|(_, _, number)| after < number && number <= upto));
+        lost.retain(|(after, upto, _)| {
+            unreported.iter().any(|(_, _, number)| after < number && number <= upto)
+        });
     }
 
     /// Those that wait: after the first number and up to the second.
     const fn take(&mut self) -> (u64, u64) {
         // Writes take turns, so those before this one are over.
         self.resolved = self.taken;
-        let after = std::mem::replace(&mut self.taken, self.handed);
-        (after, self.handed)
+        let after = std::mem::replace(&mut self.taken, self.staged);
+        (after, self.staged)
     }
 
     /// How much is kept of saves that were.
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
-        self.unheard.len() + self.lost.len()
+        self.unreported.len() + self.lost.len()
     }
 
     fn lose(&mut self, (after, upto): (u64, u64), error: &Error) {
@@ -888,7 +908,7 @@ fn creates(delta: &Delta) -> Result<bool, Error> {
     Ok(!fields.is_empty())
 }
 
-impl Live {
+impl LiveRecord {
     /// The store's time now, or somewhat before it.
     pub(super) fn now(&self) -> Timestamp {
         self.loaded_at.saturating_add(self.since.elapsed())
@@ -913,7 +933,7 @@ impl Live {
 
     /// The names of the fields that outlive a logout: what one view carries and the record calls a right does not.
     pub(super) fn carried(&self, rules: &Rules) -> Vec<FieldName> {
-        let mut carried = rules.names(Standing::KeepOnLogout);
+        let mut carried = rules.names(FieldClass::KeepOnLogout);
         carried.retain(|name| !self.authority.rights.contains(name));
         carried
     }
@@ -949,7 +969,7 @@ mod tests {
     #[test]
     fn what_a_request_says_comes_after_what_was_said() {
         let (one, two) = (Lifetime { idle: HOUR, absolute: HOUR }, Lifetime { idle: DAY, absolute: DAY });
-        let terms = |is_remembered, lifetime| Terms { lifetime, is_remembered };
+        let options = |is_remembered, lifetime| SessionOptions { lifetime, is_remembered };
         for (before, said, after) in [
             ((None, None), (None, None), (None, None)),
             ((Some(false), Some(one)), (None, None), (Some(false), Some(one))),
@@ -958,7 +978,7 @@ mod tests {
             ((Some(false), Some(one)), (Some(true), None), (Some(true), None)),
             ((Some(false), Some(one)), (Some(true), Some(two)), (Some(true), Some(two))),
         ] {
-            let [before, said, after] = [before, said, after].map(|(kept, lifetime)| terms(kept, lifetime));
+            let [before, said, after] = [before, said, after].map(|(kept, lifetime)| options(kept, lifetime));
             assert_eq!(before.and(said), after, "{before:?} {said:?}");
         }
     }
@@ -972,7 +992,7 @@ mod tests {
                 for share in 0..=20 {
                     let age = absolute * share / 20;
                     assert!(hours_needed(&timeouts, age) <= cookie, "{idle:?} {absolute:?} {age:?}");
-                    assert_eq!(cookie_hours(&timeouts, age), cookie, "a rotation moves no deadline");
+                    assert_eq!(cookie_hours(&timeouts, age), cookie, "a secret_change moves no deadline");
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::{
     sync::PoisonError,
 };
 
-use super::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Record, Store};
+use super::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Record, Store};
 use crate::{
     clock::{AnyClock, Clock, SystemClock},
     error::Error,
@@ -191,8 +191,6 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    const CAPABILITIES: Capabilities = Capabilities::IN_PROCESS;
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let now = self.clock.now();
         let mut shard = self.shard(id);

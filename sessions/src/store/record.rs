@@ -2,29 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{Commit, CommitOutcome, NewRecord};
+use super::{Commit, CommitId, CommitOutcome, CredentialsChange, NewRecord};
 use crate::value::{Credentials, Fields, Timeouts, Timestamp};
 
 /// How many commits a record remembers.
 const REMEMBERED_COMMITS: usize = 8;
-
-/// Names one commit, so that a repetition is recognised: 64 random bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommitId([u8; 8]);
-
-impl CommitId {
-    /// An id of these bytes, which should come from a random number generator.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 8 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 8] {
-        &self.0
-    }
-}
 
 /// What a store keeps for one session: metadata and named fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,28 +68,26 @@ impl Record {
         if self.epoch != commit.epoch {
             return CommitOutcome::StaleEpoch;
         }
-        let replaced = commit
-            .credentials_change
-            .as_ref()
-            .and_then(|credentials_change| credentials_change.from.as_ref());
-        if replaced.is_some_and(|from| *from != self.credentials) {
+        let change = commit.credentials_change.as_ref();
+        let replaced = change.and_then(CredentialsChange::replaces);
+        if replaced.is_some_and(|replaced| *replaced != self.credentials) {
             return CommitOutcome::CredentialsChanged;
         }
         if let Err(name) = commit.delta.apply(&mut self.fields) {
             return CommitOutcome::Invalid(name);
         }
         // Nothing below can fail.
-        if commit.credentials_change.as_ref().is_some_and(|credentials_change| credentials_change.is_login) {
+        if change.is_some_and(CredentialsChange::is_login) {
             self.created = self.created.max(now);
         }
         if commit.notes_use() {
             self.touched = self.touched.max(now);
             self.expires = self.expires.max(commit.timeouts_after().deadline(self.created, self.touched));
         }
-        if let Some(credentials_change) = &commit.credentials_change {
-            self.credentials = credentials_change.to.clone();
+        if let Some(change) = change {
+            self.credentials = change.credentials().clone();
             // Compared for equality only, so that the last one may be followed by the first.
-            self.epoch = self.epoch.wrapping_add(credentials_change.is_hard.into());
+            self.epoch = self.epoch.wrapping_add(change.changes_epoch().into());
         }
         if let Some(id) = commit.id {
             if self.commits.len() == REMEMBERED_COMMITS {

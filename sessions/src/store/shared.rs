@@ -2,16 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store};
+use super::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store};
 use crate::{
     error::Error,
     value::{FieldName, RecordId, Timeouts},
 };
 
-/// The same store for several layers, or for a layer and a clean-up of your own.
+/// A store for several layers, or for a layer and a clean-up of your own.
 impl<S: Store> Store for Arc<S> {
-    const CAPABILITIES: Capabilities = S::CAPABILITIES;
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         S::load(self, id, names).await
     }
@@ -30,6 +28,10 @@ impl<S: Store> Store for Arc<S> {
 
     async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
         S::purge(self, timeouts, limit).await
+    }
+
+    fn expires_by_itself(&self) -> bool {
+        S::expires_by_itself(self)
     }
 
     fn timeout(&self) -> Option<Duration> {

@@ -8,16 +8,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Gate, Operation};
-use crate::{
-    error::Error,
-    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store},
-    value::{FieldName, RecordId, Timeouts},
-};
+use super::{Call, Gate, HookedStore, Hooks, Operation};
+use crate::error::Error;
 
 type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-/// A store around another one, whose next operations go wrong as its [`Faults`] say.
+/// A store around another one, whose next operations fail, wait or are interrupted as its [`Faults`] say.
 ///
 /// ```
 /// use sessions::{SessionLayer, store::MemoryStore, testing::{FaultStore, Operation}};
@@ -28,12 +24,9 @@ type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>
 /// faults.fail(Operation::Load, 1);
 /// # let _ = layer;
 /// ```
-pub struct FaultStore<S> {
-    inner: S,
-    faults: Faults,
-}
+pub type FaultStore<S> = HookedStore<S, Faults>;
 
-/// What is to go wrong. Clones script the same store.
+/// The faults that a [`FaultStore`] is to meet. Clones script the same store.
 ///
 /// Each operation has a queue of faults of its own; a call takes the first and does what it says.
 /// A call that finds none goes through.
@@ -43,10 +36,11 @@ pub struct Faults(Arc<Mutex<HashMap<Operation, VecDeque<Fault>>>>);
 enum Fault {
     /// Refused before anything was done.
     Unavailable,
-    /// The answer is lost; whether the request was, too.
+    /// The answer is lost; the request too, unless it was applied.
     Unknown {
         applied: bool,
     },
+    /// Never done.
     Stall,
     /// Refused after a while.
     Instead(Hook),
@@ -55,47 +49,15 @@ enum Fault {
 }
 
 impl<S> FaultStore<S> {
-    /// A store that does what `inner` does until its faults say otherwise.
+    /// Makes a store that does what `inner` does until its faults say otherwise.
     pub fn new(inner: S) -> Self {
-        Self { inner, faults: Faults::default() }
+        Self { inner, hooks: Faults::default() }
     }
 
-    /// What is to go wrong.
+    /// Returns the faults, to be scripted.
     #[must_use]
     pub fn faults(&self) -> Faults {
-        self.faults.clone()
-    }
-
-    async fn run<T>(
-        &self,
-        operation: Operation,
-        work: impl Future<Output = Result<T, Error>> + Send,
-        unknown: fn(Error) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        match self.faults.next(operation) {
-            None => work.await,
-            Some(Fault::Unavailable) => Err(Error::unavailable("an injected fault")),
-            Some(Fault::Unknown { applied }) => {
-                if applied {
-                    work.await?;
-                }
-                unknown(Error::outcome_unknown("an injected fault"))
-            }
-            Some(Fault::Stall) => pending().await,
-            Some(Fault::Instead(hook)) => {
-                hook().await;
-                Err(Error::unavailable("an injected fault"))
-            }
-            Some(Fault::Before(hook)) => {
-                hook().await;
-                work.await
-            }
-            Some(Fault::After(hook)) => {
-                let output = work.await;
-                hook().await;
-                output
-            }
-        }
+        self.hooks.clone()
     }
 }
 
@@ -149,7 +111,7 @@ impl Faults {
         gate
     }
 
-    /// Does something before the next call is carried out.
+    /// Runs a hook before the next call is carried out.
     pub fn before<F>(&self, operation: Operation, hook: impl FnOnce() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -157,7 +119,7 @@ impl Faults {
         self.script(operation, Fault::Before(Box::new(|| Box::pin(hook()))));
     }
 
-    /// Does something after the next call is carried out, before its answer is seen.
+    /// Runs a hook after the next call is carried out, before its answer is seen.
     pub fn after<F>(&self, operation: Operation, hook: impl FnOnce() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -170,7 +132,7 @@ impl Faults {
         self.lock().clear();
     }
 
-    /// How many faults have not happened yet.
+    /// Returns how many faults have not happened yet.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.lock().values().map(VecDeque::len).sum()
@@ -189,34 +151,36 @@ impl Faults {
     }
 }
 
-impl<S: Store> Store for FaultStore<S> {
-    const CAPABILITIES: Capabilities = S::CAPABILITIES;
-
-    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-        self.run(Operation::Load, self.inner.load(id, names), Err).await
-    }
-
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
-        self.run(Operation::Create, self.inner.create(id, new), Err).await
-    }
-
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
-        let unknown = |error| Ok(CommitOutcome::Unknown(error));
-        self.run(Operation::Commit, self.inner.commit(id, commit), unknown).await
-    }
-
-    async fn destroy(&self, id: RecordId) -> Result<(), Error> {
-        self.run(Operation::Destroy, self.inner.destroy(id), Err).await
-    }
-
-    async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
-        self.run(Operation::Purge, self.inner.purge(timeouts, limit), Err).await
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for FaultStore<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FaultStore").field("inner", &self.inner).field("faults", &self.faults).finish()
+impl Hooks for Faults {
+    async fn around<T: Send>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<T, Error> {
+        match self.next(call.operation()) {
+            None => work.await,
+            Some(Fault::Unavailable) => Err(Error::unavailable("an injected fault")),
+            Some(Fault::Unknown { applied }) => {
+                if applied {
+                    work.await?;
+                }
+                Err(Error::outcome_unknown("an injected fault"))
+            }
+            Some(Fault::Stall) => pending().await,
+            Some(Fault::Instead(hook)) => {
+                hook().await;
+                Err(Error::unavailable("an injected fault"))
+            }
+            Some(Fault::Before(hook)) => {
+                hook().await;
+                work.await
+            }
+            Some(Fault::After(hook)) => {
+                let output = work.await;
+                hook().await;
+                output
+            }
+        }
     }
 }
 

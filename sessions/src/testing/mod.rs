@@ -42,6 +42,7 @@ mod clock;
 pub mod conformance;
 mod fault;
 mod gate;
+mod hooked;
 mod recording;
 
 #[doc(inline)]
@@ -53,7 +54,8 @@ pub use self::{
     clock::ManualClock,
     fault::{FaultStore, Faults},
     gate::Gate,
-    recording::{Call, Change, Recording, RecordingStore},
+    hooked::{HookedStore, Hooks},
+    recording::{Call, RecordedChange, Recording, RecordingStore},
 };
 
 /// An operation of a [`Store`](crate::store::Store).

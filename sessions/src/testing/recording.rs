@@ -2,15 +2,16 @@
 
 use std::{
     fmt,
+    future::Future,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::Operation;
+use super::{HookedStore, Hooks, Operation};
 use crate::{
     delta::Op,
     error::Error,
-    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store},
-    value::{FieldName, RecordId, Timeouts},
+    store::{Commit, NewRecord},
+    value::{FieldName, RecordId},
 };
 
 /// A store around another one that notes each call before it passes it on.
@@ -24,12 +25,9 @@ use crate::{
 /// assert_eq!(recording.calls(), []);
 /// # let _ = layer;
 /// ```
-pub struct RecordingStore<S> {
-    inner: S,
-    recording: Recording,
-}
+pub type RecordingStore<S> = HookedStore<S, Recording>;
 
-/// What a store was asked to do. Clones are the same record.
+/// The calls of a [`RecordingStore`], in their order. Clones share them.
 #[derive(Clone, Default)]
 pub struct Recording(Arc<Mutex<Vec<Call>>>);
 
@@ -49,21 +47,21 @@ pub enum Call {
         /// The record.
         id: RecordId,
         /// Its fields, as puts.
-        changes: Vec<Change>,
+        changes: Vec<RecordedChange>,
     },
     /// `commit`
     Commit {
         /// The record.
         id: RecordId,
         /// The changes.
-        changes: Vec<Change>,
+        changes: Vec<RecordedChange>,
         /// The fields to keep, if all others are dropped.
         retains: Option<Vec<FieldName>>,
-        /// Whether the use is noted.
+        /// True if the use is noted.
         touches: bool,
-        /// Whether the secret changes.
+        /// True if the credentials change.
         rotates: bool,
-        /// Whether a repetition would be recognised.
+        /// True if a repetition would be recognised.
         has_id: bool,
         /// The fields whose values are asked for.
         returning: Vec<FieldName>,
@@ -80,10 +78,10 @@ pub enum Call {
     },
 }
 
-/// What a call does to one field.
+/// An operation of a call on one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Change {
+pub struct RecordedChange {
     /// The field.
     pub name: FieldName,
     /// `put`, `put_if_absent`, `remove`, `remove_if`, `add`, `max` or `min`.
@@ -93,43 +91,43 @@ pub struct Change {
 }
 
 impl<S> RecordingStore<S> {
-    /// A store that notes what `inner` is asked to do.
+    /// Makes a store that notes each call before `inner` gets it.
     pub fn new(inner: S) -> Self {
-        Self { inner, recording: Recording::default() }
+        Self { inner, hooks: Recording::default() }
     }
 
-    /// What it was asked to do.
+    /// Returns the calls so far and from now on.
     #[must_use]
     pub fn recording(&self) -> Recording {
-        self.recording.clone()
+        self.hooks.clone()
     }
 }
 
 impl Recording {
-    /// All calls since the beginning or the last [`clear`](Self::clear), in their order.
+    /// Returns all calls since the beginning or the last [`clear`](Self::clear), in their order.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.lock().clone()
     }
 
-    /// Forgets them.
+    /// Forgets all calls so far.
     pub fn clear(&self) {
         self.lock().clear();
     }
 
-    /// The calls, forgotten here.
+    /// Returns the calls so far and forgets them.
     #[must_use]
     pub fn take(&self) -> Vec<Call> {
         std::mem::take(&mut *self.lock())
     }
 
-    /// How many calls of this operation there were.
+    /// Returns how many calls of this operation there were.
     #[must_use]
     pub fn count(&self, operation: Operation) -> usize {
         self.lock().iter().filter(|call| call.operation() == operation).count()
     }
 
-    /// How many calls there were that may change a record: creates, commits and destroys.
+    /// Returns how many calls there were that may change a record: creates, commits and destroys.
     #[must_use]
     pub fn writes(&self) -> usize {
         [Operation::Create, Operation::Commit, Operation::Destroy]
@@ -148,7 +146,28 @@ impl Recording {
 }
 
 impl Call {
-    /// Which operation it is.
+    pub(super) fn create(id: RecordId, new: &NewRecord) -> Self {
+        let put =
+            |(name, value): (&FieldName, &bytes::Bytes)| RecordedChange::new(name, &Op::Put(value.clone()));
+        Self::Create { id, changes: new.fields.iter().map(put).collect() }
+    }
+
+    pub(super) fn commit(id: RecordId, commit: &Commit) -> Self {
+        let ops = commit.delta.ops().iter();
+        let mut changes: Vec<_> = ops.map(|(name, op)| RecordedChange::new(name, op)).collect();
+        changes.sort_by(|left, right| left.name.cmp(&right.name));
+        Self::Commit {
+            id,
+            changes,
+            retains: commit.delta.retained().map(<[FieldName]>::to_vec),
+            touches: commit.touch,
+            rotates: commit.credentials_change.is_some(),
+            has_id: commit.id.is_some(),
+            returning: commit.returning.clone(),
+        }
+    }
+
+    /// Returns the operation.
     #[must_use]
     pub const fn operation(&self) -> Operation {
         match self {
@@ -160,9 +179,9 @@ impl Call {
         }
     }
 
-    /// What it does to fields, sorted by name; nothing for other calls than creates and commits.
+    /// Returns the changes to fields, sorted by name; none for other calls than creates and commits.
     #[must_use]
-    pub fn changes(&self) -> &[Change] {
+    pub fn changes(&self) -> &[RecordedChange] {
         match self {
             Self::Create { changes, .. } | Self::Commit { changes, .. } => changes,
             Self::Load { .. } | Self::Destroy { .. } | Self::Purge { .. } => &[],
@@ -170,7 +189,7 @@ impl Call {
     }
 }
 
-impl Change {
+impl RecordedChange {
     fn new(name: &FieldName, op: &Op) -> Self {
         let (operation, bytes) = match op {
             Op::Put(value) => ("put", value.len()),
@@ -185,50 +204,14 @@ impl Change {
     }
 }
 
-impl<S: Store> Store for RecordingStore<S> {
-    const CAPABILITIES: Capabilities = S::CAPABILITIES;
-
-    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-        self.recording.note(Call::Load { id, names: names.to_vec() });
-        self.inner.load(id, names).await
-    }
-
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
-        let put = |(name, value): (&FieldName, &bytes::Bytes)| Change::new(name, &Op::Put(value.clone()));
-        self.recording.note(Call::Create { id, changes: new.fields.iter().map(put).collect() });
-        self.inner.create(id, new).await
-    }
-
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
-        let ops = commit.delta.ops().iter();
-        let mut changes: Vec<_> = ops.map(|(name, op)| Change::new(name, op)).collect();
-        changes.sort_by(|left, right| left.name.cmp(&right.name));
-        self.recording.note(Call::Commit {
-            id,
-            changes,
-            retains: commit.delta.retained().map(<[FieldName]>::to_vec),
-            touches: commit.touch,
-            rotates: commit.credentials_change.is_some(),
-            has_id: commit.id.is_some(),
-            returning: commit.returning.clone(),
-        });
-        self.inner.commit(id, commit).await
-    }
-
-    async fn destroy(&self, id: RecordId) -> Result<(), Error> {
-        self.recording.note(Call::Destroy { id });
-        self.inner.destroy(id).await
-    }
-
-    async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
-        self.recording.note(Call::Purge { limit });
-        self.inner.purge(timeouts, limit).await
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for RecordingStore<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordingStore").field("inner", &self.inner).finish_non_exhaustive()
+impl Hooks for Recording {
+    fn around<T: Send>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, Error>> + Send,
+    ) -> impl Future<Output = Result<T, Error>> + Send {
+        self.note(call);
+        work
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writes to a SQLite file until it is killed: the other half of `tests/crash.rs`.
 //!
-//! Each lane has one record and commits 1, 2, 3, … to two fields of it at once. A line on standard
-//! output, `<record id> <number>`, follows each commit that the store has acknowledged.
+//! Each task has one record and commits 1, 2, 3, … to two of its fields at once. A line on standard output,
+//! `<record id> <number>`, follows each commit that the store has acknowledged.
 
 use std::{env, io::Write, process::ExitCode};
 
@@ -10,7 +10,7 @@ use sessions::{
     store::{Commit, CommitOutcome, CreateOutcome, Credentials, Delta, NewRecord, Op, SqliteStore, Store},
 };
 
-const LANES: u8 = 16;
+const TASKS: u8 = 16;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -26,20 +26,20 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let lanes: Vec<_> = (0..LANES).map(|lane| tokio::spawn(write(store.clone(), round, lane))).collect();
-    for lane in lanes {
-        if let Err(error) = lane.await {
+    let tasks: Vec<_> = (0..TASKS).map(|task| tokio::spawn(write(store.clone(), round, task))).collect();
+    for task in tasks {
+        if let Err(error) = task.await {
             eprintln!("{error}");
         }
     }
-    // A lane ends only when something went wrong.
+    // A task ends only by a failure.
     ExitCode::FAILURE
 }
 
-async fn write(store: SqliteStore, round: u8, lane: u8) {
-    let id = RecordId::from_bytes([round, lane, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+async fn write(store: SqliteStore, round: u8, task: u8) {
+    let id = RecordId::from_bytes([round, task, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
     let timeouts = Timeouts::default();
-    let created = store.create(id, NewRecord::new(Credentials::from_bytes(vec![lane; 32]), timeouts)).await;
+    let created = store.create(id, NewRecord::new(Credentials::from_bytes(vec![task; 32]), timeouts)).await;
     assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
     acknowledge(id, 0);
     for number in 1_u64.. {
@@ -56,7 +56,7 @@ async fn write(store: SqliteStore, round: u8, lane: u8) {
 
 fn acknowledge(id: RecordId, number: u64) {
     let mut out = std::io::stdout().lock();
-    // One write per line, so that a killed process leaves no half line but the last.
+    // One write per line, so that only the last line of a killed process can be cut.
     if out.write_all(format!("{id} {number}\n").as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(1);
     }

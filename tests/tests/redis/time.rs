@@ -141,15 +141,16 @@ async fn credentials_with_other_times_moves_the_deadline() {
     let place = Place::new().await;
     for renewed in [false, true] {
         let (id, created) = place.create(SHORT).await;
-        let rotate = |epoch, from, to| {
+        let rotate = async |epoch, from, to| {
             let credentials_change = if renewed {
-                CredentialsChange::renewal(random_credentials())
+                let loaded = place.store.load(id, &[]).await.expect("an answer").expect("the record");
+                CredentialsChange::renewal(loaded.credentials, random_credentials())
             } else {
                 CredentialsChange::rotation(random_credentials())
             };
             let commit =
                 Commit::new(epoch, from).with_credentials_change(credentials_change.with_timeouts(to));
-            place.store.commit(id, commit)
+            place.store.commit(id, commit).await
         };
         applied(rotate(0, SHORT, LONG).await);
         let touched = place.touched(id).await;

@@ -180,7 +180,7 @@ async fn fails(store: &WebdisStore, id: sessions::RecordId, counted: &mut Counte
     let mut errors = vec![load, create, destroy];
     for commit in [put("a", "1"), add("n", 1)] {
         match store.commit(id, commit).await {
-            Ok(CommitOutcome::Unknown(error)) | Err(error) => errors.push(error),
+            Err(error) => errors.push(error),
             other => panic!("{other:?}"),
         }
     }
@@ -197,7 +197,7 @@ async fn goes_on(store: &WebdisStore, id: sessions::RecordId, counted: &mut Coun
     loop {
         match store.commit(id, add("n", 1)).await {
             Ok(CommitOutcome::Applied(_)) => break,
-            Ok(CommitOutcome::Unknown(error)) | Err(error) => assert!(tries < 500, "{error:?}"),
+            Err(error) => assert!(tries < 500, "{error:?}"),
             other => panic!("{other:?}"),
         }
         counted.perhaps += 1;

@@ -8,7 +8,7 @@ use std::sync::{
 use axum::{Router, http::StatusCode, routing::get};
 use sessions::{
     Error, FieldName, RecordId, SessionLayer, Timeouts, TypedSession,
-    store::{Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
+    store::{Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
     testing::{Client, Gate},
 };
 
@@ -28,8 +28,6 @@ impl Spoilt {
 }
 
 impl Store for Spoilt {
-    const CAPABILITIES: Capabilities = MemoryStore::CAPABILITIES;
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         self.check()?;
         self.store.load(id, names).await

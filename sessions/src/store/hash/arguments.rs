@@ -101,10 +101,7 @@ pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut
     head(epoch, &commit.timeouts, commit.notes_use(), time, to);
     to.push(commit.id.as_ref().map_or(&[], |id| id.as_bytes()));
     to.push(
-        &commit
-            .credentials_change
-            .as_ref()
-            .map_or_else(Vec::new, |credentials_change| resealing(epoch, credentials_change)),
+        &commit.credentials_change.as_ref().map_or_else(Vec::new, |change| new_credentials(epoch, change)),
     );
     to.push(commit.delta.ops().len().to_string().as_bytes());
     let retained = commit.delta.retained();
@@ -122,20 +119,20 @@ pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut
 
 /// New credentials: flags (1 if the record's life begins anew, 2 if it gets other times), the next epoch, those
 /// times if there are any, the length of the credentials that is to be replaced, that credentials, and the new one.
-fn resealing(epoch: u32, credentials_change: &CredentialsChange) -> Vec<u8> {
+fn new_credentials(epoch: u32, change: &CredentialsChange) -> Vec<u8> {
     // Compared for equality only, so that the last one may be followed by the first.
-    let epoch = epoch.wrapping_add(credentials_change.is_hard.into());
-    let from = credentials_change.from.as_ref().map_or(&[][..], Credentials::as_bytes);
-    let mut bytes = vec![u8::from(credentials_change.is_login)];
+    let epoch = epoch.wrapping_add(change.changes_epoch().into());
+    let from = change.replaces().map_or(&[][..], Credentials::as_bytes);
+    let mut bytes = vec![u8::from(change.is_login())];
     bytes.extend_from_slice(&epoch.to_be_bytes());
-    if let Some(timeouts) = &credentials_change.timeouts {
+    if let Some(timeouts) = change.timeouts() {
         bytes[0] |= OTHER_TIMES;
         bytes.extend_from_slice(&times(timeouts));
     }
     // Credentials is far from that long.
     bytes.extend_from_slice(&u32::try_from(from.len()).unwrap_or(u32::MAX).to_be_bytes());
     bytes.extend_from_slice(from);
-    bytes.extend_from_slice(credentials_change.to.as_bytes());
+    bytes.extend_from_slice(change.credentials().as_bytes());
     bytes
 }
 

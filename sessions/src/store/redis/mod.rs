@@ -22,7 +22,7 @@ use tokio::time::Instant;
 pub use self::{builder::RedisStoreBuilder, dial::RedisLogin};
 use self::{client::Client, failure::Failure};
 use super::{
-    Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
+    Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
     hash::{self, Item, Prefix, Time, scripts},
 };
 use crate::{
@@ -353,8 +353,6 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
-    const CAPABILITIES: Capabilities = Capabilities { expires_by_itself: true, ..Capabilities::DURABLE };
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         self.load_by(id, names, self.client.deadline()).await
     }
@@ -396,7 +394,7 @@ impl Store for RedisStore {
                     if self.look_for_commit(id, &commit, deadline).await {
                         return Ok(CommitOutcome::Applied(Vec::new()));
                     }
-                    return Ok(CommitOutcome::Unknown(Error::outcome_unknown(error)));
+                    return Err(Error::outcome_unknown(error));
                 }
             }
         }
@@ -414,6 +412,10 @@ impl Store for RedisStore {
     /// Nothing to do: keys end by themselves.
     async fn purge(&self, _timeouts: Timeouts, _limit: usize) -> Result<usize, Error> {
         Ok(0)
+    }
+
+    fn expires_by_itself(&self) -> bool {
+        true
     }
 
     fn timeout(&self) -> Option<Duration> {

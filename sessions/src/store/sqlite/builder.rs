@@ -1,13 +1,15 @@
-//! Builds an SQLite store.
+//! Options of an SQLite store, and its constructors.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use sqlx::SqlitePool;
 
 use super::{
-    SqliteStore,
-    connect::{Connector, Source},
-    queue::Queue,
+    connect::{Connector, DatabaseSource},
+    connection::StoreConnection,
+    database::Database,
+    durability::Durability,
+    store::SqliteStore,
     table::TableName,
 };
 use crate::{
@@ -15,35 +17,47 @@ use crate::{
     error::Error,
 };
 
-/// What a commit that was answered survives.
+/// Options of an [`SqliteStore`].
 ///
-/// Either survives the end of the process, however sudden, and neither ever leaves half a commit.
-/// The difference is whether the machine may lose power.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Durability {
-    /// A loss of power too: each transaction waits for the disk (WAL, `synchronous=FULL`).
-    #[default]
-    Full,
-    /// Not a loss of power: it can take back the last commits, a logout among them (WAL,
-    /// `synchronous=NORMAL`).
-    Relaxed,
-}
-
-/// Options of an [`SqliteStore`]: [`SqliteStore::builder`].
+/// | option | default | for a pool |
+/// |---|---|---|
+/// | [`with_table`](Self::with_table) | `sessions` | `sessions` |
+/// | [`with_durability`](Self::with_durability) | [`Durability::Full`] | the journal mode and `synchronous` of its options |
+/// | [`with_busy_timeout`](Self::with_busy_timeout) | five seconds | the timeout of its options |
+/// | [`with_clock`](Self::with_clock) | the system's clock | the system's clock |
+///
+/// A file with a table of another name, whose commits do not wait for the disk:
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use sessions::store::{Durability, SqliteStoreBuilder};
+/// use sessions::store::{Durability, SqliteStore};
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// let store = SqliteStoreBuilder::in_memory()
+/// # let folder = std::env::temp_dir().join(format!("sessions-builder-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).unwrap();
+/// # let path = folder.join("shop.db");
+/// let store = SqliteStore::builder(path)
 ///     .with_table("web_sessions")?
 ///     .with_durability(Durability::Relaxed)
 ///     .with_busy_timeout(Duration::from_secs(2))
 ///     .open()
 ///     .await?;
+/// # let _ = store;
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<(), sessions::Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// A database in memory, with a clock that a test moves:
+///
+/// ```
+/// # #[cfg(feature = "test-util")]
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use sessions::{store::SqliteStoreBuilder, testing::ManualClock};
+///
+/// let clock = ManualClock::default();
+/// let store = SqliteStoreBuilder::in_memory().with_clock(clock.clone()).open().await?;
 /// # let _ = store;
 /// # Ok::<(), sessions::Error>(())
 /// # }).unwrap();
@@ -51,7 +65,7 @@ pub enum Durability {
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `open` is called"]
 pub struct SqliteStoreBuilder {
-    source: Source,
+    source: DatabaseSource,
     table: TableName,
     clock: AnyClock,
     durability: Option<Durability>,
@@ -59,47 +73,52 @@ pub struct SqliteStoreBuilder {
 }
 
 impl SqliteStoreBuilder {
-    /// A database in this file, which is created with the mode 0600 if it is missing. Its folder must exist, and
-    /// it must be no symbolic link.
+    /// Begins with a database in this file.
+    ///
+    /// [`open`](Self::open) creates a missing file, with the mode 0600 on Unix. The folder must exist. The file
+    /// must not be a symbolic link.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self::new(Source::File(path.into()))
+        Self::new(DatabaseSource::File(path.into()))
     }
 
-    /// A database in memory, of this store and its clones alone.
+    /// Begins with a new database in memory. Only this store and its clones see it.
     pub fn in_memory() -> Self {
-        Self::new(Source::Memory)
+        Self::new(DatabaseSource::Memory)
     }
 
-    /// The database of a pool. See [`SqliteStore::from_pool`].
+    /// Begins with the database of a pool. See [`SqliteStore::from_pool`].
     pub fn pool(pool: SqlitePool) -> Self {
-        Self::new(Source::Pool(pool))
+        Self::new(DatabaseSource::Pool(pool))
     }
 
-    /// Keeps the sessions in this table, `sessions` by default.
+    /// Sets the table that holds the sessions, `sessions` by default.
     ///
     /// # Errors
     ///
-    /// If the name is not one to 63 ASCII letters, digits and underscores that begin with no
-    /// digit, or begins with `sqlite_`.
+    /// The kind [`Config`](crate::ErrorKind::Config) if the name is not one to 63 ASCII letters, digits and
+    /// underscores, begins with a digit, or begins with `sqlite_`.
     pub fn with_table(mut self, name: &str) -> Result<Self, Error> {
         self.table = TableName::new(name)?;
         Ok(self)
     }
 
-    /// Reads the time from `clock`.
+    /// Sets the clock that the store reads the time from.
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clock = AnyClock::new(clock);
         self
     }
 
-    /// What a commit survives: [`Durability::Full`] by default, for a pool what its options say.
+    /// Sets the failures that an acknowledged commit survives: [`Durability::Full`] by default.
+    ///
+    /// On a pool this overrides the journal mode and `synchronous` of its options, for the store's connections.
     pub fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
         self
     }
 
-    /// How long to wait for another process that writes before a request fails: five seconds by
-    /// default, for a pool what its options say.
+    /// Sets how long a request waits for another process's lock before it fails: five seconds by default.
+    ///
+    /// SQLite counts in milliseconds, up to about 24 days. Longer timeouts are cut to that.
     pub fn with_busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = Some(timeout);
         self
@@ -109,16 +128,17 @@ impl SqliteStoreBuilder {
     ///
     /// # Errors
     ///
-    /// With the kind [`Config`](crate::ErrorKind::Config) if the path is not one or a symbolic link, the file cannot
-    /// be opened or written, its text is not UTF-8, or the table is there with other columns;
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if another process kept it locked.
+    /// [`Config`](crate::ErrorKind::Config) if the path is not one or is a symbolic link, if the file cannot be
+    /// opened or written, if its text is not UTF-8, or if its table has other columns.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if another process kept it locked for the busy timeout.
     pub async fn open(self) -> Result<SqliteStore, Error> {
         let Self { source, table, clock, durability, busy_timeout } = self;
         let (connector, connection) = Connector::open(&source, &table, durability, busy_timeout).await?;
-        Ok(SqliteStore { queue: Arc::new(Queue::new(connector, connection, table, clock)) })
+        let database = Database::new(connector, table, clock);
+        Ok(SqliteStore::new(database, StoreConnection::new(connection)))
     }
 
-    fn new(source: Source) -> Self {
+    fn new(source: DatabaseSource) -> Self {
         Self {
             source,
             table: TableName::default(),
@@ -126,5 +146,80 @@ impl SqliteStoreBuilder {
             durability: None,
             busy_timeout: None,
         }
+    }
+}
+
+/// The constructors.
+impl SqliteStore {
+    /// Opens a store in this file.
+    ///
+    /// A missing file is created, with the mode 0600 on Unix. The folder must exist. The file must not be a
+    /// symbolic link.
+    ///
+    /// # Errors
+    ///
+    /// See [`SqliteStoreBuilder::open`].
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::builder(path).open().await
+    }
+
+    /// Opens a store in a new database in memory. Only this store and its clones see it.
+    ///
+    /// ```
+    /// use sessions::store::SqliteStore;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let store = SqliteStore::in_memory().await?;
+    /// # let _ = store;
+    /// # Ok::<(), sessions::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`SqliteStoreBuilder::open`].
+    pub async fn in_memory() -> Result<Self, Error> {
+        SqliteStoreBuilder::in_memory().open().await
+    }
+
+    /// Opens a store in the database of a pool.
+    ///
+    /// The store opens two connections of its own with the pool's options, and takes none of the pool's. So
+    /// neither waits for the other. Hooks of the pool, such as `after_connect`, do not run on the store's
+    /// connections.
+    ///
+    /// Journal mode, `synchronous` and busy timeout are those of the pool's options, unless the
+    /// [builder](SqliteStoreBuilder::pool) says otherwise. WAL is by far the fastest journal mode.
+    ///
+    /// ```
+    /// use sessions::store::SqliteStore;
+    /// use sqlx::{SqlitePool, sqlite::{SqliteConnectOptions, SqliteJournalMode}};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let folder = std::env::temp_dir().join(format!("sessions-pool-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("app.db");
+    /// let options = SqliteConnectOptions::new()
+    ///     .filename(path)
+    ///     .create_if_missing(true)
+    ///     .journal_mode(SqliteJournalMode::Wal);
+    /// let pool = SqlitePool::connect_with(options).await?;
+    /// let store = SqliteStore::from_pool(pool).await?;
+    /// # let _ = store;
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`SqliteStoreBuilder::open`].
+    pub async fn from_pool(pool: SqlitePool) -> Result<Self, Error> {
+        SqliteStoreBuilder::pool(pool).open().await
+    }
+
+    /// Returns the options of a store in this file.
+    pub fn builder(path: impl Into<PathBuf>) -> SqliteStoreBuilder {
+        SqliteStoreBuilder::file(path)
     }
 }

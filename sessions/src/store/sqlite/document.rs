@@ -1,4 +1,4 @@
-//! All fields of a session as the one JSON object in the column `data`.
+//! The column `data`: all fields of a session as one JSON object.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::value::{FieldName, Fields};
 
-/// Whether a value can stand in the object as it is.
+/// Returns true if a value can stand in the object as it is.
 pub(super) fn is_json(value: &[u8]) -> bool {
     serde_json::from_slice::<&RawValue>(value).is_ok()
 }
@@ -17,7 +17,7 @@ pub(super) fn is_json(value: &[u8]) -> bool {
 ///
 /// # Errors
 ///
-/// A value that is not UTF-8, hence not JSON.
+/// If a value is not UTF-8, hence not JSON.
 pub(super) fn write(fields: &Fields) -> Result<String, std::string::FromUtf8Error> {
     let length = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
     let mut text = Vec::with_capacity(length + 2);
@@ -34,11 +34,12 @@ pub(super) fn write(fields: &Fields) -> Result<String, std::string::FromUtf8Erro
     String::from_utf8(text)
 }
 
-/// Reads the object. Values share `text`; names known from `names` cost no allocation.
+/// Reads the object. Values share `text`. Names that are in `names` cost no allocation.
 pub(super) fn read(text: &Bytes, names: &[FieldName]) -> Result<Fields, serde_json::Error> {
     let checked_once = str::from_utf8(text).map_err(serde::de::Error::custom)?;
     let mut deserializer = serde_json::Deserializer::from_str(checked_once);
-    let fields = deserializer.deserialize_map(Reader { text, names: Names { known: names, next: 0 } })?;
+    let fields =
+        deserializer.deserialize_map(FieldsVisitor { text, names: KnownNames { known: names, next: 0 } })?;
     deserializer.end()?;
     Ok(fields)
 }
@@ -50,17 +51,17 @@ fn write_name(text: &mut Vec<u8>, name: &str) {
         text.extend_from_slice(name.as_bytes());
         text.push(b'"');
     } else {
-        // Infallible: it writes a string to memory.
+        // invariant: writing a string to memory does not fail.
         let _ = serde_json::to_writer(text, name);
     }
 }
 
-struct Reader<'a> {
+struct FieldsVisitor<'a> {
     text: &'a Bytes,
-    names: Names<'a>,
+    names: KnownNames<'a>,
 }
 
-impl<'de> Visitor<'de> for Reader<'de> {
+impl<'de> Visitor<'de> for FieldsVisitor<'de> {
     type Value = Fields;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,13 +78,14 @@ impl<'de> Visitor<'de> for Reader<'de> {
     }
 }
 
-/// Finds names that the caller has, expecting them in the caller's order.
-struct Names<'a> {
+/// The names that the caller has. Objects mostly have them in the caller's order, so the search goes on from the last
+/// one found.
+struct KnownNames<'a> {
     known: &'a [FieldName],
     next: usize,
 }
 
-impl Names<'_> {
+impl KnownNames<'_> {
     fn find(&mut self, name: &str) -> FieldName {
         let (before, after) = self.known.split_at(self.next);
         match after.iter().chain(before).position(|known| known.as_str() == name) {
@@ -97,7 +99,7 @@ impl Names<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Names<'_> {
+impl<'de> DeserializeSeed<'de> for &mut KnownNames<'_> {
     type Value = FieldName;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<FieldName, D::Error> {
@@ -105,7 +107,7 @@ impl<'de> DeserializeSeed<'de> for &mut Names<'_> {
     }
 }
 
-impl Visitor<'_> for &mut Names<'_> {
+impl Visitor<'_> for &mut KnownNames<'_> {
     type Value = FieldName;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,7 +180,7 @@ mod tests {
     #[test]
     fn names_are_found_in_any_order() {
         let known: Vec<FieldName> = ["b", "a", "c"].map(FieldName::from).to_vec();
-        let mut names = Names { known: &known, next: 0 };
+        let mut names = KnownNames { known: &known, next: 0 };
         for name in ["a", "b", "c", "c", "x", "a", "b"] {
             assert_eq!(names.find(name).as_str(), name);
         }

@@ -1,4 +1,4 @@
-//! What an error of SQLite says about the transaction it ended.
+//! Errors of SQLite, by what they mean for the batch that they ended.
 
 use crate::error::Error;
 
@@ -12,81 +12,83 @@ const TOOBIG: i32 = 18;
 const CONSTRAINT: i32 = 19;
 const MISMATCH: i32 = 20;
 
-/// Why a batch failed.
+/// The reason why a batch failed.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct BatchFailure {
     error: Error,
-    too_big: bool,
-    busy: bool,
+    is_too_big: bool,
+    is_busy: bool,
 }
 
-impl Failure {
-    /// Of something sent before `COMMIT`: nothing was written.
+impl BatchFailure {
+    /// Returns the failure of a statement before `COMMIT`: nothing was written.
     pub(super) fn before_commit(error: sqlx::Error) -> Self {
-        let too_big = primary_code(&error) == Some(TOOBIG);
-        let busy = is_busy(&error);
-        Self { error: Error::unavailable(error), too_big, busy }
+        let is_too_big = primary_code(&error) == Some(TOOBIG);
+        let is_busy = is_busy(&error);
+        Self { error: Error::unavailable(error), is_too_big, is_busy }
     }
 
-    /// Of a text that ends with `COMMIT`. Whether anything was written is known only where SQLite
-    /// says that it refused: after an I/O error the commit may be in the log all the same.
+    /// Returns the failure of a text that ends with `COMMIT`.
+    ///
+    /// Nothing was written if SQLite says that it refused. After any other error, such as one of I/O, the commit may be
+    /// in the log all the same.
     pub(super) fn at_commit(error: sqlx::Error) -> Self {
         match primary_code(&error) {
             Some(BUSY | LOCKED | READONLY | FULL | TOOBIG | CONSTRAINT | MISMATCH) => {
                 Self::before_commit(error)
             }
-            _ => Self { error: Error::outcome_unknown(error), too_big: false, busy: false },
+            _ => Self { error: Error::outcome_unknown(error), is_too_big: false, is_busy: false },
         }
     }
 
-    /// Of an answer that cannot be read: what was sent is committed.
+    /// Returns the failure to read an answer: the transaction is committed.
     pub(super) fn after_commit(error: sqlx::Error) -> Self {
-        Self { error: Error::outcome_unknown(error), too_big: false, busy: false }
+        Self { error: Error::outcome_unknown(error), is_too_big: false, is_busy: false }
     }
 
-    /// Whether a smaller batch may succeed: SQLite limits one value to a billion bytes.
+    /// Returns true if a smaller batch may succeed. SQLite limits one value, and one text, to a billion bytes.
     pub(super) const fn is_too_big(&self) -> bool {
-        self.too_big
+        self.is_too_big
     }
 
-    /// Whether another connection was in the way for as long as is to be waited.
+    /// Returns true if another connection held a lock for the whole busy timeout.
     pub(super) const fn is_busy(&self) -> bool {
-        self.busy
+        self.is_busy
     }
 
-    /// The error for one of those who wait.
+    /// Returns the error for one request of the batch.
     pub(super) fn error(&self) -> Error {
         self.error.duplicate()
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for BatchFailure {
     fn from(error: Error) -> Self {
-        Self { error, too_big: false, busy: false }
+        Self { error, is_too_big: false, is_busy: false }
     }
 }
 
-/// Whether another connection was in the way.
+/// Returns true if another connection held a lock.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(BUSY | LOCKED))
 }
 
-/// Whether this is what `ROLLBACK` says outside of a transaction.
+/// Returns true for the error of a `ROLLBACK` outside of a transaction.
 pub(super) fn is_no_transaction(error: &sqlx::Error) -> bool {
     primary_code(error) == Some(ERROR)
 }
 
-/// The result code without its extension, which is in the upper bits.
+/// Returns the result code without its extension, which is in the upper bits.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let extended: i32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(extended & 0xff)
 }
 
 #[cfg(test)]
-impl Failure {
-    /// What SQLite says of a value or a text beyond its limits.
+impl BatchFailure {
+    /// Returns the failure of a value or a text beyond SQLite's limits.
     pub(super) fn too_big() -> Self {
-        Self { error: Error::unavailable("string or blob too big"), too_big: true, busy: false }
+        Self { error: Error::unavailable("string or blob too big"), is_too_big: true, is_busy: false }
     }
 }
 
@@ -101,7 +103,7 @@ mod tests {
         let mut connection = SqliteConnectOptions::new().connect().await.unwrap();
         for (text, expected) in [("SELECT zeroblob(2000000000)", true), ("SELECT nothing", false)] {
             let error = sqlx::raw_sql(text).execute(&mut connection).await.unwrap_err();
-            let failure = Failure::before_commit(error);
+            let failure = BatchFailure::before_commit(error);
             assert_eq!((failure.is_too_big(), failure.is_busy()), (expected, false), "{failure:?}");
         }
     }

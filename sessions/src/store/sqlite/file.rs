@@ -1,4 +1,9 @@
 //! Creates the file of a database, for its owner alone.
+//!
+//! # Design
+//!
+//! The store creates the file, not SQLite: exclusively, and with the mode 0600. An exclusive create follows no symbolic
+//! link. SQLite gives the mode of the database to its `-wal` and `-shm`.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,16 +14,15 @@ use std::{
 
 use crate::error::Error;
 
-/// Creates the file if it is missing, empty and with the mode 0600 whatever the umask. SQLite gives the mode
-/// of the database to its `-wal` and `-shm`.
+/// Creates the file if it is missing, empty and with the mode 0600 whatever the umask.
 ///
 /// # Errors
 ///
-/// If the last part of the path is a symbolic link: a database is not created, and not looked for, where
-/// another user's link may lead.
+/// If the file cannot be created, or if the last part of the path is a symbolic link. The store neither creates nor
+/// opens a file where another user's link may lead.
 pub(super) fn ensure(path: &Path) -> Result<(), Error> {
-    // One at a time: closing a file gives up all POSIX locks that the process has on it, those of another
-    // store that found the file and opened it meanwhile included.
+    // One thread at a time. Closing a file gives up all POSIX locks of the process on it. Those of another store that
+    // opened the file meanwhile would be lost.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     match create(path) {
@@ -33,7 +37,7 @@ pub(super) fn ensure(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// An exclusive create follows no link in the last part of a path, not even one that leads nowhere.
+/// Creates the file exclusively, which follows no link in the last part of the path, not even a dangling one.
 fn create(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -42,7 +46,7 @@ fn create(path: &Path) -> io::Result<()> {
     for_owner_alone(&options.open(path)?)
 }
 
-/// A umask may have taken the owner's rights, too.
+/// Sets the mode again, since a umask may have taken the owner's rights, too.
 #[cfg(unix)]
 fn for_owner_alone(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -50,7 +54,7 @@ fn for_owner_alone(file: &File) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o600))
 }
 
-/// Elsewhere a new file has the rights of its folder.
+/// Does nothing: on other systems a new file has the rights of its folder.
 #[cfg(not(unix))]
 fn for_owner_alone(_file: &File) -> io::Result<()> {
     Ok(())
@@ -59,7 +63,7 @@ fn for_owner_alone(_file: &File) -> io::Result<()> {
 fn refuse_link(path: &Path) -> Result<(), Error> {
     let Ok(target) = fs::read_link(path) else { return Ok(()) };
     Err(Error::config(format!(
-        "`{}` is a symbolic link to `{}`, and sessions are kept in no file that a link leads to: give the path of \
+        "`{}` is a symbolic link to `{}`, and the session store opens no file through a link: give the path of \
          the file itself",
         path.display(),
         target.display()

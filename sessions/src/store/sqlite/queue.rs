@@ -1,187 +1,156 @@
-//! Collects requests while the database is busy, and runs what has come together as one batch.
+//! The requests that wait, and which worker takes which of them.
 //!
-//! There is no waiting for company: an idle store answers a single request at once. Two connections
-//! do the work. The main one writes, and loads while there is nothing to write, which keeps its
-//! page cache warm; loads that arrive during a write go to the second one. Every runtime that waits
-//! for one of them has a part in its work: see [`Errand`].
+//! Plain rules over plain values: nothing here runs SQL or waits. A request that finds its worker idle has it
+//! started. A request that finds it running has the caller's runtime join it.
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sqlx::SqliteConnection;
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::runtime::Handle;
 
 use super::{
-    connect::Connector,
-    drain::Drain,
-    errand::{Errand, Ride},
-    recent::Recent,
-    request::{Found, LoadRequest, Swap, Verdict, Write, WriteRequest},
-    statements::{BATCH, Statements},
-    table::TableName,
+    connection::StoreConnection,
+    request::{LoadRequest, WriteRequest},
+    shared_task::{ParticipantTask, SharedTask},
+    statements::BATCH,
 };
-use crate::{clock::AnyClock, error::Error, store::Commit, value::RecordId};
+use crate::error::Error;
 
-/// So many waiting loads are worth a second reader, even while nobody writes.
-const CROWD: usize = 16;
+/// The number of waiting loads that are worth starting the reader for, even while nothing is written.
+const LOADS_FOR_READER: usize = 16;
 
-type Waiting<T> = oneshot::Receiver<Result<T, Error>>;
-
-/// What all clones of a store share.
+/// The waiting requests of a store, and its two workers.
 #[derive(Debug)]
 pub(super) struct Queue {
-    pub(super) connector: Connector,
-    pub(super) table: TableName,
-    pub(super) statements: Statements,
-    pub(super) clock: AnyClock,
-    /// How many batches of writes were run.
-    pub(super) written_batches: AtomicU64,
-    /// How many commits found their record as it was read before.
-    pub(super) swapped: AtomicU64,
-    pub(super) recent: Recent,
-    /// Stands for the limits of SQLite, which take gigabytes to reach.
-    #[cfg(test)]
-    pub(super) largest_batch: std::sync::atomic::AtomicUsize,
-    state: Mutex<State>,
+    /// False for a database in memory, which exists in the writer's connection only.
+    has_reader: bool,
+    state: Mutex<QueueState>,
 }
 
-#[derive(Debug, Default)]
-struct State {
+#[derive(Debug)]
+struct QueueState {
     loads: VecDeque<LoadRequest>,
     writes: VecDeque<WriteRequest>,
-    main: Lane,
-    second: Lane,
-    /// Whether the main connection is writing at this moment.
+    writer: WorkerState,
+    reader: WorkerState,
+    /// True while the writer's batch has writes, which it may wait for another process to run.
     is_writing: bool,
 }
 
-/// One of the two connections.
-#[derive(Debug, Default)]
-struct Lane {
-    /// What has the connection and looks for work, if anything does.
-    errand: Option<Arc<Errand>>,
-    seat: Seat,
-}
-
-/// Where a connection is while nobody uses it.
-#[derive(Debug, Default)]
-pub(super) struct Seat {
-    pub(super) connection: Option<SqliteConnection>,
-    /// Whether a batch on it did not end well, so that a transaction may be open.
-    pub(super) is_dirty: bool,
-}
-
-/// Which of the two connections.
+/// Which of the two workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Main,
-    Second,
+pub(super) enum WorkerRole {
+    /// Writes, and loads while the reader is idle or nothing is to be written.
+    Writer,
+    /// Loads only.
+    Reader,
 }
 
-/// What to do next. Both only where there is one connection for both.
+/// A worker, and where its connection is.
 #[derive(Debug)]
-pub(super) struct Work {
-    pub(super) writes: Vec<WriteRequest>,
+enum WorkerState {
+    Idle(StoreConnection),
+    /// The task has the connection.
+    Running(Arc<SharedTask>),
+}
+
+/// The requests that a worker runs next: first the loads, then the writes.
+#[derive(Debug)]
+pub(super) struct Batch {
     pub(super) loads: Vec<LoadRequest>,
+    pub(super) writes: Vec<WriteRequest>,
 }
 
 impl Queue {
-    pub(super) fn new(
-        connector: Connector,
-        connection: SqliteConnection,
-        table: TableName,
-        clock: AnyClock,
-    ) -> Self {
-        let seat = Seat { connection: Some(connection), is_dirty: false };
-        let state = State { main: Lane { errand: None, seat }, ..State::default() };
-        Self {
-            connector,
-            statements: Statements::new(&table),
-            table,
-            clock,
-            written_batches: AtomicU64::new(0),
-            swapped: AtomicU64::new(0),
-            recent: Recent::new(),
-            #[cfg(test)]
-            largest_batch: std::sync::atomic::AtomicUsize::new(usize::MAX),
-            state: Mutex::new(state),
-        }
+    /// Returns an empty queue. The connection is the writer's.
+    pub(super) fn new(connection: StoreConnection, has_reader: bool) -> Self {
+        let state = QueueState {
+            loads: VecDeque::new(),
+            writes: VecDeque::new(),
+            writer: WorkerState::Idle(connection),
+            reader: WorkerState::Idle(StoreConnection::default()),
+            is_writing: false,
+        };
+        Self { has_reader, state: Mutex::new(state) }
     }
 
-    /// Reads a record, with or without its fields.
-    pub(super) async fn load(
-        self: &Arc<Self>,
-        id: RecordId,
-        with_fields: bool,
-    ) -> Result<Option<Found>, Error> {
-        let answer = self.request_load(id, with_fields)?;
-        answer.await.unwrap_or_else(|_| Err(Error::unavailable("the task that reads sessions was stopped")))
+    /// Adds a load. Returns the tasks to spawn, so that a worker for it runs in the runtime of its caller.
+    ///
+    /// The tasks are not spawned here, under the lock: a runtime that has ended drops a task at once, and
+    /// dropping it takes the lock.
+    pub(super) fn add_load(
+        &self,
+        request: LoadRequest,
+        runtime: &Handle,
+        start: impl Fn(WorkerRole, StoreConnection) -> Arc<SharedTask>,
+    ) -> [Option<ParticipantTask>; 2] {
+        let mut state = self.lock();
+        state.loads.push_back(request);
+        let was_idle = matches!(state.writer, WorkerState::Idle(_));
+        let has_much_to_do = state.is_writing || state.loads.len() >= LOADS_FOR_READER;
+        let needs_reader = matches!(state.reader, WorkerState::Running(_)) || (!was_idle && has_much_to_do);
+        let writer = state.writer.join(runtime, |connection| start(WorkerRole::Writer, connection));
+        let reader = if self.has_reader && needs_reader {
+            state.reader.join(runtime, |connection| start(WorkerRole::Reader, connection))
+        } else {
+            None
+        };
+        [writer, reader]
     }
 
-    /// Writes. Dropping the future does not undo it: it happens or not, wholly.
-    pub(super) async fn write(self: &Arc<Self>, write: Write) -> Result<Verdict, Error> {
-        let answer = self.request_write(write)?;
-        // Who was never begun is told so: see `stop`.
-        answer
-            .await
-            .unwrap_or_else(|_| Err(Error::outcome_unknown("the task that writes sessions was stopped")))
+    /// Adds a write. Returns the task to spawn, as [`add_load`](Self::add_load) does.
+    pub(super) fn add_write(
+        &self,
+        request: WriteRequest,
+        runtime: &Handle,
+        start: impl Fn(WorkerRole, StoreConnection) -> Arc<SharedTask>,
+    ) -> Option<ParticipantTask> {
+        let mut state = self.lock();
+        state.writes.push_back(request);
+        state.writer.join(runtime, |connection| start(WorkerRole::Writer, connection))
     }
 
-    /// Takes the next work for a connection. Without any, takes the connection back.
-    pub(super) fn next(self: &Arc<Self>, role: Role, seat: &mut Seat) -> Option<Work> {
+    /// Returns the next batch of a worker. If there is none, takes the worker's connection back.
+    pub(super) fn next_batch(&self, role: WorkerRole, connection: &mut StoreConnection) -> Option<Batch> {
         let mut state = self.lock();
         let writes = match role {
-            Role::Main => take_writes(&mut state.writes),
-            Role::Second => Vec::new(),
+            WorkerRole::Writer => take_writes(&mut state.writes),
+            WorkerRole::Reader => Vec::new(),
         };
-        if role == Role::Main {
+        let leaves_loads = !writes.is_empty() && matches!(state.reader, WorkerState::Running(_));
+        let loads = if leaves_loads { Vec::new() } else { take(&mut state.loads, BATCH) };
+        if role == WorkerRole::Writer {
             state.is_writing = !writes.is_empty();
         }
-        let loads = if writes.is_empty() || self.connector.is_in_memory {
-            take(&mut state.loads, BATCH)
-        } else {
-            Vec::new()
-        };
         if writes.is_empty() && loads.is_empty() {
-            let lane = state.lane(role);
-            lane.errand = None;
-            lane.seat = std::mem::take(seat);
+            *state.worker(role) = WorkerState::Idle(std::mem::take(connection));
             return None;
         }
-        if !writes.is_empty() {
-            self.written_batches.fetch_add(1, Ordering::Relaxed);
-            if !self.connector.is_in_memory && !state.loads.is_empty() && state.second.errand.is_none() {
-                // Those who wait for the loads are among them.
-                let runtimes = state.main.errand.as_ref().map(|errand| errand.runtimes());
-                let rides = self.start(&mut state, Role::Second, &runtimes.unwrap_or_default());
-                drop(state);
-                rides.into_iter().for_each(Ride::spawn);
-            }
-        }
-        Some(Work { writes, loads })
+        Some(Batch { loads, writes })
     }
 
-    /// Takes the connection of a task back that ended before its work did, and tells those who
-    /// still wait and whom nobody else serves.
-    pub(super) fn stop(&self, role: Role, seat: Seat) {
+    /// Takes the connection of a worker back that was dropped before its work was done. Answers the requests that
+    /// no other worker will take.
+    pub(super) fn stop(&self, role: WorkerRole, connection: StoreConnection) {
         let mut state = self.lock();
-        let lane = state.lane(role);
-        lane.errand = None;
-        lane.seat = seat;
-        let writes = if role == Role::Main { std::mem::take(&mut state.writes) } else { VecDeque::new() };
-        if role == Role::Main {
-            state.is_writing = false;
-        }
-        let is_served = state.main.errand.is_some() || state.second.errand.is_some();
-        let loads = if is_served { VecDeque::new() } else { std::mem::take(&mut state.loads) };
+        *state.worker(role) = WorkerState::Idle(connection);
+        let writes = match role {
+            WorkerRole::Writer => {
+                state.is_writing = false;
+                std::mem::take(&mut state.writes)
+            }
+            WorkerRole::Reader => VecDeque::new(),
+        };
+        let loads = match (&state.writer, &state.reader) {
+            (WorkerState::Idle(_), WorkerState::Idle(_)) => std::mem::take(&mut state.loads),
+            _ => VecDeque::new(),
+        };
         drop(state);
-        let error = || Error::unavailable("the task that serves sessions was stopped");
-        // Who does not wait any more need not know.
+        let error =
+            || Error::unavailable("every tokio runtime that served the SQLite session store has ended");
+        // A caller that was dropped gets no answer.
         for request in writes {
             let _ = request.reply.send(Err(error()));
         }
@@ -190,97 +159,51 @@ impl Queue {
         }
     }
 
-    /// The writes that wait, for telling all of them that there is no getting at the database:
-    /// else each batch of them would wait for the lock as long again.
+    /// Takes all writes that wait, to refuse them after a wait for the database's lock was in vain.
     pub(super) fn take_waiting_writes(&self) -> VecDeque<WriteRequest> {
         std::mem::take(&mut self.lock().writes)
     }
 
-    /// The loads that wait, likewise.
+    /// Takes all loads that wait, to refuse them after a wait for the database's lock was in vain.
     pub(super) fn take_waiting_loads(&self) -> VecDeque<LoadRequest> {
         std::mem::take(&mut self.lock().loads)
     }
 
-    fn request_load(
-        self: &Arc<Self>,
-        id: RecordId,
-        with_fields: bool,
-    ) -> Result<Waiting<Option<Found>>, Error> {
-        let runtime = runtime()?;
-        let (reply, answer) = oneshot::channel();
-        let mut state = self.lock();
-        state.loads.push_back(LoadRequest { id, with_fields, reply });
-        let is_first = state.main.errand.is_none();
-        let is_crowded = state.is_writing || state.loads.len() >= CROWD;
-        let main = self.serve(&mut state, Role::Main, &runtime);
-        let is_second_of_use = state.second.errand.is_some() || !is_first && is_crowded;
-        let second = if is_second_of_use && !self.connector.is_in_memory {
-            self.serve(&mut state, Role::Second, &runtime)
-        } else {
-            None
-        };
-        // A runtime that has ended drops the task at once, and that takes the lock.
-        drop(state);
-        main.into_iter().chain(second).for_each(Ride::spawn);
-        Ok(answer)
-    }
-
-    fn request_write(self: &Arc<Self>, write: Write) -> Result<Waiting<Verdict>, Error> {
-        let runtime = runtime()?;
-        let swap = match &write {
-            Write::Commit(id, commit) => self.prepare_swap(*id, commit).map(Box::new),
-            _ => None,
-        };
-        let (reply, answer) = oneshot::channel();
-        let mut state = self.lock();
-        state.writes.push_back(WriteRequest { write, swap, reply });
-        let ride = self.serve(&mut state, Role::Main, &runtime);
-        // A runtime that has ended drops the task at once, and that takes the lock.
-        drop(state);
-        ride.into_iter().for_each(Ride::spawn);
-        Ok(answer)
-    }
-
-    fn prepare_swap(&self, id: RecordId, commit: &Commit) -> Option<Swap> {
-        Swap::new(commit, self.recent.take(id)?, self.clock.now())
-    }
-
-    /// Has a connection at work, and this runtime among those that carry the work on. What it
-    /// returns must be spawned.
-    fn serve(self: &Arc<Self>, state: &mut State, role: Role, runtime: &Handle) -> Option<Ride> {
-        match &state.lane(role).errand {
-            Some(errand) => errand.board(runtime),
-            None => self.start(state, role, std::slice::from_ref(runtime)).pop(),
-        }
-    }
-
-    fn start(self: &Arc<Self>, state: &mut State, role: Role, runtimes: &[Handle]) -> Vec<Ride> {
-        let lane = state.lane(role);
-        let seat = std::mem::take(&mut lane.seat);
-        let errand = Errand::new(Drain::new(Arc::clone(self), role, seat).run());
-        let rides = runtimes.iter().filter_map(|runtime| errand.board(runtime)).collect();
-        lane.errand = Some(errand);
-        rides
-    }
-
-    /// A panic elsewhere leaves the state whole: nothing above can fail half-way.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Locks the state. A panic elsewhere leaves it whole, since no method above can fail half-way.
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    const fn lane(&mut self, role: Role) -> &mut Lane {
+impl QueueState {
+    const fn worker(&mut self, role: WorkerRole) -> &mut WorkerState {
         match role {
-            Role::Main => &mut self.main,
-            Role::Second => &mut self.second,
+            WorkerRole::Writer => &mut self.writer,
+            WorkerRole::Reader => &mut self.reader,
         }
     }
 }
 
-/// Takes writes in the order of their arrival; a purge, which is about many records, stands alone.
+impl WorkerState {
+    /// Starts the worker if it is idle, and has the runtime take part in it.
+    fn join(
+        &mut self,
+        runtime: &Handle,
+        start: impl FnOnce(StoreConnection) -> Arc<SharedTask>,
+    ) -> Option<ParticipantTask> {
+        if let Self::Idle(connection) = self {
+            *self = Self::Running(start(std::mem::take(connection)));
+        }
+        match self {
+            Self::Running(task) => task.join(runtime),
+            Self::Idle(_) => None,
+        }
+    }
+}
+
+/// Takes writes in the order of their arrival. A purge, which is about many records, makes a batch of its own.
 fn take_writes(writes: &mut VecDeque<WriteRequest>) -> Vec<WriteRequest> {
-    let is_purge = |request: &WriteRequest| request.write.id().is_none();
+    let is_purge = |request: &WriteRequest| request.operation.id().is_none();
     let count = match writes.iter().take(BATCH).position(is_purge) {
         Some(0) => 1,
         Some(before) => before,
@@ -294,46 +217,173 @@ fn take<T>(queue: &mut VecDeque<T>, count: usize) -> Vec<T> {
     queue.drain(..count).collect()
 }
 
-fn runtime() -> Result<Handle, Error> {
-    Handle::try_current().map_err(|_| Error::unavailable("`SqliteStore` works in a tokio runtime only"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::value::Timeouts;
+    use tokio::sync::oneshot;
 
-    fn request(write: Write) -> WriteRequest {
-        WriteRequest { write, swap: None, reply: oneshot::channel().0 }
+    use super::*;
+    use crate::{
+        store::sqlite::request::WriteOperation,
+        value::{RecordId, Timeouts},
+    };
+
+    fn id(byte: u8) -> RecordId {
+        RecordId::from_bytes([byte; 16])
+    }
+
+    fn write(operation: WriteOperation) -> WriteRequest {
+        WriteRequest { operation, optimistic: None, reply: oneshot::channel().0 }
+    }
+
+    fn destroy(byte: u8) -> WriteRequest {
+        write(WriteOperation::Destroy(id(byte)))
+    }
+
+    fn load(byte: u8) -> LoadRequest {
+        LoadRequest { id: id(byte), with_fields: true, reply: oneshot::channel().0 }
+    }
+
+    /// A queue whose workers are moved by hand, and which of them were started.
+    struct StartedWorkers {
+        queue: Queue,
+        roles: Mutex<Vec<WorkerRole>>,
+        /// Tasks that were to be spawned. While they are kept, their runtime takes part.
+        tasks: Mutex<Vec<ParticipantTask>>,
+    }
+
+    impl StartedWorkers {
+        fn new(has_reader: bool) -> Self {
+            let queue = Queue::new(StoreConnection::default(), has_reader);
+            Self { queue, roles: Mutex::default(), tasks: Mutex::default() }
+        }
+
+        fn start(&self, role: WorkerRole) -> Arc<SharedTask> {
+            self.roles.lock().unwrap().push(role);
+            SharedTask::new(std::future::pending())
+        }
+
+        /// Returns the number of tasks that were to be spawned.
+        fn load(&self, request: LoadRequest) -> usize {
+            let tasks = self.queue.add_load(request, &Handle::current(), |role, _| self.start(role));
+            self.keep(tasks.into_iter().flatten())
+        }
+
+        fn write(&self, request: WriteRequest) -> usize {
+            let task = self.queue.add_write(request, &Handle::current(), |role, _| self.start(role));
+            self.keep(task)
+        }
+
+        fn keep(&self, tasks: impl IntoIterator<Item = ParticipantTask>) -> usize {
+            let mut kept = self.tasks.lock().unwrap();
+            let before = kept.len();
+            kept.extend(tasks);
+            kept.len() - before
+        }
+
+        /// Returns the numbers of loads and writes in the next batch.
+        fn next(&self, role: WorkerRole) -> Option<(usize, usize)> {
+            let batch = self.queue.next_batch(role, &mut StoreConnection::default())?;
+            Some((batch.loads.len(), batch.writes.len()))
+        }
+
+        fn roles(&self) -> Vec<WorkerRole> {
+            self.roles.lock().unwrap().clone()
+        }
     }
 
     #[test]
     fn a_purge_stands_alone_and_the_order_is_kept() {
-        let id = |byte| RecordId::from_bytes([byte; 16]);
         let mut queue: VecDeque<_> = [
-            Write::Destroy(id(1)),
-            Write::Destroy(id(2)),
-            Write::Purge(Timeouts::default(), 1),
-            Write::Purge(Timeouts::default(), 1),
-            Write::Destroy(id(3)),
+            WriteOperation::Destroy(id(1)),
+            WriteOperation::Destroy(id(2)),
+            WriteOperation::Purge(Timeouts::default(), 1),
+            WriteOperation::Purge(Timeouts::default(), 1),
+            WriteOperation::Destroy(id(3)),
         ]
         .into_iter()
-        .map(request)
+        .map(write)
         .collect();
         let mut batches = Vec::new();
         while !queue.is_empty() {
-            batches
-                .push(take_writes(&mut queue).iter().map(|request| request.write.id()).collect::<Vec<_>>());
+            batches.push(
+                take_writes(&mut queue).iter().map(|request| request.operation.id()).collect::<Vec<_>>(),
+            );
         }
         assert_eq!(batches, [vec![Some(id(1)), Some(id(2))], vec![None], vec![None], vec![Some(id(3))]]);
     }
 
     #[test]
     fn a_batch_is_bounded() {
-        let mut queue: VecDeque<_> =
-            (0..=BATCH).map(|_| request(Write::Destroy(RecordId::from_bytes([0; 16])))).collect();
+        let mut queue: VecDeque<_> = (0..=BATCH).map(|_| destroy(0)).collect();
         assert_eq!(take_writes(&mut queue).len(), BATCH);
         assert_eq!(take_writes(&mut queue).len(), 1);
         assert!(take_writes(&mut queue).is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_worker_serves_an_idle_store() {
+        let started = StartedWorkers::new(true);
+        assert_eq!(started.load(load(1)), 1);
+        assert_eq!(started.next(WorkerRole::Writer), Some((1, 0)));
+        assert_eq!(started.load(load(2)), 0, "this runtime takes part already");
+        assert_eq!(started.next(WorkerRole::Writer), Some((1, 0)));
+        assert_eq!(started.next(WorkerRole::Writer), None);
+        assert_eq!(started.write(destroy(3)), 1, "it was idle");
+        assert_eq!(started.roles(), [WorkerRole::Writer; 2]);
+    }
+
+    #[tokio::test]
+    async fn loads_go_to_the_reader_while_a_write_is_under_way() {
+        let started = StartedWorkers::new(true);
+        started.write(destroy(1));
+        assert_eq!(started.next(WorkerRole::Writer), Some((0, 1)));
+        assert_eq!(started.load(load(2)), 1);
+        assert_eq!(started.roles(), [WorkerRole::Writer, WorkerRole::Reader]);
+        started.write(destroy(3));
+        assert_eq!(started.next(WorkerRole::Writer), Some((0, 1)), "the loads are left to the reader");
+        assert_eq!(started.next(WorkerRole::Reader), Some((1, 0)));
+        started.load(load(4));
+        started.write(destroy(5));
+        assert_eq!(started.next(WorkerRole::Reader), Some((1, 0)));
+        assert_eq!(started.next(WorkerRole::Reader), None);
+        assert_eq!(started.next(WorkerRole::Writer), Some((0, 1)));
+        assert_eq!(started.next(WorkerRole::Writer), None);
+    }
+
+    #[tokio::test]
+    async fn the_writer_takes_loads_along_while_the_reader_is_idle() {
+        for has_reader in [false, true] {
+            let started = StartedWorkers::new(has_reader);
+            started.load(load(1));
+            started.write(destroy(2));
+            assert_eq!(started.next(WorkerRole::Writer), Some((1, 1)));
+            assert_eq!(started.roles(), [WorkerRole::Writer]);
+        }
+    }
+
+    #[tokio::test]
+    async fn many_loads_get_the_reader_unless_the_database_is_in_memory() {
+        for (has_reader, readers) in [(false, 0), (true, 1)] {
+            let started = StartedWorkers::new(has_reader);
+            for byte in 1..20 {
+                started.load(load(byte));
+            }
+            let reader = started.roles().into_iter().filter(|role| *role == WorkerRole::Reader);
+            assert_eq!(reader.count(), readers);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stopped_worker_answers_what_no_other_takes() {
+        let started = StartedWorkers::new(true);
+        let (reply, mut loaded) = oneshot::channel();
+        assert_eq!(started.load(LoadRequest { id: id(1), with_fields: false, reply }), 1);
+        let (reply, mut destroyed) = oneshot::channel();
+        let request = WriteRequest { operation: WriteOperation::Destroy(id(2)), optimistic: None, reply };
+        assert_eq!(started.write(request), 0);
+        started.queue.stop(WorkerRole::Writer, StoreConnection::default());
+        assert!(loaded.try_recv().unwrap().is_err());
+        assert!(destroyed.try_recv().unwrap().is_err());
+        assert_eq!(started.load(load(3)), 1, "the next request starts it again");
     }
 }

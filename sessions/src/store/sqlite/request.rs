@@ -1,63 +1,65 @@
-//! What callers ask of the database, and what they are told.
+//! Requests to the workers, and their outcomes.
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::recent::Seen;
+use super::row::DecodedRow;
 use crate::{
     error::Error,
     store::{Commit, CommitOutcome, CreateOutcome, NewRecord, Record},
     value::{RecordId, Timeouts, Timestamp},
 };
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+/// The channel on which a request gets its answer.
+pub(super) type ReplySender<T> = oneshot::Sender<Result<T, Error>>;
 
-/// Someone who waits for a record.
+/// A caller that waits for a record.
 #[derive(Debug)]
 pub(super) struct LoadRequest {
     pub(super) id: RecordId,
-    /// Whether its fields are wanted, too.
+    /// True if the record's fields are wanted, and not only its metadata.
     pub(super) with_fields: bool,
-    pub(super) reply: Reply<Option<Found>>,
+    pub(super) reply: ReplySender<Option<RowText>>,
 }
 
-/// A record's row, not taken apart yet: that is for the caller's own task to do.
+/// A record's row as text, and the time of its load. The caller's own task decodes it.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct RowText {
     pub(super) text: Bytes,
     pub(super) now: Timestamp,
 }
 
-/// Someone who waits for a write.
+/// A caller that waits for a write.
 #[derive(Debug)]
 pub(super) struct WriteRequest {
-    pub(super) write: Write,
-    /// The same, ready to be written if the record is still as it was read.
-    pub(super) swap: Option<Box<Swap>>,
-    pub(super) reply: Reply<Verdict>,
+    pub(super) operation: WriteOperation,
+    /// The operation's result for the record as it was read last, if that can be written without reading it again.
+    pub(super) optimistic: Option<Box<OptimisticWrite>>,
+    pub(super) reply: ReplySender<WriteOutcome>,
 }
 
-/// A commit that was applied to a record as it was read.
+/// A commit that was applied to a record as it was read. It may be written if the row is still the same.
 #[derive(Debug)]
-pub(super) struct Swap {
-    pub(super) before: Seen,
+pub(super) struct OptimisticWrite {
+    pub(super) before: DecodedRow,
     pub(super) after: Record,
-    /// The fields of `after` as they are stored.
+    /// The column `data` of `after`.
     pub(super) data: String,
-    pub(super) answer: CommitOutcome,
+    /// The commit's outcome if it is written.
+    pub(super) outcome: CommitOutcome,
 }
 
 /// One write.
 #[derive(Debug)]
-pub(super) enum Write {
+pub(super) enum WriteOperation {
     Create(RecordId, NewRecord),
     Commit(RecordId, Commit),
     Destroy(RecordId),
     Purge(Timeouts, usize),
 }
 
-impl Write {
-    /// The record that it is about, unless it is about many.
+impl WriteOperation {
+    /// Returns the record that it is about. `None` for a purge, which is about many.
     pub(super) const fn id(&self) -> Option<RecordId> {
         match self {
             Self::Create(id, _) | Self::Commit(id, _) | Self::Destroy(id) => Some(*id),
@@ -66,9 +68,9 @@ impl Write {
     }
 }
 
-/// What became of a write that the database took or refused as it should.
+/// The outcome of a write that the database took, or refused by the store's rules.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum WriteOutcome {
     Created(CreateOutcome),
     Committed(CommitOutcome),
     Destroyed,

@@ -1,4 +1,4 @@
-//! The SQL of one table, in the sizes that batches come in.
+//! The SQL of one table, in the sizes of batches.
 
 use std::fmt::Write;
 
@@ -6,31 +6,31 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::table::TableName;
 
-/// How many requests one batch answers.
+/// The largest number of requests of one kind in a batch.
 pub(super) const BATCH: usize = 256;
 
-/// How many rows one text changes.
+/// The largest number of rows that one text changes.
 pub(super) const CHUNK: usize = 64;
 
-/// Sizes are powers of two, so that a handful of prepared texts serves every batch. Parameters
-/// left over stay unbound, which SQLite reads as NULL: those find no row and insert none.
+/// Texts come in sizes of powers of two, so that a handful of prepared ones serves every batch. SQLite reads the
+/// parameters that stay unbound as NULL: they find no row, and insert none.
 const BATCH_SIZES: usize = BATCH.ilog2() as usize + 1;
 const CHUNK_SIZES: usize = CHUNK.ilog2() as usize + 1;
 
-/// How a row is changed.
+/// A change of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// All but the times: the index is not touched.
+pub(super) enum RowChange {
+    /// Writes all columns but the times. The index stays as it is.
     Update,
-    /// Everything but the id.
+    /// Writes all columns but the id.
     Replace,
-    /// A new row.
+    /// Adds a row.
     Insert,
-    /// The row goes.
+    /// Deletes the row.
     Delete,
 }
 
-impl Change {
+impl RowChange {
     pub(super) const ALL: [Self; 4] = [Self::Update, Self::Replace, Self::Insert, Self::Delete];
 }
 
@@ -38,11 +38,11 @@ impl Change {
 #[derive(Debug)]
 pub(super) struct Statements {
     load: [SqlStr; BATCH_SIZES],
-    look: [SqlStr; BATCH_SIZES],
+    load_metadata: [SqlStr; BATCH_SIZES],
     begin: [SqlStr; BATCH_SIZES],
-    /// By kind of change and size; the second of a pair commits too.
-    changes: [[(SqlStr, SqlStr); CHUNK_SIZES]; Change::ALL.len()],
-    swap: [SqlStr; CHUNK_SIZES],
+    /// By kind of change and size. The second text of a pair ends with `COMMIT`.
+    changes: [[(SqlStr, SqlStr); CHUNK_SIZES]; RowChange::ALL.len()],
+    optimistic: [SqlStr; CHUNK_SIZES],
     purge: SqlStr,
 }
 
@@ -50,21 +50,21 @@ impl Statements {
     pub(super) fn new(table: &TableName) -> Self {
         Self {
             load: std::array::from_fn(|size| safe(select(table, size, DATA))),
-            look: std::array::from_fn(|size| safe(select(table, size, NO_DATA))),
-            // The lock of a writer from the start: a transaction that reads first and asks for the
-            // lock later is refused where another one wrote in between.
+            load_metadata: std::array::from_fn(|size| safe(select(table, size, NO_DATA))),
+            // `IMMEDIATE` takes the write lock at once. A transaction that reads first and takes the lock later is
+            // refused where another one wrote in between.
             begin: std::array::from_fn(|size| safe(format!("BEGIN IMMEDIATE;{}", select(table, size, DATA)))),
-            changes: Change::ALL.map(|change| {
+            changes: RowChange::ALL.map(|change| {
                 std::array::from_fn(|size| {
                     let text = vec![one_change(table, change); 1 << size].join(";");
                     (safe(text.clone()), safe(text + ";COMMIT"))
                 })
             }),
-            swap: std::array::from_fn(|size| {
+            optimistic: std::array::from_fn(|size| {
                 if size == 0 {
-                    return safe(one_swap(table));
+                    return safe(one_optimistic(table));
                 }
-                let one = one_swap(table) + " RETURNING rowid";
+                let one = one_optimistic(table) + " RETURNING rowid";
                 safe(format!("BEGIN IMMEDIATE;{};COMMIT", vec![one; 1 << size].join(";")))
             }),
             purge: safe(format!(
@@ -77,47 +77,54 @@ impl Statements {
         }
     }
 
-    /// Reads up to this many records, each as a [`Row`](super::row::Row), all in one text.
+    /// Returns the query that reads up to this many records, each as [`RowParts`](super::row::RowParts), all in one text.
     pub(super) fn load(&self, records: usize) -> SqlStr {
         self.load[size_for(records)].clone()
     }
 
-    /// The same of their metadata, with an object without members for their fields: what SQLite keeps of large
-    /// ones in other pages is not read.
-    pub(super) fn look(&self, records: usize) -> SqlStr {
-        self.look[size_for(records)].clone()
+    /// Returns the query that reads up to this many records without their fields, as [`load`](Self::load) does with an
+    /// empty object for `data`. SQLite keeps a large `data` in pages of its own, and does not read them.
+    pub(super) fn load_metadata(&self, records: usize) -> SqlStr {
+        self.load_metadata[size_for(records)].clone()
     }
 
-    /// Begins a transaction and reads up to this many records as `load` does.
+    /// Returns the text that begins a transaction and reads up to this many records as [`load`](Self::load) does.
     pub(super) fn begin(&self, records: usize) -> SqlStr {
         self.begin[size_for(records)].clone()
     }
 
-    /// Changes up to this many rows, and commits if told so.
-    pub(super) fn change(&self, change: Change, rows: usize, commit: bool) -> SqlStr {
+    /// Returns the text that changes up to this many rows, and then commits if `commit` is true.
+    pub(super) fn change(&self, change: RowChange, rows: usize, commit: bool) -> SqlStr {
         let (plain, committing) = &self.changes[change as usize][size_for(rows)];
         if commit { committing.clone() } else { plain.clone() }
     }
 
-    /// Changes up to this many rows that are still as they were read, commits, and returns the ids
-    /// of the rows that were; for one alone, the number of changed rows tells.
-    pub(super) fn swap(&self, rows: usize) -> SqlStr {
-        self.swap[size_for(rows)].clone()
+    /// Returns the text of up to this many optimistic writes with its own transaction.
+    ///
+    /// It returns the ids of the rows that were still as read. For one alone, the number of changed rows says it.
+    pub(super) fn optimistic(&self, rows: usize) -> SqlStr {
+        self.optimistic[size_for(rows)].clone()
     }
 
-    /// Deletes records that expired by the first of these times, and were last used by the second or created by
-    /// the third if their users asked to be remembered, by the next two if they hold a right, else by the last
-    /// two; up to a number. What they hold is in the byte after the credentials's hash: see [`Credentials`](crate::store::Credentials).
+    /// Returns the statement that deletes up to a number of dead records.
+    ///
+    /// Its parameters: now; then, for remembered users, users and visitors in this order, the last moment of use and
+    /// the last moment of creation of the dead; then the number.
+    ///
+    /// The kind of a record is in the byte after the hash in its credentials: see
+    /// [`Credentials`](crate::store::Credentials). A record that is touched before it was created is a visitor who has
+    /// not come back; it is dead once it has expired.
     pub(super) fn purge(&self) -> SqlStr {
         self.purge.clone()
     }
 }
 
-/// The last two words of a row: how many bytes its fields take, and they.
+/// The last two words of a row: the length of `data` in bytes, and `data`.
 const DATA: &str = "octet_length(data)||' '||data";
 const NO_DATA: &str = "'2 {}'";
 
-/// One value for all records found: a row costs sqlx much more than a few hundred bytes do.
+/// Returns the query for `1 << size` ids. Its result is one value, with all records that were found: a row costs sqlx
+/// much more than a few hundred bytes do.
 fn select(table: &TableName, size: usize, data: &str) -> String {
     let mut row = format!(
         "id||' '||rowid||' '||hex(credentials)||' '||epoch||' '||created||' '||touched||' '||expires||' '\
@@ -134,26 +141,28 @@ fn select(table: &TableName, size: usize, data: &str) -> String {
     text + ")"
 }
 
-fn one_change(table: &TableName, change: Change) -> String {
+fn one_change(table: &TableName, change: RowChange) -> String {
     match change {
-        Change::Update => format!("UPDATE {table} SET credentials=?,epoch=?,commits=?,data=? WHERE rowid=?"),
-        Change::Replace => {
+        RowChange::Update => {
+            format!("UPDATE {table} SET credentials=?,epoch=?,commits=?,data=? WHERE rowid=?")
+        }
+        RowChange::Replace => {
             format!(
                 "UPDATE {table} SET credentials=?,epoch=?,commits=?,data=?,created=?,touched=?,expires=? \
                  WHERE rowid=?"
             )
         }
-        Change::Insert => {
+        RowChange::Insert => {
             format!(
                 "INSERT INTO {table}(credentials,epoch,commits,data,created,touched,expires,id) \
                  SELECT * FROM (SELECT ?,?,?,?,?,?,?,? AS id) WHERE id IS NOT NULL"
             )
         }
-        Change::Delete => format!("DELETE FROM {table} WHERE rowid=?"),
+        RowChange::Delete => format!("DELETE FROM {table} WHERE rowid=?"),
     }
 }
 
-fn one_swap(table: &TableName) -> String {
+fn one_optimistic(table: &TableName) -> String {
     format!(
         "UPDATE {table} SET commits=?,data=? WHERE rowid=? AND id=? AND credentials=? AND epoch=? AND created=? \
          AND touched=? AND commits=? AND data=?"

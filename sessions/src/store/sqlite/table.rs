@@ -1,12 +1,17 @@
-//! The table that sessions are kept in: its name, its definition, and whether one fits.
+//! The table of the sessions: its name, its definition, and a check of one that exists.
+//!
+//! # Design
+//!
+//! The id is text, as `record_id()` prints it, and `data` is one JSON object. So an operator can find a session and
+//! query its fields with plain SQL.
 
 use std::fmt;
 
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
-use crate::error::Error;
+use crate::{error::Error, value::RecordId};
 
-/// As long as `PostgreSQL` allows, so that one name serves both.
+/// The longest name that PostgreSQL allows, so that one name serves both databases.
 const LONGEST_NAME: usize = 63;
 
 /// Every column that the store reads and writes: its name and its type.
@@ -21,8 +26,8 @@ const COLUMNS: [(&str, &str); 8] = [
     ("data", "TEXT"),
 ];
 
-/// A table's name that needs no thought in SQL. `Display` writes it quoted, since a word of SQL is
-/// a name like any other.
+/// A table's name that is safe in SQL. `Display` writes it in double quotes, so that a keyword of SQL is a name like
+/// any other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TableName(Box<str>);
 
@@ -42,9 +47,17 @@ impl TableName {
         Ok(Self(name.into()))
     }
 
-    /// The name as it is.
+    /// Returns the name without quotes.
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the error for a row that another program wrote and that holds no session. The row stays, so that an
+    /// operator can save its contents.
+    pub(super) fn unreadable(&self, id: RecordId, reason: &str) -> Error {
+        Error::unreadable(format!(
+            "the row of the table {self} with the id '{id}' is not a session: {reason}; mend or delete it"
+        ))
     }
 }
 
@@ -71,8 +84,7 @@ pub(super) async fn create(connection: &mut SqliteConnection, table: &TableName)
     Ok(())
 }
 
-/// Creates the index for `purge` on a table that fits, where it is missing. It is written to once
-/// per touch window.
+/// Creates the index for the purge where it is missing. A session in use changes it once per touch window.
 pub(super) async fn create_index(
     connection: &mut SqliteConnection,
     table: &TableName,
@@ -83,7 +95,7 @@ pub(super) async fn create_index(
     Ok(())
 }
 
-/// What is wrong with the table that is there, if anything.
+/// Returns what is wrong with the table that exists. `None` if it can hold sessions.
 pub(super) async fn mismatch(
     connection: &mut SqliteConnection,
     table: &TableName,

@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     random,
     store::{
-        Capabilities, Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
+        Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
         hash::{self, Item, Malformed, Prefix, ServerClock, Time, scripts},
     },
     value::{Credentials, FieldName, RecordId, Timeouts, Timestamp},
@@ -259,8 +259,6 @@ impl WebdisStore {
 }
 
 impl Store for WebdisStore {
-    const CAPABILITIES: Capabilities = Capabilities { expires_by_itself: true, ..Capabilities::DURABLE };
-
     async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
         let read = self.read(id, |words| hash::load(names, words)).await;
         let (now, items) = read.map_err(Failure::into_read)?;
@@ -306,7 +304,7 @@ impl Store for WebdisStore {
                     if self.look_for_commit(id, &commit, &reason).await {
                         return Ok(CommitOutcome::Applied(Vec::new()));
                     }
-                    return Ok(CommitOutcome::Unknown(Error::outcome_unknown(reason)));
+                    return Err(Error::outcome_unknown(reason));
                 }
             }
         }
@@ -324,6 +322,10 @@ impl Store for WebdisStore {
     /// Nothing to do: keys end by themselves.
     async fn purge(&self, _timeouts: Timeouts, _limit: usize) -> Result<usize, Error> {
         Ok(0)
+    }
+
+    fn expires_by_itself(&self) -> bool {
+        true
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::rig::{Rig, at_once};
+use super::environment::{TestEnvironment as Rig, at_once};
 use crate::{
     delta::{Add, Delta, Op},
     random,
@@ -202,10 +202,11 @@ pub async fn credentials_replace_the_ones_they_name(rig: Rig) {
         let delta = delta(&[("a", Op::Put(json("2")))]);
         Commit::new(0, TIMEOUTS).with_delta(delta).with_credentials_change(credentials_change)
     };
-    for credentials_change in
-        [CredentialsChange::renewal(second.clone()), CredentialsChange::rotation(second.clone())]
-    {
-        let commit = put(credentials_change.in_place_of(first.clone()));
+    for credentials_change in [
+        CredentialsChange::renewal(first.clone(), second.clone()),
+        CredentialsChange::rotation(second.clone()).in_place_of(first.clone()),
+    ] {
+        let commit = put(credentials_change);
         let answer = direct.raw.commit(id, commit).await.expect("an answer");
         assert!(matches!(answer, CommitOutcome::CredentialsChanged), "{answer:?}");
         let after = direct.load(id, &["a"]).await.expect("the record");
@@ -214,7 +215,7 @@ pub async fn credentials_replace_the_ones_they_name(rig: Rig) {
             (created.credentials.clone(), Some(&json("1")))
         );
     }
-    let renewal = put(CredentialsChange::renewal(first.clone()).in_place_of(created.credentials.clone()));
+    let renewal = put(CredentialsChange::renewal(created.credentials.clone(), first.clone()));
     assert!(matches!(direct.raw.commit(id, renewal).await, Ok(CommitOutcome::Applied(_))));
     let renewed = direct.load(id, &["a"]).await.expect("the record");
     assert_eq!((renewed.credentials, renewed.epoch, renewed.created), (first.clone(), 0, created.created));
@@ -370,7 +371,7 @@ pub async fn purge_takes_the_dead_and_keeps_to_its_limit(rig: Rig) {
     for id in &ids {
         assert!(direct.load(*id, &["a"]).await.is_some());
     }
-    if direct.raw.capabilities().expires_by_itself {
+    if direct.raw.expires_by_itself() {
         println!("skipped the rest: the store's records end by themselves (`expires_by_itself`)");
         return;
     }
@@ -402,7 +403,7 @@ pub async fn purge_spares_what_was_touched(rig: Rig) {
     rig.clock.advance(Duration::from_secs(599));
     other.raw.purge(timeouts, 100).await.expect("a number");
     assert!(direct.load(used, &[]).await.is_some());
-    assert!(direct.load(unused, &[]).await.is_none() || direct.raw.capabilities().expires_by_itself);
+    assert!(direct.load(unused, &[]).await.is_none() || direct.raw.expires_by_itself());
 }
 
 /// A purge goes by the times of the kind of session that a record's credentials names.
@@ -432,7 +433,7 @@ pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
         }
         for (hours, gone) in [(1, 0), (3, 2), (5, 4), (7, 5)] {
             rig.clock.advance(if hours == 1 { hour } else { 2 * hour });
-            if direct.raw.capabilities().expires_by_itself {
+            if direct.raw.expires_by_itself() {
                 println!("skipped the rest: the store's records end by themselves (`expires_by_itself`)");
                 return;
             }
@@ -470,7 +471,7 @@ pub async fn credentials_with_other_times_is_judged_by_the_old_ones(rig: Rig) {
                 || credentials_change.clone(),
                 |()| credentials_change.clone().in_place_of(loaded.credentials),
             );
-            let sealed = credentials_change.to.clone();
+            let sealed = credentials_change.credentials().clone();
             let commit = Commit::new(0, hours(1)).with_delta(delta(&[("n", Op::Put(json("1")))]));
             (
                 direct

@@ -1,4 +1,4 @@
-//! Requests that run together: order, one transaction, nobody harmed by a neighbour.
+//! Requests that run in one batch: their order, one transaction, and no harm by another request of the batch.
 
 use super::*;
 use crate::store::CreateOutcome;
@@ -6,7 +6,7 @@ use crate::store::CreateOutcome;
 #[test]
 fn what_arrives_during_a_transaction_shares_the_next_one() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (store, mut outsider) = locked(&folder).await;
         let before = batches(&store);
         let mut waiting = Vec::new();
@@ -30,14 +30,14 @@ fn what_arrives_during_a_transaction_shares_the_next_one() {
 #[test]
 fn a_bad_delta_fails_alone() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (store, mut outsider) = locked(&folder).await;
         let mut waiting = Vec::new();
         let bad = commit("text", Op::Max(1));
         for commit in [increment(1), bad, put("a", "1"), put("b", "1,\"c\":2"), increment(2)] {
             let store = store.clone();
             let mut request = Box::pin(async move { store.commit(id(1), commit).await });
-            // What is no JSON is answered at once.
+            // A value that is not JSON is answered at once.
             let first =
                 std::future::poll_fn(|context| std::task::Poll::Ready(request.as_mut().poll(context)));
             waiting.push(match first.await {
@@ -66,7 +66,7 @@ fn a_bad_delta_fails_alone() {
 #[test]
 fn one_batch_may_destroy_create_and_change_one_record() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (store, mut outsider) = locked(&folder).await;
         let [one, two, three, four, five, six] = std::array::from_fn(|_| store.clone());
         let first = begin(async move { one.commit(id(1), put("a", "1")).await }).await;
@@ -94,7 +94,7 @@ fn one_batch_may_destroy_create_and_change_one_record() {
 #[test]
 fn many_records_of_all_kinds_in_one_batch() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (store, mut outsider) = locked(&folder).await;
         execute(&mut outsider, "ROLLBACK").await;
         for byte in 1..=90 {
@@ -147,7 +147,7 @@ fn many_records_of_all_kinds_in_one_batch() {
 #[test]
 fn loads_go_on_while_a_write_waits() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (store, mut outsider) = locked(&folder).await;
         let writer = store.clone();
         let write = begin(async move { writer.commit(id(1), increment(1)).await }).await;
@@ -161,7 +161,7 @@ fn loads_go_on_while_a_write_waits() {
 #[test]
 fn a_commit_whose_caller_went_away_happens_wholly_or_not() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (store, mut outsider) = locked(&folder).await;
         let mut waiting = Vec::new();
         for number in 0..20 {
@@ -185,7 +185,7 @@ fn a_commit_whose_caller_went_away_happens_wholly_or_not() {
 #[test]
 fn one_record_may_be_loaded_twice_at_once() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (store, mut outsider) = locked(&folder).await;
         execute(&mut outsider, "ROLLBACK").await;
         store.create(id(2), new_record(&[("text", "\"two\"")])).await.unwrap();
@@ -205,7 +205,7 @@ fn one_record_may_be_loaded_twice_at_once() {
 #[test]
 fn what_changes_nothing_writes_nothing() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (store, mut outsider) = locked(&folder).await;
         execute(&mut outsider, "ROLLBACK").await;
         let version = async |outsider: &mut SqliteConnection| -> i64 {
@@ -242,17 +242,17 @@ fn a_failed_batch_leaves_a_database_in_memory_whole() {
 #[test]
 fn a_batch_that_is_too_big_is_split() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (store, mut outsider) = locked(&folder).await;
         execute(&mut outsider, "ROLLBACK").await;
         for byte in 2..=20 {
             store.create(id(byte), new_record(&[])).await.unwrap();
         }
         for byte in (1..=20).step_by(2) {
-            // Half of them go the short way first.
+            // Half of them are optimistic writes.
             value(&store, id(byte), "n").await;
         }
-        store.queue.largest_batch.store(3, Ordering::Relaxed);
+        store.database().largest_batch.store(3, Ordering::Relaxed);
         execute(&mut outsider, "BEGIN IMMEDIATE").await;
         let mut waiting = Vec::new();
         for number in 0..40 {
@@ -282,7 +282,7 @@ fn a_batch_that_is_too_big_is_split() {
 fn nobody_waits_much_longer_than_one_busy_timeout() {
     run(async {
         const TIMEOUT: Duration = Duration::from_millis(600);
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let path = folder.file("s.db");
         let store = SqliteStore::builder(&path)
             .with_durability(crate::store::Durability::Relaxed)
@@ -295,7 +295,7 @@ fn nobody_waits_much_longer_than_one_busy_timeout() {
             store.create(wide(number), new_record(&[])).await.unwrap();
         }
         for number in 0..200 {
-            // These go the short way, in several pieces.
+            // Their commits are optimistic writes, in several chunks.
             store.load(wide(number), &["a".into()]).await.unwrap();
         }
         let mut outsider = outsider(&path).await;
@@ -311,8 +311,8 @@ fn nobody_waits_much_longer_than_one_busy_timeout() {
             let error = answer.await.unwrap().unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Unavailable);
         }
-        // Once for the first alone, perhaps once more for those that came after it was refused, and the rest is
-        // for a busy machine. Each piece with a timeout of its own would be seven and more.
+        // One timeout for the first commit alone, perhaps one for those that arrived after its refusal, and the rest
+        // for a busy machine. One timeout for each chunk would be seven and more.
         assert!(start.elapsed() < TIMEOUT * 5, "{:?}", start.elapsed());
         execute(&mut outsider, "ROLLBACK").await;
         for number in [0, 1, 399] {

@@ -1,4 +1,4 @@
-//! Files and tables as they are found: strange paths, wrong tables, several stores on one file.
+//! Paths, files and tables that a store finds, and several stores on one file.
 
 use sqlx::sqlite::SqlitePool;
 
@@ -17,11 +17,11 @@ fn assert_config(result: Result<SqliteStore, Error>, expected: &str) {
 
 #[test]
 fn stores_on_one_file_see_each_other_and_lose_no_increment() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let stores: Vec<_> = {
-            // Opened at once, on a file that is not there yet.
+            // Opened at the same time, on a file that does not exist yet.
             let open =
                 || tokio::spawn(SqliteStore::builder(&path).with_durability(Durability::Relaxed).open());
             let opening: Vec<_> = (0..3).map(|_| open()).collect();
@@ -53,7 +53,7 @@ fn stores_on_one_file_see_each_other_and_lose_no_increment() {
 
 #[test]
 fn sessions_survive_the_store() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::open(&path).await.unwrap();
@@ -67,7 +67,7 @@ fn sessions_survive_the_store() {
 
 #[test]
 fn any_path_is_just_a_path() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     run(async {
         for name in
             ["with space.db", "what?mode=memory", "50%25.db", "naïve 😀.db", "#x", "file:x.db", "a'b\"c"]
@@ -82,7 +82,7 @@ fn any_path_is_just_a_path() {
 
 #[test]
 fn a_path_that_cannot_be_opened_says_what_to_do() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     run(async {
         let missing = SqliteStore::open(folder.file("not/there/s.db")).await;
         assert_config(missing, "does not exist: create it first");
@@ -99,7 +99,7 @@ fn a_path_that_cannot_be_opened_says_what_to_do() {
 
 #[test]
 fn a_read_only_database_is_an_error_at_the_latest_when_written() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let read_only = || {
@@ -122,7 +122,7 @@ fn a_read_only_database_is_an_error_at_the_latest_when_written() {
 fn a_table_that_does_not_fit_is_refused() {
     const COLUMNS: &str = "credentials BLOB NOT NULL, epoch INTEGER NOT NULL, created INTEGER NOT NULL, \
                            touched INTEGER NOT NULL, expires INTEGER NOT NULL, commits BLOB NOT NULL";
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     run(async {
         for (number, (table, expected)) in [
             ("(id TEXT PRIMARY KEY, created, touched, data BLOB)".to_owned(), "not a STRICT table"),
@@ -170,7 +170,7 @@ fn a_table_that_does_not_fit_is_refused() {
 
 #[test]
 fn a_database_whose_text_is_not_utf_8_is_refused() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     run(async {
         let options = SqliteConnectOptions::new()
             .filename(folder.file("s.db"))
@@ -188,7 +188,7 @@ fn a_database_whose_text_is_not_utf_8_is_refused() {
 
 #[test]
 fn columns_and_indexes_of_others_do_not_disturb() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         drop(SqliteStore::open(&path).await.unwrap());
@@ -211,7 +211,7 @@ fn columns_and_indexes_of_others_do_not_disturb() {
 #[test]
 fn tables_of_one_file_are_apart() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let path = folder.file("s.db");
         let one = SqliteStore::open(&path).await.unwrap();
         let two = SqliteStore::builder(&path).with_table("order").unwrap().open().await.unwrap();
@@ -222,7 +222,7 @@ fn tables_of_one_file_are_apart() {
 
 #[test]
 fn a_table_or_a_database_that_vanishes_is_an_error() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::open(&path).await.unwrap();
@@ -241,7 +241,7 @@ fn a_table_or_a_database_that_vanishes_is_an_error() {
 
 #[test]
 fn a_lock_that_stays_is_unavailable_and_nothing_is_written() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store =
@@ -260,11 +260,11 @@ fn a_lock_that_stays_is_unavailable_and_nothing_is_written() {
 #[test]
 fn a_full_disk_is_unavailable_and_nothing_is_written() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let options = SqliteConnectOptions::new()
             .filename(folder.file("s.db"))
             .create_if_missing(true)
-            // Stands for the disk: SQLite answers with the same code.
+            // SQLite answers with the same code as for a full disk.
             .pragma("max_page_count", "40");
         let pool = SqlitePool::connect_lazy_with(options);
         let store = SqliteStoreBuilder::pool(pool).with_durability(Durability::Full).open().await.unwrap();
@@ -302,11 +302,11 @@ fn a_pool_in_memory_is_used_through_one_connection() {
 #[test]
 fn durability_is_what_was_asked_for() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         for (durability, expected) in [(Durability::Full, 2), (Durability::Relaxed, 1)] {
             let path = folder.file(&format!("{durability:?}.db"));
             let store = SqliteStore::builder(&path).with_durability(durability).open().await.unwrap();
-            let mut connection = store.queue.connector.connect().await.unwrap();
+            let mut connection = store.database().connector.connect().await.unwrap();
             let synchronous: i64 =
                 sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut connection).await.unwrap();
             let journal: String =

@@ -1,12 +1,12 @@
-//! What the public suite for stores cannot see of this one.
+//! Tests of what the conformance suite cannot see of this store.
 
 mod batches;
 mod files;
 #[cfg(unix)]
 mod modes;
+mod optimistic;
 mod rows;
 mod runtimes;
-mod swaps;
 mod traces;
 
 use std::{
@@ -30,10 +30,10 @@ use crate::{
     value::{Credentials, Fields, RecordId, Timeouts, Timestamp},
 };
 
-/// A folder of its own for one test, removed with everything in it.
-struct Folder(PathBuf);
+/// A folder for one test, removed with everything in it.
+struct TestFolder(PathBuf);
 
-impl Folder {
+impl TestFolder {
     fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -47,23 +47,23 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TestFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// A clock that stands still, in seconds.
+/// A clock in seconds, which a test moves.
 #[derive(Clone, Default)]
-struct Seconds(Arc<AtomicI64>);
+struct SecondsClock(Arc<AtomicI64>);
 
-impl Clock for Seconds {
+impl Clock for SecondsClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst) * 1000)
     }
 }
 
-/// Runs a test in a runtime of its own with two threads.
+/// Runs a test in a new runtime with two threads.
 fn run<T>(test: impl Future<Output = T>) -> T {
     runtime().block_on(test)
 }
@@ -72,13 +72,13 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// Another program with the database open.
+/// Opens the database as another program would.
 async fn outsider(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5)).connect().await.unwrap()
 }
 
-/// A store whose writes wait for another program, which has the writer's lock.
-async fn locked(folder: &Folder) -> (SqliteStore, SqliteConnection) {
+/// Opens a store whose writes wait for another program, which has the write lock.
+async fn locked(folder: &TestFolder) -> (SqliteStore, SqliteConnection) {
     let path = folder.file("s.db");
     let store = SqliteStore::open(&path).await.unwrap();
     store.create(id(1), new_record(&[("text", "\"x\"")])).await.unwrap();
@@ -87,7 +87,7 @@ async fn locked(folder: &Folder) -> (SqliteStore, SqliteConnection) {
     (store, outsider)
 }
 
-/// Begins a request that something holds up, so that it is queued or under way.
+/// Begins a request that is held up, so that it is queued or under way.
 async fn begin<T: Send + 'static>(
     request: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
@@ -96,7 +96,7 @@ async fn begin<T: Send + 'static>(
     request
 }
 
-/// Begins a request that nothing holds up: it may be done at once. Says whether it is.
+/// Begins a request that may be done at once. Returns true with it if it is.
 async fn start<T: Send + 'static>(
     request: impl Future<Output = T> + Send + 'static,
 ) -> (tokio::task::JoinHandle<T>, bool) {
@@ -137,7 +137,7 @@ fn put(name: &str, value: &str) -> Commit {
     commit(name, Op::Put(json(value)))
 }
 
-/// Adds one and asks for the result; `number` makes it happen once.
+/// Returns a commit that adds one and asks for the result. Repetitions with the same `number` apply once.
 fn increment(number: u64) -> Commit {
     let add = Add { by: 1, start: 0, min: i64::MIN, max: i64::MAX };
     commit("n", Op::Add(add)).with_id(CommitId::from_bytes(number.to_le_bytes())).returning(vec!["n".into()])
@@ -148,7 +148,7 @@ async fn value(store: &SqliteStore, id: RecordId, name: &str) -> Option<Bytes> {
 }
 
 fn batches(store: &SqliteStore) -> u64 {
-    store.queue.written_batches.load(Ordering::Relaxed)
+    store.database().counters.written_batches.load(Ordering::Relaxed)
 }
 
 #[track_caller]

@@ -1,4 +1,4 @@
-//! Who may read the files, and whose links are followed.
+//! The modes of the files, and links in their places.
 
 use std::{
     env,
@@ -10,7 +10,7 @@ use std::{
 use super::*;
 use crate::error::ErrorKind;
 
-/// The path of the database, in a process with a umask of its own.
+/// The variable with the path of the database, in a process with a umask of its own.
 const IN_CHILD: &str = "SESSIONS_TEST_DATABASE";
 
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
@@ -34,8 +34,8 @@ fn a_new_database_is_for_its_owner_alone_whatever_the_umask() {
         return;
     }
     let name = "store::sqlite::tests::modes::a_new_database_is_for_its_owner_alone_whatever_the_umask";
-    let folder = Folder::new();
-    // The umask is the whole process', so each gets one of its own.
+    let folder = TestFolder::new();
+    // A umask belongs to a whole process, so each has a process of its own.
     for umask in ["000", "022", "077", "277", "777"] {
         let script = format!("umask {umask} && exec \"$0\" --exact {name}");
         let program = env::current_exe().unwrap();
@@ -47,10 +47,10 @@ fn a_new_database_is_for_its_owner_alone_whatever_the_umask() {
     }
 }
 
-/// An operator may have given it to a group.
+/// An operator may share the file with a group.
 #[test]
 fn a_database_that_is_there_keeps_its_mode() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         std::fs::write(&path, "").unwrap();
@@ -63,7 +63,7 @@ fn a_database_that_is_there_keeps_its_mode() {
 
 #[test]
 fn a_link_in_the_place_of_the_database_is_refused() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     run(async {
         let target = folder.file("elsewhere.db");
         let (dangling, leading) = (folder.file("dangling.db"), folder.file("leading.db"));
@@ -86,7 +86,7 @@ fn a_link_in_the_place_of_the_database_is_refused() {
 #[test]
 fn a_link_in_the_place_of_the_log_is_not_followed() {
     for suffix in ["-wal", "-shm"] {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let (path, target) = (folder.file("s.db"), folder.file("target"));
         run(async {
             std::fs::write(&target, "precious").unwrap();
@@ -100,10 +100,10 @@ fn a_link_in_the_place_of_the_log_is_not_followed() {
     }
 }
 
-/// As deployments do that switch a link to the present release.
+/// Some deployments switch a link to the present release.
 #[test]
 fn a_link_among_the_folders_is_followed() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     run(async {
         std::fs::create_dir(folder.file("shared")).unwrap();
         symlink(folder.file("shared"), folder.file("current")).unwrap();

@@ -1,11 +1,11 @@
-//! Rows as people read and write them, and their end.
+//! Rows that SQL reads and writes, and the purge of rows.
 
 use super::*;
 use crate::{error::ErrorKind, store::SqliteStoreBuilder};
 
 #[test]
 fn the_queries_of_the_documentation_work() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::open(&path).await.unwrap();
@@ -40,7 +40,7 @@ fn the_queries_of_the_documentation_work() {
 
 #[test]
 fn a_row_that_is_no_session_is_an_error_that_names_it_and_harms_no_other() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::open(&path).await.unwrap();
@@ -101,7 +101,7 @@ fn fields_come_back_byte_by_byte() {
 #[test]
 fn metadata_come_back() {
     run(async {
-        let clock = Seconds::default();
+        let clock = SecondsClock::default();
         let store = with_clock(&clock).await;
         clock.0.store(100, Ordering::SeqCst);
         store.create(id(1), new_record(&[])).await.unwrap();
@@ -123,7 +123,7 @@ fn metadata_come_back() {
 #[test]
 fn purge_deletes_the_dead_and_no_other() {
     run(async {
-        let clock = Seconds::default();
+        let clock = SecondsClock::default();
         let store = with_clock(&clock).await;
         let timeouts = Timeouts::new(Duration::from_mins(40), Duration::from_secs(10_000));
         let times = [0, 1, 2499, 2500, 2501, 7000, 9999, 10_000, 10_001, 12_000];
@@ -160,7 +160,7 @@ fn purge_deletes_the_dead_and_no_other() {
 #[test]
 fn purge_spares_what_is_alive_for_another_layer() {
     run(async {
-        let clock = Seconds::default();
+        let clock = SecondsClock::default();
         let store = with_clock(&clock).await;
         let short = Timeouts::new(Duration::from_mins(1), Duration::from_mins(2));
         let long = Timeouts::new(Duration::from_hours(1), Duration::from_hours(2));
@@ -168,14 +168,14 @@ fn purge_spares_what_is_alive_for_another_layer() {
         store.create(id(1), new(long)).await.unwrap();
         store.create(id(2), new(short)).await.unwrap();
         store.create(id(3), new(short)).await.unwrap();
-        // In the same moment as it was created.
+        // At the moment of its creation.
         let touch = Commit::new(0, long).with_touch(true);
         assert_applied(&store.commit(id(3), touch.clone()).await.unwrap());
         // After a load, and without a touch.
         store.load(id(1), &["a".into()]).await.unwrap();
         assert_applied(&store.commit(id(1), increment(1)).await.unwrap());
         clock.0.store(600, Ordering::SeqCst);
-        assert_eq!(store.purge(long, 10).await.unwrap(), 0, "alive for whoever purges");
+        assert_eq!(store.purge(long, 10).await.unwrap(), 0, "alive under the timeouts of this purge");
         assert_eq!(store.purge(short, 10).await.unwrap(), 1);
         for (byte, is_there) in [(1, true), (2, false), (3, true)] {
             assert_eq!(store.load(id(byte), &["a".into()]).await.unwrap().is_some(), is_there, "{byte}");
@@ -192,7 +192,7 @@ fn purge_spares_what_is_alive_for_another_layer() {
 
 #[test]
 fn the_last_epoch_is_followed_by_the_first() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::open(&path).await.unwrap();
@@ -209,11 +209,11 @@ fn the_last_epoch_is_followed_by_the_first() {
 
 #[test]
 fn purge_uses_its_index() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::open(&path).await.unwrap();
-        let explained = format!("EXPLAIN QUERY PLAN {}", store.queue.statements.purge().as_str());
+        let explained = format!("EXPLAIN QUERY PLAN {}", store.database().statements.purge().as_str());
         let rows: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(AssertSqlSafe(explained)).fetch_all(&mut outsider(&path).await).await.unwrap();
         let plan: Vec<_> = rows.into_iter().map(|row| row.3).collect();
@@ -221,6 +221,6 @@ fn purge_uses_its_index() {
     });
 }
 
-async fn with_clock(clock: &Seconds) -> SqliteStore {
+async fn with_clock(clock: &SecondsClock) -> SqliteStore {
     SqliteStoreBuilder::in_memory().with_clock(clock.clone()).open().await.unwrap()
 }

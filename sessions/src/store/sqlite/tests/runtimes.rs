@@ -1,4 +1,4 @@
-//! One store in several runtimes: none waits for another, and none is harmed by its end.
+//! One store in several runtimes: none waits for another, and the end of one does no harm to the others.
 
 use std::{
     task::{Context, Poll, Waker},
@@ -14,7 +14,7 @@ fn standing_still() -> tokio::runtime::Runtime {
 
 #[test]
 fn a_store_outlives_the_runtimes_it_is_used_in() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let first = runtime();
     let (on_disk, mut outsider) = first.block_on(locked(&folder));
     let in_memory = first.block_on(SqliteStore::in_memory()).unwrap();
@@ -22,7 +22,7 @@ fn a_store_outlives_the_runtimes_it_is_used_in() {
     let abandoned = on_disk.clone();
     let waiting = first.block_on(begin(async move { abandoned.commit(id(1), put("a", "1")).await }));
     thread::sleep(Duration::from_millis(50));
-    // One that waits in another runtime is none the worse for the end of the first.
+    // A request that waits in another runtime is answered after the end of the first.
     let second = runtime();
     let queued = on_disk.clone();
     let queued = second.block_on(begin(async move { queued.commit(id(1), put("b", "1")).await }));
@@ -52,7 +52,7 @@ fn outside_of_a_runtime_there_is_an_error() {
 #[test]
 fn a_runtime_that_stands_still_holds_up_no_other() {
     for is_write in [false, true] {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let second = runtime();
         let store = second.block_on(SqliteStore::open(folder.file("s.db"))).unwrap();
         second.block_on(store.create(id(1), new_record(&[]))).unwrap();
@@ -82,7 +82,7 @@ fn a_runtime_that_stands_still_holds_up_no_other() {
 #[test]
 fn a_blocked_thread_holds_up_no_other() {
     run(async {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let store = SqliteStore::open(folder.file("s.db")).await.unwrap();
         let blocked = store.clone();
         let (begun, is_begun) = tokio::sync::oneshot::channel();
@@ -92,7 +92,7 @@ fn a_blocked_thread_holds_up_no_other() {
                 let request = begin(async move { blocked.destroy(id(1)).await }).await;
                 tokio::task::yield_now().await;
                 begun.send(()).unwrap();
-                // Blocks the whole runtime, as a careless handler would.
+                // Blocks the whole runtime, as a handler without `.await` may.
                 is_released.recv().unwrap();
                 request.await.unwrap().unwrap();
             });
@@ -110,7 +110,7 @@ fn a_blocked_thread_holds_up_no_other() {
 fn many_runtimes_come_and_go_and_no_write_is_lost() {
     const RUNTIMES: u64 = 4;
     const ROUNDS: u64 = 15;
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let lasting = runtime();
     let store = lasting.block_on(SqliteStore::open(folder.file("s.db"))).unwrap();
     lasting.block_on(store.create(id(1), new_record(&[]))).unwrap();
@@ -142,7 +142,7 @@ fn many_runtimes_come_and_go_and_no_write_is_lost() {
 
 #[test]
 fn what_was_under_way_in_the_only_runtime_ends_with_it() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let first = standing_still();
     let (store, mut outsider) = first.block_on(locked(&folder));
     let mut request = Box::pin(store.commit(id(1), put("a", "1")));

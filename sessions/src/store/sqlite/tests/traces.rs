@@ -1,4 +1,4 @@
-//! What is left in the files of what was deleted, and a log that cannot be folded.
+//! Deleted values in the files, and a write-ahead log that cannot be emptied.
 
 use super::*;
 use crate::{
@@ -6,8 +6,8 @@ use crate::{
     store::Durability,
 };
 
-/// All bytes of the database's files.
-fn bytes(folder: &Folder) -> Vec<u8> {
+/// Returns all bytes of the database's files.
+fn bytes(folder: &TestFolder) -> Vec<u8> {
     let files = ["s.db", "s.db-wal", "s.db-shm"].map(|name| std::fs::read(folder.file(name)));
     files.into_iter().flatten().flatten().collect()
 }
@@ -24,7 +24,7 @@ async fn purge(store: &SqliteStore) -> Result<usize, Error> {
 #[test]
 fn an_ended_session_leaves_no_value_in_the_files() {
     for size in [100, 3000, 10_000, 200_000] {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         run(async {
             let store = SqliteStore::open(folder.file("s.db")).await.unwrap();
             for other in 2..20 {
@@ -48,7 +48,7 @@ fn an_ended_session_leaves_no_value_in_the_files() {
 
 #[test]
 fn a_log_that_another_program_keeps_from_being_folded_is_reported() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::builder(&path).with_durability(Durability::Relaxed).open().await.unwrap();
@@ -64,26 +64,26 @@ fn a_log_that_another_program_keeps_from_being_folded_is_reported() {
         };
         let log = || std::fs::metadata(folder.file("s.db-wal")).unwrap().len() >> 20;
         write(30).await;
-        assert!(log() >= 30, "it grows beyond the size at which it is folded");
+        assert!(log() >= 30, "it grows beyond the size of a checkpoint");
         purge(&store).await.expect("not yet too large");
         write(40).await;
         let error = purge(&store).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         let text = error.to_string();
         assert!(text.contains("has grown to 7") && text.contains("end it"), "{text}");
-        assert_eq!(value(&store, id(1), "b").await, None, "it goes on");
+        assert_eq!(value(&store, id(1), "b").await, None, "the store goes on");
         execute(&mut outsider, "COMMIT").await;
         purge(&store).await.expect("nothing is in the way");
-        assert_eq!(log(), 0, "the room is given back");
+        assert_eq!(log(), 0, "the space is given back");
         write(30).await;
-        assert!(log() <= 20, "it is folded again");
+        assert!(log() <= 20, "SQLite makes checkpoints again");
     });
 }
 
-/// What others wait for is as it was.
+/// A purge sets the busy timeout to zero for a moment.
 #[test]
 fn a_purge_leaves_the_busy_timeout_alone() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     run(async {
         let (store, mut outsider) = locked(&folder).await;
         execute(&mut outsider, "ROLLBACK").await;
@@ -91,7 +91,7 @@ fn a_purge_leaves_the_busy_timeout_alone() {
         execute(&mut outsider, "BEGIN IMMEDIATE").await;
         let waiting = store.clone();
         let commit = begin(async move { waiting.commit(id(1), increment(1)).await }).await;
-        // A second connection answers while the first one waits for the lock.
+        // The reader answers while the writer waits for the lock.
         assert!(store.load(id(1), &[]).await.unwrap().is_some());
         execute(&mut outsider, "COMMIT").await;
         assert_applied(&commit.await.unwrap().unwrap());

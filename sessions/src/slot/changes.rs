@@ -1,10 +1,10 @@
-//! What the handles of a request did to its session, until it is written.
+//! Action the handles of a request did to its session, until it is written.
 
 use bytes::Bytes;
 
 use super::{
-    rules::{Rules, Standing},
-    state::Phase,
+    rules::{FieldClass, Rules},
+    state::RecordState,
 };
 use crate::{
     delta::{Delta, Op},
@@ -12,15 +12,15 @@ use crate::{
     value::{FieldName, Fields},
 };
 
-/// What the handles of a request did, in the order in which they did it.
+/// Action the handles of a request did, in the order in which they did it.
 ///
 /// They hand it over when they are dropped, which says nothing about when they did what; so each
-/// deed has a number of the request's own count. What becomes of the record is put together from
-/// the deeds when it is needed, so that one of them can still be taken back.
+/// pending has a number of the request's own count. Action becomes of the record is put together from
+/// the changes when it is needed, so that one of them can still be taken back.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
-    deeds: Vec<Deed>,
-    /// What this request has written already: earlier changes of other handles come too late.
+pub(super) struct ChangeLog {
+    changes: Vec<PendingChange>,
+    /// Action this request has written already: earlier changes of other handles come too late.
     written: Vec<Written>,
     ends: Vec<End>,
     /// A login of this request's session was ended together with its record.
@@ -54,22 +54,22 @@ enum Ended {
     /// All but these, and what the request flashed.
     AllButFlashesAnd(Vec<FieldName>),
     These(Vec<FieldName>),
-    /// What the request flashed.
+    /// Action the request flashed.
     Flashes,
 }
 
 /// Something that a handle did.
 #[derive(Debug)]
-pub(super) struct Deed {
+pub(super) struct PendingChange {
     by: u64,
     at: u64,
     /// Whether a save was asked to write it.
     is_to_be_saved: bool,
-    what: What,
+    what: Action,
 }
 
 #[derive(Debug)]
-enum What {
+enum Action {
     Change(FieldChange),
     /// All fields are removed.
     Clear,
@@ -77,7 +77,7 @@ enum What {
     Failure(Error),
 }
 
-/// What was done to one field.
+/// Action was done to one field.
 #[derive(Clone, Debug)]
 pub(crate) struct FieldChange {
     pub(crate) name: FieldName,
@@ -86,10 +86,10 @@ pub(crate) struct FieldChange {
     pub(crate) aliases: &'static [&'static str],
     /// Whether a put is of the value that the field has anyway if nothing is stored.
     pub(crate) is_default: bool,
-    /// What the field is to whoever uses the session: with a right, a new secret goes with the change.
-    pub(crate) standing: Standing,
-    /// What the view says of it that it was changed in: only one that declares a right can grant it.
-    pub(crate) declared: Standing,
+    /// Action the field is to whoever uses the session: with a right, a new secret goes with the change.
+    pub(crate) class: FieldClass,
+    /// Action the view says of it that it was changed in: only one that declares a right can grant it.
+    pub(crate) declared: FieldClass,
     /// Whether the field is a flash.
     pub(crate) is_flash: bool,
     /// Whether it was removed at some time, whatever came after that.
@@ -98,24 +98,24 @@ pub(crate) struct FieldChange {
     pub(crate) at: u64,
 }
 
-/// What becomes of a record.
+/// Action becomes of a record.
 #[derive(Debug, Default)]
 pub(super) struct Composed {
     pub(super) delta: Delta,
-    pub(super) rotation: Rotation,
+    pub(super) secret_change: SecretChange,
     /// The rights that there are then.
     pub(super) rights: Rights,
     /// Whether nothing but fields that belong to the browser changes.
     pub(super) is_carry_only: bool,
-    /// What ended fields.
+    /// Action ended fields.
     pub(super) ends: Vec<End>,
     /// Fields that go whatever was loaded, unless they are set after that.
     dropped: Vec<FieldName>,
     /// The request has logged somebody out before.
     follows_login: bool,
-    /// What it flashed and has written.
+    /// Action it flashed and has written.
     flashed_before: Vec<FieldName>,
-    /// What the request flashed.
+    /// Action the request flashed.
     flashed: Vec<FieldName>,
     /// Fields that it had changed, and that went with the user whose they were.
     pub(super) lost: Vec<FieldName>,
@@ -134,7 +134,7 @@ pub(super) struct Rights {
 
 /// Whether a new secret goes with it, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rotation {
+pub(super) enum SecretChange {
     #[default]
     None,
     /// The same powers, by time or because somebody asked for it.
@@ -142,7 +142,7 @@ pub(super) enum Rotation {
     /// Somebody asked for it, or a right changes.
     Rotation,
     /// Somebody proves again who it is.
-    Proof,
+    Reauthentication,
     /// Somebody logs in who was nobody before.
     Login,
     /// Somebody logs out, or turns into somebody else.
@@ -153,9 +153,9 @@ impl FieldChange {
     /// A flash that was written already, for another record.
     fn flashed(name: FieldName, stored: Bytes, at: u64) -> Self {
         let (op, aliases) = (Op::Put(stored), &[][..]);
-        let (standing, declared) = (Standing::Plain, Standing::Plain);
+        let (class, declared) = (FieldClass::Plain, FieldClass::Plain);
         let (is_default, is_flash, was_removed) = (false, true, false);
-        Self { name, op, aliases, is_default, standing, declared, is_flash, was_removed, at }
+        Self { name, op, aliases, is_default, class, declared, is_flash, was_removed, at }
     }
 
     /// All names under which the field may be stored.
@@ -169,101 +169,103 @@ impl FieldChange {
         self.is_flash && matches!(self.op, Op::Put(_))
     }
 
-    /// What is left of it where nothing may be granted: the removal of a right.
+    /// Action is left of it where nothing may be granted: the removal of a right.
     pub(super) fn into_removed_right(self) -> Option<Self> {
-        let was_removed = self.standing.is_right() && (self.was_removed || self.op == Op::Remove);
+        let was_removed = self.class.is_right() && (self.was_removed || self.op == Op::Remove);
         was_removed.then(|| Self { op: Op::Remove, is_default: false, was_removed: true, ..self })
     }
 }
 
-impl Ledger {
+impl ChangeLog {
     pub(super) fn is_empty(&self) -> bool {
-        self.deeds.is_empty()
+        self.changes.is_empty()
     }
 
     /// Enters what a handle hands over.
     pub(super) fn enter(&mut self, by: u64, changes: Vec<FieldChange>, failure: Option<(u64, Error)>) {
         for change in changes {
-            self.insert(Deed::new(by, change.at, What::Change(change)));
+            self.insert(PendingChange::new(by, change.at, Action::Change(change)));
         }
         if let Some((at, error)) = failure {
-            self.insert(Deed::new(by, at, What::Failure(error)));
+            self.insert(PendingChange::new(by, at, Action::Failure(error)));
         }
     }
 
     /// Enters that all fields are removed.
     pub(super) fn clear(&mut self, by: u64, at: u64) {
         // Between two in a row of one handle there is nothing that the second does not remove.
-        self.deeds.pop_if(|last| last.is_of(by) && !last.is_to_be_saved && last.at < at && last.is_clear());
-        self.insert(Deed::new(by, at, What::Clear));
+        self.changes.pop_if(|last| last.is_of(by) && !last.is_to_be_saved && last.at < at && last.is_clear());
+        self.insert(PendingChange::new(by, at, Action::Clear));
     }
 
     /// Notes that a save is to write what a handle did, to all fields or to one.
     pub(super) fn is_to_be_saved(&mut self, by: u64, only: Option<&FieldName>) {
-        let is_meant = |deed: &Deed| match (only, deed.change()) {
+        let is_meant = |pending: &PendingChange| match (only, pending.change()) {
             (None, _) => true,
             (Some(name), change) => change.is_some_and(|change| change.name == *name),
         };
-        for deed in self.deeds.iter_mut().filter(|deed| deed.by == by && is_meant(deed)) {
-            deed.is_to_be_saved = true;
+        for pending in self.changes.iter_mut().filter(|pending| pending.by == by && is_meant(pending)) {
+            pending.is_to_be_saved = true;
         }
     }
 
-    fn insert(&mut self, deed: Deed) {
-        let index = self.deeds.partition_point(|known| known.at <= deed.at);
-        self.deeds.insert(index, deed);
+    fn insert(&mut self, pending: PendingChange) {
+        let index = self.changes.partition_point(|known| known.at <= pending.at);
+        self.changes.insert(index, pending);
     }
 
     /// Takes out all of it, to be written.
-    pub(super) fn take(&mut self) -> Vec<Deed> {
-        std::mem::take(&mut self.deeds)
+    pub(super) fn take(&mut self) -> Vec<PendingChange> {
+        std::mem::take(&mut self.changes)
     }
 
     /// Takes out what was done to the field of a change, to be written by itself.
-    pub(super) fn take_fields(&mut self, change: &FieldChange) -> Vec<Deed> {
+    pub(super) fn take_fields(&mut self, change: &FieldChange) -> Vec<PendingChange> {
         let names: Vec<_> = change.names().collect();
-        let is_of_field = |deed: &mut Deed| match &deed.what {
-            What::Change(change) => names.contains(&change.name),
-            What::Clear | What::Failure(_) => false,
+        let is_of_field = |pending: &mut PendingChange| match &pending.what {
+            Action::Change(change) => names.contains(&change.name),
+            Action::Clear | Action::Failure(_) => false,
         };
-        self.deeds.extract_if(.., is_of_field).collect()
+        self.changes.extract_if(.., is_of_field).collect()
     }
 
     /// Takes back what a handle did.
     pub(super) fn take_back(&mut self, by: u64) {
-        self.deeds.retain(|deed| deed.by != by);
+        self.changes.retain(|pending| pending.by != by);
     }
 
     /// Takes back that flashes were taken.
     pub(super) fn take_back_takes(&mut self) {
-        self.deeds.retain(|deed| !matches!(deed.op(), Some(Op::RemoveIf(_))));
+        self.changes.retain(|pending| !matches!(pending.op(), Some(Op::RemoveIf(_))));
     }
 
     /// Whether a handle did something that no save is to write, but for the removal of rights.
     pub(super) fn has_unsaved(&self, by: u64) -> bool {
-        let is_unsaved = |deed: &Deed| deed.by == by && !deed.is_to_be_saved && !deed.is_removed_right();
-        self.deeds.iter().any(is_unsaved)
+        let is_unsaved = |pending: &PendingChange| {
+            pending.by == by && !pending.is_to_be_saved && !pending.is_removed_right()
+        };
+        self.changes.iter().any(is_unsaved)
     }
 
     /// Whether a handle took a right away.
     pub(super) fn has_removed_rights_of(&self, by: u64) -> bool {
-        self.deeds.iter().any(|deed| deed.by == by && deed.is_removed_right())
+        self.changes.iter().any(|pending| pending.by == by && pending.is_removed_right())
     }
 
     /// The fields that a handle changed and that no save is to write.
     pub(super) fn unsaved_fields(&self, by: u64) -> Vec<FieldName> {
-        let unsaved = self.deeds.iter().filter(|deed| deed.is_of(by) && !deed.is_to_be_saved);
-        let changes = unsaved.filter_map(|deed| match &deed.what {
-            What::Change(change) => Some(change.name.clone()),
-            What::Clear | What::Failure(_) => None,
+        let unsaved = self.changes.iter().filter(|pending| pending.is_of(by) && !pending.is_to_be_saved);
+        let changes = unsaved.filter_map(|pending| match &pending.what {
+            Action::Change(change) => Some(change.name.clone()),
+            Action::Clear | Action::Failure(_) => None,
         });
         changes.collect()
     }
 
     /// Puts back what certainly was not written.
-    pub(super) fn put_back(&mut self, deeds: Vec<Deed>) {
-        for deed in deeds {
-            self.insert(deed);
+    pub(super) fn put_back(&mut self, changes: Vec<PendingChange>) {
+        for pending in changes {
+            self.insert(pending);
         }
         self.fold();
     }
@@ -271,28 +273,28 @@ impl Ledger {
     /// Leaves of what one handle did to one field what comes of it: a handle that saves again and again while the
     /// store is away does it again and again.
     fn fold(&mut self) {
-        let mut folded: Vec<Deed> = Vec::with_capacity(self.deeds.len());
-        for mut deed in std::mem::take(&mut self.deeds) {
-            while let Some(earlier) = folded.iter().rposition(|earlier| deed.meets(earlier))
-                && deed.follows(&folded[earlier])
+        let mut folded: Vec<PendingChange> = Vec::with_capacity(self.changes.len());
+        for mut pending in std::mem::take(&mut self.changes) {
+            while let Some(earlier) = folded.iter().rposition(|earlier| pending.meets(earlier))
+                && pending.follows(&folded[earlier])
             {
                 folded.remove(earlier);
             }
-            folded.push(deed);
+            folded.push(pending);
         }
-        self.deeds = folded;
+        self.changes = folded;
     }
 
     /// How much is kept.
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
-        self.deeds.len() + self.ends.len() + self.written.len()
+        self.changes.len() + self.ends.len() + self.written.len()
     }
 
     /// Notes that these are written: what other handles did before them comes too late.
-    pub(super) fn note_written(&mut self, deeds: &[Deed], ends: &[End]) {
-        for deed in deeds {
-            if let What::Change(change) = &deed.what {
+    pub(super) fn note_written(&mut self, changes: &[PendingChange], ends: &[End]) {
+        for pending in changes {
+            if let Action::Change(change) = &pending.what {
                 self.note_change(change);
             }
         }
@@ -326,33 +328,33 @@ impl Ledger {
         let flashed = self.written.iter().filter(|written| written.is_flashed);
         let again = flashed.filter_map(|Written { name, at, .. }| {
             let change = FieldChange::flashed(name.clone(), fields.get(name.as_str())?.clone(), *at);
-            Some(Deed::new(0, *at, What::Change(change)))
+            Some(PendingChange::new(0, *at, Action::Change(change)))
         });
         let mut kept: Vec<_> = again.collect();
-        for deed in std::mem::take(&mut self.deeds) {
-            match deed.what {
-                What::Change(change) if change.is_flash => {
-                    kept.push(Deed::new(deed.by, deed.at, What::Change(change)));
+        for pending in std::mem::take(&mut self.changes) {
+            match pending.what {
+                Action::Change(change) if change.is_flash => {
+                    kept.push(PendingChange::new(pending.by, pending.at, Action::Change(change)));
                 }
-                What::Change(change) if change.op != Op::Remove => lost.push(change.name),
-                What::Change(_) | What::Clear | What::Failure(_) => {}
+                Action::Change(change) if change.op != Op::Remove => lost.push(change.name),
+                Action::Change(_) | Action::Clear | Action::Failure(_) => {}
             }
         }
-        kept.sort_by_key(|deed| deed.at);
-        *self = Self { deeds: kept, follows_login, ..Self::default() };
+        kept.sort_by_key(|pending| pending.at);
+        *self = Self { changes: kept, follows_login, ..Self::default() };
         lost
     }
 
     fn has_login(&self) -> bool {
         let is_login =
-            |change: &FieldChange| change.standing == Standing::Identity && matches!(change.op, Op::Put(_));
-        self.deeds.iter().filter_map(Deed::change).any(is_login)
+            |change: &FieldChange| change.class == FieldClass::Identity && matches!(change.op, Op::Put(_));
+        self.changes.iter().filter_map(PendingChange::change).any(is_login)
     }
 
     /// Leaves the removals of rights only: a failing request grants nothing and takes away.
-    pub(super) fn keep_removed_rights(&mut self, record: &Phase, rules: &Rules) {
-        let deeds = std::mem::take(&mut self.deeds);
-        self.deeds = removed_rights(deeds, record, rules);
+    pub(super) fn keep_removed_rights(&mut self, record: &RecordState, rules: &Rules) {
+        let changes = std::mem::take(&mut self.changes);
+        self.changes = removed_rights(changes, record, rules);
     }
 
     /// Takes out the rights that are granted, and after a login all that is not a removal of a right: it is the new
@@ -360,50 +362,61 @@ impl Ledger {
     pub(super) fn drop_grants(&mut self) -> Vec<FieldName> {
         let mut dropped = Vec::new();
         let mut is_after_login = false;
-        for Deed { by, at, is_to_be_saved, what } in std::mem::take(&mut self.deeds) {
+        for PendingChange { by, at, is_to_be_saved, what } in std::mem::take(&mut self.changes) {
             let what = match what {
-                What::Change(change) if change.standing.is_right() && change.op != Op::Remove => {
+                Action::Change(change) if change.class.is_right() && change.op != Op::Remove => {
                     dropped.push(change.name.clone());
-                    is_after_login |= change.standing == Standing::Identity;
-                    change.into_removed_right().map(What::Change)
+                    is_after_login |= change.class == FieldClass::Identity;
+                    change.into_removed_right().map(Action::Change)
                 }
-                What::Change(change) if is_after_login => change.into_removed_right().map(What::Change),
-                What::Failure(_) if is_after_login => None,
+                Action::Change(change) if is_after_login => change.into_removed_right().map(Action::Change),
+                Action::Failure(_) if is_after_login => None,
                 kept => Some(kept),
             };
-            self.deeds.extend(what.map(|what| Deed { by, at, is_to_be_saved, what }));
+            self.changes.extend(what.map(|what| PendingChange { by, at, is_to_be_saved, what }));
         }
         dropped
     }
 
     /// Leaves of what a handle did the removals of rights only.
-    pub(super) fn keep_removed_rights_of(&mut self, by: u64, record: &Phase, rules: &Rules) {
-        let deeds = self.deeds.extract_if(.., |deed| deed.by == by && !deed.is_to_be_saved).collect();
-        self.put_back(removed_rights(deeds, record, rules));
+    pub(super) fn keep_removed_rights_of(&mut self, by: u64, record: &RecordState, rules: &Rules) {
+        let changes =
+            self.changes.extract_if(.., |pending| pending.by == by && !pending.is_to_be_saved).collect();
+        self.put_back(removed_rights(changes, record, rules));
     }
 
     /// Takes out what changes rights, of which the removals are left.
-    pub(super) fn take_removed_rights(&mut self, record: &Phase, rules: &Rules) -> Vec<Deed> {
-        // What else a clear does is still to be done.
-        let clears = self.deeds.iter().filter(|deed| matches!(deed.what, What::Clear)).map(Deed::again);
+    pub(super) fn take_removed_rights(&mut self, record: &RecordState, rules: &Rules) -> Vec<PendingChange> {
+        // Action else a clear does is still to be done.
+        let clears = self
+            .changes
+            .iter()
+            .filter(|pending| matches!(pending.what, Action::Clear))
+            .map(PendingChange::again);
         let mut taken: Vec<_> = clears.collect();
-        let is_of_right = |deed: &mut Deed| deed.change().is_some_and(|change| change.standing.is_right());
-        taken.extend(self.deeds.extract_if(.., is_of_right));
+        let is_of_right =
+            |pending: &mut PendingChange| pending.change().is_some_and(|change| change.class.is_right());
+        taken.extend(self.changes.extract_if(.., is_of_right));
         removed_rights(taken, record, rules)
     }
 
     /// Takes out what a handle did.
-    pub(super) fn take_of(&mut self, by: u64) -> Vec<Deed> {
-        self.deeds.extract_if(.., |deed| deed.by == by).collect()
+    pub(super) fn take_of(&mut self, by: u64) -> Vec<PendingChange> {
+        self.changes.extract_if(.., |pending| pending.by == by).collect()
     }
 
-    /// What becomes of the record.
-    pub(super) fn compose(&self, record: &Phase, rules: &Rules) -> Composed {
-        self.compose_of(&self.deeds, record, rules)
+    /// Action becomes of the record.
+    pub(super) fn compose(&self, record: &RecordState, rules: &Rules) -> Composed {
+        self.compose_of(&self.changes, record, rules)
     }
 
-    /// The same of some deeds, which were taken out.
-    pub(super) fn compose_of(&self, deeds: &[Deed], record: &Phase, rules: &Rules) -> Composed {
+    /// The same of some changes, which were taken out.
+    pub(super) fn compose_of(
+        &self,
+        changes: &[PendingChange],
+        record: &RecordState,
+        rules: &Rules,
+    ) -> Composed {
         let flashed_before = self.written.iter().filter(|written| written.is_flashed);
         let mut composed = Composed {
             is_carry_only: true,
@@ -412,22 +425,22 @@ impl Ledger {
             flashed_before: flashed_before.map(|written| written.name.clone()).collect(),
             ..Composed::default()
         };
-        for deed in deeds {
-            match &deed.what {
-                What::Clear => composed.clear(deed.at, record),
-                What::Change(change) if self.is_ended(change) => {
+        for pending in changes {
+            match &pending.what {
+                Action::Clear => composed.clear(pending.at, record),
+                Action::Change(change) if self.is_ended(change) => {
                     if change.op != Op::Remove {
                         composed.lost.push(change.name.clone());
                     }
                 }
-                What::Change(change) if self.is_overwritten(change) => {}
-                What::Change(change) => {
+                Action::Change(change) if self.is_overwritten(change) => {}
+                Action::Change(change) => {
                     if let Err(error) = composed.push(change, record, rules) {
-                        composed.failure.get_or_insert((deed.by, error));
+                        composed.failure.get_or_insert((pending.by, error));
                     }
                 }
-                What::Failure(error) => {
-                    composed.failure.get_or_insert_with(|| (deed.by, error.duplicate()));
+                Action::Failure(error) => {
+                    composed.failure.get_or_insert_with(|| (pending.by, error.duplicate()));
                 }
             }
         }
@@ -460,26 +473,26 @@ impl Ended {
     }
 }
 
-impl Deed {
-    /// What it did to one field, if it is that.
+impl PendingChange {
+    /// Action it did to one field, if it is that.
     pub(super) const fn change(&self) -> Option<&FieldChange> {
         match &self.what {
-            What::Change(change) => Some(change),
-            What::Clear | What::Failure(_) => None,
+            Action::Change(change) => Some(change),
+            Action::Clear | Action::Failure(_) => None,
         }
     }
 
     /// Whether it takes a right away and does nothing else.
     pub(super) fn is_removed_right(&self) -> bool {
-        self.change().is_some_and(|change| change.standing.is_right() && change.op == Op::Remove)
+        self.change().is_some_and(|change| change.class.is_right() && change.op == Op::Remove)
     }
 
     /// The same once more, for another account of it.
     pub(super) fn again(&self) -> Self {
         let what = match &self.what {
-            What::Change(change) => What::Change(change.clone()),
-            What::Clear => What::Clear,
-            What::Failure(error) => What::Failure(error.duplicate()),
+            Action::Change(change) => Action::Change(change.clone()),
+            Action::Clear => Action::Clear,
+            Action::Failure(error) => Action::Failure(error.duplicate()),
         };
         Self { what, ..*self }
     }
@@ -490,10 +503,10 @@ impl Deed {
             return self.change().map(|change| &change.name) == earlier.change().map(|change| &change.name);
         }
         match (&self.what, &earlier.what) {
-            (What::Change(this), What::Change(that)) => {
+            (Action::Change(this), Action::Change(that)) => {
                 this.name == that.name
-                    || this.standing.is_right()
-                    || that.standing.is_right()
+                    || this.class.is_right()
+                    || that.class.is_right()
                     || this.names().any(|name| that.names().any(|other| name == other))
             }
             _ => true,
@@ -507,17 +520,17 @@ impl Deed {
         }
         let is_removed_again = self.is_removed_right() && earlier.is_removed_right();
         match (&mut self.what, &earlier.what) {
-            (What::Clear, What::Clear) => true,
+            (Action::Clear, Action::Clear) => true,
             // It removes that, too; what is flashed survives it, and a grant says what the rights were.
-            (What::Clear, What::Change(that)) => {
-                !that.is_flash && (!that.standing.is_right() || that.op == Op::Remove)
+            (Action::Clear, Action::Change(that)) => {
+                !that.is_flash && (!that.class.is_right() || that.op == Op::Remove)
             }
-            (What::Change(this), What::Change(that)) if is_removed_again => {
+            (Action::Change(this), Action::Change(that)) if is_removed_again => {
                 this.was_removed |= that.was_removed;
                 this.name == that.name
             }
-            (What::Change(this), What::Change(that))
-                if this.name == that.name && !this.standing.is_right() && !that.standing.is_right() =>
+            (Action::Change(this), Action::Change(that))
+                if this.name == that.name && !this.class.is_right() && !that.class.is_right() =>
             {
                 let Some(op) = together(&that.op, &this.op) else { return false };
                 this.op = op;
@@ -529,11 +542,11 @@ impl Deed {
         }
     }
 
-    /// What was done to a field, if it was one field.
+    /// Action was done to a field, if it was one field.
     pub(super) const fn op(&self) -> Option<&Op> {
         match &self.what {
-            What::Change(change) => Some(&change.op),
-            What::Clear | What::Failure(_) => None,
+            Action::Change(change) => Some(&change.op),
+            Action::Clear | Action::Failure(_) => None,
         }
     }
 
@@ -547,10 +560,10 @@ impl Deed {
     }
 
     const fn is_clear(&self) -> bool {
-        matches!(self.what, What::Clear)
+        matches!(self.what, Action::Clear)
     }
 
-    const fn new(by: u64, at: u64, what: What) -> Self {
+    const fn new(by: u64, at: u64, what: Action) -> Self {
         Self { by, at, is_to_be_saved: false, what }
     }
 }
@@ -568,31 +581,35 @@ fn together(first: &Op, second: &Op) -> Option<Op> {
 }
 
 /// The removals of rights among these.
-pub(super) fn removed_rights(deeds: Vec<Deed>, record: &Phase, rules: &Rules) -> Vec<Deed> {
+pub(super) fn removed_rights(
+    changes: Vec<PendingChange>,
+    record: &RecordState,
+    rules: &Rules,
+) -> Vec<PendingChange> {
     let mut removed = Vec::new();
-    for Deed { by, at, is_to_be_saved, what } in deeds {
+    for PendingChange { by, at, is_to_be_saved, what } in changes {
         let mut keep = |change| {
-            removed.push(Deed { by, at, is_to_be_saved, what: What::Change(change) });
+            removed.push(PendingChange { by, at, is_to_be_saved, what: Action::Change(change) });
         };
         match what {
-            What::Change(change) => change.into_removed_right().into_iter().for_each(keep),
-            What::Clear => record.rights().names.into_iter().for_each(|name| {
-                let standing = record.standing(&name, rules);
-                let (op, aliases, declared) = (Op::Remove, &[][..], standing);
+            Action::Change(change) => change.into_removed_right().into_iter().for_each(keep),
+            Action::Clear => record.rights().names.into_iter().for_each(|name| {
+                let class = record.class(&name, rules);
+                let (op, aliases, declared) = (Op::Remove, &[][..], class);
                 let (is_default, is_flash, was_removed) = (false, false, true);
                 keep(FieldChange {
                     name,
                     op,
                     aliases,
                     is_default,
-                    standing,
+                    class,
                     declared,
                     is_flash,
                     was_removed,
                     at,
                 });
             }),
-            What::Failure(_) => {}
+            Action::Failure(_) => {}
         }
     }
     removed
@@ -604,16 +621,16 @@ impl Composed {
         self.ends.iter().any(|end| end.of.has(name, false))
     }
 
-    fn clear(&mut self, at: u64, record: &Phase) {
+    fn clear(&mut self, at: u64, record: &RecordState) {
         let flashed = self.take_flashed();
         self.delta = Delta::new();
         self.dropped.clear();
         let is_logout = record.rights().identity.is_some();
         self.ends.push(End { at, of: Ended::AllButFlashesAnd(self.flashed_before.clone()), is_logout });
         self.rights = Rights::default();
-        if self.rotation == Rotation::Login {
+        if self.secret_change == SecretChange::Login {
             // Whoever it was is nobody again.
-            self.rotation = Rotation::None;
+            self.secret_change = SecretChange::None;
         }
         if record.live().is_some() {
             self.is_carry_only = false;
@@ -622,28 +639,33 @@ impl Composed {
         self.put_flashed(flashed);
         let rights = record.rights();
         if rights.identity.is_some() {
-            self.rotation = Rotation::Logout;
+            self.secret_change = SecretChange::Logout;
         } else if !rights.names.is_empty() {
-            self.rotation.at_least_rotation();
+            self.secret_change.at_least_rotation();
         }
     }
 
     /// Adds a change to what was done before it.
-    pub(super) fn push(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) -> Result<(), Error> {
-        if change.standing.is_right() && record.is_withheld() && self.rotation != Rotation::Logout {
+    pub(super) fn push(
+        &mut self,
+        change: &FieldChange,
+        record: &RecordState,
+        rules: &Rules,
+    ) -> Result<(), Error> {
+        if change.class.is_right() && record.is_withheld() && self.secret_change != SecretChange::Logout {
             // Whoever it was that cannot be read: nothing of it is mixed with what comes.
             self.log_out(change.at, record, rules, true);
         }
-        if change.standing == Standing::Identity {
+        if change.class == FieldClass::Identity {
             self.note_identity(change, record, rules);
-        } else if change.standing.is_right() {
-            self.rotation.at_least_rotation();
+        } else if change.class.is_right() {
+            self.secret_change.at_least_rotation();
         }
         self.rights.note(change);
         if is_none(&self.delta, change, record) {
             return Ok(());
         }
-        self.is_carry_only &= change.standing == Standing::KeepOnLogout;
+        self.is_carry_only &= change.class == FieldClass::KeepOnLogout;
         let name = &change.name;
         let dropped = &self.dropped;
         let pushed = self.delta.push(name.clone(), change.op.clone(), record.left(name, dropped));
@@ -652,7 +674,7 @@ impl Composed {
             let _ = self.delta.push(alias.clone(), Op::Remove, record.left(&alias, dropped));
         }
         for name in change.names() {
-            // What would leave it as it was loaded is not enough: another request may have set it since.
+            // Action would leave it as it was loaded is not enough: another request may have set it since.
             if dropped.contains(&name) && !self.delta.has(name.as_str()) {
                 self.delta.force(name, Op::Remove);
             }
@@ -663,16 +685,16 @@ impl Composed {
         pushed.map_err(|_| Error::not_an_integer(name))
     }
 
-    /// Drops all that does not outlive a logout. What the request flashed does, unless it is for the next user.
-    fn log_out(&mut self, at: u64, record: &Phase, rules: &Rules, is_by_visitor: bool) {
-        self.rotation = Rotation::Logout;
+    /// Drops all that does not outlive a logout. Action the request flashed does, unless it is for the next user.
+    fn log_out(&mut self, at: u64, record: &RecordState, rules: &Rules, is_by_visitor: bool) {
+        self.secret_change = SecretChange::Logout;
         self.rights = Rights::default();
         let carried = record.carried(rules);
         self.dropped.clear();
         let flashed = self.take_flashed();
         let is_lost = |(name, op): &&(FieldName, Op)| {
             let is_change = !matches!(op, Op::Remove | Op::RemoveIf(_));
-            is_change && !carried.contains(name) && !record.standing(name, rules).is_right()
+            is_change && !carried.contains(name) && !record.class(name, rules).is_right()
         };
         self.lost.extend(self.delta.ops().iter().filter(is_lost).map(|(name, _)| name.clone()));
         let mut kept = carried;
@@ -714,8 +736,8 @@ impl Composed {
         self.ends.push(End { at, of: Ended::Flashes, is_logout: false });
     }
 
-    /// What goes with a change of who is logged in.
-    fn note_identity(&mut self, change: &FieldChange, record: &Phase, rules: &Rules) {
+    /// Action goes with a change of who is logged in.
+    fn note_identity(&mut self, change: &FieldChange, record: &RecordState, rules: &Rules) {
         let before = change.names().find_map(|name| self.value(&name, record));
         let after = change.op.apply(before.as_ref()).ok().flatten();
         let at = change.at;
@@ -724,17 +746,17 @@ impl Composed {
         let is_other =
             other.is_some_and(|other| !self.delta.drops(other) && change.names().all(|name| name != *other));
         match (before, after) {
-            (None, None) if !is_other => self.rotation.at_least_rotation(),
+            (None, None) if !is_other => self.secret_change.at_least_rotation(),
             (None, Some(_)) if !is_other => {
                 // In the place of somebody else whom this request has logged out, it is no beginning.
-                if self.rotation == Rotation::Logout || self.follows_login {
-                    // What was said to the one before is nothing to this one.
+                if self.secret_change == SecretChange::Logout || self.follows_login {
+                    // Action was said to the one before is nothing to this one.
                     self.drop_flashed(at);
                 }
-                if self.rotation != Rotation::Logout {
-                    self.rotation = Rotation::Login;
+                if self.secret_change != SecretChange::Logout {
+                    self.secret_change = SecretChange::Login;
                 }
-                let dropped = rules.names(Standing::DropOnLogin);
+                let dropped = rules.names(FieldClass::DropOnLogin);
                 for name in &dropped {
                     self.delta.take(name.as_str());
                     if record.live().is_some() {
@@ -749,8 +771,8 @@ impl Composed {
             (Some(before), Some(after))
                 if before == after && !change.was_removed && change.declared.is_right() =>
             {
-                if !matches!(self.rotation, Rotation::Login | Rotation::Logout) {
-                    self.rotation = Rotation::Proof;
+                if !matches!(self.secret_change, SecretChange::Login | SecretChange::Logout) {
+                    self.secret_change = SecretChange::Reauthentication;
                 }
             }
             (_, after) => self.log_out(at, record, rules, after.is_none()),
@@ -758,7 +780,7 @@ impl Composed {
     }
 
     /// A field as this request sees it so far.
-    fn value(&self, name: &FieldName, record: &Phase) -> Option<bytes::Bytes> {
+    fn value(&self, name: &FieldName, record: &RecordState) -> Option<bytes::Bytes> {
         let loaded = record.loaded(name).filter(|_| !self.delta.drops(name));
         match self.delta.ops().iter().find(|(known, _)| known == name) {
             Some((_, op)) => op.apply(loaded).ok().flatten(),
@@ -777,14 +799,14 @@ impl Rights {
         }
         if change.declared.is_right() && matches!(change.op, Op::Put(_)) {
             self.names.push(change.name.clone());
-            if change.standing == Standing::Identity {
+            if change.class == FieldClass::Identity {
                 self.identity = Some(change.name.clone());
             }
         }
     }
 }
 
-impl Rotation {
+impl SecretChange {
     pub(super) fn at_least_rotation(&mut self) {
         if *self < Self::Rotation {
             *self = Self::Rotation;
@@ -793,7 +815,7 @@ impl Rotation {
 }
 
 /// Whether a field is as the change would leave it, and nothing else is to be done to it.
-fn is_none(delta: &Delta, change: &FieldChange, record: &Phase) -> bool {
+fn is_none(delta: &Delta, change: &FieldChange, record: &RecordState) -> bool {
     let FieldChange { name, op, is_default, .. } = change;
     if change.names().any(|name| delta.has(name.as_str())) {
         return false;
@@ -813,45 +835,45 @@ mod tests {
     use crate::delta::Add;
 
     fn change(name: &'static str, at: u64, op: Op) -> FieldChange {
-        let (name, standing) = (FieldName::from_static(name), Standing::Plain);
+        let (name, class) = (FieldName::from_static(name), FieldClass::Plain);
         FieldChange {
             name,
             op,
             aliases: &[],
             is_default: false,
-            standing,
-            declared: standing,
+            class,
+            declared: class,
             is_flash: false,
             was_removed: false,
             at,
         }
     }
 
-    /// What is put back again and again while a handler goes on saving takes no more room, and comes to the same;
+    /// Action is put back again and again while a handler goes on saving takes no more room, and comes to the same;
     /// what another handle did in between stays in between.
     #[test]
     fn what_is_put_back_is_folded() {
         let one = Op::Add(Add { by: 1, start: 0, min: 0, max: 1_000_000 });
-        let mut ledger = Ledger::default();
+        let mut log = ChangeLog::default();
         for round in 0..1000 {
             let put = Op::Put(round.to_string().into());
             let changes = vec![change("name", 3 * round, put), change("hits", 3 * round + 1, one.clone())];
-            ledger.enter(1, changes, None);
-            let deeds = ledger.take();
-            ledger.put_back(deeds);
-            assert_eq!(ledger.size(), 2);
+            log.enter(1, changes, None);
+            let changes = log.take();
+            log.put_back(changes);
+            assert_eq!(log.size(), 2);
         }
-        let delta = ledger.compose(&Phase::Absent, &Rules::default()).delta;
+        let delta = log.compose(&RecordState::Absent, &Rules::default()).delta;
         let mut fields = crate::value::Fields::new();
         delta.apply(&mut fields).unwrap();
         assert_eq!(
             (fields.get("name").unwrap(), fields.get("hits").unwrap()),
             (&"999".into(), &"1000".into())
         );
-        ledger.enter(2, vec![change("hits", 3000, Op::Put("5".into()))], None);
-        ledger.enter(1, vec![change("hits", 3001, one)], None);
-        let deeds = ledger.take();
-        ledger.put_back(deeds);
-        assert_eq!(ledger.size(), 4);
+        log.enter(2, vec![change("hits", 3000, Op::Put("5".into()))], None);
+        log.enter(1, vec![change("hits", 3001, one)], None);
+        let changes = log.take();
+        log.put_back(changes);
+        assert_eq!(log.size(), 4);
     }
 }

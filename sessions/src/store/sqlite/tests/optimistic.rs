@@ -1,12 +1,12 @@
-//! Commits that follow a load: right whether or not the record is still as it was read.
+//! Optimistic writes: their outcome is right, and so is that of a commit whose record has changed since its load.
 
 use super::*;
 
-fn swapped(store: &SqliteStore) -> u64 {
-    store.queue.swapped.load(Ordering::Relaxed)
+fn optimistic_writes(store: &SqliteStore) -> u64 {
+    store.database().counters.optimistic_writes.load(Ordering::Relaxed)
 }
 
-/// Loads, so that the next commit goes the short way if it can.
+/// Loads, so that the next commit can be an optimistic write.
 async fn seen(store: &SqliteStore, id: RecordId) {
     store.load(id, &["a".into()]).await.unwrap();
 }
@@ -21,10 +21,10 @@ fn a_commit_after_a_load_is_one_statement() {
             panic!()
         };
         assert_eq!(values, [Some(json("42"))]);
-        assert_eq!(swapped(&store), 1);
+        assert_eq!(optimistic_writes(&store), 1);
         let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
         assert_eq!(loaded.fields, fields(&[("n", "42"), ("a", "[ 1 ]")]));
-        // A repetition is recognised by what the short way wrote.
+        // A repetition is recognised by what the optimistic write left.
         assert_applied(&store.commit(id(1), increment(1)).await.unwrap());
         assert_eq!(value(&store, id(1), "n").await, Some(json("42")));
     });
@@ -32,7 +32,7 @@ fn a_commit_after_a_load_is_one_statement() {
 
 #[test]
 fn whatever_was_written_in_between_counts() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::open(&path).await.unwrap();
@@ -58,13 +58,13 @@ fn whatever_was_written_in_between_counts() {
             }
             store.destroy(id(1)).await.unwrap();
         }
-        assert_eq!(swapped(&store), 0);
+        assert_eq!(optimistic_writes(&store), 0);
     });
 }
 
 #[test]
 fn another_record_in_the_same_row_is_left_alone() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::open(&path).await.unwrap();
@@ -79,7 +79,7 @@ fn another_record_in_the_same_row_is_left_alone() {
 
 #[test]
 fn hits_and_misses_of_one_batch_are_told_apart() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let path = folder.file("s.db");
     run(async {
         let store = SqliteStore::open(&path).await.unwrap();
@@ -98,7 +98,7 @@ fn hits_and_misses_of_one_batch_are_told_apart() {
             let store = store.clone();
             waiting.push(begin(async move { store.commit(id(byte), increment(1)).await.unwrap() }).await);
         }
-        // Two on one record: neither goes the short way.
+        // Two commits of one record: neither is an optimistic write.
         let twice = store.clone();
         waiting.push(begin(async move { twice.commit(id(1), increment(2)).await.unwrap() }).await);
         execute(&mut outsider, "ROLLBACK").await;
@@ -113,6 +113,6 @@ fn hits_and_misses_of_one_batch_are_told_apart() {
             };
             assert_eq!(value(&store, id(byte), "n").await, Some(json(n)), "{byte}");
         }
-        assert!(swapped(&store) > 50, "{store:?}");
+        assert!(optimistic_writes(&store) > 50, "{store:?}");
     });
 }

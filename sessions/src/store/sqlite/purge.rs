@@ -1,0 +1,61 @@
+//! Deletes dead records, and empties the write-ahead log.
+//!
+//! # Design
+//!
+//! `expires` is the latest deadline that any create or touch of the record gave it. A purge deletes a row only if it is
+//! past `expires` and dead under the caller's timeouts, too. So layers with different timeouts can share a store. A
+//! load never looks at `expires`: a session's life depends on `created` and `touched` alone.
+//!
+//! The log holds deleted values until it is emptied, so a purge does that as well. A store has no events of its own. If
+//! another program keeps the log from being emptied, the purge returns an error, and the layer reports it.
+
+use sqlx::SqliteConnection;
+
+use super::{failure::BatchFailure, statements::Statements, wal};
+use crate::{
+    error::Error,
+    value::{SessionKind, Timeouts, Timestamp},
+};
+
+/// Deletes up to `limit` dead records, and empties the log unless there may be more to delete. Returns how many it
+/// deleted, or an error if the log cannot be emptied.
+pub(super) async fn run(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    timeouts: &Timeouts,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Result<usize, Error>, BatchFailure> {
+    let purged = delete(connection, statements, timeouts, now, limit).await?;
+    if purged >= limit {
+        return Ok(Ok(purged));
+    }
+    // As an error of this purge alone: a connection in the way of the log is in no other request's way.
+    let emptied = wal::empty(connection).await.map_err(Error::unavailable)?;
+    Ok(emptied.map(|()| purged))
+}
+
+/// Deletes dead records. It is one statement, hence a transaction of its own.
+async fn delete(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    timeouts: &Timeouts,
+    now: Timestamp,
+    limit: usize,
+) -> Result<usize, BatchFailure> {
+    let mut query = sqlx::query(statements.purge()).bind(now.as_millis());
+    // The same arithmetic as in `Timeouts::deadline`, turned around.
+    for kind in [SessionKind::Remembered, SessionKind::User, SessionKind::Visitor] {
+        let timeouts = timeouts.of_kind(kind);
+        query = query.bind(earlier(now, timeouts.idle_and_window())).bind(earlier(now, timeouts.absolute()));
+    }
+    let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let done = query.execute(connection).await.map_err(BatchFailure::at_commit)?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+}
+
+/// Returns the last time from which on `duration` is over at `now`. `None` if time does not reach back that far; it
+/// becomes NULL, and no time is before NULL.
+fn earlier(now: Timestamp, duration: std::time::Duration) -> Option<i64> {
+    now.as_millis().checked_sub(i64::try_from(duration.as_millis()).ok()?)
+}
