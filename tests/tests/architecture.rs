@@ -3,6 +3,9 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
+#[path = "architecture/language.rs"]
+mod language;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -15,12 +15,12 @@ use crate::{
     value::RecordId,
 };
 
-type Hook = dyn Fn(&Event<'_>) + Send + Sync;
+type EventHook = dyn Fn(&Event<'_>) + Send + Sync;
 
 /// Where a layer's events go.
 #[derive(Clone, Default)]
 pub(crate) struct Events {
-    hook: Option<Arc<Hook>>,
+    hook: Option<Arc<EventHook>>,
     throttle: Arc<Throttle>,
 }
 
