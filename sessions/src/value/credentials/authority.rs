@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use super::super::{
     FieldName, Lifetime, SecretHash, Timestamp,
     hash::{SALT_BYTES, is_same},
-    time::{DEFAULT_ABSOLUTE, SessionKind},
+    timeouts::{DEFAULT_ABSOLUTE, SessionKind},
 };
 
 /// The time for which a secret that was replaced is told from one that never was.

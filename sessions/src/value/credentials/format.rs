@@ -238,7 +238,7 @@ mod tests {
             samples::{at, full, hash},
         },
         hash::SALT_BYTES,
-        time::SessionKind,
+        timeouts::SessionKind,
     };
 
     #[test]
