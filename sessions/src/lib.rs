@@ -30,7 +30,7 @@
 //!
 //! # Where to read on
 //!
-//! - The guide, in the module `guide` of this documentation: first session, logging in, flash messages, overlapping
+//! - The [guide]: first session, logging in, flash messages, overlapping
 //!   requests, stores, a store of your own, testing, deploying, security.
 //! - [`Session`](macro@Session): the attributes of the derive, and the accessors that each field gets.
 //! - [`Handle`]: what every session can do, such as `destroy()` and `save().await`.
@@ -89,7 +89,6 @@ pub mod fuzzing;
 #[cfg(doc)]
 pub mod guide;
 mod handle;
-mod in_place;
 #[cfg_attr(not(feature = "keys"), path = "keys/none.rs")]
 mod keys;
 mod layer;
@@ -104,8 +103,6 @@ mod sync;
 pub mod testing;
 mod value;
 mod view;
-
-pub use sessions_macros::Session;
 
 #[cfg(feature = "axum")]
 pub use self::{
@@ -123,7 +120,7 @@ pub use self::{
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
     value::{Cutoff, Cutoffs, FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
-    view::{SessionView, TypedSession},
+    view::{Session, SessionView, TypedSession},
 };
 #[cfg(feature = "keys")]
 pub use self::{

@@ -1,0 +1,122 @@
+//! The context that the requests of one layer share.
+
+use std::{
+    any::Any,
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, watch},
+};
+
+use super::{field_rules::Rules, watch::Watchers};
+use crate::{
+    clock::Stopwatch,
+    event::Events,
+    keys::KeyRing,
+    store::DynStore,
+    sync::atomic::AtomicI64,
+    value::{Authority, Timeouts, Timestamp, TokenHasher},
+};
+
+/// The number of commits of a layer that may go on at a time after their clients went away: each keeps what its
+/// request has loaded.
+pub(crate) const MOST_DETACHED: usize = 256;
+
+/// The context that the requests of one layer share.
+#[derive(Clone)]
+pub(crate) struct LayerContext {
+    pub(crate) store: Arc<dyn DynStore>,
+    pub(crate) hasher: TokenHasher,
+    /// The purpose to which secrets and sealed values are bound: the cookie's name.
+    pub(crate) purpose: Cow<'static, str>,
+    /// The keys of secret fields.
+    pub(crate) keys: Option<Arc<KeyRing>>,
+    pub(crate) timeouts: Timeouts,
+    /// Sessions that began before this are over.
+    pub(crate) not_before: Timestamp,
+    pub(crate) events: Events,
+    /// The rules of the views for fields.
+    pub(crate) rules: Arc<Rules>,
+    /// The time of the last purge, on the store's clock.
+    pub(crate) last_purge: Arc<AtomicI64>,
+    /// The time that the store has for one operation.
+    pub(crate) store_timeout: Duration,
+    pub(crate) sizes: Sizes,
+    /// The time within which `Handle::ended` tells.
+    pub(crate) ended_within: Duration,
+    /// The records whose end is waited for.
+    pub(crate) watchers: Arc<Watchers>,
+    /// Tells the time that has passed in this process.
+    pub(crate) stopwatch: Stopwatch,
+    /// Has a receiver in all work that goes on after its request.
+    pub(crate) in_flight: watch::Sender<()>,
+    /// Permits of the commits that may go on after their clients went away.
+    pub(crate) detached: Arc<Semaphore>,
+    /// The runtime of the layer's requests, for work that is left when one is dropped elsewhere.
+    pub(crate) runtime: OnceLock<Handle>,
+    /// The layer's own options, which the slot does not know. They are in the same allocation, because each shared
+    /// one that a request holds has a reference count on which all cores contend.
+    pub(crate) http: Arc<dyn Any + Send + Sync>,
+}
+
+/// The most bytes that there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// In the JSON text of one field.
+    pub(crate) field: usize,
+    /// In the names and texts of all fields of a record.
+    pub(crate) record: usize,
+}
+
+impl LayerContext {
+    /// The timeouts of a session: the layer's for its kind, or its own where they are shorter.
+    pub(super) fn timeouts_of(&self, authority: &Authority) -> Timeouts {
+        self.timeouts.of_kind(authority.kind()).within(authority.lifetime)
+    }
+
+    /// Notes the runtime of this thread, if it is the first.
+    pub(super) fn note_runtime(&self) {
+        if self.runtime.get().is_none()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // Another request may have been faster.
+            let _ = self.runtime.set(runtime);
+        }
+    }
+
+    /// The runtime of this thread, or the one that the first request of the layer ran in.
+    pub(super) fn runtime(&self) -> Option<Handle> {
+        Handle::try_current().ok().or_else(|| self.runtime.get().cloned())
+    }
+
+    /// A context around an empty store in memory.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        use crate::store::{MemoryStore, Store};
+
+        Self {
+            store: MemoryStore::new().erase().into_inner(),
+            hasher: TokenHasher::new("sid"),
+            purpose: "sid".into(),
+            keys: None,
+            timeouts: Timeouts::default(),
+            not_before: Timestamp::from_millis(i64::MIN),
+            events: Events::default(),
+            rules: Arc::default(),
+            last_purge: Arc::default(),
+            store_timeout: Duration::from_secs(10),
+            sizes: Sizes { field: 64 << 10, record: 256 << 10 },
+            ended_within: Duration::from_secs(30),
+            watchers: Arc::default(),
+            stopwatch: Stopwatch::default(),
+            in_flight: watch::channel(()).0,
+            detached: Arc::new(Semaphore::new(MOST_DETACHED)),
+            runtime: OnceLock::new(),
+            http: Arc::new(()),
+        }
+    }
+}
