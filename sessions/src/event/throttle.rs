@@ -1,4 +1,4 @@
-//! Holding back events that repeat: a client must not fill the log.
+//! Holds back events that repeat, so that no client fills the log.
 
 use std::{
     mem,
@@ -9,24 +9,24 @@ use std::{
 use super::{Event, EventLevel};
 use crate::value::RecordId;
 
-/// For how long one event holds back others of its key, unless the layer says otherwise.
+/// The time for which one event holds back others of its key, unless the layer sets another.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many keys are told apart at a time; events of further ones count by their name.
+/// The number of keys that are told apart at a time. Events of further keys count by their name.
 const KEYS: usize = 64;
 
-/// What two events have in common of which one is held back.
+/// The properties in which two events agree if one of them is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EventKey {
     pub(super) name: &'static str,
     pub(super) record: Option<RecordId>,
-    /// A hash of what else there is to tell, such as the field.
+    /// A hash of further properties, such as the field.
     pub(super) detail: u64,
 }
 
 /// Lets one event of a key through in an interval, and counts the others.
 ///
-/// The standard library's lock, also in the models: nothing waits while it is held.
+/// It is locked by the standard library's lock, also in the models: nothing waits while it is held.
 #[derive(Debug)]
 pub(super) struct Throttle {
     interval: Duration,
@@ -48,11 +48,11 @@ struct Entry {
     held_back: u64,
 }
 
-/// What becomes of an event.
+/// The decision on an event.
 #[derive(Debug)]
 pub(super) struct Passed {
     pub(super) is_reported: bool,
-    /// The counts of those before it that are to be reported first.
+    /// The counts of earlier events, to be reported first.
     pub(super) repeated: Vec<Event<'static>>,
 }
 
@@ -79,13 +79,13 @@ impl Throttle {
         Passed { is_reported, repeated }
     }
 
-    /// The counts of all that were held back until now.
+    /// Returns the counts of all events that were held back until now.
     pub(super) fn take_all(&self) -> Vec<Event<'static>> {
         let Seen { by_key, by_name } = mem::take(&mut *self.lock());
         by_key.into_iter().chain(by_name).filter_map(|entry| entry.repeated()).collect()
     }
 
-    /// A panic elsewhere leaves the counts whole.
+    /// Locks the counts, which a panic elsewhere leaves whole.
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,7 +97,7 @@ impl Default for Throttle {
     }
 }
 
-/// Whether it is the first of its key; otherwise counts it.
+/// Returns true if the event is the first of its key; otherwise counts it.
 fn is_first(entries: &mut Vec<Entry>, key: EventKey, level: EventLevel, now: Instant) -> bool {
     if let Some(entry) = entries.iter_mut().find(|entry| entry.key == key) {
         entry.held_back += 1;
