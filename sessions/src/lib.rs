@@ -121,7 +121,7 @@ pub use self::{
         SessionLayer, SessionService,
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
-    value::{FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
+    value::{Cutoff, Cutoffs, FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
     view::{SessionView, TypedSession},
 };
 #[cfg(feature = "keys")]

@@ -21,7 +21,7 @@ use axum::{
 use serde::Deserialize;
 use sessions::{
     Session, SessionLayer, TypedSession,
-    store::{AnyStore, MemoryStore, RedisStore, SqliteStore, WebdisStore},
+    store::{AnyStore, MemoryStore, RedisStore, SqliteStore, Store, WebdisStore},
 };
 use tokio::net::TcpListener;
 
@@ -73,18 +73,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Opens the store that a name stands for.
 async fn open(store: &str) -> Result<AnyStore, Box<dyn Error>> {
     let Some((kind, rest)) = store.split_once(':') else {
-        return if store == "memory" { Ok(MemoryStore::new().into()) } else { Err(unknown_store()) };
+        return if store == "memory" { Ok(MemoryStore::new().erase()) } else { Err(unknown_store()) };
     };
     let hosts = rest.trim_start_matches("//");
     Ok(match kind {
-        "sqlite" => SqliteStore::open(rest).await?.into(),
-        "redis" => RedisStore::connect(store).await?.into(),
-        "redis+cluster" => RedisStore::cluster(nodes(hosts)).await?.into(),
+        "sqlite" => SqliteStore::open(rest).await?.erase(),
+        "redis" => RedisStore::connect(store).await?.erase(),
+        "redis+cluster" => RedisStore::cluster(nodes(hosts)).await?.erase(),
         "redis+sentinel" => {
             let (hosts, service) = hosts.split_once('/').ok_or_else(unknown_store)?;
-            RedisStore::sentinel(nodes(hosts), service).await?.into()
+            RedisStore::sentinel(nodes(hosts), service).await?.erase()
         }
-        "webdis+http" => WebdisStore::connect(format!("http://{hosts}")).await?.into(),
+        "webdis+http" => WebdisStore::connect(format!("http://{hosts}")).await?.erase(),
         _ => return Err(unknown_store()),
     })
 }
