@@ -1,7 +1,7 @@
 //! Calls applications of actix-web, which stay in the thread that made them.
 //!
 //! As actix's own server does, each of as many threads as the other contenders
-//! have workers has a runtime and an instance of the application. The lanes are
+//! have workers has a runtime and an instance of the application. The requesters are
 //! dealt out to the threads; otherwise this does what the driver for axum does.
 
 use std::future::Future;
@@ -28,10 +28,11 @@ pub struct Threads(Vec<mpsc::UnboundedSender<Job>>);
 
 enum Job {
     Get { path: &'static str, cookie: Option<HeaderValue>, answer: oneshot::Sender<Result<Answer>> },
-    Lane { lane: Lane, answer: oneshot::Sender<Result<u64>> },
+    Run { requester: ActixRequester, answer: oneshot::Sender<Result<u64>> },
 }
 
-struct Lane {
+/// A client that sends one request after the other.
+struct ActixRequester {
     load: Load,
     first: usize,
     stop: Arc<AtomicBool>,
@@ -62,18 +63,18 @@ impl Threads {
         answered.await?
     }
 
-    /// Starts the lanes of a load; each tells how many requests it has sent.
+    /// Starts the requesters of a load. Each returns the number of requests that it has sent.
     pub fn drive(&self, load: &Load, stop: &Arc<AtomicBool>) -> Vec<BoxFuture<'static, Result<u64>>> {
         let start = |first| {
             let (answer, answered) = oneshot::channel();
-            let lane = Lane { load: load.clone(), first, stop: stop.clone() };
-            self.send(first % self.0.len(), Job::Lane { lane, answer });
+            let requester = ActixRequester { load: load.clone(), first, stop: stop.clone() };
+            self.send(first % self.0.len(), Job::Run { requester, answer });
             async { answered.await? }.boxed()
         };
         (0..load.in_flight).map(start).collect()
     }
 
-    /// A thread that has panicked drops the job, and who waits for its answer is told.
+    /// Sends a job to a thread. A thread that has panicked drops the job, which ends the wait for its answer.
     fn send(&self, thread: usize, job: Job) {
         let _ = self.0[thread].send(job);
     }
@@ -87,10 +88,10 @@ where
     while let Some(job) = jobs.recv().await {
         let service = service.clone();
         actix_web::rt::spawn(async move {
-            // Nobody waits for the answer if another lane has failed.
+            // The answer is not awaited any more if another requester has failed.
             match job {
                 Job::Get { path, cookie, answer } => drop(answer.send(get(&*service, path, cookie).await)),
-                Job::Lane { lane, answer } => drop(answer.send(run(&*service, lane).await)),
+                Job::Run { requester, answer } => drop(answer.send(run(&*service, requester).await)),
             }
         });
     }
@@ -111,7 +112,7 @@ where
     Ok(Answer { body, cookie: cookie_header(set_cookies.iter().map(ActixValue::as_bytes))? })
 }
 
-async fn run<S, B>(service: &S, Lane { load, first, stop }: Lane) -> Result<u64>
+async fn run<S, B>(service: &S, ActixRequester { load, first, stop }: ActixRequester) -> Result<u64>
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody,

@@ -87,7 +87,7 @@ pub fn parse() -> Result<Option<Args>> {
     ensure!(args.rounds > 0, "--rounds must be at least 1");
     ensure!(
         args.in_flight.iter().all(|&n| n > 0 && n <= args.sessions),
-        "--in-flight must be between 1 and the number of sessions, each session is one lane's"
+        "--in-flight must be between 1 and the number of sessions, each session is one requester's"
     );
     Ok(Some(args))
 }

@@ -35,26 +35,26 @@ pub struct Load {
     pub cookies: Arc<[HeaderValue]>,
 }
 
-/// Without this, lanes that never wait would keep the workers to themselves;
-/// at every request it would be a large part of what is measured.
+/// The number of requests after which a requester yields. If it never waits and never yielded, it would keep its worker
+/// for itself. A yield at every request would be a large part of the measured time.
 pub const REQUESTS_PER_YIELD: u64 = 32;
 
-/// Sends requests for `turn`, in as many lanes as are to be in flight. Each waits
-/// for its answer before it sends the next.
+/// Sends requests for `turn`, by as many requesters as requests are to be in flight. Each waits for its answer before it
+/// sends the next.
 pub fn drive(runtime: &Runtime, app: &App, servers: &Servers, load: &Load, turn: Duration) -> Result<Sample> {
     let stop = Arc::new(AtomicBool::new(false));
     let servers_before = servers.cpu_used()?;
     let cpu_before = cpu::used();
     let start = Instant::now();
-    let lanes = spawn(runtime, app, load, &stop);
+    let requesters = spawn(runtime, app, load, &stop);
     // The clock runs on this thread: a timer of the busy runtime would be late.
     while start.elapsed() < turn && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(10).min(turn));
     }
     stop.store(true, Ordering::Relaxed);
     let mut requests = 0;
-    for lane in lanes {
-        requests += runtime.block_on(lane)?;
+    for requester in requesters {
+        requests += runtime.block_on(requester)?;
     }
     let elapsed = start.elapsed();
     let cpu = cpu::used() - cpu_before;
@@ -67,7 +67,7 @@ pub fn drive(runtime: &Runtime, app: &App, servers: &Servers, load: &Load, turn:
     })
 }
 
-/// Starts the lanes; each tells how many requests it has sent when it is stopped.
+/// Starts the requesters. Each returns the number of requests that it has sent when it is stopped.
 fn spawn(
     runtime: &Runtime,
     app: &App,
@@ -77,7 +77,7 @@ fn spawn(
     match app {
         App::Axum(router) => (0..load.in_flight)
             .map(|first| {
-                let lane = lane(Lane {
+                let requester = run(Requester {
                     router: router.clone(),
                     uri: Uri::from_static(load.workload.path()),
                     cookies: load.workload.sends_cookie().then(|| load.cookies.clone()),
@@ -85,43 +85,44 @@ fn spawn(
                     step: load.in_flight,
                     stop: stop.clone(),
                 });
-                let lane = runtime.spawn(lane);
-                async { lane.await? }.boxed()
+                let running = runtime.spawn(requester);
+                async { running.await? }.boxed()
             })
             .collect(),
         App::Actix(threads) => threads.drive(load, stop),
     }
 }
 
-struct Lane {
+/// A client that sends one request after the other.
+struct Requester {
     router: Router,
     uri: Uri,
     cookies: Option<Arc<[HeaderValue]>>,
-    /// The lane has the sessions first, first + step, …: no two lanes share
-    /// one, so that locks on a session are not what is compared.
+    /// The first of its sessions: it has `first`, `first + step` and so on. No two requesters share one, so that the
+    /// bench does not compare locks on a session.
     first: usize,
     step: usize,
     stop: Arc<AtomicBool>,
 }
 
-async fn lane(mut lane: Lane) -> Result<u64> {
+async fn run(mut requester: Requester) -> Result<u64> {
     let mut requests = 0;
-    let mut next = lane.first;
-    while !lane.stop.load(Ordering::Relaxed) {
+    let mut next = requester.first;
+    while !requester.stop.load(Ordering::Relaxed) {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = Method::GET;
-        *request.uri_mut() = lane.uri.clone();
-        if let Some(cookies) = &lane.cookies {
+        *request.uri_mut() = requester.uri.clone();
+        if let Some(cookies) = &requester.cookies {
             let cookie = cookies[next].clone();
             request.headers_mut().insert(header::COOKIE, cookie);
-            next += lane.step;
+            next += requester.step;
             if next >= cookies.len() {
-                next = lane.first;
+                next = requester.first;
             }
         }
-        let response = lane.router.call(request).await?;
+        let response = requester.router.call(request).await?;
         if response.status() != StatusCode::OK {
-            lane.stop.store(true, Ordering::Relaxed);
+            requester.stop.store(true, Ordering::Relaxed);
             let body = axum::body::to_bytes(response.into_body(), usize::MAX).await?;
             return Err(anyhow!("a request was answered with an error: {}", String::from_utf8_lossy(&body)));
         }

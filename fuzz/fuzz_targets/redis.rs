@@ -6,7 +6,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sessions::{
     FieldName, Timeouts, Timestamp,
-    fuzzing::hash::{self, Reply},
+    fuzzing::hash::{self, RawItem},
     store::{Add, CommitOutcome, Commit, CommitId, Delta, Fields, NewRecord, Op, CredentialsChange, Credentials},
 };
 
@@ -48,12 +48,12 @@ enum Operation<'a> {
 }
 
 impl Item<'_> {
-    fn reply(&self) -> Reply {
+    fn reply(&self) -> RawItem {
         match self {
-            Self::None => Reply::None,
-            Self::Integer(integer) => Reply::Integer(*integer),
-            Self::Status(status) => Reply::Integer((*status).into()),
-            Self::Bytes(bytes) => Reply::Bytes(Bytes::copy_from_slice(bytes)),
+            Self::None => RawItem::None,
+            Self::Integer(integer) => RawItem::Integer(*integer),
+            Self::Status(status) => RawItem::Integer((*status).into()),
+            Self::Bytes(bytes) => RawItem::Bytes(Bytes::copy_from_slice(bytes)),
         }
     }
 }
@@ -93,11 +93,11 @@ fn check_loaded(input: &Input<'_>) {
     let Some(bytes) = input.metadata else {
         let first = reply.first().cloned();
         if let Ok(None) = hash::loaded(&names, now, reply) {
-            assert_eq!(first, Some(Reply::None), "a record was taken for none");
+            assert_eq!(first, Some(RawItem::None), "a record was taken for none");
         }
         return;
     };
-    reply.insert(0, Reply::Bytes(Bytes::copy_from_slice(&bytes)));
+    reply.insert(0, RawItem::Bytes(Bytes::copy_from_slice(&bytes)));
     let loaded = hash::loaded(&names, now, reply.clone()).expect("metadata").expect("a record");
     assert_eq!(loaded.credentials.as_bytes(), &bytes[16..]);
     assert_eq!(loaded.epoch.to_be_bytes()[4..], bytes[..4]);
@@ -108,12 +108,12 @@ fn check_loaded(input: &Input<'_>) {
     assert!(loaded.now >= loaded.touched && loaded.now >= now && !loaded.complete);
     for (name, value) in loaded.fields.iter() {
         let is_answer =
-            |(asked, item): (&FieldName, &Reply)| asked == name && *item == Reply::Bytes(value.clone());
+            |(asked, item): (&FieldName, &RawItem)| asked == name && *item == RawItem::Bytes(value.clone());
         assert!(names.iter().zip(&reply[1..]).any(is_answer), "a field from nowhere");
     }
 }
 
-fn check_answer(commit: &Commit, reply: Vec<Reply>) {
+fn check_answer(commit: &Commit, reply: Vec<RawItem>) {
     let _ = reply.first().cloned().map(hash::created);
     let _ = hash::remembers(commit, reply.clone());
     match hash::answer(commit, reply.clone()) {

@@ -26,7 +26,7 @@ enum Piece<'a> {
 fn check_pieces(input: &Input<'_>, status: u16) {
     let mut written = Vec::new();
     let mut own = Vec::new();
-    let answer = webdis::proven(status, |nonce| {
+    let answer = webdis::verified(status, |nonce| {
         own = nonce.to_vec();
         for piece in &input.pieces {
             match piece {
@@ -53,7 +53,7 @@ fn check_answer(input: &Input<'_>, status: u16) {
         let length = 2 * nonce.len() + input.answer.len();
         [format!("${length}\r\n").as_bytes(), nonce, input.answer, nonce, b"\r\n"].concat()
     };
-    assert_eq!(webdis::proven(status, body).as_deref(), (status == 200).then_some(input.answer));
+    assert_eq!(webdis::verified(status, body).as_deref(), (status == 200).then_some(input.answer));
     if let Some(items) = webdis::items(status, body) {
         // Each byte of the answer belongs to one item or its length.
         let least: usize = items.iter().map(|item| item.as_ref().map_or(1, |bytes| 2 + bytes.len())).sum();

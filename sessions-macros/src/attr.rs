@@ -1,11 +1,12 @@
-//! Syntax: the attributes as they are written, each with the place to point at.
+//! Syntax: the attributes as they are written, each with the span that an error points at.
 //!
-//! What is wrong with one attribute alone is reported here and then left out, so that it is not reported again.
+//! A mistake in one attribute alone is reported here, and the attribute left out, so that it is reported once.
 
-pub(crate) mod keys;
+mod choices;
+mod keys;
 mod syntax;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span};
 use quote::ToTokens;
 use syn::{Attribute, Meta, Path};
 
@@ -13,19 +14,20 @@ use crate::errors::Errors;
 use crate::names::{self, RenameRule};
 use crate::suggest;
 
-use self::keys::Place;
-use self::syntax::{Entry, Value};
+pub(crate) use self::choices::{DefaultValue, FieldClass, Merge, OnInvalid};
+use self::keys::AttributeSite;
+use self::syntax::{Entry, EntryValue};
 
-/// Something written in an attribute, and where.
+/// Something written in an attribute, with its spans.
 pub(crate) struct Given<T> {
     pub(crate) value: T,
-    /// The key.
+    /// The span of the key.
     pub(crate) key: Span,
-    /// The literal behind the key; the key where there is none.
+    /// The span of the literal behind the key; that of the key where there is none.
     pub(crate) literal: Span,
 }
 
-/// The struct's attributes. `None` is what is not written.
+/// The struct's attributes. An attribute that is not written is `None`.
 #[derive(Default)]
 pub(crate) struct StructAttrs {
     pub(crate) namespace: Option<Given<String>>,
@@ -34,7 +36,7 @@ pub(crate) struct StructAttrs {
     pub(crate) handle: Option<Given<Ident>>,
 }
 
-/// A field's attributes. `None` is what is not written.
+/// A field's attributes. An attribute that is not written is `None`.
 #[derive(Default)]
 pub(crate) struct FieldAttrs {
     pub(crate) flash: Option<Span>,
@@ -44,96 +46,11 @@ pub(crate) struct FieldAttrs {
     pub(crate) skip: Option<Given<()>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
-    pub(crate) standing: Option<Given<Standing>>,
+    pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
     pub(crate) accessor: Option<Given<Ident>>,
-}
-
-/// The value of a field that the store does not have.
-pub(crate) enum DefaultValue {
-    /// `Default::default()`.
-    OfType,
-    Expression(TokenStream),
-}
-
-/// What a field is to whoever uses the session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Standing {
-    Privilege,
-    Identity,
-    KeepOnLogout,
-    DropOnLogin,
-}
-
-impl Standing {
-    const ALL: [Self; 4] = [Self::Privilege, Self::Identity, Self::KeepOnLogout, Self::DropOnLogin];
-
-    /// The key that says so.
-    pub(crate) const fn key(self) -> &'static str {
-        match self {
-            Self::Privilege => "privilege",
-            Self::Identity => "identity",
-            Self::KeepOnLogout => "keep_on_logout",
-            Self::DropOnLogin => "drop_on_login",
-        }
-    }
-
-    pub(crate) const fn is_right(self) -> bool {
-        matches!(self, Self::Privilege | Self::Identity)
-    }
-
-    /// What it means, after the key.
-    const fn meaning(self) -> &'static str {
-        match self {
-            Self::Privilege => "is a right",
-            Self::Identity => "is who is logged in, and a right already",
-            Self::KeepOnLogout => "belongs to the browser and outlives a logout",
-            Self::DropOnLogin => "does not outlive a login",
-        }
-    }
-}
-
-/// What happens when two requests change one field.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Merge {
-    Last,
-    Add,
-    Max,
-    Min,
-    First,
-}
-
-impl Merge {
-    const ALL: [(&str, Self); 5] = [
-        ("last", Self::Last),
-        ("add", Self::Add),
-        ("max", Self::Max),
-        ("min", Self::Min),
-        ("first", Self::First),
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Last => "last",
-            Self::Add => "add",
-            Self::Max => "max",
-            Self::Min => "min",
-            Self::First => "first",
-        }
-    }
-}
-
-/// What happens to a stored value that does not decode.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum OnInvalid {
-    Reset,
-    Reject,
-}
-
-impl OnInvalid {
-    const ALL: [(&str, Self); 2] = [("reset", Self::Reset), ("reject", Self::Reject)];
 }
 
 impl StructAttrs {
@@ -162,7 +79,7 @@ impl StructAttrs {
             }),
             "crate" => put(&mut self.krate, entry, errors, path),
             "handle" => put(&mut self.handle, entry, errors, ident),
-            key => refuse(Place::Struct, key, entry, errors),
+            key => refuse(AttributeSite::Struct, key, entry, errors),
         }
     }
 }
@@ -199,9 +116,7 @@ impl FieldAttrs {
             "skip" => put(&mut self.skip, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "with" => put(&mut self.with, entry, errors, path),
             "merge" => put(&mut self.merge, entry, errors, merge),
-            "privilege" | "identity" | "keep_on_logout" | "drop_on_login" => {
-                self.take_standing(entry, errors)
-            }
+            "privilege" | "identity" | "keep_on_logout" | "drop_on_login" => self.take_class(entry, errors),
             "secret" => put(&mut self.secret, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "on_invalid" => put(&mut self.on_invalid, entry, errors, |entry, errors| {
                 one_of(entry, &OnInvalid::ALL, errors)
@@ -209,25 +124,23 @@ impl FieldAttrs {
             "copy" => put(&mut self.copy, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "accessor" => put(&mut self.accessor, entry, errors, ident),
             key => {
-                refuse(Place::Field, key, entry, errors);
+                refuse(AttributeSite::Field, key, entry, errors);
                 if key == "flash" {
-                    // what was meant is clear, and the accessors of a flash are used elsewhere
+                    // the intention is clear, and other code calls the accessors of a flash
                     self.flash.get_or_insert(entry.span);
                 }
             }
         }
     }
-}
 
-impl FieldAttrs {
-    /// One of the keys that say what the field is to whoever uses the session: they exclude each other.
-    fn take_standing(&mut self, entry: &Entry, errors: &mut Errors) {
-        let Some(standing) = Standing::ALL.into_iter().find(|standing| standing.key() == entry.key) else {
+    /// Takes one of the keys that name a class; they exclude each other.
+    fn take_class(&mut self, entry: &Entry, errors: &mut Errors) {
+        let Some(class) = FieldClass::ALL.into_iter().find(|class| class.key() == entry.key) else {
             return;
         };
         let given = bare(entry, errors);
-        match &self.standing {
-            Some(first) if first.value == standing => {
+        match &self.class {
+            Some(first) if first.value == class => {
                 errors.at(entry.span, format!("`{}` is given twice; remove one", entry.key));
             }
             Some(Given { value: first, .. }) => errors.at(
@@ -236,19 +149,19 @@ impl FieldAttrs {
                     "`{}` {}, and `{}` {}; remove one of them",
                     first.key(),
                     first.meaning(),
-                    standing.key(),
-                    standing.meaning()
+                    class.key(),
+                    class.meaning()
                 ),
             ),
             None => {
-                self.standing = Some(Given { value: standing, key: given.key, literal: given.literal });
+                self.class = Some(Given { value: class, key: given.key, literal: given.literal });
             }
         }
     }
 }
 
-fn refuse(place: Place, key: &str, entry: &Entry, errors: &mut Errors) {
-    if let Some(message) = keys::refuse(place, key) {
+fn refuse(site: AttributeSite, key: &str, entry: &Entry, errors: &mut Errors) {
+    if let Some(message) = keys::refuse(site, key) {
         errors.at(entry.span, message);
     }
 }
@@ -268,7 +181,7 @@ fn put<T>(
 }
 
 fn bare(entry: &Entry, errors: &mut Errors) -> Given<()> {
-    if !matches!(entry.value, Value::Bare) {
+    if !matches!(entry.value, EntryValue::Bare) {
         errors.at(entry.span, format!("`{0}` takes no value; write `{0}`", entry.key));
     }
     Given { value: (), key: entry.span, literal: entry.span }
@@ -280,12 +193,14 @@ fn string(entry: &Entry, errors: &mut Errors) -> Option<Given<String>> {
     }
     let (key, usage) = (&entry.key, keys::usage(&entry.key));
     match &entry.value {
-        Value::Bare => errors.at(entry.span, format!("`{key}` needs a value; write `{usage}`")),
-        Value::List => errors.at(entry.span, format!("`{key}` takes its value behind `=`; write `{usage}`")),
-        Value::Broken(span) => {
+        EntryValue::Bare => errors.at(entry.span, format!("`{key}` needs a value; write `{usage}`")),
+        EntryValue::List => {
+            errors.at(entry.span, format!("`{key}` takes its value behind `=`; write `{usage}`"))
+        }
+        EntryValue::Broken(span) => {
             errors.at(*span, format!("`{key}` needs a string behind `=`; write `{usage}`"));
         }
-        Value::Assigned(expr) => match syn::parse2::<Path>(expr.clone()) {
+        EntryValue::Assigned(expr) => match syn::parse2::<Path>(expr.clone()) {
             Ok(path) => {
                 let word = path.to_token_stream().to_string().replace(' ', "");
                 errors.over(expr, format!("`{key}` takes a string literal; write `{key} = \"{word}\"`"));
@@ -334,7 +249,7 @@ fn merge(entry: &Entry, errors: &mut Errors) -> Option<Given<Merge>> {
     one_of(entry, &Merge::ALL, errors)
 }
 
-/// A string that is one of a few.
+/// Reads a string that is one of a few.
 fn one_of<T: Copy>(entry: &Entry, choices: &[(&'static str, T)], errors: &mut Errors) -> Option<Given<T>> {
     let given = string(entry, errors)?;
     if let Some((_, value)) = choices.iter().find(|(name, _)| *name == given.value) {
@@ -351,16 +266,16 @@ fn one_of<T: Copy>(entry: &Entry, choices: &[(&'static str, T)], errors: &mut Er
 
 fn default_value(entry: &Entry, errors: &mut Errors) -> Option<Given<DefaultValue>> {
     let (value, literal) = match &entry.value {
-        Value::Bare => (DefaultValue::OfType, entry.span),
-        Value::Assigned(expr) => (DefaultValue::Expression(expr.clone()), span_of(expr)),
-        Value::List => {
+        EntryValue::Bare => (DefaultValue::OfType, entry.span),
+        EntryValue::Assigned(expr) => (DefaultValue::Expression(expr.clone()), span_of(expr)),
+        EntryValue::List => {
             errors.at(
                 entry.span,
                 "`default` takes its value behind `=`; write `default = …`, or `default` alone",
             );
             return None;
         }
-        Value::Broken(span) => {
+        EntryValue::Broken(span) => {
             errors.at(
                 *span,
                 "`default` needs an expression behind `=`; write `default = …`, or `default` alone",

@@ -1,13 +1,13 @@
 //! Rules that need more than one attribute, or an attribute and a type. One function each.
 //!
-//! A rule that reports something also takes it back, so that no later rule, and no compiler error in the expansion,
-//! reports it again.
+//! A rule that reports an attribute also removes it, so that no later rule, and no error of the compiler in the
+//! expansion, reports it again.
 
 mod clashes;
 mod fields;
 mod stored;
 
-use crate::attr::Standing;
+use crate::attr::FieldClass;
 use crate::errors::Errors;
 use crate::model::View;
 
@@ -25,23 +25,23 @@ pub(crate) fn view(view: &mut View, errors: &mut Errors) {
     clashes::accessors(view, errors);
 }
 
-/// A session is one user's.
+/// A session belongs to one user, so that a logout is one call.
 fn one_identity(view: &mut View, errors: &mut Errors) {
     let mut first: Option<String> = None;
     for field in &mut view.fields {
-        let Some(identity) = field.standing.take_if(|standing| standing.value == Standing::Identity) else {
+        let Some(identity) = field.class.take_if(|class| class.value == FieldClass::Identity) else {
             continue;
         };
         if let Some(first) = &first {
             errors.at(
                 identity.key,
                 format!(
-                    "a session is one user's, and `{first}` says whose; write `privilege` for another right"
+                    "a session has one identity, which is `{first}`; write `privilege` for another right"
                 ),
             );
         } else {
             first = Some(field.member.to_string());
-            field.standing = Some(identity);
+            field.class = Some(identity);
         }
     }
 }

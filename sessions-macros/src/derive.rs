@@ -10,10 +10,10 @@ use crate::errors::Errors;
 use crate::expand;
 use crate::model::{NamedFields, View};
 
-/// The expansion of `#[derive(Session)]`.
+/// Expands `#[derive(Session)]`.
 ///
-/// With errors it is one `compile_error!` for each and, where the struct can be understood at all, the view without what
-/// was wrong: the accessors that other code calls exist then, and one mistake is one error.
+/// With errors it is one `compile_error!` for each. If the struct can be understood at all, the view follows without
+/// what was wrong. So the accessors that other code calls exist, and one mistake is one error.
 pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let expansion = match syn::parse2::<DeriveInput>(input) {
@@ -39,25 +39,25 @@ fn expand(input: DeriveInput, errors: &mut Errors) -> TokenStream {
         errors.over(&input.generics.params, message);
     }
     let fields = named_fields(&input, errors);
-    let understood = fields.is_some();
+    let is_understood = fields.is_some();
     let fields = fields.into_iter().flatten().map(|field| {
         let attrs = FieldAttrs::read(&field.attrs, errors);
         (field, attrs)
     });
     let fields = fields.collect();
-    let mut view = View::new(input.vis, input.ident, attrs, fields);
+    let mut view = View::new(input.vis, input.ident, input.attrs, attrs, fields);
     check::view(&mut view, errors);
     if has_generics {
         // an impl for the bare name of a generic type would be an error of its own
         TokenStream::new()
-    } else if understood {
+    } else if is_understood {
         expand::view(&view)
     } else {
-        expand::stub(&view.krate, &view.vis, &view.ident, &view.handle)
+        expand::stub(&view)
     }
 }
 
-/// The fields of a struct with named fields; anything else is reported.
+/// Returns the fields of a struct with named fields. Anything else is reported.
 fn named_fields(input: &DeriveInput, errors: &mut Errors) -> Option<NamedFields> {
     let name = input.ident.unraw();
     let instead = format!("write `struct {name} {{ … }}` with named fields");
@@ -80,7 +80,7 @@ fn named_fields(input: &DeriveInput, errors: &mut Errors) -> Option<NamedFields>
     None
 }
 
-/// Without the fields whose name another has further down, which the compiler reports: it goes on with the last, too.
+/// Drops each field whose name a later one has. The compiler reports the two, and goes on with the last, too.
 fn once_each(fields: &NamedFields) -> NamedFields {
     let is_last = |i: usize| !fields.iter().skip(i + 1).any(|later| later.ident == fields[i].ident);
     fields.iter().enumerate().filter(|(i, _)| is_last(*i)).map(|(_, field)| field.clone()).collect()

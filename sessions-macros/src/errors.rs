@@ -1,4 +1,4 @@
-//! Collects every error of one derive, so that all of them are reported in one compile.
+//! The errors of one derive, which are collected, so that one compile reports all of them.
 
 use std::fmt::Display;
 use std::thread;
@@ -6,7 +6,9 @@ use std::thread;
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
-/// The errors so far. Must be read with [`Errors::finish`]; dropping it unread is a bug of this crate and panics.
+/// The errors so far.
+///
+/// [`Errors::finish`] reads them. Dropping them unread is a bug of this crate and panics.
 #[derive(Default)]
 pub(crate) struct Errors {
     all: Option<syn::Error>,
@@ -32,7 +34,7 @@ impl Errors {
         }
     }
 
-    /// One `compile_error!` for each error; nothing if there is none.
+    /// Returns one `compile_error!` for each error.
     pub(crate) fn finish(mut self) -> TokenStream {
         self.read = true;
         self.all.take().map(syn::Error::into_compile_error).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Tokens: one invocation of a macro of the library. Cannot fail.
+//! Tokens: the accessors, and one invocation of a macro of the library for everything else. Cannot fail.
 
 use std::collections::HashSet;
 
@@ -6,23 +6,29 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Meta, Path, Type, Visibility};
+use syn::{Attribute, Meta, Path, Type};
 
-use crate::attr::{DefaultValue, Merge, OnInvalid, Standing};
-use crate::model::{Field, Name, Shape, View};
-use crate::names;
-use crate::types::Kind;
+use crate::accessor::{Accessor, Call, FieldFacts, Parameter, Returns};
+use crate::attr::{DefaultValue, FieldClass, Merge, OnInvalid};
+use crate::model::{Field, Name, View};
+use crate::types::TypeKind;
 
-/// The view.
+/// Expands the view. The accessors come first, since the documentation keeps the order.
 pub(crate) fn view(view: &View) -> TokenStream {
     let View { vis, ident, handle, krate, .. } = view;
+    let docs = handle_docs(view);
     let fields = view.fields.iter().enumerate().map(|(index, field)| self::field(view, index, field));
     let alias_checks = view.fields.iter().filter_map(|field| alias_check(krate, field));
     let key_checks = view.fields.iter().filter_map(|field| key_check(krate, field));
     let clone = clone_bounds(view);
+    let accessors = view.fields.iter().enumerate().map(|(index, field)| accessors(view, index, field));
     quote! {
+        #[allow(dead_code)]
+        impl #handle {
+            #(#accessors)*
+        }
         #krate::__session_view! {
-            #vis #ident #handle [#(#clone),*]
+            #vis #ident #handle [#docs] [#(#clone),*]
             #({ #fields })*
         }
         #(#alias_checks)*
@@ -30,30 +36,40 @@ pub(crate) fn view(view: &View) -> TokenStream {
     }
 }
 
-/// What stands in for a view that cannot be understood, so that its uses are not errors too.
-pub(crate) fn stub(krate: &Path, vis: &Visibility, ident: &Ident, handle: &Ident) -> TokenStream {
+/// Expands to the handle alone, in place of a view that cannot be understood, so that its uses are not errors too.
+pub(crate) fn stub(view: &View) -> TokenStream {
+    let View { vis, ident, handle, krate, .. } = view;
+    let docs = handle_docs(view);
     quote! {
-        #krate::__session_handle! { #vis #ident #handle [] }
+        #krate::__session_handle! { #vis #ident #handle [#docs] [] }
     }
 }
 
-/// One field: what it is in the table, and its accessors.
+/// Documents the handle: a line of its own, then the documentation of the struct.
+fn handle_docs(view: &View) -> TokenStream {
+    let text = format!("The session of a request, seen as `{}`.", view.ident.unraw());
+    let docs = &view.docs;
+    let blank = is_documented(docs).then(|| quote!(#[doc = ""]));
+    quote!(#[doc = #text] #blank #(#docs)*)
+}
+
+/// Expands one field: its entry in the table, and its accessors.
 fn field(view: &View, index: usize, field: &Field) -> TokenStream {
-    let Field { member, docs, ty, .. } = field;
+    let Field { member, ty, .. } = field;
     let index = Literal::usize_unsuffixed(index);
     let value_type = &ty.ty;
     let snapshot = word(if ty.optional { "__field_cloned_option" } else { "__field_cloned" });
     let entry = entry(view, field);
-    let generated_doc = generated_doc(field);
-    let accessors = accessors(field);
-    quote! {
-        #index #member [ #value_type ] #snapshot
-        #entry
-        get [ #generated_doc #(#docs)* ] #accessors
-    }
+    quote!(#index #member [ #value_type ] #snapshot #entry)
 }
 
-/// The field's entry in the table: a function of the library, its arguments, and methods on the result.
+/// Expands the accessors of one field.
+fn accessors(view: &View, index: usize, field: &Field) -> TokenStream {
+    let (index, facts) = (Literal::usize_unsuffixed(index), field.facts());
+    Accessor::of(facts).map(|accessor| self::accessor(view, &index, field, facts, accessor)).collect()
+}
+
+/// Expands the field's entry in the table: a function of the library, its arguments, and methods on the result.
 fn entry(view: &View, field: &Field) -> TokenStream {
     let (krate, ty) = (&view.krate, &field.ty.ty);
     let (stored, aliases) = stored(view, field);
@@ -61,6 +77,10 @@ fn entry(view: &View, field: &Field) -> TokenStream {
     let default = match field.default.as_ref().map(|default| &default.value) {
         Some(DefaultValue::Expression(expression)) => {
             modifiers.extend(quote!(.or(|| #krate::__private::value::<#ty>(#expression))));
+            false
+        }
+        Some(DefaultValue::Refused) => {
+            modifiers.extend(quote!(.or(|| ::core::unimplemented!())));
             false
         }
         Some(DefaultValue::OfType) | None => !field.ty.optional,
@@ -82,19 +102,19 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         Merge::Max => modifiers.extend(quote!(.merge_max::<#ty>())),
         Merge::Min => modifiers.extend(quote!(.merge_min::<#ty>())),
     }
-    match field.standing.as_ref().map(|standing| standing.value) {
+    match field.class.as_ref().map(|class| class.value) {
         None => {}
-        Some(Standing::Privilege) => modifiers.extend(quote!(.privilege())),
-        Some(Standing::Identity) => modifiers.extend(quote!(.identity())),
-        Some(Standing::KeepOnLogout) => modifiers.extend(quote!(.keep_on_logout())),
-        Some(Standing::DropOnLogin) => modifiers.extend(quote!(.drop_on_login())),
+        Some(FieldClass::Privilege) => modifiers.extend(quote!(.privilege())),
+        Some(FieldClass::Identity) => modifiers.extend(quote!(.identity())),
+        Some(FieldClass::KeepOnLogout) => modifiers.extend(quote!(.keep_on_logout())),
+        Some(FieldClass::DropOnLogin) => modifiers.extend(quote!(.drop_on_login())),
     }
     if field.secret.is_some() {
         modifiers.extend(quote!(.secret()));
     }
     match field.on_invalid.as_ref().map(|on_invalid| on_invalid.value) {
         Some(OnInvalid::Reject) => modifiers.extend(quote!(.reject())),
-        // Rights and secrets have another default.
+        // the default of secrets is another; rights ignore `reset`
         Some(OnInvalid::Reset) if field.secret.is_some() => modifiers.extend(quote!(.reset())),
         Some(OnInvalid::Reset) | None => {}
     }
@@ -128,10 +148,10 @@ fn stored(view: &View, field: &Field) -> (Literal, Vec<Literal>) {
     (literal(&field.name), field.aliases.iter().map(literal).collect())
 }
 
-/// A plain field whose type turns out to be an `Option` would never be absent.
+/// Checks that the type of a plain field is no `Option` behind an alias, which would never be absent.
 fn alias_check(krate: &Path, field: &Field) -> Option<TokenStream> {
     let ty = &field.ty.ty;
-    if field.ty.optional || !matches!(field.ty.kind, Kind::Unknown) {
+    if field.ty.optional || !matches!(field.ty.kind, TypeKind::Unknown) {
         return None;
     }
     let message = format!(
@@ -146,10 +166,10 @@ fn alias_check(krate: &Path, field: &Field) -> Option<TokenStream> {
     })
 }
 
-/// Whether there are keys is for the library to say: a feature of it brings them.
+/// Has the library check that its feature `keys` is on.
 fn key_check(krate: &Path, field: &Field) -> Option<TokenStream> {
     let at = field.secret.as_ref()?.key;
-    // the path too, so that the error stands at the attribute alone
+    // the path gets the span too, so that the error points at the attribute alone
     let krate: TokenStream = krate
         .to_token_stream()
         .into_iter()
@@ -161,83 +181,133 @@ fn key_check(krate: &Path, field: &Field) -> Option<TokenStream> {
     Some(quote_spanned! {Span::call_site().located_at(at)=> #krate::__session_needs_keys! {} })
 }
 
-/// The types of the fields that may not be `Clone`, each once.
+/// Returns the types of the fields that may not be `Clone`, each once.
 fn clone_bounds(view: &View) -> Vec<&Type> {
     let mut seen = HashSet::new();
     let unknown = view.fields.iter().filter(|field| !field.ty.kind.is_clone()).map(|field| &field.ty.ty);
     unknown.filter(|ty| seen.insert(ty.to_token_stream().to_string())).collect()
 }
 
-/// How a value is read and what its getter returns; then, how it is set and from what.
-struct Access {
-    read: &'static str,
-    returns: TokenStream,
-    store: &'static str,
-    takes: TokenStream,
+/// Expands one accessor, which calls a method of the library's handle.
+fn accessor(
+    view: &View,
+    index: &Literal,
+    field: &Field,
+    facts: FieldFacts,
+    accessor: Accessor,
+) -> TokenStream {
+    let (View { vis, krate, .. }, ty) = (view, &field.ty.ty);
+    let signature = accessor.signature();
+    let (base, reading) = (&field.base, Reading::of(field));
+    // the getter may be raw; the others have a prefix or a suffix, so they are no keywords
+    let name = match accessor {
+        Accessor::Get => base.ident.clone(),
+        _ => Ident::new(&accessor.name(&base.text()), base.ident.span()),
+    };
+    // the field's own documentation is that of the getter
+    let docs = if accessor == Accessor::Get { field.docs.as_slice() } else { &[] };
+    let doc = (!is_documented(docs)).then(|| {
+        let doc = accessor.doc(&field.member.unraw().to_string(), facts);
+        quote!(#[doc = #doc])
+    });
+    let (must_use, receiver) =
+        if signature.is_mut { (None, quote!(&mut self)) } else { (Some(quote!(#[must_use])), quote!(&self)) };
+    let (parameter, argument) = match signature.parameter {
+        Parameter::None => (None, None),
+        Parameter::Value => {
+            let ty = parameter_type(field);
+            (Some(quote!(, value: #ty)), Some(quote!(, value)))
+        }
+        Parameter::Difference => (Some(quote!(, by: ::core::primitive::i64)), Some(quote!(, by))),
+    };
+    let option = |ty: TokenStream| quote!(::core::option::Option<#ty>);
+    let returns = match signature.returns {
+        Returns::Nothing => None,
+        Returns::Bool => Some(quote!(::core::primitive::bool)),
+        Returns::View if field.ty.optional => Some(option(reading.of_type(ty))),
+        Returns::View => Some(reading.of_type(ty)),
+        Returns::Borrow if field.ty.optional => Some(option(quote!(&mut #ty))),
+        Returns::Borrow => Some(quote!(&mut #ty)),
+        Returns::Taken => Some(option(quote!(#ty))),
+        Returns::Sum => {
+            Some(quote!(#krate::__private::BoxFuture<'_, ::core::result::Result<#ty, #krate::Error>>))
+        }
+    };
+    let end = returns.is_none().then(|| quote!(;));
+    let returns = returns.map(|ty| quote!(-> #ty));
+    let optional = if field.ty.optional { "_option" } else { "" };
+    let call = match signature.call {
+        Call::Read => format_ident!("{}{optional}", reading.call()),
+        Call::Borrow(call) => format_ident!("{call}{optional}"),
+        Call::Write(call) if matches!(field.ty.kind, TypeKind::String) => format_ident!("{call}_into"),
+        Call::Write(call) | Call::Typed(call) | Call::Untyped(call) => word(call),
+    };
+    let generic = (!matches!(signature.call, Call::Untyped(_))).then(|| quote!(::<#ty>));
+    quote! {
+        #doc #(#docs)*
+        #[inline]
+        #must_use
+        #vis fn #name(#receiver #parameter) #returns {
+            self.__inner.#call #generic (#index #argument) #end
+        }
+    }
 }
 
-fn access(field: &Field) -> Access {
+/// The way in which a getter shows a value.
+enum Reading<'a> {
+    Copied,
+    Text,
+    Slice(&'a Type),
+    Reference,
+}
+
+impl<'a> Reading<'a> {
+    const fn of(field: &'a Field) -> Self {
+        match &field.ty.kind {
+            TypeKind::Integer | TypeKind::WideInteger | TypeKind::Scalar => Self::Copied,
+            _ if field.copy.is_some() => Self::Copied,
+            TypeKind::String => Self::Text,
+            TypeKind::Vec(item) => Self::Slice(item),
+            _ => Self::Reference,
+        }
+    }
+
+    /// Returns the method of the library's handle that reads the value.
+    const fn call(&self) -> &'static str {
+        match self {
+            Self::Copied => "__field_copied",
+            Self::Text => "__field_str",
+            Self::Slice(_) => "__field_slice",
+            Self::Reference => "__field_get",
+        }
+    }
+
+    /// Returns the type that the getter shows of a `ty`.
+    fn of_type(&self, ty: &Type) -> TokenStream {
+        let at = Span::call_site().located_at(ty.span());
+        match self {
+            Self::Copied => quote!(#ty),
+            Self::Text => quote_spanned!(at=> &::core::primitive::str),
+            Self::Slice(item) => quote_spanned!(at=> &[#item]),
+            Self::Reference => quote_spanned!(at=> &#ty),
+        }
+    }
+}
+
+/// Returns the type of a setter's parameter.
+fn parameter_type(field: &Field) -> TokenStream {
     let ty = &field.ty.ty;
-    let at = Span::call_site().located_at(ty.span());
-    let (read, returns) = match &field.ty.kind {
-        Kind::Integer | Kind::WideInteger | Kind::Scalar => ("__field_copied", quote!(#ty)),
-        _ if field.copy.is_some() => ("__field_copied", quote!(#ty)),
-        Kind::String => ("__field_str", quote_spanned!(at=> &::core::primitive::str)),
-        Kind::Vec(item) => ("__field_slice", quote_spanned!(at=> &[#item])),
-        _ => ("__field_get", quote_spanned!(at=> &#ty)),
-    };
-    let (store, takes) = match &field.ty.kind {
-        Kind::String => ("_into", quote_spanned!(at=> impl ::core::convert::Into<#ty>)),
-        _ => ("", quote!(#ty)),
-    };
-    Access { read, returns, store, takes }
+    match &field.ty.kind {
+        TypeKind::String => {
+            quote_spanned!(Span::call_site().located_at(ty.span())=> impl ::core::convert::Into<#ty>)
+        }
+        _ => quote!(#ty),
+    }
 }
 
-/// The accessors, in the order of the library's macro.
-fn accessors(field: &Field) -> TokenStream {
-    let ty = &field.ty.ty;
-    let getter = &field.accessor.ident;
-    let mut names = names::accessors(field.shape(), &field.accessor.base()).into_iter();
-    // the first is the getter, which may be raw; the others have a prefix or a suffix, so they are no keywords
-    names.next();
-    let mut name = || names.next().map(|name| Ident::new(&name, getter.span()));
-    let Access { read, returns, store, takes } = access(field);
-    let optional = field.ty.optional;
-    let read = if optional { format_ident!("{read}_option") } else { word(read) };
-    let returns = if optional { quote!(::core::option::Option<#returns>) } else { returns };
-    let (set, flash, now) = (
-        format_ident!("__field_set{store}"),
-        format_ident!("__field_flash{store}"),
-        format_ident!("__field_flash_now{store}"),
-    );
-    let others = match field.shape() {
-        Shape::Plain | Shape::SkipPlain => {
-            let [setter, editor, reset] = [name(), name(), name()];
-            let [add, fetch_add] = [name(), name()];
-            let add = (field.merge() == Merge::Add).then(|| quote!(add #add #fetch_add));
-            quote!(set #setter #set [#takes] edit #editor __field_edit [&mut #ty] reset #reset #add)
-        }
-        Shape::Option | Shape::SkipOption => {
-            let [has, setter, editor, take, remove] = [name(), name(), name(), name(), name()];
-            // another user is another session's worth of consequences, which begin with the call
-            let edit = (!field.is_identity())
-                .then(|| quote!(edit #editor __field_edit_option [::core::option::Option<&mut #ty>]));
-            quote!(has #has set #setter #set [#takes] #edit take #take remove #remove)
-        }
-        Shape::Flash => {
-            let [has, for_next, for_now] = [name(), name(), name()];
-            let [take, keep, discard] = [name(), name(), name()];
-            quote!(has #has flash #for_next #flash #for_now #now [#takes] #take #keep #discard)
-        }
-    };
-    quote!(#getter #read [#returns] #others)
-}
-
-/// Documentation for a field that has none, so that `#![deny(missing_docs)]` holds.
-fn generated_doc(field: &Field) -> Option<TokenStream> {
-    let documented = field.docs.iter().any(|attr| matches!(attr.meta, Meta::NameValue(_)));
-    let text = format!("The `{}` field.", field.member.unraw());
-    (!documented).then(|| quote!(#[doc = #text]))
+/// Returns true if there is text among the attributes, as `#![deny(missing_docs)]` asks for.
+fn is_documented(docs: &[Attribute]) -> bool {
+    docs.iter().any(|attr| matches!(attr.meta, Meta::NameValue(_)))
 }
 
 fn word(word: &str) -> Ident {

@@ -2,6 +2,7 @@
 //!
 //! Do not depend on this crate: `sessions` re-exports the derive beside the trait and the macros that its output needs.
 
+mod accessor;
 mod attr;
 mod check;
 mod derive;

@@ -1,11 +1,12 @@
-//! The view as this crate understands it: types, names and wishes, taken from the struct and its attributes.
+//! The view as this crate understands it: types, names and options, taken from the struct and its attributes.
 
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Path, Token, Visibility, parse_quote};
 
-use crate::attr::{DefaultValue, FieldAttrs, Given, Merge, OnInvalid, Standing, StructAttrs};
+use crate::accessor::{Accessor, FieldFacts};
+use crate::attr::{DefaultValue, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
 use crate::names::{self, RenameRule};
 use crate::types::ValueType;
 
@@ -13,6 +14,7 @@ use crate::types::ValueType;
 pub(crate) struct View {
     pub(crate) vis: Visibility,
     pub(crate) ident: Ident,
+    pub(crate) docs: Vec<Attribute>,
     pub(crate) handle: Ident,
     /// The path of the library.
     pub(crate) krate: Path,
@@ -29,25 +31,25 @@ pub(crate) struct Field {
     pub(crate) name: Name,
     /// Older stored names, without the namespace.
     pub(crate) aliases: Vec<Name>,
-    pub(crate) accessor: Accessor,
+    pub(crate) base: BaseName,
     pub(crate) flash: Option<Span>,
     pub(crate) skip: Option<Given<()>>,
     pub(crate) default: Option<Given<DefaultValue>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
-    pub(crate) standing: Option<Given<Standing>>,
+    pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
 }
 
-/// A stored name and where it comes from.
+/// A stored name with its origin.
 pub(crate) struct Name {
     pub(crate) text: String,
     pub(crate) origin: Origin,
 }
 
-/// Where a name comes from.
+/// The origin of a name.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin {
     /// The field itself.
@@ -57,7 +59,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Where to point when the name is wrong.
+    /// Returns the span that an error about the name points at.
     pub(crate) const fn span(self) -> Span {
         match self {
             Self::Member(span) | Self::Written { literal: span, .. } => span,
@@ -66,34 +68,25 @@ impl Origin {
 }
 
 /// The base name of a field's accessors.
-pub(crate) struct Accessor {
-    /// The getter.
+pub(crate) struct BaseName {
+    /// The getter, which has this name alone.
     pub(crate) ident: Ident,
     pub(crate) origin: Origin,
 }
 
-impl Accessor {
-    /// The name without `r#`.
-    pub(crate) fn base(&self) -> String {
+impl BaseName {
+    /// Returns the name without `r#`.
+    pub(crate) fn text(&self) -> String {
         self.ident.unraw().to_string()
     }
 }
 
-/// Which accessors a field has, and how they deal with absence.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Shape {
-    Plain,
-    Option,
-    Flash,
-    SkipPlain,
-    SkipOption,
-}
-
 impl View {
-    /// `fields` are the struct's, each with its attributes.
+    /// Makes the view of a struct with these attributes, as they stand and as they were read, and these fields.
     pub(crate) fn new(
         vis: Visibility,
         ident: Ident,
+        attributes: Vec<Attribute>,
         attrs: StructAttrs,
         fields: Vec<(syn::Field, FieldAttrs)>,
     ) -> Self {
@@ -107,10 +100,10 @@ impl View {
             }
         };
         let krate = attrs.krate.map_or_else(|| parse_quote!(::sessions), |krate| krate.value);
-        Self { vis, ident, handle, krate, namespace: attrs.namespace, fields }
+        Self { vis, ident, docs: docs(attributes), handle, krate, namespace: attrs.namespace, fields }
     }
 
-    /// A name as the store knows it.
+    /// Returns a name as the store knows it.
     pub(crate) fn stored(&self, name: &Name) -> String {
         match &self.namespace {
             Some(namespace) => format!("{}.{}", namespace.value, name.text),
@@ -120,7 +113,7 @@ impl View {
 }
 
 impl Field {
-    /// `None` for the field of a tuple struct, which has no name.
+    /// Makes the field; `None` for one of a tuple struct, which has no name.
     fn new(field: syn::Field, attrs: FieldAttrs, rename_all: Option<RenameRule>) -> Option<Self> {
         let member = field.ident?;
         let text = member.unraw().to_string();
@@ -131,25 +124,25 @@ impl Field {
                 origin: Origin::Member(member.span()),
             },
         };
-        let accessor = match attrs.accessor {
-            Some(given) => Accessor {
+        let base = match attrs.accessor {
+            Some(given) => BaseName {
                 ident: given.value,
                 origin: Origin::Written { key: given.key, literal: given.literal },
             },
-            None => Accessor::of(&member),
+            None => BaseName::of(&member),
         };
         Some(Self {
-            docs: field.attrs.into_iter().filter(|attr| attr.path().is_ident("doc")).collect(),
+            docs: docs(field.attrs),
             ty: ValueType::new(&field.ty),
             name,
             aliases: attrs.aliases.into_iter().map(Name::written).collect(),
-            accessor,
+            base,
             flash: attrs.flash,
             skip: attrs.skip,
             default: attrs.default,
             with: attrs.with,
             merge: attrs.merge,
-            standing: attrs.standing,
+            class: attrs.class,
             secret: attrs.secret,
             on_invalid: attrs.on_invalid,
             copy: attrs.copy,
@@ -157,34 +150,25 @@ impl Field {
         })
     }
 
-    pub(crate) const fn shape(&self) -> Shape {
-        match (self.ty.optional, self.skip.is_some(), self.flash.is_some()) {
-            (true, false, true) => Shape::Flash,
-            (true, false, false) => Shape::Option,
-            (true, true, _) => Shape::SkipOption,
-            (false, false, _) => Shape::Plain,
-            (false, true, _) => Shape::SkipPlain,
-        }
-    }
-
     pub(crate) fn merge(&self) -> Merge {
         self.merge.as_ref().map_or(Merge::Last, |merge| merge.value)
     }
 
-    pub(crate) fn is_identity(&self) -> bool {
-        self.standing.as_ref().is_some_and(|standing| standing.value == Standing::Identity)
+    /// Returns what the field's accessors depend on.
+    pub(crate) fn facts(&self) -> FieldFacts {
+        FieldFacts {
+            is_optional: self.ty.optional,
+            is_flash: self.flash.is_some() && self.skip.is_none() && self.ty.optional,
+            is_skipped: self.skip.is_some(),
+            is_secret: self.secret.is_some(),
+            merge: self.merge(),
+            class: self.class.as_ref().map(|class| class.value),
+        }
     }
 
-    /// The names of the methods that exist for this field if `base` is their base name.
+    /// Returns the names of the field's accessors if `base` is their base name.
     pub(crate) fn methods(&self, base: &str) -> Vec<String> {
-        let mut methods = names::accessors(self.shape(), base);
-        match self.shape() {
-            Shape::SkipPlain => methods.truncate(4),
-            Shape::Plain if self.merge() != Merge::Add => methods.truncate(4),
-            Shape::Option if self.is_identity() => drop(methods.remove(3)),
-            _ => {}
-        }
-        methods
+        Accessor::of(self.facts()).map(|accessor| accessor.name(base)).collect()
     }
 }
 
@@ -194,13 +178,18 @@ impl Name {
     }
 }
 
-impl Accessor {
+impl BaseName {
     fn of(member: &Ident) -> Self {
         let span = Span::call_site().located_at(member.span());
         // invariant: a field's name is an identifier, so it is one with or without `r#`
         let ident = names::ident(&member.to_string(), span).unwrap_or_else(|| member.clone());
         Self { ident, origin: Origin::Member(member.span()) }
     }
+}
+
+/// Returns the attributes that are documentation.
+fn docs(attrs: Vec<Attribute>) -> Vec<Attribute> {
+    attrs.into_iter().filter(|attr| attr.path().is_ident("doc")).collect()
 }
 
 /// The fields of a struct, if they are named.

@@ -1,36 +1,37 @@
-//! Names: what a field is stored under, what its accessors are called, what may be an identifier.
+//! Names: the length of a stored one, the rules that derive it from a field's, the reserved ones, and identifiers.
 
 use proc_macro2::{Ident, Span};
 
-use crate::model::Shape;
-
-/// A stored name has at most this many bytes.
+/// The most bytes that a stored name may have.
 pub(crate) const MAX_STORED_BYTES: usize = 128;
 
 /// The methods that every handle has, which no accessor may hide.
+///
+/// A test compares the list with the public methods of the library's handle.
 pub(crate) const LIFECYCLE: [&str; 19] = [
     "record_id",
     "is_new",
-    "expires_at",
     "created_at",
+    "expires_at",
     "authenticated_at",
     "was_authenticated_within",
     "rotate",
     "renew",
+    "without_touch",
+    "remember",
+    "limit_lifetime",
     "destroy",
     "clear",
     "discard_changes",
+    "ended",
     "save",
     "reload",
-    "update",
-    "limit_lifetime",
-    "remember",
     "snapshot",
-    "without_touch",
-    "ended",
+    // reserved for a later version
+    "update",
 ];
 
-/// How the stored names follow from the names of the fields.
+/// A rule that makes stored names of the names of fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RenameRule {
     Lower,
@@ -44,7 +45,7 @@ pub(crate) enum RenameRule {
 }
 
 impl RenameRule {
-    /// As serde spells them.
+    /// The rules as serde spells them.
     pub(crate) const ALL: [(&str, Self); 8] = [
         ("lowercase", Self::Lower),
         ("UPPERCASE", Self::Upper),
@@ -56,7 +57,7 @@ impl RenameRule {
         ("SCREAMING-KEBAB-CASE", Self::ScreamingKebab),
     ];
 
-    /// As serde does it for fields, which it takes to be in snake case.
+    /// Applies the rule as serde does to a field's name, which it takes to be in snake case.
     pub(crate) fn apply(self, field: &str) -> String {
         match self {
             Self::Lower | Self::Snake => field.to_owned(),
@@ -72,29 +73,7 @@ impl RenameRule {
     }
 }
 
-/// The accessors of a field of this shape, in the order of the library's macro.
-pub(crate) fn accessors(shape: Shape, base: &str) -> Vec<String> {
-    let parts: &[(&str, &str)] = match shape {
-        Shape::Plain | Shape::SkipPlain => {
-            &[("", ""), ("set_", ""), ("", "_mut"), ("reset_", ""), ("add_", ""), ("fetch_add_", "")]
-        }
-        Shape::Option | Shape::SkipOption => {
-            &[("", ""), ("has_", ""), ("set_", ""), ("", "_mut"), ("take_", ""), ("remove_", "")]
-        }
-        Shape::Flash => &[
-            ("", ""),
-            ("has_", ""),
-            ("flash_", ""),
-            ("flash_now_", ""),
-            ("take_", ""),
-            ("keep_", ""),
-            ("discard_", ""),
-        ],
-    };
-    parts.iter().map(|(before, after)| format!("{before}{base}{after}")).collect()
-}
-
-/// The identifier spelt `text`, raw where it has to be; `None` if there is no such identifier.
+/// Returns the identifier spelt `text`, raw where it has to be; `None` if there is no such identifier.
 pub(crate) fn ident(text: &str, span: Span) -> Option<Ident> {
     let text = text.strip_prefix("r#").unwrap_or(text);
     // before the lexer sees it, which reports some strings to the compiler by itself

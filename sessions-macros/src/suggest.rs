@@ -1,8 +1,8 @@
-//! What to write instead of a name that does not exist: the nearest valid one, else all of them.
+//! Advice in place of a name that does not exist: the nearest valid one, else all of them.
 
-/// The candidate that `wrong` is most likely a slip of, if there is one.
+/// Returns the candidate that `wrong` most likely stands for, if there is one.
 ///
-/// The case is not compared, since `camelcase` for `camelCase` is the commonest slip. A third of the letters may differ.
+/// A third of the letters may differ. Upper and lower case count as equal: `camelcase` for `camelCase` is common.
 pub(crate) fn nearest<'a>(wrong: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     candidates
@@ -13,12 +13,12 @@ pub(crate) fn nearest<'a>(wrong: &str, candidates: &[&'a str]) -> Option<&'a str
         .map(|(_, candidate)| candidate)
 }
 
-/// `` `a`, `b`, `c` ``.
+/// Returns the names as `` `a`, `b`, `c` ``.
 pub(crate) fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Edits that turn `a` into `b`: insert, remove, replace, or swap two neighbours (optimal string alignment).
+/// Counts the edits that turn `a` into `b`: insert, remove, replace, or swap two neighbours (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();

@@ -1,7 +1,8 @@
-//! The derive from end to end, on tokens: what it says, where it points, and what it emits.
+//! The derive from end to end, on tokens: its messages, the spans that they point at, and its output.
 
 mod grammar;
 mod keys;
+mod lifecycle;
 mod names;
 mod rules;
 mod shapes;
@@ -14,12 +15,12 @@ fn tokens(source: &str) -> TokenStream {
     source.parse().unwrap_or_else(|error| panic!("{source}: {error}"))
 }
 
-/// The output in one line, with the spaces that the token printer chooses.
+/// Returns the output in one line, with the spaces that the token printer chooses.
 fn expand(source: &str) -> String {
     derive(tokens(source)).to_string()
 }
 
-/// The errors of the derive, each with the source text it points at, and what is emitted beside them.
+/// Returns the errors of the derive, each with the source text that it points at, and the output beside them.
 fn split(source: &str) -> (Vec<(String, String)>, String) {
     let (mut errors, mut rest) = (Vec::new(), Vec::new());
     for token in derive(tokens(source)) {
@@ -43,7 +44,7 @@ fn split(source: &str) -> (Vec<(String, String)>, String) {
     (errors, TokenStream::from_iter(rest).to_string())
 }
 
-/// The derive says exactly this, at exactly these places, and the messages keep to the house style.
+/// Asserts that the derive reports exactly this, at exactly these places, in messages of the house style.
 #[track_caller]
 fn fails(source: &str, expected: &[(&str, &str)]) {
     let (errors, _) = split(source);
@@ -61,19 +62,19 @@ fn fails(source: &str, expected: &[(&str, &str)]) {
     }
 }
 
-/// One field with this attribute and type; the error points at `place`.
+/// Asserts the error for one field with this attribute and type; it points at `place`.
 #[track_caller]
 fn field_fails(attrs: &str, ty: &str, message: &str, place: &str) {
     fails(&format!("struct S {{ {attrs} n: {ty} }}"), &[(message, place)]);
 }
 
-/// An empty struct with this attribute; the error points at `place`.
+/// Asserts the error for an empty struct with this attribute; it points at `place`.
 #[track_caller]
 fn struct_fails(attrs: &str, message: &str, place: &str) {
     fails(&format!("{attrs} struct S {{}}"), &[(message, place)]);
 }
 
-/// The derive has nothing to say.
+/// Asserts that the derive reports nothing.
 #[track_caller]
 fn passes(source: &str) {
     fails(source, &[]);

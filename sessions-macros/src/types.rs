@@ -1,4 +1,4 @@
-//! What can be seen of a field's type without the compiler's help: the tokens, and nothing behind an alias.
+//! A field's type as far as its tokens show it: nothing behind an alias can be seen.
 
 use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, PathSegment, Type};
@@ -7,13 +7,13 @@ use syn::{GenericArgument, PathArguments, PathSegment, Type};
 pub(crate) struct ValueType {
     /// The user's tokens.
     pub(crate) ty: Type,
-    pub(crate) kind: Kind,
-    /// The field's type is `Option<ty>`.
+    pub(crate) kind: TypeKind,
+    /// True if the field's type is `Option<ty>`.
     pub(crate) optional: bool,
 }
 
-/// What the tokens of a type show.
-pub(crate) enum Kind {
+/// The kind of a type, as its tokens show it.
+pub(crate) enum TypeKind {
     /// An integer of at most 64 bits.
     Integer,
     /// `u128` or `i128`.
@@ -38,11 +38,11 @@ impl ValueType {
         let field = peel(field);
         let inner = last_segment(field).filter(|segment| segment.ident == "Option").and_then(single_argument);
         let ty = peel(inner.unwrap_or(field)).clone();
-        Self { kind: Kind::of(&ty), ty, optional: inner.is_some() }
+        Self { kind: TypeKind::of(&ty), ty, optional: inner.is_some() }
     }
 }
 
-impl Kind {
+impl TypeKind {
     fn of(ty: &Type) -> Self {
         match ty {
             Type::Reference(_) => return Self::Reference,
@@ -74,8 +74,8 @@ impl Kind {
     }
 }
 
-impl Kind {
-    /// Whether the tokens show that it is `Clone`.
+impl TypeKind {
+    /// Returns true if the tokens show that the type is `Clone`.
     pub(crate) fn is_clone(&self) -> bool {
         match self {
             Self::Integer | Self::WideInteger | Self::Scalar | Self::String => true,
@@ -85,7 +85,7 @@ impl Kind {
     }
 }
 
-/// A type as a person writes it.
+/// Returns a type as a person writes it.
 pub(crate) fn text(ty: &Type) -> String {
     let mut text = ty.to_token_stream().to_string();
     for (spaced, tight) in [
@@ -103,7 +103,7 @@ pub(crate) fn text(ty: &Type) -> String {
     text
 }
 
-/// The type inside parentheses and inside the invisible groups that `macro_rules!` leaves.
+/// Removes parentheses and the invisible groups that `macro_rules!` leaves.
 fn peel(mut ty: &Type) -> &Type {
     loop {
         ty = match ty {
@@ -121,7 +121,7 @@ fn last_segment(ty: &Type) -> Option<&PathSegment> {
     }
 }
 
-/// `T` of `Name<T>`.
+/// Returns the `T` of `Name<T>`.
 fn single_argument(segment: &PathSegment) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
         return None;
@@ -170,7 +170,7 @@ mod tests {
         for ty in
             ["Count", "Maybe<u8>", "NonZeroU32", "String<u8>", "Vec", "T::u9", "<u8 as Trait>::Out", "m!()"]
         {
-            assert!(matches!(seen(ty).kind, Kind::Unknown), "{ty}");
+            assert!(matches!(seen(ty).kind, TypeKind::Unknown), "{ty}");
         }
     }
 }

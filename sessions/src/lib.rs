@@ -89,7 +89,6 @@ pub mod fuzzing;
 #[cfg(doc)]
 pub mod guide;
 mod handle;
-mod in_place;
 #[cfg_attr(not(feature = "keys"), path = "keys/none.rs")]
 mod keys;
 mod layer;
@@ -122,7 +121,7 @@ pub use self::{
         SessionLayer, SessionService,
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
-    value::{FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
+    value::{Cutoff, Cutoffs, FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
     view::{SessionView, TypedSession},
 };
 #[cfg(feature = "keys")]

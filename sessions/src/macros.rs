@@ -1,142 +1,22 @@
-//! What the derive expands to: one invocation of [`__session_view`].
+//! The part of the derive's expansion that does not depend on the accessors: one invocation of [`__session_view`].
 //!
-//! The derive checks and names things; the code it leaves in the user's crate is all here, and is
-//! thin: shims over functions of [`Handle`](crate::Handle) that are compiled once. It is one macro,
-//! without others inside, because each layer costs the compiler time in every field of every view.
+//! The accessors are no part of it, since a `macro_rules!` takes time that grows with the square of what it matches. The
+//! derive writes them out: each calls a method of [`Handle`](crate::Handle), whose work is compiled once.
 
-/// The handle, the view and the extractors of one struct. Not public API.
-///
-/// A field has the accessors that are named for it, each with what it calls and the types that
-/// depend on the field's.
+/// The handle of one struct without its accessors, the table and the extractors. Not public API.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __session_view {
     (
-        $vis:vis $View:ident $Handle:ident [$($Clone:ty),*]
+        $vis:vis $View:ident $Handle:ident [$($doc:tt)*] [$($Clone:ty),*]
         $({
             $index:literal $member:ident [$T:ty] $snapshot:ident
             $entry:ident ($($argument:tt)*) [$($modifier:tt)*]
-            get [$($doc:tt)*] $get:ident $read:ident [$Read:ty]
-            $(has $has:ident)?
-            $(set $set:ident $store:ident [$Set:ty])?
-            $(edit $edit:ident $lend:ident [$Edit:ty])?
-            $(reset $reset:ident)?
-            $(add $add:ident $fetch_add:ident)?
-            $(take $take:ident)?
-            $(remove $remove:ident)?
-            $(flash $flash:ident $store_flash:ident $now:ident $store_now:ident [$Flash:ty]
-                $deliver:ident $keep:ident $discard:ident)?
         })*
     ) => {
-        $crate::__session_handle! {
-            $vis $View $Handle [$($crate::__private::$entry::<$T>($($argument)*)$($modifier)*),*]
-        }
-
         #[allow(dead_code)]
-        impl $Handle {$(
-            $($doc)*
-            #[inline]
-            #[must_use]
-            $vis fn $get(&self) -> $Read {
-                self.__inner.$read::<$T>($index)
-            }
-
-            $(
-                /// Whether the field has a value.
-                #[inline]
-                #[must_use]
-                $vis fn $has(&self) -> ::core::primitive::bool {
-                    self.__inner.__field_has($index)
-                }
-            )?
-
-            $(
-                /// Sets the field.
-                #[inline]
-                $vis fn $set(&mut self, value: $Set) {
-                    self.__inner.$store::<$T>($index, value);
-                }
-            )?
-
-            $(
-                /// The field, to change in place: it counts as a change only if it then differs.
-                #[inline]
-                $vis fn $edit(&mut self) -> $Edit {
-                    self.__inner.$lend::<$T>($index)
-                }
-            )?
-
-            $(
-                /// Removes the field from the store: it has its default again.
-                #[inline]
-                $vis fn $reset(&mut self) {
-                    self.__inner.__field_remove($index);
-                }
-            )?
-
-            $(
-                /// Adds to the field: exact, whatever other requests add meanwhile.
-                #[inline]
-                $vis fn $add(&mut self, by: ::core::primitive::i64) {
-                    self.__inner.__field_add($index, by);
-                }
-
-                /// Adds to the field in the store, now, and returns the sum.
-                #[inline]
-                $vis fn $fetch_add(&mut self, by: ::core::primitive::i64) -> $crate::__private::Now<'_, $T> {
-                    self.__inner.__field_fetch_add::<$T>($index, by)
-                }
-            )?
-
-            $(
-                /// Takes the value out and removes it from the store.
-                #[inline]
-                $vis fn $take(&mut self) -> ::core::option::Option<$T> {
-                    self.__inner.__field_take::<$T>($index)
-                }
-            )?
-
-            $(
-                /// Removes the value from the store.
-                #[inline]
-                $vis fn $remove(&mut self) {
-                    self.__inner.__field_remove($index);
-                }
-            )?
-
-            $(
-                /// Sets the flash for whoever reads it next.
-                #[inline]
-                $vis fn $flash(&mut self, value: $Flash) {
-                    self.__inner.$store_flash::<$T>($index, value);
-                }
-
-                /// Sets the flash for this request only.
-                #[inline]
-                $vis fn $now(&mut self, value: $Flash) {
-                    self.__inner.$store_now::<$T>($index, value);
-                }
-
-                /// Takes the flash: it is delivered, and gone once this request is answered.
-                #[inline]
-                $vis fn $deliver(&mut self) -> ::core::option::Option<$T> {
-                    self.__inner.__field_take::<$T>($index)
-                }
-
-                /// Undoes this request's take of the flash.
-                #[inline]
-                $vis fn $keep(&mut self) {
-                    self.__inner.__field_keep($index);
-                }
-
-                /// Removes the flash undelivered.
-                #[inline]
-                $vis fn $discard(&mut self) {
-                    self.__inner.__field_discard::<$T>($index);
-                }
-            )?
-        )*
-            /// The fields as the plain struct, as this handle sees them now.
+        impl $Handle {
+            /// The fields as a plain struct, as this handle sees them now.
             #[inline]
             #[must_use]
             $vis fn snapshot(&self) -> $View
@@ -145,6 +25,10 @@ macro_rules! __session_view {
             {
                 $View { $($member: self.__inner.$snapshot::<$T>($index),)* }
             }
+        }
+
+        $crate::__session_handle! {
+            $vis $View $Handle [$($doc)*] [$($crate::__private::$entry::<$T>($($argument)*)$($modifier)*),*]
         }
 
         const _: () = {
@@ -156,13 +40,14 @@ macro_rules! __session_view {
     };
 }
 
-/// What a handle is whatever its fields: also all that is left of a view that the derive did not
-/// understand, so that its users report nothing more.
+/// The parts of a handle that do not depend on the fields.
+///
+/// For a struct that the derive does not understand this is all, so that its uses are no further errors.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __session_handle {
-    ($vis:vis $View:ident $Handle:ident [$($entry:expr),*]) => {
-        #[doc = ::core::concat!("The session of a request, seen as `", ::core::stringify!($View), "`.")]
+    ($vis:vis $View:ident $Handle:ident [$($doc:tt)*] [$($entry:expr),*]) => {
+        $($doc)*
         $vis struct $Handle {
             __inner: $crate::Handle,
         }
@@ -179,10 +64,11 @@ macro_rules! __session_handle {
 
         #[allow(dead_code)]
         impl $Handle {
-            /// Reads the record again, to see what other requests wrote. Changes of this handle
-            /// that are not saved yet stay.
+            /// Reads the record again, to see what other requests wrote.
+            ///
+            /// The unsaved changes of this handle stay.
             #[inline]
-            $vis fn reload(&mut self) -> $crate::__private::Now<'_, ()> {
+            $vis fn reload(&mut self) -> $crate::__private::BoxFuture<'_, ::core::result::Result<(), $crate::Error>> {
                 self.__inner.__reload()
             }
         }
@@ -209,7 +95,7 @@ macro_rules! __session_handle {
     };
 }
 
-/// A secret field needs keys.
+/// A check that the library has its feature `keys`, which a secret field needs.
 #[cfg(feature = "keys")]
 #[doc(hidden)]
 #[macro_export]
@@ -222,7 +108,9 @@ macro_rules! __session_needs_keys {
 #[macro_export]
 macro_rules! __session_needs_keys {
     () => {
-        ::core::compile_error!("`secret` needs keys; enable the feature `keys` of `sessions`");
+        ::core::compile_error!(
+            "`secret` needs the feature `keys` of `sessions`; write `features = [\"keys\"]` in the dependency"
+        );
     };
 }
 

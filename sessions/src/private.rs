@@ -1,4 +1,4 @@
-//! What the derive's code calls. Not public API: it may change in any release.
+//! The functions that the derive's code calls. Not public API: they may change in any release.
 
 use std::{any::Any, marker::PhantomData};
 
@@ -7,33 +7,33 @@ pub use crate::axum::{
     Extract, ExtractLive, FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live,
 };
 pub use crate::handle::json::Writer;
+pub use crate::handle::table::{BoxFuture, Field, Table, Value};
 use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, Readable, Shape, Writable};
-pub use crate::handle::table::{Field, Now, Table, Value};
 use crate::slot::{FieldClass, OnInvalid};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
 type Decode = fn(&[u8]) -> Result<Value, serde_json::Error>;
 type Encode = fn(&(dyn Any + Send + Sync), &mut Vec<u8>) -> Result<(), serde_json::Error>;
 
-/// A field of type `T`, as JSON.
+/// Describes a field of type `T`, stored as JSON.
 #[must_use]
 pub const fn plain<T: Writable + Readable + Held + FieldDefault>(name: &'static str) -> Field {
     stored::<T>(name).or_default::<T>()
 }
 
-/// A field of type `Option<T>`, or of type `T` with a default that follows.
+/// Describes a field of type `Option<T>`, or of type `T` with a default that follows.
 #[must_use]
 pub const fn stored<T: Writable + Readable + Held>(name: &'static str) -> Field {
     field::<T>(name, Shape::Stored, Codec { decode: decode::<T>, encode: encode::<T> })
 }
 
-/// The same, written and read by functions made for serde's `with`.
+/// Describes a field that is written and read by functions made for serde's `with`.
 #[must_use]
 pub const fn stored_with<T: Held>(name: &'static str, decode: Decode, encode: Encode) -> Field {
     field::<T>(name, Shape::Stored, Codec { decode, encode })
 }
 
-/// A field that is never stored.
+/// Describes a field that is never stored.
 #[must_use]
 pub const fn skipped<T: Held>() -> Field {
     let decode: Decode = |_| Err(serde::de::Error::custom("never stored"));
@@ -56,110 +56,111 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
     }
 }
 
-/// What an attribute changes.
+/// The changes that attributes make.
 impl Field {
-    /// Older names that are read too.
+    /// Adds older names that are read too.
     #[must_use]
     pub const fn aliases(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
     }
 
-    /// Delivered once.
+    /// Makes the field a flash, which is delivered once.
     #[must_use]
     pub const fn flash(self) -> Self {
         Self { shape: Shape::Flash, ..self }
     }
 
-    /// A default for when there is no value.
+    /// Sets the default for when there is no value.
     #[must_use]
     pub const fn or(self, default: fn() -> Value) -> Self {
         Self { default: Some(default), ..self }
     }
 
-    /// The type's default for when there is no value.
+    /// Sets the type's default for when there is no value.
     #[must_use]
     pub const fn or_default<T: FieldDefault + Held>(self) -> Self {
         self.or(|| Box::new(T::default()))
     }
 
-    /// A right: who changes it changes the secret.
+    /// Makes the field a right: each change of it changes the secret.
     #[must_use]
     pub const fn privilege(self) -> Self {
         Self { class: FieldClass::Privilege, on_invalid: OnInvalid::Withhold, ..self }
     }
 
-    /// The right to be somebody.
+    /// Makes the field the identity: a right that names the logged-in user.
     #[must_use]
     pub const fn identity(self) -> Self {
         Self { class: FieldClass::Identity, on_invalid: OnInvalid::Withhold, ..self }
     }
 
-    /// It belongs to the browser.
+    /// Keeps the field at a logout.
     #[must_use]
     pub const fn keep_on_logout(self) -> Self {
         Self { class: FieldClass::KeepOnLogout, ..self }
     }
 
-    /// It is the visitor's.
+    /// Drops the field at a login.
     #[must_use]
     pub const fn drop_on_login(self) -> Self {
         Self { class: FieldClass::DropOnLogin, ..self }
     }
 
-    /// Sealed before it reaches the store.
+    /// Has the value sealed before it reaches the store.
     #[must_use]
     pub const fn secret(self) -> Self {
         Self { is_secret: true, on_invalid: OnInvalid::Withhold, ..self }
     }
 
-    /// A stored secret that cannot be read counts as absent, and nothing else of the record does. What is said of
-    /// rights stays.
+    /// Has a stored secret that cannot be read count as absent. A right keeps its own rule.
     #[must_use]
     pub const fn reset(self) -> Self {
         let on_invalid = if self.class.is_right() { self.on_invalid } else { OnInvalid::Reset };
         Self { on_invalid, ..self }
     }
 
-    /// A stored value that does not decode refuses the request.
+    /// Refuses the request if the stored value does not decode.
     #[must_use]
     pub const fn reject(self) -> Self {
         Self { on_invalid: OnInvalid::Reject, ..self }
     }
 
-    /// Differences add up.
+    /// Adds up the differences of overlapping requests.
     #[must_use]
     pub const fn merge_add<T: Integer>(self) -> Self {
         Self { merge: Merge::Add, counter: Some(T::COUNTER), ..self }
     }
 
-    /// The largest stays.
+    /// Keeps the largest value of overlapping requests.
     #[must_use]
     pub const fn merge_max<T: Integer>(self) -> Self {
         Self { merge: Merge::Max, counter: Some(T::COUNTER), ..self }
     }
 
-    /// The smallest stays.
+    /// Keeps the smallest value of overlapping requests.
     #[must_use]
     pub const fn merge_min<T: Integer>(self) -> Self {
         Self { merge: Merge::Min, counter: Some(T::COUNTER), ..self }
     }
 
-    /// The first write stays.
+    /// Keeps the first value that is written.
     #[must_use]
     pub const fn merge_first(self) -> Self {
         Self { merge: Merge::First, ..self }
     }
 }
 
-/// The value of a default that is an expression.
+/// Makes the value of a default that is an expression.
 #[must_use]
 pub fn value<T: Held>(value: T) -> Value {
     Box::new(value)
 }
 
+/// Decodes a value with a function made for serde's `with`.
+///
 /// # Errors
 ///
-/// Whatever `read` finds wrong, or something after the value.
+/// The error of `read`, or one for text behind the value.
 pub fn decode_with<T: Held>(
     json: &[u8],
     read: fn(&mut JsonReader<'_>) -> Result<T, serde_json::Error>,
@@ -170,9 +171,11 @@ pub fn decode_with<T: Held>(
     Ok(Box::new(value))
 }
 
+/// Encodes a value with a function made for serde's `with`.
+///
 /// # Errors
 ///
-/// Whatever `write` cannot write.
+/// The error of `write`.
 pub fn encode_with<T: Held>(
     value: &(dyn Any + Send + Sync),
     json: &mut Vec<u8>,
@@ -203,8 +206,10 @@ fn boxed<T: Held>(value: &mut dyn Any) -> Option<Value> {
     Some(Box::new(value))
 }
 
-/// The commonest types of fields. In a debug build a crate uses the functions that its dependencies
-/// were compiled with, so that reading and writing these is compiled here, once.
+/// The commonest types of fields.
+///
+/// In a debug build a crate uses the functions that its dependencies were compiled with. So the code that reads and
+/// writes these is compiled here, once.
 pub static COMMON: &[Field] = &[
     plain::<bool>(""),
     plain::<u8>(""),
@@ -225,8 +230,8 @@ pub static COMMON: &[Field] = &[
     plain::<Vec<String>>(""),
 ];
 
-/// Tells an `Option` behind a type alias from any other type: the inherent constant wins over the
-/// trait's where there is one.
+/// A test for an `Option` behind a type alias: the inherent constant takes precedence over the trait's, where there
+/// is one.
 #[derive(Debug)]
 pub struct Probe<T>(PhantomData<T>);
 

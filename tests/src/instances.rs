@@ -1,4 +1,4 @@
-//! What two instances of an application over one store must show, whatever the store is.
+//! The behaviour of two instances of an application over one store, for any store.
 
 // A test fails by panicking.
 #![allow(clippy::expect_used, clippy::missing_panics_doc)]
@@ -13,7 +13,7 @@ use sessions::{
 const ROUNDS: usize = 100;
 const AT_ONCE: usize = 20;
 
-/// A struct of numbers, and how to set the one of an index.
+/// Declares a session of numbers, with a setter by index.
 macro_rules! numbers {
     ($($index:literal $field:ident $set:ident),* $(,)?) => {
         #[derive(Session)]
@@ -43,25 +43,25 @@ numbers! {
     19 f19 set_f19,
 }
 
-type Visit = TypedSession<Numbers>;
+type NumbersSession = TypedSession<Numbers>;
 
 /// Two instances of an application, each with a store of its own over the same data.
 #[derive(Debug)]
 pub struct Instances {
     browsers: [Client; 2],
-    /// Where `/slow` waits, with the session loaded.
+    /// The gate at which `/slow` waits, with the session loaded.
     gate: Gate,
 }
 
 impl Instances {
-    /// Two instances on these stores, which may be of two kinds.
+    /// Creates two instances on these stores, which may be of two kinds.
     pub fn new(one: impl Store, other: impl Store) -> Self {
         let gate = Gate::new();
         let browsers = [app(&gate, one), app(&gate, other)];
         Self { browsers, gate }
     }
 
-    /// Requests at once that set a field each: all of them survive.
+    /// Checks that all fields survive that requests at once set, one each.
     pub async fn keep_what_is_put_at_once(&self) {
         for round in 1..=ROUNDS as u64 {
             let [one, other] = self.visitor();
@@ -80,7 +80,7 @@ impl Instances {
         }
     }
 
-    /// Increments at once are all counted, and once.
+    /// Checks that each of several increments at once is counted once.
     pub async fn count_exactly(&self) {
         let [one, other] = self.visitor();
         assert_eq!(one.get("/add").await.status(), 200);
@@ -99,14 +99,14 @@ impl Instances {
         }
     }
 
-    /// A slow request that commits after a logout at the other instance brings nothing back.
+    /// Checks that a slow request that commits after a logout at the other instance restores nothing.
     pub async fn stay_logged_out(&self) {
-        let nobody = format!("{:?} 0", [0; AT_ONCE]);
+        let no_user = format!("{:?} 0", [0; AT_ONCE]);
         for round in 0..ROUNDS {
             let [one, other] = self.visitor();
             assert_eq!(one.get("/add").await.status(), 200);
             let thieves = [one.clone_jar(), other.clone_jar()];
-            // A commit of puts alone goes another way than one of additions.
+            // A commit of puts alone uses another script than one of additions.
             let slow = if round % 2 == 0 { "/slow/add" } else { "/slow/put" };
             let tab = one.clone_jar();
             let slow = tokio::spawn(async move { tab.get(slow).await.status() });
@@ -114,23 +114,23 @@ impl Instances {
             if round % 4 < 2 {
                 assert_eq!(other.get("/out").await.status(), 200);
                 self.gate.release();
-                // A page passes, though it is not counted.
+                // The page is shown, though it is not counted.
                 let status = if round % 2 == 0 { 200 } else { 409 };
                 assert_eq!(slow.await.expect("an answer"), status, "round {round}");
             } else {
-                // At once: who comes first may win, but the session is dead after both.
+                // Both are sent at once, in any order. The session has ended after both.
                 self.gate.release();
                 assert_eq!(other.get("/out").await.status(), 200);
                 let status = slow.await.expect("an answer");
                 assert!(status == StatusCode::CONFLICT || status == StatusCode::OK, "{status}");
             }
             for thief in thieves {
-                assert_eq!(thief.get("/show").await.text(), nobody, "round {round}");
+                assert_eq!(thief.get("/show").await.text(), no_user, "round {round}");
             }
         }
     }
 
-    /// A new visitor, as a browser in front of each instance.
+    /// Returns a new visitor, as a browser in front of each instance.
     fn visitor(&self) -> [Client; 2] {
         let one = self.browsers[0].stranger();
         let other = one.at(&self.browsers[1]);
@@ -140,21 +140,24 @@ impl Instances {
 
 fn app(gate: &Gate, store: impl Store) -> Client {
     let gate = gate.clone();
-    let slow = async move |Path(what): Path<String>, mut session: Visit| {
-        // Loaded, before the logout.
+    let slow = async move |Path(what): Path<String>, mut session: NumbersSession| {
+        // The session is loaded before the logout.
         assert_eq!(session.count(), 1);
         gate.pass().await;
         if what == "add" { session.add_count(1) } else { session.set_f0(9) }
     };
     let routes = Router::new()
         .route("/set/{index}/{value}", get(set_one))
-        .route("/add", get(async |mut session: Visit| session.add_count(1)))
-        .route("/show", get(async |session: Visit| format!("{:?} {}", all(&session), session.count())))
-        .route("/out", get(async |session: Visit| session.destroy()))
+        .route("/add", get(async |mut session: NumbersSession| session.add_count(1)))
+        .route(
+            "/show",
+            get(async |session: NumbersSession| format!("{:?} {}", all(&session), session.count())),
+        )
+        .route("/out", get(async |session: NumbersSession| session.destroy()))
         .route("/slow/{what}", get(slow));
     Client::new(routes.layer(SessionLayer::new(store)))
 }
 
-async fn set_one(Path((index, value)): Path<(usize, u64)>, mut session: Visit) {
+async fn set_one(Path((index, value)): Path<(usize, u64)>, mut session: NumbersSession) {
     set(&mut session, index, value);
 }

@@ -7,25 +7,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::servers::RedisServer;
 
-/// A prefix of its own for each test of a process.
+/// A prefix of keys that no other test of the process has.
 #[derive(Debug)]
 pub struct Keys(String);
 
 impl Keys {
-    /// Another prefix than any before.
+    /// Creates a prefix that was not used before.
     #[must_use]
     pub fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Self(format!("test{}:", NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// The prefix.
+    /// Returns the prefix.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.0
     }
 
-    /// All bytes under the prefix on these servers: keys, names and values.
+    /// Returns all bytes under the prefix on these servers: keys, names and values.
     ///
     /// # Panics
     ///
@@ -34,7 +34,7 @@ impl Keys {
     pub fn dump(&self, servers: &[&RedisServer]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for server in servers {
-            // Whatever a test forbids the default user.
+            // As the user of the helpers, whatever a test forbids the default user.
             let client = redis::Client::open(server.url_as("support", "support")).expect("a URL");
             let mut connection = client.get_connection().expect("a connection");
             let pattern = format!("{}*", self.0);

@@ -1,4 +1,4 @@
-//! What the integration tests share: the harness of the stores that come with the library.
+//! Helpers that the integration tests share.
 
 use std::sync::Arc;
 

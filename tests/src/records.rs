@@ -1,4 +1,4 @@
-//! What a test hands to a store that it calls without a layer around it.
+//! Records and commits for tests that call a store without a layer.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -11,10 +11,10 @@ use sessions::{
     store::{Add, Commit, CommitId, Credentials, Delta, NewRecord, Op},
 };
 
-/// A day without use, thirty days in all.
+/// An idle timeout of a day, and an absolute one of thirty days.
 pub const TIMEOUTS: Timeouts = Timeouts::new(Duration::from_hours(24), Duration::from_hours(30 * 24));
 
-/// Another id than any before in this process.
+/// Returns an id that was not used before in this process.
 #[must_use]
 pub fn record_id() -> RecordId {
     let mut bytes = [0; 16];
@@ -22,13 +22,13 @@ pub fn record_id() -> RecordId {
     RecordId::from_bytes(bytes)
 }
 
-/// A record without fields, with another credentials than any before in this process.
+/// Returns a record without fields, with credentials that were not used before in this process.
 #[must_use]
 pub fn new_record() -> NewRecord {
     NewRecord::new(random_credentials(), TIMEOUTS)
 }
 
-/// Another credentials than any before in this process.
+/// Returns credentials that were not used before in this process.
 #[must_use]
 pub fn random_credentials() -> Credentials {
     let mut bytes = vec![0; 32];
@@ -36,28 +36,28 @@ pub fn random_credentials() -> Credentials {
     Credentials::from_bytes(bytes)
 }
 
-/// A commit to a record of epoch 0 that changes one field.
+/// Returns a commit to a record of epoch 0 that changes one field.
 #[must_use]
 pub fn change(field: &'static str, op: Op) -> Commit {
     let mut delta = Delta::new();
-    // Nothing can be wrong with the only operation.
+    // A single operation cannot fail.
     let _ = delta.push(FieldName::from_static(field), op, None);
     Commit::new(0, TIMEOUTS).with_delta(delta)
 }
 
-/// A commit to a record of epoch 0 that adds to a counter, as the layer would send it.
+/// Returns a commit to a record of epoch 0 that adds to a counter, as the layer would send it.
 #[must_use]
 pub fn add(field: &'static str, by: i64) -> Commit {
     change(field, Op::Add(Add { by, start: 0, min: i64::MIN, max: i64::MAX })).with_id(commit_id())
 }
 
-/// A commit to a record of epoch 0 that puts a field.
+/// Returns a commit to a record of epoch 0 that puts a field.
 #[must_use]
 pub fn put(field: &'static str, json: &'static str) -> Commit {
     change(field, Op::Put(Bytes::from_static(json.as_bytes())))
 }
 
-/// Another id than any before in this process.
+/// Returns an id that was not used before in this process.
 #[must_use]
 pub fn commit_id() -> CommitId {
     CommitId::from_bytes(next())

@@ -13,22 +13,18 @@ use std::{
 ///
 /// The store's drivers know the store's contract and what is above it; the slot knows no framework
 /// and no HTTP; the axum part is the last.
-const ORDER: [(&str, &[&str]); 19] = [
+const ORDER: [(&str, &[&str]); 18] = [
     ("value", &[]),
     ("sync", &[]),
     ("span", &[]),
-    ("in_place", &["span"]),
     ("error", &["value"]),
     ("delta", &["value"]),
     ("clock", &["value"]),
     ("random", &["error"]),
     ("keys", &["value", "error", "random"]),
-    ("store", &["value", "error", "delta", "clock", "random", "in_place", "sync"]),
+    ("store", &["value", "error", "delta", "clock", "random", "sync"]),
     ("event", &["value", "error"]),
-    (
-        "slot",
-        &["value", "error", "delta", "random", "keys", "store", "event", "clock", "in_place", "span", "sync"],
-    ),
+    ("slot", &["value", "error", "delta", "random", "keys", "store", "event", "clock", "span", "sync"]),
     ("handle", &["value", "error", "delta", "random", "event", "slot", "sync"]),
     ("view", &["handle", "private"]),
     ("rejection", &["value", "error", "layer"]),

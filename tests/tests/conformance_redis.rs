@@ -1,5 +1,5 @@
-//! The suite on `RedisStore`, on one server and on a cluster, and on `WebdisStore`; and once more on
-//! the servers' own clock.
+//! The conformance suite on `RedisStore`, with one server and with a cluster, and on `WebdisStore`. It runs with a manual
+//! clock and with the servers' own one.
 
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
@@ -13,16 +13,16 @@ use tests::{
     servers::{RedisCluster, RedisServer, WebdisServer},
 };
 
-sessions::testing::conformance!(server, Server(Keys::new()));
-sessions::testing::conformance!(cluster, Cluster(Keys::new()));
-sessions::testing::conformance!(webdis, Webdis(Keys::new()));
+sessions::testing::conformance!(server, SharedServer(Keys::new()));
+sessions::testing::conformance!(cluster, SharedCluster(Keys::new()));
+sessions::testing::conformance!(webdis, SharedWebdis(Keys::new()));
 sessions::testing::conformance!(server_time, ServerTime(Keys::new()));
 sessions::testing::conformance!(webdis_time, WebdisTime(Keys::new()));
 
 /// The keys of one prefix on the server that all tests share.
-struct Server(Keys);
+struct SharedServer(Keys);
 
-impl Harness for Server {
+impl Harness for SharedServer {
     type Store = RedisStore;
 
     async fn open(&self, clock: ManualClock) -> RedisStore {
@@ -35,9 +35,9 @@ impl Harness for Server {
 }
 
 /// The keys of one prefix on the cluster that all tests share.
-struct Cluster(Keys);
+struct SharedCluster(Keys);
 
-impl Harness for Cluster {
+impl Harness for SharedCluster {
     type Store = RedisStore;
 
     async fn open(&self, clock: ManualClock) -> RedisStore {
@@ -51,9 +51,9 @@ impl Harness for Cluster {
 }
 
 /// The keys of one prefix behind the Webdis that all tests share.
-struct Webdis(Keys);
+struct SharedWebdis(Keys);
 
-impl Harness for Webdis {
+impl Harness for SharedWebdis {
     type Store = WebdisStore;
 
     async fn open(&self, clock: ManualClock) -> WebdisStore {
@@ -71,7 +71,7 @@ impl Harness for Webdis {
     }
 }
 
-/// As users have it: the time is the server's.
+/// The keys of one prefix on the server that all tests share, with the server's clock.
 struct ServerTime(Keys);
 
 impl Harness for ServerTime {
@@ -84,7 +84,7 @@ impl Harness for ServerTime {
     }
 }
 
-/// The same behind Webdis.
+/// The keys of one prefix behind the Webdis that all tests share, with the server's clock.
 struct WebdisTime(Keys);
 
 impl Harness for WebdisTime {

@@ -37,7 +37,7 @@ fn write_until_killed(path: &Path, round: usize, acknowledgements: usize) -> Has
         record_line(&mut last, &line);
     }
     writer.kill().expect("it is killed (SIGKILL)");
-    // What it acknowledged before the kill counts too.
+    // Acknowledgements that were written before the kill count, too.
     let mut rest = Vec::new();
     out.read_to_end(&mut rest).expect("its output can be read to the end");
     let rest = String::from_utf8_lossy(&rest);

@@ -26,9 +26,9 @@ use axum::{
     routing::get,
 };
 use sessions::{
-    Error, FieldName, RecordId, Session, SessionLayer, Timeouts, TypedSession,
-    store::{Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
-    testing::{Client, FaultStore, Gate, Operation, RecordingStore},
+    Error, FieldName, Session, SessionLayer, TypedSession,
+    store::{Loaded, MemoryStore},
+    testing::{Client, FaultStore, Gate, HookedStore, Hooks, Operation, RecordingStore},
 };
 
 const COOKIE: &str = "__Host-sid";
@@ -297,32 +297,15 @@ async fn a_rotation_beside_an_unwritable_field_happens() {
     assert_eq!(browser.get("/read").await.text(), SIGNED_IN);
 }
 
-struct ByName(MemoryStore);
+/// Loads no more fields than it is asked for.
+struct ByName;
 
-impl Store for ByName {
-    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-        Ok(self.0.load(id, names).await?.map(|loaded| {
-            let mut fields = loaded.fields.clone();
-            fields.retain(names);
-            let is_complete = loaded.complete && fields.len() == loaded.fields.len();
-            loaded.with_fields(fields, is_complete)
-        }))
-    }
-
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
-        self.0.create(id, new).await
-    }
-
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
-        self.0.commit(id, commit).await
-    }
-
-    async fn destroy(&self, id: RecordId) -> Result<(), Error> {
-        self.0.destroy(id).await
-    }
-
-    async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
-        self.0.purge(timeouts, limit).await
+impl Hooks for ByName {
+    fn loaded(&self, names: &[FieldName], loaded: Loaded) -> Loaded {
+        let mut fields = loaded.fields.clone();
+        fields.retain(names);
+        let is_complete = loaded.complete && fields.len() == loaded.fields.len();
+        loaded.with_fields(fields, is_complete)
     }
 }
 
@@ -334,7 +317,7 @@ async fn a_reload_asks_for_all_fields_of_the_view() {
         session.samples_mut().push(0.5);
         Ok::<_, Error>(())
     };
-    let layer = SessionLayer::new(ByName(MemoryStore::new()));
+    let layer = SessionLayer::new(HookedStore::with_hooks(MemoryStore::new(), ByName));
     let browser = Client::new(routes().route("/push", get(push)).layer(layer));
     browser.get("/in").await;
     for _ in 0..2 {
@@ -479,7 +462,7 @@ async fn a_reload_forgets_nothing_of_other_views() {
         name.set_name("Bob");
         Ok::<_, Error>(())
     };
-    let layer = SessionLayer::new(ByName(MemoryStore::new()));
+    let layer = SessionLayer::new(HookedStore::with_hooks(MemoryStore::new(), ByName));
     let browser = Client::new(routes().route("/", get(handler)).layer(layer));
     browser.get("/in").await;
     assert_eq!(browser.get("/").await.status(), 200);

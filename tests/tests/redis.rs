@@ -1,5 +1,5 @@
-//! `RedisStore` and `WebdisStore` on the wire: what they send, what happens when connections break, who they
-//! must be there, and what they say when something is wrong.
+//! `RedisStore` and `WebdisStore` on the wire: their requests, broken connections, the permissions that they need, and
+//! their error messages.
 
 // A test fails by panicking.
 #![allow(clippy::expect_used)]

@@ -1,4 +1,4 @@
-//! `RedisStore` and `WebdisStore` while its servers, its connections and the runtimes around it fail.
+//! `RedisStore` and `WebdisStore` while their servers, their connections and the runtimes around them fail.
 
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
@@ -34,11 +34,11 @@ use std::time::Duration;
 
 use sessions::store::{RedisStore, RedisStoreBuilder};
 
-/// Short, so that what waits for a server that does not answer does not wait long; but some servers and
-/// hundreds of requests share the machine's cores here.
+/// The timeout of most stores. It is short, so that requests to a server that does not answer end soon. But several servers
+/// and hundreds of requests share the machine's cores here.
 const TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Opens a store that gives up soon.
+/// Opens a store whose requests fail soon.
 async fn open(builder: RedisStoreBuilder) -> RedisStore {
     open_with(builder, TIMEOUT).await
 }

@@ -1,4 +1,4 @@
-//! The servers of the tests themselves: they start, restart, stall, fail over, and never outlive their owner.
+//! The servers of the tests: they start, restart, stall, fail over, and never outlive their owner.
 
 #![allow(clippy::expect_used)] // Panicking is how a test fails.
 
@@ -42,7 +42,7 @@ fn redis_stalls_and_goes_on() {
     let mut answer = [0; 7];
     client.read_exact(&mut answer).expect("an answer");
     assert_eq!(&answer, b"+PONG\r\n");
-    // A stalled one can be restarted.
+    // A stalled server can be restarted.
     redis.stall();
     redis.restart();
     assert_eq!(redis.cli(&["PING"]), "PONG");
@@ -211,7 +211,7 @@ fn no_server_outlives_its_owner() {
     }
 }
 
-/// Starts a process that owns servers; returns their ports, ids and folders.
+/// Starts a process that owns servers, and returns their ports, ids and folders.
 fn owner(ending: &str) -> (Child, Vec<(u16, u32, PathBuf)>) {
     let mut owner = Command::new(env!("CARGO_BIN_EXE_server_owner"))
         .arg(ending)

@@ -12,12 +12,12 @@ pub fn set_cookie(id: &str) -> SetCookie {
     AppendHeaders(Some((header::SET_COOKIE, cookie)))
 }
 
-pub fn id(headers: &HeaderMap) -> Result<&str, Failure> {
+pub fn id(headers: &HeaderMap) -> Result<&str, FloorFailure> {
     headers
         .get(header::COOKIE)
         .and_then(|cookie| cookie.to_str().ok())
         .and_then(|cookie| cookie.strip_prefix("id="))
-        .ok_or(Failure("no cookie".into()))
+        .ok_or(FloorFailure("no cookie".into()))
 }
 
 pub fn new_id() -> String {
@@ -27,15 +27,15 @@ pub fn new_id() -> String {
 }
 
 /// Answered with 500, which stops the run.
-pub struct Failure(pub String);
+pub struct FloorFailure(pub String);
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error> From<E> for FloorFailure {
     fn from(error: E) -> Self {
-        Failure(error.to_string())
+        FloorFailure(error.to_string())
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for FloorFailure {
     fn into_response(self) -> Response {
         (StatusCode::INTERNAL_SERVER_ERROR, self.0).into_response()
     }

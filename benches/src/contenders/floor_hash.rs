@@ -12,27 +12,31 @@ use axum::http::HeaderMap;
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::get;
 
-use super::floor_cookie::{Failure, SetCookie, id, new_id, set_cookie};
+use super::floor_cookie::{FloorFailure, SetCookie, id, new_id, set_cookie};
 use crate::data;
 
-/// A way to the Redis server.
+/// A client of Redis, direct or through Webdis.
 pub trait Hashes: Clone + Send + Sync + 'static {
-    /// The values of these fields, which are loaded with the server's time.
-    fn load(&self, key: &str, names: &[&str]) -> impl Future<Output = Result<Values, Failure>> + Send;
+    /// Loads the values of these fields, with the server's time.
+    fn load(
+        &self,
+        key: &str,
+        names: &[&str],
+    ) -> impl Future<Output = Result<HashValues, FloorFailure>> + Send;
 
-    /// The script's answer.
+    /// Runs a script and returns its reply.
     fn run(
         &self,
-        script: Script,
+        script: FloorScript,
         key: &str,
         arguments: &[&[u8]],
-    ) -> impl Future<Output = Result<i64, Failure>> + Send;
+    ) -> impl Future<Output = Result<i64, FloorFailure>> + Send;
 }
 
-pub type Values = Vec<Option<Vec<u8>>>;
+pub type HashValues = Vec<Option<Vec<u8>>>;
 
 #[derive(Clone, Copy)]
-pub enum Script {
+pub enum FloorScript {
     Create,
     Commit,
 }
@@ -43,7 +47,7 @@ pub const COMMIT: &str = include_str!("lua/commit.lua");
 /// The name of the metadata.
 const METADATA: &str = "@";
 
-/// Epoch 0 and a lifetime of a day without use and of thirty in all.
+/// Epoch 0, an idle timeout of a day and an absolute one of thirty days.
 const HEAD: [u8; 16] = {
     let (idle, absolute) = (86_400_000_u64.to_be_bytes(), (30 * 86_400_000_u64).to_be_bytes());
     let mut head = [0; 16];
@@ -67,15 +71,15 @@ pub fn routes<H: Hashes>(hashes: H, fields: usize) -> Router {
         .route("/write", get(write::<H>))
         .route("/fill", get(fill::<H>))
         .route("/check", get(check::<H>))
-        .with_state(Floor { hashes, view, few })
+        .with_state(HashFloor { hashes, view, few })
 }
 
 #[derive(Clone)]
-struct Floor<H> {
+struct HashFloor<H> {
     hashes: H,
-    /// What is loaded for all text fields and the counter: metadata, fields, counter.
+    /// The names that are loaded for all text fields and the counter: metadata, fields, counter.
     view: &'static [&'static str],
-    /// What is loaded for the first fields only.
+    /// The names that are loaded for the first fields only.
     few: &'static [&'static str],
 }
 
@@ -84,21 +88,27 @@ fn names(fields: usize, counter: bool) -> Vec<&'static str> {
     [METADATA].into_iter().chain(data::fields(fields).iter().copied()).chain(counter).collect()
 }
 
-async fn read<H: Hashes>(State(floor): State<Floor<H>>, headers: HeaderMap) -> Result<String, Failure> {
+async fn read<H: Hashes>(
+    State(floor): State<HashFloor<H>>,
+    headers: HeaderMap,
+) -> Result<String, FloorFailure> {
     let mut values = load(&floor.hashes, id(&headers)?, floor.view).await?;
     text(values[1 + data::HOT].take())
 }
 
-async fn read_few<H: Hashes>(State(floor): State<Floor<H>>, headers: HeaderMap) -> Result<String, Failure> {
+async fn read_few<H: Hashes>(
+    State(floor): State<HashFloor<H>>,
+    headers: HeaderMap,
+) -> Result<String, FloorFailure> {
     let values = load(&floor.hashes, id(&headers)?, floor.few).await?;
     let texts: Result<Vec<_>, _> = values.into_iter().skip(1).map(text).collect();
     Ok(texts?.join("\n"))
 }
 
 async fn write<H: Hashes>(
-    State(floor): State<Floor<H>>,
+    State(floor): State<HashFloor<H>>,
     headers: HeaderMap,
-) -> Result<(SetCookie, String), Failure> {
+) -> Result<(SetCookie, String), FloorFailure> {
     let value = data::next_value();
     let Ok(id) = id(&headers) else {
         let id = create(&floor.hashes, &[data::HOT_FIELD.as_bytes(), value.as_bytes()]).await?;
@@ -106,13 +116,13 @@ async fn write<H: Hashes>(
     };
     load(&floor.hashes, id, floor.view).await?;
     let arguments = [&HEAD, data::HOT_FIELD.as_bytes(), value.as_bytes()];
-    match floor.hashes.run(Script::Commit, &key(id), &arguments).await? {
+    match floor.hashes.run(FloorScript::Commit, &key(id), &arguments).await? {
         1 => Ok((AppendHeaders(None), value)),
-        other => Err(Failure(format!("a commit was answered with {other}"))),
+        other => Err(FloorFailure(format!("a commit was answered with {other}"))),
     }
 }
 
-async fn fill<H: Hashes>(State(floor): State<Floor<H>>) -> Result<impl IntoResponse, Failure> {
+async fn fill<H: Hashes>(State(floor): State<HashFloor<H>>) -> Result<impl IntoResponse, FloorFailure> {
     let names = &floor.view[1..];
     let values = data::next_values(names.len() - 1);
     let counter = data::COUNTER_START.to_string();
@@ -123,27 +133,30 @@ async fn fill<H: Hashes>(State(floor): State<Floor<H>>) -> Result<impl IntoRespo
     Ok((set_cookie(&id), data::summary(&values, data::COUNTER_START)))
 }
 
-async fn check<H: Hashes>(State(floor): State<Floor<H>>, headers: HeaderMap) -> Result<String, Failure> {
+async fn check<H: Hashes>(
+    State(floor): State<HashFloor<H>>,
+    headers: HeaderMap,
+) -> Result<String, FloorFailure> {
     let values = load(&floor.hashes, id(&headers)?, floor.view).await?;
     let texts: Result<Vec<_>, _> = values.into_iter().skip(1).map(text).collect();
     Ok(texts?.join("\n"))
 }
 
 /// Loads a session that must be there.
-async fn load<H: Hashes>(hashes: &H, id: &str, names: &[&str]) -> Result<Values, Failure> {
+async fn load<H: Hashes>(hashes: &H, id: &str, names: &[&str]) -> Result<HashValues, FloorFailure> {
     let values = hashes.load(&key(id), names).await?;
     match values.first() {
         Some(Some(metadata)) if metadata.len() == 48 => Ok(values),
-        _ => Err(Failure("the session is gone".into())),
+        _ => Err(FloorFailure("the session is gone".into())),
     }
 }
 
-async fn create<H: Hashes>(hashes: &H, fields: &[&[u8]]) -> Result<String, Failure> {
+async fn create<H: Hashes>(hashes: &H, fields: &[&[u8]]) -> Result<String, FloorFailure> {
     let id = new_id();
     let arguments = [&[&HEAD, &[7; 32][..]], fields].concat();
-    match hashes.run(Script::Create, &key(&id), &arguments).await? {
+    match hashes.run(FloorScript::Create, &key(&id), &arguments).await? {
         1 => Ok(id),
-        other => Err(Failure(format!("a creation was answered with {other}"))),
+        other => Err(FloorFailure(format!("a creation was answered with {other}"))),
     }
 }
 
@@ -152,6 +165,6 @@ fn key(id: &str) -> String {
 }
 
 /// A session that `/write` has made lacks the other fields.
-fn text(value: Option<Vec<u8>>) -> Result<String, Failure> {
+fn text(value: Option<Vec<u8>>) -> Result<String, FloorFailure> {
     Ok(String::from_utf8(value.unwrap_or_default())?)
 }

@@ -8,8 +8,8 @@ use futures::future::{BoxFuture, FutureExt};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client};
 
-use super::floor_cookie::Failure;
-use super::floor_hash::{COMMIT, CREATE, Hashes, Script, Values, routes};
+use super::floor_cookie::FloorFailure;
+use super::floor_hash::{COMMIT, CREATE, FloorScript, HashValues, Hashes, routes};
 use crate::app::App;
 use crate::contender::{Contender, Setup};
 use crate::store::Store;
@@ -77,14 +77,14 @@ impl Redis {
 }
 
 impl Hashes for Redis {
-    async fn load(&self, key: &str, names: &[&str]) -> Result<Values, Failure> {
+    async fn load(&self, key: &str, names: &[&str]) -> Result<HashValues, FloorFailure> {
         Ok(redis::cmd("HMGET").arg(key).arg(names).query_async(&mut self.connection()).await?)
     }
 
-    async fn run(&self, script: Script, key: &str, arguments: &[&[u8]]) -> Result<i64, Failure> {
+    async fn run(&self, script: FloorScript, key: &str, arguments: &[&[u8]]) -> Result<i64, FloorFailure> {
         let sha = match script {
-            Script::Create => &self.create,
-            Script::Commit => &self.commit,
+            FloorScript::Create => &self.create,
+            FloorScript::Commit => &self.commit,
         };
         let mut command = redis::cmd("EVALSHA");
         command.arg(&**sha).arg(1).arg(key).arg(arguments);

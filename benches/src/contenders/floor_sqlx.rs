@@ -9,7 +9,7 @@ use axum::routing::get;
 use futures::future::{BoxFuture, FutureExt};
 use sqlx::SqlitePool;
 
-use super::floor_cookie::{Failure, id, new_id, set_cookie};
+use super::floor_cookie::{FloorFailure, id, new_id, set_cookie};
 use crate::app::App;
 use crate::contender::{Contender, Setup};
 use crate::data;
@@ -54,12 +54,15 @@ impl Contender for FloorSqlx {
     }
 }
 
-async fn read(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<String, Failure> {
+async fn read(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<String, FloorFailure> {
     let data = load(&pool, id(&headers)?).await?;
     Ok(hot(&data).to_owned())
 }
 
-async fn write(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<impl IntoResponse, Failure> {
+async fn write(
+    State(pool): State<SqlitePool>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, FloorFailure> {
     let value = data::next_value();
     let Ok(id) = id(&headers) else {
         let id = create(&pool, &value).await?;
@@ -71,7 +74,7 @@ async fn write(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<imp
     Ok((AppendHeaders(None), value))
 }
 
-async fn fill(State(pool): State<SqlitePool>, fields: usize) -> Result<impl IntoResponse, Failure> {
+async fn fill(State(pool): State<SqlitePool>, fields: usize) -> Result<impl IntoResponse, FloorFailure> {
     let text = data::summary(&data::next_values(fields), data::COUNTER_START);
     // Names take room in a real session too; they bring the row to 1 KB.
     let names = data::fields(fields).join(",");
@@ -79,9 +82,9 @@ async fn fill(State(pool): State<SqlitePool>, fields: usize) -> Result<impl Into
     Ok((set_cookie(&id), text))
 }
 
-async fn check(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<String, Failure> {
+async fn check(State(pool): State<SqlitePool>, headers: HeaderMap) -> Result<String, FloorFailure> {
     let data = load(&pool, id(&headers)?).await?;
-    let (summary, _names) = data.rsplit_once('\n').ok_or(Failure("no names".into()))?;
+    let (summary, _names) = data.rsplit_once('\n').ok_or(FloorFailure("no names".into()))?;
     Ok(summary.to_owned())
 }
 

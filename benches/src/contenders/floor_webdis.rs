@@ -6,8 +6,8 @@ use anyhow::Result;
 use futures::future::{BoxFuture, FutureExt};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
-use super::floor_cookie::Failure;
-use super::floor_hash::{COMMIT, CREATE, Hashes, Script, Values, routes};
+use super::floor_cookie::FloorFailure;
+use super::floor_hash::{COMMIT, CREATE, FloorScript, HashValues, Hashes, routes};
 use super::floor_redis::load_script;
 use crate::app::App;
 use crate::contender::{Contender, Setup};
@@ -66,7 +66,7 @@ struct Webdis {
 }
 
 impl Hashes for Webdis {
-    async fn load(&self, key: &str, names: &[&str]) -> Result<Values, Failure> {
+    async fn load(&self, key: &str, names: &[&str]) -> Result<HashValues, FloorFailure> {
         let names: Vec<_> = names.iter().map(|name| name.as_bytes()).collect();
         let reply = self.post(&self.load, key, &names).await?;
         // `$<length>\r\n<time>,<items>\r\n`
@@ -75,10 +75,10 @@ impl Hashes for Webdis {
         values(&reply[start..], names.len()).ok_or_else(|| unexpected(&reply))
     }
 
-    async fn run(&self, script: Script, key: &str, arguments: &[&[u8]]) -> Result<i64, Failure> {
+    async fn run(&self, script: FloorScript, key: &str, arguments: &[&[u8]]) -> Result<i64, FloorFailure> {
         let sha = match script {
-            Script::Create => &self.create,
-            Script::Commit => &self.commit,
+            FloorScript::Create => &self.create,
+            FloorScript::Commit => &self.commit,
         };
         let reply = self.post(sha, key, arguments).await?;
         // `:<number>\r\n`
@@ -89,7 +89,7 @@ impl Hashes for Webdis {
 
 impl Webdis {
     /// Redis' own reply, as it is.
-    async fn post(&self, sha: &str, key: &str, arguments: &[&[u8]]) -> Result<Vec<u8>, Failure> {
+    async fn post(&self, sha: &str, key: &str, arguments: &[&[u8]]) -> Result<Vec<u8>, FloorFailure> {
         let mut body = format!("EVALSHA/{sha}/1");
         for argument in std::iter::once(key.as_bytes()).chain(arguments.iter().copied()) {
             body.push('/');
@@ -102,7 +102,7 @@ impl Webdis {
 }
 
 /// Reads `count` items, each `<length>:<bytes>` or `-`.
-fn values(mut items: &[u8], count: usize) -> Option<Values> {
+fn values(mut items: &[u8], count: usize) -> Option<HashValues> {
     let mut values = Vec::with_capacity(count);
     for _ in 0..count {
         if let Some(rest) = items.strip_prefix(b"-") {
@@ -119,6 +119,6 @@ fn values(mut items: &[u8], count: usize) -> Option<Values> {
     Some(values)
 }
 
-fn unexpected(reply: &[u8]) -> Failure {
-    Failure(format!("Webdis answers {:?}", String::from_utf8_lossy(reply)))
+fn unexpected(reply: &[u8]) -> FloorFailure {
+    FloorFailure(format!("Webdis answers {:?}", String::from_utf8_lossy(reply)))
 }

@@ -1,15 +1,15 @@
-//! The keys: which exist, how each is written, and what to say of the others.
+//! The keys: those that exist, the way each is written, and the message for each other one.
 
 use crate::suggest;
 
-/// What an attribute stands on.
+/// The item that an attribute stands on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum AttributeSite {
     Struct,
     Field,
 }
 
-impl Place {
+impl AttributeSite {
     pub(crate) const fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Struct => &["namespace", "rename_all", "crate", "handle"],
@@ -39,7 +39,7 @@ impl Place {
         }
     }
 
-    /// Where a key of this place belongs.
+    /// The end of a message about a key that belongs here.
     const fn home(self) -> &'static str {
         match self {
             Self::Struct => "belongs on the struct",
@@ -48,7 +48,21 @@ impl Place {
     }
 }
 
-/// Keys of the design that this version does not have, with what to do instead.
+/// Other words for keys, each with what to write. A misspelt key needs no entry.
+const SYNONYMS: [(&str, &str); 10] = [
+    ("carry", "keep_on_logout"),
+    ("persist", "keep_on_logout"),
+    ("user", "identity"),
+    ("login", "identity"),
+    ("permission", "privilege"),
+    ("right", "privilege"),
+    ("role", "privilege"),
+    ("encrypt", "secret"),
+    ("sealed", "secret"),
+    ("counter", "merge = \"add\""),
+];
+
+/// Keys that this version does not have yet, each with advice.
 const LATER: [(&str, &str); 5] = [
     ("ttl", "remove it, since a field lives as long as its session"),
     ("index", "remove it, since a session is found by its `record_id()`"),
@@ -57,7 +71,7 @@ const LATER: [(&str, &str); 5] = [
     ("type", "remove it, and give the field the same type in every view"),
 ];
 
-/// Keys of serde that people will try, with what to do instead.
+/// Keys of serde's, each with advice.
 const SERDE: [(&str, &str); 21] = [
     ("skip_serializing", "write `skip` for a field that is never stored"),
     ("skip_deserializing", "write `skip` for a field that is never stored"),
@@ -82,7 +96,7 @@ const SERDE: [(&str, &str); 21] = [
     ("serde", "write what is in its parentheses into `#[session(…)]`, as far as it exists there"),
 ];
 
-/// How a key is written, for the end of a message.
+/// Returns a key with its value as it is written, for the end of a message.
 pub(crate) const fn usage(key: &str) -> &'static str {
     match key.as_bytes() {
         b"namespace" => "namespace = \"…\"",
@@ -107,30 +121,37 @@ pub(crate) const fn usage(key: &str) -> &'static str {
     }
 }
 
-/// Why `key` cannot stand here, and what to write; `None` if it can.
-pub(crate) fn refuse(place: Place, key: &str) -> Option<String> {
-    if place.keys().contains(&key) {
+/// Returns the error for a key that cannot stand here: the reason, and what to write. `None` if it can stand here.
+pub(crate) fn refuse(site: AttributeSite, key: &str) -> Option<String> {
+    if site.keys().contains(&key) {
         return None;
     }
     Some(if key == "flash" {
-        match place {
-            Place::Struct => {
+        match site {
+            AttributeSite::Struct => {
                 "`flash` belongs on a field; write `#[flash]` above a field of type `Option<T>`".to_owned()
             }
-            Place::Field => "`flash` is an attribute of its own; write `#[flash]`".to_owned(),
+            AttributeSite::Field => "`flash` is an attribute of its own; write `#[flash]`".to_owned(),
         }
-    } else if place.other().keys().contains(&key) {
-        format!("`{key}` {}; write `#[session({})]` there", place.other().home(), usage(key))
+    } else if site.other().keys().contains(&key) {
+        format!("`{key}` {}; write `#[session({})]` there", site.other().home(), usage(key))
     } else if let Some((_, instead)) = LATER.iter().find(|(later, _)| *later == key) {
         format!("`{key}` is not available in this version; {instead}")
     } else if let Some((_, instead)) = SERDE.iter().find(|(serde, _)| *serde == key) {
         format!("`{key}` is not supported; {instead}")
-    } else if let Some(near) = suggest::nearest(key, place.keys()) {
+    } else if let Some((_, instead)) = SYNONYMS.iter().find(|(synonym, _)| *synonym == key) {
+        match site {
+            AttributeSite::Field => format!("unknown key `{key}`; write `{instead}`"),
+            AttributeSite::Struct => {
+                format!("unknown key `{key}`; write `{instead}`, which belongs on a field")
+            }
+        }
+    } else if let Some(near) = suggest::nearest(key, site.keys()) {
         format!("unknown key `{key}`; write `{near}`")
-    } else if let Some(near) = suggest::nearest(key, place.other().keys()) {
-        format!("unknown key `{key}`; write `{near}`, which {}", place.other().home())
+    } else if let Some(near) = suggest::nearest(key, site.other().keys()) {
+        format!("unknown key `{key}`; write `{near}`, which {}", site.other().home())
     } else {
-        format!("unknown key `{key}`; write one of {}", suggest::list(place.keys()))
+        format!("unknown key `{key}`; write one of {}", suggest::list(site.keys()))
     })
 }
 
@@ -140,18 +161,27 @@ mod tests {
 
     #[test]
     fn every_key_says_how_it_is_written() {
-        for key in Place::Struct.keys().iter().chain(Place::Field.keys()) {
+        for key in AttributeSite::Struct.keys().iter().chain(AttributeSite::Field.keys()) {
             assert!(usage(key).starts_with(key), "{key}");
         }
     }
 
     #[test]
+    fn synonyms_are_no_keys_and_lead_to_keys_of_fields() {
+        for (synonym, instead) in SYNONYMS {
+            assert!(!AttributeSite::Field.keys().contains(&synonym), "{synonym}");
+            let key = instead.split(' ').next().unwrap_or_default();
+            assert!(AttributeSite::Field.keys().contains(&key), "{instead}");
+        }
+    }
+
+    #[test]
     fn no_key_is_refused_where_it_belongs_and_every_one_elsewhere() {
-        for place in [Place::Struct, Place::Field] {
-            for key in place.keys() {
-                assert_eq!(refuse(place, key), None);
+        for site in [AttributeSite::Struct, AttributeSite::Field] {
+            for key in site.keys() {
+                assert_eq!(refuse(site, key), None);
                 assert!(
-                    refuse(place.other(), key).is_some_and(|message| message.contains("belongs on")),
+                    refuse(site.other(), key).is_some_and(|message| message.contains("belongs on")),
                     "{key}"
                 );
             }
@@ -161,7 +191,7 @@ mod tests {
     #[test]
     fn messages_are_lower_case_without_a_full_stop() {
         for (key, _) in LATER.iter().chain(&SERDE) {
-            let message = refuse(Place::Field, key).unwrap_or_default();
+            let message = refuse(AttributeSite::Field, key).unwrap_or_default();
             assert!(
                 message.starts_with('`') && message.contains("; ") && !message.ends_with('.'),
                 "{message}"

@@ -10,23 +10,25 @@ use crate::errors::Errors;
 
 /// One `key`, `key = value` or `key(…)`.
 pub(crate) struct Entry {
-    /// Without `r#`.
+    /// The key without `r#`.
     pub(crate) key: String,
     pub(crate) span: Span,
-    pub(crate) value: Value,
+    pub(crate) value: EntryValue,
 }
 
-pub(crate) enum Value {
+/// The part behind a key.
+pub(crate) enum EntryValue {
+    /// Nothing.
     Bare,
-    /// An expression.
+    /// `=` and an expression.
     Assigned(TokenStream),
-    /// `=` with nothing behind it, or with something that is no expression; where.
+    /// `=` without an expression behind it; the span of what is wrong.
     Broken(Span),
     /// `key(…)`.
     List,
 }
 
-impl Value {
+impl EntryValue {
     /// The string literal behind the `=`.
     pub(crate) fn as_str(&self) -> Option<LitStr> {
         match self {
@@ -36,7 +38,7 @@ impl Value {
     }
 }
 
-/// The entries of a `#[session(…)]`; what could not be read is reported and left out.
+/// Reads the entries of a `#[session(…)]`. One that cannot be read is reported and left out.
 pub(crate) fn entries(attr: &Attribute, errors: &mut Errors) -> Vec<Entry> {
     let tokens = match &attr.meta {
         Meta::List(list) => list.tokens.clone(),
@@ -68,14 +70,15 @@ pub(crate) fn entries(attr: &Attribute, errors: &mut Errors) -> Vec<Entry> {
             continue;
         }
         let value = value(&mut rest);
-        let broken = matches!(value, Value::Broken(_));
+        let is_broken = matches!(value, EntryValue::Broken(_));
+        let before = if matches!(value, EntryValue::Bare) { "" } else { "the value of " };
         entries.push(entry(&key, value));
-        if broken || is_punct(&rest, 0, ',') {
+        if is_broken || is_punct(&rest, 0, ',') {
             skip_past_comma(&mut rest);
         } else if let Some(next) = rest.first() {
             errors.at(
                 next.span(),
-                format!("no comma before `{next}`; write `,` after the value of `{}`", key.unraw()),
+                format!("no comma before `{next}`; write `,` after {before}`{}`", key.unraw()),
             );
             if !matches!(next, TokenTree::Ident(_)) {
                 skip_past_comma(&mut rest);
@@ -85,41 +88,41 @@ pub(crate) fn entries(attr: &Attribute, errors: &mut Errors) -> Vec<Entry> {
     entries
 }
 
-fn entry(key: &Ident, value: Value) -> Entry {
+fn entry(key: &Ident, value: EntryValue) -> Entry {
     Entry { key: key.unraw().to_string(), span: key.span(), value }
 }
 
 /// Takes the value of a key from the tokens behind it.
-fn value(rest: &mut Vec<TokenTree>) -> Value {
+fn value(rest: &mut Vec<TokenTree>) -> EntryValue {
     if let Some(TokenTree::Group(_)) = rest.first() {
         rest.remove(0);
-        return Value::List;
+        return EntryValue::List;
     }
     if !is_punct(rest, 0, '=') {
-        return Value::Bare;
+        return EntryValue::Bare;
     }
     let equals = rest.remove(0).span();
     match rest.first() {
-        None => return Value::Broken(equals),
-        Some(TokenTree::Punct(comma)) if comma.as_char() == ',' => return Value::Broken(equals),
+        None => return EntryValue::Broken(equals),
+        Some(TokenTree::Punct(comma)) if comma.as_char() == ',' => return EntryValue::Broken(equals),
         Some(_) => {}
     }
     let first = rest[0].span();
     match expression_length(rest) {
-        Some(length) => Value::Assigned(rest.drain(..length).collect()),
-        None => Value::Broken(first),
+        Some(length) => EntryValue::Assigned(rest.drain(..length).collect()),
+        None => EntryValue::Broken(first),
     }
 }
 
-/// How many of the tokens are an expression, if they begin with one.
+/// Counts the tokens of the expression that they begin with, if they begin with one.
 ///
-/// Asked as the discriminant of an enum variant that is a closure: of that syn finds the end without its feature "full",
-/// which would have to be compiled for this one purpose.
+/// syn finds the end of an expression only with its feature "full", which costs build time. It does without for the
+/// discriminant of an enum variant, if that is a closure: so the tokens are parsed as one.
 fn expression_length(tokens: &[TokenTree]) -> Option<usize> {
     if let [TokenTree::Literal(_), TokenTree::Ident(next), ..] = tokens
         && next != "as"
     {
-        // the next key, with the comma forgotten
+        // the next key stands there, and the comma before it is missing
         return Some(1);
     }
     let variant = |input: ParseStream<'_>| {
@@ -143,7 +146,7 @@ fn is_punct(tokens: &[TokenTree], at: usize, punct: char) -> bool {
     matches!(tokens.get(at), Some(TokenTree::Punct(found)) if found.as_char() == punct)
 }
 
-/// The tokens without the invisible group around a `$meta:meta` of `macro_rules!`.
+/// Returns the tokens without the invisible group that `macro_rules!` puts around a `$meta:meta`.
 fn ungroup(tokens: TokenStream) -> Vec<TokenTree> {
     let mut flat = Vec::new();
     let mut after_equals = false;

@@ -25,18 +25,18 @@ pub(super) fn handle(view: &mut View, errors: &mut Errors) {
     }
 }
 
-/// The library calls its own methods `__…`, and an accessor of the handle would come before them.
+/// The library's own methods begin with `__`, and an accessor of that name would be called in place of one.
 pub(super) fn reserved(view: &mut View, errors: &mut Errors) {
     for (index, field) in view.fields.iter_mut().enumerate() {
-        let base = field.accessor.base();
+        let base = field.base.text();
         if !base.starts_with("__") {
             continue;
         }
-        let span = field.accessor.ident.span();
+        let span = field.base.ident.span();
         let free = names::ident(base.trim_start_matches('_'), span);
         let free = free.unwrap_or_else(|| Ident::new(&format!("field{index}"), span));
         let message = "names that begin with `__` are reserved";
-        match field.accessor.origin {
+        match field.base.origin {
             Origin::Member(span) => {
                 errors.at(span, format!("{message}; rename the field to `{free}`"));
                 if matches!(field.name.origin, Origin::Member(_)) {
@@ -48,21 +48,21 @@ pub(super) fn reserved(view: &mut View, errors: &mut Errors) {
                 errors.at(literal, format!("{message}; write `accessor = \"{}\"`", free.unraw()));
             }
         }
-        field.accessor.ident = free;
+        field.base.ident = free;
     }
 }
 
-/// Every method of the handle has one meaning: no two fields share one, and none hides a method of all handles.
+/// A method of the handle has one meaning: no two fields share one, and none hides a method of all handles.
 ///
 /// Fields with an `accessor` of their own come last, so that the error stands where a name was chosen.
 pub(super) fn accessors(view: &mut View, errors: &mut Errors) {
     let mut owners: HashMap<String, Option<String>> =
         LIFECYCLE.iter().map(|name| ((*name).to_owned(), None)).collect();
     let mut order: Vec<usize> = (0..view.fields.len()).collect();
-    order.sort_by_key(|&i| matches!(view.fields[i].accessor.origin, Origin::Written { .. }));
+    order.sort_by_key(|&i| matches!(view.fields[i].base.origin, Origin::Written { .. }));
     for index in order {
         let field = &view.fields[index];
-        let methods = field.methods(&field.accessor.base());
+        let methods = field.methods(&field.base.text());
         let clash = methods.iter().find_map(|method| owners.get(method).map(|owner| (method, owner)));
         if let Some((method, owner)) = clash {
             let free = free_base(view, index);
@@ -75,7 +75,7 @@ pub(super) fn accessors(view: &mut View, errors: &mut Errors) {
                     "`{method}()`, generated for the field `{member}`, would hide the session's own `{method}()`"
                 ),
             };
-            match field.accessor.origin {
+            match field.base.origin {
                 Origin::Member(span) => {
                     errors.at(span, format!("{why}; write `#[session(accessor = \"{free}\")]`"));
                 }
@@ -83,27 +83,27 @@ pub(super) fn accessors(view: &mut View, errors: &mut Errors) {
                     errors.at(literal, format!("{why}; write `accessor = \"{free}\"`"));
                 }
             }
-            let span = field.accessor.ident.span();
-            view.fields[index].accessor.ident = ident(&free, span);
+            let span = field.base.ident.span();
+            view.fields[index].base.ident = ident(&free, span);
         }
         let field = &view.fields[index];
         let owner = field.member.to_string();
         owners.extend(
-            field.methods(&field.accessor.base()).into_iter().map(|method| (method, Some(owner.clone()))),
+            field.methods(&field.base.text()).into_iter().map(|method| (method, Some(owner.clone()))),
         );
     }
 }
 
-/// A base name for the accessors of the field `index` that clashes with nothing.
+/// Finds a base name for the accessors of the field `index` that clashes with nothing.
 fn free_base(view: &View, index: usize) -> String {
     let mut taken: HashSet<String> = LIFECYCLE.iter().map(|name| (*name).to_owned()).collect();
     for (i, field) in view.fields.iter().enumerate() {
         if i != index {
-            taken.extend(field.methods(&field.accessor.base()));
+            taken.extend(field.methods(&field.base.text()));
         }
     }
     let field = &view.fields[index];
-    let (base, member) = (field.accessor.base(), field.member.unraw().to_string());
+    let (base, member) = (field.base.text(), field.member.unraw().to_string());
     let is_free = |base: &String| field.methods(base).iter().all(|method| !taken.contains(method));
     let named = [member, format!("{base}_value"), format!("{base}_field")].into_iter();
     let counted = (2..).map(|n| format!("{base}_{n}"));

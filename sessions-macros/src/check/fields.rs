@@ -1,15 +1,14 @@
 //! Rules over one field: its attributes against each other and against its type.
 
 use proc_macro2::Span;
-use quote::quote;
 use syn::Type;
 
-use crate::attr::{DefaultValue, Given, Merge, Standing};
+use crate::attr::{DefaultValue, FieldClass, Given, Merge};
 use crate::errors::Errors;
 use crate::model::{Field, Origin};
-use crate::types::{self, Kind};
+use crate::types::{self, TypeKind};
 
-/// In this order: what an earlier rule takes back, a later one does not see.
+/// Applies the rules in this order: a later one does not see what an earlier one removed.
 pub(super) fn check(field: &mut Field, errors: &mut Errors) {
     flash_needs_an_option(field, errors);
     flash_is_stored_and_delivered_once(field, errors);
@@ -55,7 +54,7 @@ fn flash_is_stored_and_delivered_once(field: &mut Field, errors: &mut Errors) {
     refuse(key(field.merge.take()), "merge", "which is delivered once and never merged");
 }
 
-/// What is never stored has no stored name, no encoding, no conflicts and nothing that could fail to decode.
+/// A field that is never stored has no stored name, no encoding, no conflicts and no value that could fail to decode.
 fn skip_has_nothing_to_store(field: &mut Field, errors: &mut Errors) {
     if field.skip.is_none() {
         return;
@@ -78,13 +77,13 @@ fn skip_has_nothing_to_store(field: &mut Field, errors: &mut Errors) {
     refuse(key(field.merge.take()), "merge");
     refuse(key(field.secret.take()), "secret");
     refuse(key(field.on_invalid.take()), "on_invalid");
-    let outlives = field.standing.take_if(|standing| !standing.value.is_right());
-    if let Some(standing) = outlives {
-        refuse(Some(standing.key), standing.value.key());
+    let outlives = field.class.take_if(|class| !class.value.is_right());
+    if let Some(class) = outlives {
+        refuse(Some(class.key), class.value.key());
     }
 }
 
-/// A merge is the store's to do, which cannot read what is sealed.
+/// The store does the merging, and it cannot read a sealed value.
 fn secrets_are_sealed_whole(field: &mut Field, errors: &mut Errors) {
     if field.secret.is_none() {
         return;
@@ -100,10 +99,10 @@ fn secrets_are_sealed_whole(field: &mut Field, errors: &mut Errors) {
     }
 }
 
-/// A right is set and removed, each time with a new secret, by who saw what was there: it is neither delivered once
-/// nor merged with what another request made of it.
+/// A right is granted and taken away by one request, with a new secret: it is neither delivered once nor merged with
+/// the value of another request.
 fn rights_are_granted_and_taken_away(field: &mut Field, errors: &mut Errors) {
-    let Some(standing) = field.standing.as_ref().filter(|standing| standing.value.is_right()) else { return };
+    let Some(class) = field.class.as_ref().filter(|class| class.value.is_right()) else { return };
     let mut contradiction = None;
     if field.flash.is_some() {
         contradiction = Some("`#[flash]`, which is delivered once".to_owned());
@@ -112,25 +111,25 @@ fn rights_are_granted_and_taken_away(field: &mut Field, errors: &mut Errors) {
     } else if let Some(merge) = field.merge.take_if(|merge| merge.value != Merge::Last) {
         let name = merge.value.name();
         contradiction =
-            Some(format!("`merge = \"{name}\"`, since a right is set by who knows which one was there"));
+            Some(format!("`merge = \"{name}\"`, since a right is never merged with that of another request"));
     }
     if let Some(contradiction) = contradiction {
-        let key = standing.value.key();
-        errors.at(standing.key, format!("`{key}` contradicts {contradiction}; remove one of them"));
-        field.standing = None;
+        let key = class.value.key();
+        errors.at(class.key, format!("`{key}` contradicts {contradiction}; remove one of them"));
+        field.class = None;
     }
 }
 
-/// Nobody is logged in at first, which must be a value of the field's type.
+/// At first no user is logged in, which must be a value of the field's type.
 fn identity_needs_an_option(field: &mut Field, errors: &mut Errors) {
-    let is_identity = |standing: &mut Given<Standing>| standing.value == Standing::Identity;
+    let is_identity = |class: &mut Given<FieldClass>| class.value == FieldClass::Identity;
     if field.ty.optional {
         return;
     }
-    if let Some(identity) = field.standing.take_if(is_identity) {
+    if let Some(identity) = field.class.take_if(is_identity) {
         let ty = types::text(&field.ty.ty);
         let message = format!(
-            "`identity` needs an `Option<T>`, since at first nobody is logged in; write `{}: Option<{ty}>`",
+            "`identity` needs an `Option<T>`, since at first no user is logged in; write `{}: Option<{ty}>`",
             field.member
         );
         errors.at(identity.key, message);
@@ -151,9 +150,9 @@ fn option_has_a_default(field: &mut Field, errors: &mut Errors) {
     }
 }
 
-/// Refused where the type is visibly not `Copy`; of other types the compiler knows.
+/// A type that is visibly not `Copy` is refused here, any other by the compiler.
 fn copy_needs_a_copy_type(field: &mut Field, errors: &mut Errors) {
-    if matches!(field.ty.kind, Kind::String | Kind::Vec(_) | Kind::Owning)
+    if matches!(field.ty.kind, TypeKind::String | TypeKind::Vec(_) | TypeKind::Owning)
         && let Some(copy) = field.copy.take()
     {
         errors.at(
@@ -163,7 +162,7 @@ fn copy_needs_a_copy_type(field: &mut Field, errors: &mut Errors) {
     }
 }
 
-/// The stores add and compare the integers that serde writes; what a module writes instead they cannot know.
+/// The stores add and compare the integers that serde writes, not the text that a module writes instead.
 fn merge_counts_what_serde_writes(field: &mut Field, errors: &mut Errors) {
     if field.with.is_none() {
         return;
@@ -180,7 +179,7 @@ fn merge_counts_what_serde_writes(field: &mut Field, errors: &mut Errors) {
     }
 }
 
-/// The stores add and compare integers of at most 64 bits. Refused where the type is visibly another.
+/// The stores add and compare integers of at most 64 bits. A type that is visibly another is refused here.
 fn merge_counts_in_64_bits(field: &mut Field, errors: &mut Errors) {
     let Some(merge) = &field.merge else { return };
     if !matches!(merge.value, Merge::Add | Merge::Max | Merge::Min) {
@@ -188,20 +187,22 @@ fn merge_counts_in_64_bits(field: &mut Field, errors: &mut Errors) {
     }
     let (name, ty) = (merge.value.name(), types::text(&field.ty.ty));
     let message = match &field.ty.kind {
-        Kind::WideInteger => format!(
+        TypeKind::WideInteger => format!(
             "`merge = \"{name}\"` does not fit `{ty}`, since stores count in 64 bits; write `{}64`, or remove it",
             if ty.ends_with("u128") { 'u' } else { 'i' }
         ),
-        Kind::Scalar | Kind::String | Kind::Vec(_) | Kind::Owning | Kind::Compound => format!(
-            "`merge = \"{name}\"` does not fit `{ty}`; use it with `u8` to `u64`, `i8` to `i64`, `usize` or `isize`, or write `last` or `first`"
-        ),
-        Kind::Integer | Kind::Reference | Kind::Unknown => return,
+        TypeKind::Scalar | TypeKind::String | TypeKind::Vec(_) | TypeKind::Owning | TypeKind::Compound => {
+            format!(
+                "`merge = \"{name}\"` does not fit `{ty}`; use it with `u8` to `u64`, `i8` to `i64`, `usize` or `isize`, or write `last` or `first`"
+            )
+        }
+        TypeKind::Integer | TypeKind::Reference | TypeKind::Unknown => return,
     };
     errors.at(merge.literal, message);
     field.merge = None;
 }
 
-/// Adding to an absent number would have to invent one; the default of a plain number is written down.
+/// An addition needs a number to begin with, and an absent one has none; a plain number has its default.
 fn merge_add_needs_a_number(field: &mut Field, errors: &mut Errors) {
     if field.ty.optional
         && let Some(merge) = field.merge.take_if(|merge| merge.value == Merge::Add)
@@ -214,11 +215,11 @@ fn merge_add_needs_a_number(field: &mut Field, errors: &mut Errors) {
     }
 }
 
-/// A value is decoded from the store, so there is nothing it could borrow from.
+/// A value is decoded from the store, so there is nothing that it could borrow from.
 ///
-/// The field goes on as one that is skipped and never made, which asks nothing of its type.
+/// The field stays as one that is skipped and never made, which asks nothing of its type.
 fn no_references(field: &mut Field, errors: &mut Errors) {
-    if !matches!(field.ty.kind, Kind::Reference) {
+    if !matches!(field.ty.kind, TypeKind::Reference) {
         return;
     }
     let (found, owned) = (types::text(&field.ty.ty), owned(&field.ty.ty));
@@ -231,12 +232,11 @@ fn no_references(field: &mut Field, errors: &mut Errors) {
     let at = Span::call_site();
     field.skip.get_or_insert(Given { value: (), key: at, literal: at });
     if !field.ty.optional {
-        let value = DefaultValue::Expression(quote!(::core::unimplemented!()));
-        field.default = Some(Given { value, key: at, literal: at });
+        field.default = Some(Given { value: DefaultValue::Refused, key: at, literal: at });
     }
 }
 
-/// The type that owns what a reference borrows.
+/// Returns the type that owns what a reference borrows.
 fn owned(ty: &Type) -> String {
     match ty {
         Type::Reference(reference) => owned(&reference.elem),

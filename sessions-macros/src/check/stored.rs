@@ -6,7 +6,7 @@ use crate::errors::Errors;
 use crate::model::{Name, Origin, View};
 use crate::names::MAX_STORED_BYTES;
 
-/// The namespace is the beginning of every name, so what is wrong with it is said once.
+/// A namespace is the beginning of every name, so a fault of it is reported once.
 pub(super) fn namespace(view: &mut View, errors: &mut Errors) {
     let Some(namespace) = &view.namespace else {
         return;
@@ -20,7 +20,7 @@ pub(super) fn namespace(view: &mut View, errors: &mut Errors) {
     }
 }
 
-/// Stores key their columns and hashes by these names, and keep those with `__` for themselves.
+/// Stored names are keys in the stores, which keep those with `__` for themselves.
 pub(super) fn names(view: &mut View, errors: &mut Errors) {
     let namespace_bytes = view.namespace.as_ref().map_or(0, |namespace| namespace.value.len() + 1);
     let has_namespace = view.namespace.is_some();
@@ -50,7 +50,7 @@ pub(super) fn names(view: &mut View, errors: &mut Errors) {
     }
 }
 
-/// Two fields under one name would overwrite each other; an alias of another field's name would read that field.
+/// Two fields under one name would overwrite each other, and an alias that is another field's name would read that field.
 ///
 /// Names that follow from the fields come first and aliases last, so that the error stands where a name was chosen.
 pub(super) fn collisions(view: &mut View, errors: &mut Errors) {
@@ -72,7 +72,7 @@ pub(super) fn collisions(view: &mut View, errors: &mut Errors) {
             );
             view.fields[index].name.text = placeholder(index);
         } else {
-            owners.insert(stored, Owner { field: index, alias: false });
+            owners.insert(stored, Owner { field: index, is_alias: false });
         }
     }
     order.sort_unstable();
@@ -82,17 +82,17 @@ pub(super) fn collisions(view: &mut View, errors: &mut Errors) {
             let stored = view.stored(alias);
             let message = match owners.get(&stored) {
                 None => {
-                    owners.insert(stored, Owner { field: index, alias: true });
+                    owners.insert(stored, Owner { field: index, is_alias: true });
                     return true;
                 }
-                Some(owner) if owner.field == index && owner.alias => {
+                Some(owner) if owner.field == index && owner.is_alias => {
                     format!("the alias `{stored}` is given twice; remove one")
                 }
                 Some(owner) if owner.field == index => {
                     format!("the alias `{stored}` is the stored name of the field itself; remove it")
                 }
                 Some(owner) => {
-                    let what = if owner.alias { "an alias" } else { "the stored name" };
+                    let what = if owner.is_alias { "an alias" } else { "the stored name" };
                     format!(
                         "the alias `{stored}` is also {what} of the field `{}`; remove one",
                         view.fields[owner.field].member
@@ -106,25 +106,25 @@ pub(super) fn collisions(view: &mut View, errors: &mut Errors) {
     }
 }
 
-/// Stands in for a name that was refused: valid, and no one else's.
+/// Returns a valid and unused name in place of one that was refused.
 pub(super) fn placeholder(index: usize) -> String {
     format!("refused {index}")
 }
 
-/// Who has a stored name.
+/// The field that has a stored name.
 struct Owner {
     field: usize,
-    alias: bool,
+    is_alias: bool,
 }
 
-/// What is wrong with a name.
+/// A fault of a name.
 struct Fault {
     what: String,
-    /// What to write.
+    /// The advice behind `write`.
     instead: String,
 }
 
-/// What is wrong with a name, or with a namespace, by itself.
+/// Returns the fault that a name, or a namespace, has by itself.
 fn fault(text: &str, max_bytes: usize) -> Option<Fault> {
     let (what, instead) = if text.is_empty() {
         ("a stored name is never empty".to_owned(), "at least one character")
@@ -154,5 +154,5 @@ fn reserved(text: &str) -> Option<Fault> {
 fn ends_with_dot(text: &str) -> Option<Fault> {
     let instead = format!("`{}`", text.trim_end_matches('.'));
     text.ends_with('.')
-        .then(|| Fault { what: "the dot behind `namespace` is added by itself".to_owned(), instead })
+        .then(|| Fault { what: "the derive adds the dot behind a namespace".to_owned(), instead })
 }

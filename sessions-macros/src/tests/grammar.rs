@@ -1,4 +1,4 @@
-//! The invocation that the library's macro reads.
+//! The output: the accessors, and the invocation of the library's macro.
 
 use super::{expand, tokens};
 
@@ -8,14 +8,33 @@ fn expands(source: &str, expected: &str) {
     assert_eq!(expand(source).replace(' ', ""), tokens(expected).to_string().replace(' ', ""));
 }
 
+/// The documentation of every handle.
+fn seen_as(view: &str) -> String {
+    format!("#[doc = \"The session of a request, seen as `{view}`.\"]")
+}
+
 #[test]
 fn an_empty_view() {
-    expands("struct S {}", "::sessions::__session_view! { S SHandle [] }");
-    expands("pub(crate) struct r#type {}", "::sessions::__session_view! { pub(crate) r#type typeHandle [] }");
-    expands(
-        r#"#[session(crate = "crate::a", handle = "H")] pub struct S {}"#,
-        "crate::a::__session_view! { pub S H [] }",
-    );
+    let expands = |source: &str, handle: &str, krate: &str, head: &str, name: &str| {
+        let docs = seen_as(name);
+        expands(
+            source,
+            &format!(
+                "#[allow(dead_code)] impl {handle} {{}} {krate}::__session_view! {{ {head} {handle} [{docs}] [] }}"
+            ),
+        );
+    };
+    expands("struct S {}", "SHandle", "::sessions", "S", "S");
+    expands("pub(crate) struct r#type {}", "typeHandle", "::sessions", "pub(crate) r#type", "type");
+    let source = r#"#[session(crate = "crate::a", handle = "H")] pub struct S {}"#;
+    expands(source, "H", "crate::a", "pub S", "S");
+}
+
+#[test]
+fn the_handle_has_the_documentation_of_the_struct() {
+    let output = expand("/// A visit.\n///\n/// Of a page.\n#[doc(hidden)] struct S {}").replace(' ', "");
+    let own = r#"#[doc=""]#[doc="Avisit."]#[doc=""]#[doc="Ofapage."]#[doc(hidden)]"#;
+    assert!(output.contains(&format!("[{}{own}]", seen_as("S").replace(' ', ""))), "{output}");
 }
 
 #[test]
@@ -29,33 +48,75 @@ fn the_view_of_the_readme() {
             #[flash]
             message: Option<String>,
         }"#,
-        r#"::sessions::__session_view! {
-            MySession MySessionHandle []
-            {
-                0 page_count [ u32 ] __field_cloned
-                plain("page_count") [ .merge_add::<u32>() ]
-                get [ #[doc = "The `page_count` field."] ] page_count __field_copied [ u32 ]
-                set set_page_count __field_set [ u32 ]
-                edit page_count_mut __field_edit [ &mut u32 ]
-                reset reset_page_count
-                add add_page_count fetch_add_page_count
+        r##"
+        #[allow(dead_code)]
+        impl MySessionHandle {
+            #[doc = "Returns `page_count`, or its default."] #[inline] #[must_use]
+            fn page_count(&self) -> u32 {
+                self.__inner.__field_copied::<u32>(0)
             }
-            {
-                1 message [ String ] __field_cloned_option
-                stored("message") [ .flash() ]
-                get [ #[doc = " Shown once."] ] message __field_str_option [ ::core::option::Option<&::core::primitive::str> ]
-                has has_message
-                flash flash_message __field_flash_into flash_now_message __field_flash_now_into [ impl ::core::convert::Into<String> ]
-                take_message keep_message discard_message
+            #[doc = "Sets the field, whatever other requests add to it."] #[inline]
+            fn set_page_count(&mut self, value: u32) {
+                self.__inner.__field_set::<u32>(0, value);
             }
-        }"#,
+            #[doc = "Borrows the field mutably: the difference is added to what is stored."] #[inline]
+            fn page_count_mut(&mut self) -> &mut u32 {
+                self.__inner.__field_edit::<u32>(0)
+            }
+            #[doc = "Removes the stored value: the field has its default again."] #[inline]
+            fn reset_page_count(&mut self) {
+                self.__inner.__field_remove(0);
+            }
+            #[doc = "Adds to the field: what overlapping requests add all counts."] #[inline]
+            fn add_page_count(&mut self, by: ::core::primitive::i64) {
+                self.__inner.__field_add(0, by);
+            }
+            #[doc = "Adds to the field in the store, now, and returns the sum."] #[inline]
+            fn fetch_add_page_count(&mut self, by: ::core::primitive::i64)
+                -> ::sessions::__private::BoxFuture<'_, ::core::result::Result<u32, ::sessions::Error> >
+            {
+                self.__inner.__field_fetch_add::<u32>(0, by)
+            }
+            #[doc = " Shown once."] #[inline] #[must_use]
+            fn message(&self) -> ::core::option::Option<&::core::primitive::str> {
+                self.__inner.__field_str_option::<String>(1)
+            }
+            #[doc = "Returns true if there is a flash to deliver."] #[inline] #[must_use]
+            fn has_message(&self) -> ::core::primitive::bool {
+                self.__inner.__field_has(1)
+            }
+            #[doc = "Stores the flash until a request takes it, this one or a later one."] #[inline]
+            fn flash_message(&mut self, value: impl ::core::convert::Into<String>) {
+                self.__inner.__field_flash_into::<String>(1, value);
+            }
+            #[doc = "Shows this value as the flash in this request only."] #[inline]
+            fn flash_now_message(&mut self, value: impl ::core::convert::Into<String>) {
+                self.__inner.__field_flash_now_into::<String>(1, value);
+            }
+            #[doc = "Delivers the flash: it is gone once the request is answered."] #[inline]
+            fn take_message(&mut self) -> ::core::option::Option<String> {
+                self.__inner.__field_take::<String>(1)
+            }
+            #[doc = "Undoes this request's take: a later request has the flash again."] #[inline]
+            fn keep_message(&mut self) {
+                self.__inner.__field_keep(1);
+            }
+            #[doc = "Removes the flash undelivered."] #[inline]
+            fn discard_message(&mut self) {
+                self.__inner.__field_discard::<String>(1);
+            }
+        }
+        ::sessions::__session_view! {
+            MySession MySessionHandle [#[doc = "The session of a request, seen as `MySession`."]] []
+            { 0 page_count [ u32 ] __field_cloned plain("page_count") [ .merge_add::<u32>() ] }
+            { 1 message [ String ] __field_cloned_option stored("message") [ .flash() ] }
+        }"##,
     );
 }
 
 #[test]
 fn every_attribute() {
-    expands(
-        r#"
+    let source = r#"
         #[session(namespace = "cart", rename_all = "camelCase")]
         pub struct S {
             /// One.
@@ -70,9 +131,11 @@ fn every_attribute() {
             cache: Option<Vec<u8>>,
             #[session(copy, merge = "max", accessor = "match")]
             last_seen: Option<Stamp>,
-        }"#,
-        r#"::sessions::__session_view! {
-            pub S SHandle [std::vec::Vec<Item>, my::Type, Stamp]
+        }"#;
+    let output = expand(source).replace(' ', "");
+    let at = output.find("::sessions::__session_view!").unwrap();
+    let expected = r#"::sessions::__session_view! {
+            pub S SHandle [#[doc = "The session of a request, seen as `S`."]] [std::vec::Vec<Item>, my::Type, Stamp]
             {
                 0 all_items [ std::vec::Vec<Item> ] __field_cloned
                 stored_with(
@@ -86,37 +149,13 @@ fn every_attribute() {
                     .aliases(&["cart.old_things", "cart.older"])
                     .reject()
                 ]
-                get [ #[doc = " One."] #[doc = " Two."] #[doc(hidden)] ] all_items __field_slice [ &[Item] ]
-                set set_all_items __field_set [ std::vec::Vec<Item> ]
-                edit all_items_mut __field_edit [ &mut std::vec::Vec<Item> ]
-                reset reset_all_items
             }
             {
                 1 r#type [ my::Type ] __field_cloned
                 skipped() [ .or(|| ::sessions::__private::value::<my::Type>(7)) ]
-                get [ #[doc = "The `type` field."] ] r#type __field_get [ &my::Type ]
-                set set_type __field_set [ my::Type ]
-                edit type_mut __field_edit [ &mut my::Type ]
-                reset reset_type
             }
-            {
-                2 cache [ Vec<u8> ] __field_cloned_option
-                skipped() []
-                get [ #[doc = "The `cache` field."] #[doc(alias = "x")] ] cache __field_slice_option [ ::core::option::Option<&[u8]> ]
-                has has_cache
-                set set_cache __field_set [ Vec<u8> ]
-                edit cache_mut __field_edit_option [ ::core::option::Option<&mut Vec<u8> > ]
-                take take_cache remove remove_cache
-            }
-            {
-                3 last_seen [ Stamp ] __field_cloned_option
-                stored("cart.lastSeen") [ .merge_max::<Stamp>() ]
-                get [ #[doc = "The `last_seen` field."] ] r#match __field_copied_option [ ::core::option::Option<Stamp> ]
-                has has_match
-                set set_match __field_set [ Stamp ]
-                edit match_mut __field_edit_option [ ::core::option::Option<&mut Stamp> ]
-                take take_match remove remove_match
-            }
+            { 2 cache [ Vec<u8> ] __field_cloned_option skipped() [] }
+            { 3 last_seen [ Stamp ] __field_cloned_option stored("cart.lastSeen") [ .merge_max::<Stamp>() ] }
         }
         const _: () = {
             use ::sessions::__private::NotOption as _;
@@ -124,8 +163,48 @@ fn every_attribute() {
                 !::sessions::__private::Probe::<my::Type>::IS_OPTION,
                 "the type of the field `r#type` is an `Option` behind an alias; write `Option<…>` itself"
             )
-        };"#,
-    );
+        };"#;
+    assert_eq!(output[at..], tokens(expected).to_string().replace(' ', ""));
+    for (method, call) in [
+        ("pub fn all_items(&self) -> &[Item]", "__field_slice::<std::vec::Vec<Item> >(0)"),
+        (
+            "pub fn set_all_items(&mut self, value: std::vec::Vec<Item>)",
+            "__field_set::<std::vec::Vec<Item> >(0, value);",
+        ),
+        (
+            "pub fn all_items_mut(&mut self) -> &mut std::vec::Vec<Item>",
+            "__field_edit::<std::vec::Vec<Item> >(0)",
+        ),
+        ("pub fn reset_all_items(&mut self)", "__field_remove(0);"),
+        ("pub fn r#type(&self) -> &my::Type", "__field_get::<my::Type>(1)"),
+        ("pub fn set_type(&mut self, value: my::Type)", "__field_set::<my::Type>(1, value);"),
+        ("pub fn cache(&self) -> ::core::option::Option<&[u8]>", "__field_slice_option::<Vec<u8> >(2)"),
+        ("pub fn has_cache(&self) -> ::core::primitive::bool", "__field_has(2)"),
+        (
+            "pub fn cache_mut(&mut self) -> ::core::option::Option<&mut Vec<u8> >",
+            "__field_edit_option::<Vec<u8> >(2)",
+        ),
+        ("pub fn take_cache(&mut self) -> ::core::option::Option<Vec<u8> >", "__field_take::<Vec<u8> >(2)"),
+        ("pub fn remove_cache(&mut self)", "__field_remove(2);"),
+        ("pub fn r#match(&self) -> ::core::option::Option<Stamp>", "__field_copied_option::<Stamp>(3)"),
+        ("pub fn set_match(&mut self, value: Stamp)", "__field_set::<Stamp>(3, value);"),
+        (
+            "pub fn match_mut(&mut self) -> ::core::option::Option<&mut Stamp>",
+            "__field_edit_option::<Stamp>(3)",
+        ),
+    ] {
+        let method = tokens(&format!("{method} {{ self.__inner.{call} }}")).to_string().replace(' ', "");
+        assert!(output.contains(&method), "{method}: {output}");
+    }
+    assert_eq!(output[..at].matches("pubfn").count(), 4 + 4 + 6 + 6);
+    let docs = [
+        r#"#[doc="One."]#[doc="Two."]#[doc(hidden)]#[inline]#[must_use]pubfnall_items("#,
+        r#"#[doc="Returns`type`,oritsdefault."]#[inline]#[must_use]pubfnr#type("#,
+        r#"#[doc="Returns`cache`,ifithasavalue."]#[doc(alias="x")]#[inline]#[must_use]pubfncache("#,
+    ];
+    for docs in docs {
+        assert!(output.contains(docs), "{docs}: {output}");
+    }
 }
 
 #[test]
@@ -147,9 +226,11 @@ fn getters_setters_and_the_alias_check_follow_the_type() {
         ("<A as B>::C", "__field_get", "&<A as B>::C", "<A as B>::C", true),
     ] {
         let output = expand(&format!("struct S {{ n: {ty} }}")).replace(' ', "");
-        let expected = format!("n{read}[{returns}]setset_n__field_set").replace(' ', "");
-        assert!(output.contains(&expected), "{ty}: {output}");
-        assert!(output.contains(&format!("[{takes}]editn_mut").replace(' ', "")), "{ty}: {output}");
+        let getter = format!("fnn(&self)->{returns}{{self.__inner.{read}::<{ty}>(0)}}").replace(' ', "");
+        assert!(output.contains(&getter), "{ty}: {output}");
+        let write = if ty == "String" { "__field_set_into" } else { "__field_set" };
+        let setter = format!("fnset_n(&mutself,value:{takes}){{self.__inner.{write}::<{ty}>(0,value);}}");
+        assert!(output.contains(&setter.replace(' ', "")), "{ty}: {output}");
         assert_eq!(output.contains("IS_OPTION"), unchecked, "{ty}: {output}");
     }
 }

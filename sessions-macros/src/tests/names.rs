@@ -104,7 +104,7 @@ fn a_namespace_is_sound_and_is_blamed_once() {
         ("", "a stored name is never empty; write at least one character".to_owned()),
         ("a\\tb", "a stored name has no control characters; write one without them".to_owned()),
         ("__a", "names that begin with `__` are reserved; write `a`".to_owned()),
-        ("cart.", "the dot behind `namespace` is added by itself; write `cart`".to_owned()),
+        ("cart.", "the derive adds the dot behind a namespace; write `cart`".to_owned()),
         (
             &"x".repeat(127),
             "a stored name has at most 128 bytes, namespace included, and this one needs 129; write a shorter one".to_owned(),
@@ -200,8 +200,7 @@ fn accessors_of_two_fields_do_not_clash() {
 #[test]
 fn a_proposed_accessor_is_used_meanwhile() {
     let (_, rest) = split("struct S { set_n: u8, n: u8 }");
-    for expected in ["] n_value __field_copied", "set set_n_value", "edit n_value_mut", "reset reset_n_value"]
-    {
+    for expected in ["fn n_value (", "fn set_n_value (", "fn n_value_mut (", "fn reset_n_value ("] {
         assert!(rest.contains(expected), "{rest}");
     }
 }

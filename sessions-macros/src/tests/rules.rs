@@ -59,12 +59,12 @@ fn a_right_is_set_and_removed_and_nothing_else() {
         (
             "#[session(merge = \"add\", privilege)]",
             "u8",
-            "`merge = \"add\"`, since a right is set by who knows which one was there",
+            "`merge = \"add\"`, since a right is never merged with that of another request",
         ),
         (
             "#[session(privilege, merge = \"first\")]",
             "Option<u8>",
-            "`merge = \"first\"`, since a right is set by who knows which one was there",
+            "`merge = \"first\"`, since a right is never merged with that of another request",
         ),
     ] {
         let message = format!("`privilege` contradicts {what}; remove one of them");
@@ -118,15 +118,12 @@ fn an_identity_is_one_optional_right() {
     field_fails(
         "#[session(identity)]",
         "u64",
-        "`identity` needs an `Option<T>`, since at first nobody is logged in; write `n: Option<u64>`",
+        "`identity` needs an `Option<T>`, since at first no user is logged in; write `n: Option<u64>`",
         "identity",
     );
     fails(
         "struct S { #[session(identity)] user: Option<u8>, #[session(identity)] admin: Option<u8> }",
-        &[(
-            "a session is one user's, and `user` says whose; write `privilege` for another right",
-            "identity",
-        )],
+        &[("a session has one identity, which is `user`; write `privilege` for another right", "identity")],
     );
     passes("struct S { #[session(identity)] user: Option<u8>, #[session(privilege)] role: u8 }");
 }
@@ -136,17 +133,16 @@ fn a_field_is_one_thing_to_its_user() {
     for (attr, message) in [
         (
             "privilege, identity",
-            "`privilege` is a right, and `identity` is who is logged in, and a right already; remove one of them",
+            "`privilege` is a right, and `identity` is a right that also names the logged-in user; remove one of them",
         ),
         (
             "keep_on_logout, drop_on_login",
-            "`keep_on_logout` belongs to the browser and outlives a logout, and `drop_on_login` does not outlive a \
-             login; remove one of them",
+            "`keep_on_logout` outlives a logout, and `drop_on_login` ends with a login; remove one of them",
         ),
         (
             "identity, keep_on_logout",
-            "`identity` is who is logged in, and a right already, and `keep_on_logout` belongs to the browser and \
-             outlives a logout; remove one of them",
+            "`identity` is a right that also names the logged-in user, and `keep_on_logout` outlives a logout; remove \
+             one of them",
         ),
         ("keep_on_logout, keep_on_logout", "`keep_on_logout` is given twice; remove one"),
     ] {

@@ -20,7 +20,8 @@ fn only_structs_with_named_fields() {
     ] {
         fails(source, &[(message, place)]);
         let (_, rest) = split(&format!("#[session(crate = \"a::b\", handle = \"H\")] pub {source}"));
-        assert_eq!(rest, "a :: b :: __session_handle ! { pub S H [] }", "{source}");
+        let handle = r#"a :: b :: __session_handle ! { pub S H [# [doc = "The session of a request, seen as `S`."]] [] }"#;
+        assert_eq!(rest, handle, "{source}");
     }
     passes("struct S {}");
 }

@@ -1,6 +1,6 @@
-//! What the accessors that the derive generates call. Not public API.
+//! The methods that the generated accessors call. Not public API.
 //!
-//! Methods whose names begin with `__`, so that no field's accessor can be shadowed by one.
+//! Their names begin with `__`, which no accessor's name does.
 
 use std::any::Any;
 
@@ -8,13 +8,13 @@ use super::{
     Handle,
     cell::{Cell, counting},
     generation::Generation,
-    table::{CopyValue, Field, List, Merge, Now, Text, Value},
+    table::{BoxFuture, CopyValue, Field, List, Merge, Text, Value},
 };
 use crate::{error::Error, slot::StagedChanges};
 
 #[doc(hidden)]
 impl Handle {
-    /// A plain field.
+    /// Returns a plain field.
     #[inline]
     pub fn __field_get<T: Any>(&self, index: usize) -> &T {
         match self.__erased(index).and_then(|value| value.downcast_ref()) {
@@ -23,61 +23,61 @@ impl Handle {
         }
     }
 
-    /// An `Option` field.
+    /// Returns an `Option` field.
     #[inline]
     pub fn __field_get_option<T: Any>(&self, index: usize) -> Option<&T> {
         self.__erased(index).and_then(|value| value.downcast_ref())
     }
 
-    /// A plain field, by value.
+    /// Returns a plain field by value.
     #[inline]
     pub fn __field_copied<T: CopyValue>(&self, index: usize) -> T {
         *self.__field_get(index)
     }
 
-    /// An `Option` field, by value.
+    /// Returns an `Option` field by value.
     #[inline]
     pub fn __field_copied_option<T: CopyValue>(&self, index: usize) -> Option<T> {
         self.__field_get_option(index).copied()
     }
 
-    /// A `String` field.
+    /// Returns a `String` field.
     #[inline]
     pub fn __field_str<T: Text>(&self, index: usize) -> &str {
         self.__field_get::<T>(index).text()
     }
 
-    /// An `Option<String>` field.
+    /// Returns an `Option<String>` field.
     #[inline]
     pub fn __field_str_option<T: Text>(&self, index: usize) -> Option<&str> {
         self.__field_get_option(index).map(T::text)
     }
 
-    /// A `Vec<_>` field.
+    /// Returns a `Vec<_>` field.
     #[inline]
     pub fn __field_slice<T: List>(&self, index: usize) -> &[T::Item] {
         self.__field_get::<T>(index).items()
     }
 
-    /// An `Option<Vec<_>>` field.
+    /// Returns an `Option<Vec<_>>` field.
     #[inline]
     pub fn __field_slice_option<T: List>(&self, index: usize) -> Option<&[T::Item]> {
         self.__field_get_option(index).map(T::items)
     }
 
-    /// A plain field, for the snapshot.
+    /// Clones a plain field for the snapshot.
     #[inline]
     pub fn __field_cloned<T: Any + Clone>(&self, index: usize) -> T {
         self.__field_get::<T>(index).clone()
     }
 
-    /// An `Option` field, for the snapshot.
+    /// Clones an `Option` field for the snapshot.
     #[inline]
     pub fn __field_cloned_option<T: Any + Clone>(&self, index: usize) -> Option<T> {
         self.__field_get_option(index).cloned()
     }
 
-    /// Whether an `Option` field has a value.
+    /// Returns true if an `Option` field has a value.
     pub fn __field_has(&self, index: usize) -> bool {
         self.__erased(index).is_some()
     }
@@ -121,7 +121,7 @@ impl Handle {
         cell.add(field, by);
     }
 
-    pub fn __field_fetch_add<T: Any>(&mut self, index: usize, by: i64) -> Now<'_, T> {
+    pub fn __field_fetch_add<T: Any>(&mut self, index: usize, by: i64) -> BoxFuture<'_, Result<T, Error>> {
         Box::pin(async move {
             self.__fetch_add_erased(index, by).await.map_err(Error::in_request)?;
             match self.__number(index).and_then(|sum| sum.downcast().ok()) {
@@ -153,7 +153,7 @@ impl Handle {
 
     #[inline]
     pub fn __field_discard<T: Any>(&mut self, index: usize) {
-        // A value for this request only may lie above the one in the store.
+        // A value for this request only may hide the one in the store, so it is taken too.
         while self.__field_take::<T>(index).is_some() {}
     }
 
@@ -162,8 +162,10 @@ impl Handle {
         cell.keep(field);
     }
 
-    /// Reads the record again. Changes made so far stay, unsaved. Once begun it is finished.
-    pub fn __reload(&mut self) -> Now<'_, ()> {
+    /// Reads the record again. The changes made so far stay, unsaved.
+    ///
+    /// A call that was begun is finished, even if the future is dropped.
+    pub fn __reload(&mut self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async {
             let latest = self.first.latest();
             let incarnation = latest.incarnation();
@@ -181,24 +183,24 @@ impl Handle {
         latest.value(field, index, &|field, error| self.report(field, error)).map(|value| &**value)
     }
 
-    /// A copy of an integer.
+    /// Copies an integer.
     ///
-    /// Not a bound on the type: that is asked in one place, the table.
+    /// There is no bound on the type: the table has it.
     fn __number(&self, index: usize) -> Option<Value> {
         let counter = self.table.fields[index].counter?;
         self.__erased(index).map(|value| (counter.put)((counter.get)(value)))
     }
 
-    /// The newest cell of a field, decoded.
+    /// Returns the newest cell of a field, decoded.
     fn __cell(&mut self, index: usize) -> (&mut Cell, &'static Field) {
         let field = &self.table.fields[index];
         self.__refresh();
-        // Not looked again in between: what is changed must be what was decoded.
+        // No refresh in between: the value that is changed must be the one that was decoded.
         self.first.value(field, index, &|field, error| self.report(field, error));
         (self.__changed(index), field)
     }
 
-    /// The newest cell of a field that is about to be changed.
+    /// Returns the newest cell of a field that is about to be changed.
     fn __undecoded(&mut self, index: usize) -> &mut Cell {
         self.__refresh();
         self.__changed(index)
@@ -220,7 +222,7 @@ impl Handle {
         let value = self.__boxed(index, value);
         let field = &self.table.fields[index];
         if field.class.is_right() && Cell::is_of_default(field, &value) {
-            // A default is no right.
+            // The default of a right is its absence.
             return self.__field_remove(index);
         }
         match field.merge {
@@ -271,14 +273,11 @@ impl Handle {
         // Staged before the wait: if this future is dropped, the commit goes on all the same.
         let earlier = generation.cell_mut(index).take_change(field, &fields)?;
         let staged = StagedChanges { changes: earlier.into_iter().collect(), ..StagedChanges::default() };
-        let save = self.slot.stage_for_save(self.number, incarnation, staged, Some(&field.name()))?;
+        self.slot.stage_for_field(self.number, incarnation, staged, &field.name())?;
         let Some(add) = counting(field, &fields, by, at) else { mismatch() };
         let committed = self.slot.commit_field(self.number, incarnation, add).await;
-        self.slot.note_heard(self.number, save);
-        if committed.is_err() {
-            self.slot.failure_heard();
-        }
-        // What the field is now, done or not.
+        self.slot.acknowledge(self.number, committed.is_err());
+        // The field as it is now, whether the commit succeeded or not.
         let visible = self.slot.snapshot_of(incarnation).fields;
         let fields = &mut self.cut().fields;
         match visible.get(field.name) {
@@ -289,7 +288,7 @@ impl Handle {
     }
 }
 
-/// The derive reads and writes each field as one type.
+/// Panics: the derive reads and writes each field as one type, so no caller gets here.
 #[cold]
 fn mismatch() -> ! {
     unreachable!("the derive names one type per field")

@@ -184,7 +184,7 @@ impl Handle {
         let latest = self.first.latest();
         let incarnation = latest.incarnation();
         latest.mark_staged();
-        self.slot.take_back(self.number);
+        self.slot.discard_changes_of(self.number);
         self.begin_generation(incarnation);
     }
 
@@ -242,17 +242,14 @@ impl Handle {
         let incarnation = latest.incarnation();
         let staged = latest.stage(self.table);
         let is_changed = !staged.is_empty();
-        let taken = self.slot.stage_for_save(self.number, incarnation, staged, None);
+        let result = self.slot.stage_for_save(self.number, incarnation, staged);
         if is_changed {
             self.begin_generation(incarnation);
         }
-        let number = taken.map_err(Error::in_request)?;
-        let saved = self.slot.save(self.number, number).await;
-        self.slot.note_heard(self.number, number);
-        if saved.is_err() {
-            self.slot.failure_heard();
-        } else if is_changed {
-            // What stayed where the field's merge has another one's value stay.
+        let saved = self.slot.save(self.number, result.map_err(Error::in_request)?).await;
+        self.slot.acknowledge(self.number, saved.is_err());
+        if saved.is_ok() && is_changed {
+            // A field's merge may have another handle's value stay.
             self.begin_generation(incarnation);
         }
         saved.map_err(Error::in_request)
@@ -274,7 +271,7 @@ impl Handle {
 
     /// If another handle has ended fields, this one looks again.
     fn refresh_if_reset(&self) {
-        if self.first.latest().reset() != self.slot.reset() {
+        if self.first.latest().reset() != self.slot.resets() {
             self.stage_early();
         }
     }
@@ -352,7 +349,7 @@ impl Drop for Handle {
         let latest = self.first.latest();
         // A panicking handler's changes are half of something; but a right that it took away is gone.
         let give_up = || {
-            self.slot.report_given_up(self.number, latest.incarnation(), latest.changed(self.table));
+            self.slot.report_unsaved(self.number, latest.incarnation(), latest.changed(self.table));
             self.slot.stage_removed_rights(
                 self.number,
                 latest.incarnation(),

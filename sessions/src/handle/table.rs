@@ -1,5 +1,5 @@
-//! What the derive says about a view's fields: data, so that the code that works on them is
-//! compiled once, in this library.
+//! The table of a view: the derive describes the fields as data, so that the code for them is compiled once, in
+//! this library.
 
 use std::{
     any::Any,
@@ -23,13 +23,13 @@ use crate::{
 /// A decoded value, its type erased.
 pub type Value = Box<dyn Any + Send + Sync>;
 
-/// What waits for the store.
+/// A future that waits for the store.
 ///
-/// Boxed, so that the compiler need not prove for each handle, through everything that it waits for,
-/// that it is `Send`; and a type, since an opaque one costs the compiler time in every view.
-pub type Now<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+/// It is boxed, so that the compiler need not prove for each handle, through everything that it waits for,
+/// that it is `Send`. It has a name, since an opaque type costs the compiler time in every view.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What can be written to the store.
+/// A type that can be written to the store.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a session: it is not `serde::Serialize`",
     label = "cannot be written to the store",
@@ -41,7 +41,7 @@ pub trait Writable: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Writable for T {}
 
-/// What can be read from the store.
+/// A type that can be read from the store.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a session: it is not `serde::de::DeserializeOwned`",
     label = "cannot be read from the store",
@@ -53,7 +53,7 @@ pub trait Readable: DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Readable for T {}
 
-/// What a handle can hold, stored or not.
+/// A type that a handle can hold, stored or not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be held by a session",
     label = "a session moves between threads, so a field needs `Send`, `Sync` and `'static`",
@@ -64,7 +64,7 @@ pub trait Held: Any + Send + Sync {}
 #[diagnostic::do_not_recommend]
 impl<T: Any + Send + Sync> Held for T {}
 
-/// What a plain field is while the store has no value for it.
+/// A type with a value for a plain field while the store has none.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no default, which a field needs while the store has no value",
     label = "needs `Default`",
@@ -75,7 +75,7 @@ pub trait FieldDefault: Default {}
 #[diagnostic::do_not_recommend]
 impl<T: Default> FieldDefault for T {}
 
-/// What a getter can return by value.
+/// A type that a getter can return by value.
 #[diagnostic::on_unimplemented(
     message = "`copy` needs a type that is `Copy`, not `{Self}`",
     label = "not `Copy`",
@@ -93,7 +93,7 @@ impl<T: Any + Copy> CopyValue for T {}
     note = "give the type another name, or an alias of another name"
 )]
 pub trait Text: Any {
-    /// All of it.
+    /// The whole text.
     fn text(&self) -> &str;
 }
 
@@ -111,10 +111,10 @@ impl Text for String {
     note = "give the type another name, or an alias of another name"
 )]
 pub trait List: Any {
-    /// What it is a list of.
+    /// The type of the items.
     type Item;
 
-    /// All of it.
+    /// All items.
     fn items(&self) -> &[Self::Item];
 }
 
@@ -132,7 +132,7 @@ pub struct Table {
     pub(crate) fields: &'static [Field],
     has_secrets: bool,
     names: OnceLock<Vec<FieldName>>,
-    /// The number of the last rules that were registered of the view.
+    /// The number of the last rules at which the view was registered.
     registered: AtomicUsize,
 }
 
@@ -147,16 +147,16 @@ pub struct Field {
     /// Sealed before it reaches the store.
     pub(crate) is_secret: bool,
     pub(crate) codec: Codec,
-    /// What an absent plain field counts as.
+    /// The value of a plain field that is absent.
     pub(crate) default: Option<fn() -> Value>,
     pub(crate) counter: Option<Counter>,
     /// Takes a value of the field's type out of an `Option` of it.
     ///
-    /// Setters store through this, so that what a type must be is asked in one place, the table.
+    /// Setters store through this, so that the bounds on a field's type are asked in one place, the table.
     pub(crate) boxed: fn(&mut dyn Any) -> Option<Value>,
 }
 
-/// What kind of field it is.
+/// The kind of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// `T` or `Option<T>`, stored.
@@ -167,7 +167,7 @@ pub(crate) enum Shape {
     Skipped,
 }
 
-/// What happens when two requests change the field at once.
+/// The result when two requests change the field at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Merge {
     /// The last write stays.
@@ -182,14 +182,14 @@ pub(crate) enum Merge {
     First,
 }
 
-/// How a field's value becomes JSON and back.
+/// The functions that make JSON of a field's value, and a value of JSON.
 #[derive(Clone, Copy)]
 pub(crate) struct Codec {
     pub(crate) decode: fn(&[u8]) -> Result<Value, serde_json::Error>,
     pub(crate) encode: fn(&(dyn Any + Send + Sync), &mut Vec<u8>) -> Result<(), serde_json::Error>,
 }
 
-/// How a field's value becomes an integer and back.
+/// The functions that make an integer of a field's value, and a value of an integer.
 #[derive(Clone, Copy)]
 pub struct Counter {
     pub(crate) get: fn(&(dyn Any + Send + Sync)) -> i64,
@@ -199,30 +199,30 @@ pub struct Counter {
 }
 
 impl Table {
-    /// The table of these fields.
+    /// Makes the table of these fields.
     #[must_use]
     pub const fn new(fields: &'static [Field]) -> Self {
         let has_secrets = has_secrets(fields);
         Self { fields, has_secrets, names: OnceLock::new(), registered: AtomicUsize::new(0) }
     }
 
-    /// The first secret field of the view, if it has one.
+    /// Returns the first secret field of the view, if it has one.
     pub(crate) fn secret(&self) -> Option<&Field> {
         self.has_secrets.then(|| self.fields.iter().find(|field| field.is_secret))?
     }
 
-    /// Tells a layer, once, what its fields are to whoever uses the session.
+    /// Registers the fields' classes with the rules of a layer, once.
     ///
     /// # Errors
     ///
-    /// What other views say otherwise, that this one must not.
+    /// An error of kind `Config` if the view contradicts another one.
     pub(crate) fn register(&self, rules: &Rules) -> Result<(), Error> {
         if self.registered.load(Ordering::Acquire) == rules.number() {
             return Ok(());
         }
         let stored = || self.fields.iter().filter(|field| field.shape != Shape::Skipped);
         rules.add(stored().map(Field::rule));
-        // Before they are checked: what is added meanwhile is looked at the next time.
+        // Read before the check, so that rules that are added meanwhile are checked the next time.
         let number = rules.number();
         for field in stored() {
             rules.check(field.rule().names(), field.class)?;
@@ -231,7 +231,7 @@ impl Table {
         Ok(())
     }
 
-    /// All names under which a field of the view may be stored.
+    /// Returns all names under which a field of the view may be stored.
     pub(crate) fn names(&self) -> &[FieldName] {
         self.names.get_or_init(|| {
             let stored = self.fields.iter().filter(|field| field.shape != Shape::Skipped);
@@ -249,21 +249,21 @@ const fn has_secrets(fields: &[Field]) -> bool {
 }
 
 impl Merge {
-    /// Whether what is there may stay where another value is set.
+    /// Returns true if the present value may stay where another one is set.
     pub(super) const fn may_keep(self) -> bool {
         matches!(self, Self::Max | Self::Min | Self::First)
     }
 }
 
 impl Counter {
-    /// An addition to the field.
+    /// Makes an addition to the field.
     pub(super) const fn adding(&self, by: i64, start: i64) -> Add {
         Add { by, start, min: self.min, max: self.max }
     }
 }
 
 impl Field {
-    /// Its stored name.
+    /// Returns the stored name.
     pub(crate) const fn name(&self) -> FieldName {
         FieldName::from_static(self.name)
     }
@@ -281,7 +281,7 @@ impl Field {
     note = "use `u8` to `u64`, `i8` to `i64`, `usize` or `isize`, or write `merge = \"last\"` or `\"first\"`"
 )]
 pub trait Integer: Copy + Send + Sync + 'static {
-    /// How the library reads and writes it.
+    /// The functions that read and write it, and its bounds.
     const COUNTER: Counter;
 }
 
@@ -296,7 +296,7 @@ macro_rules! integers {
                 put: |value| Box::new(<$integer>::try_from(value).unwrap_or(
                     if value < 0 { <$integer>::MIN } else { <$integer>::MAX }
                 )),
-                // What is wider than 64 bits with sign is cut there: stores count in those.
+                // Stores count in 64 bits with sign, so the bounds of wider types are cut to those.
                 min: if <$integer>::MIN == 0 { 0 } else { i64::MIN >> (i64::BITS - <$integer>::BITS) },
                 max: i64::MAX >> (i64::BITS - <$integer>::BITS).saturating_sub((<$integer>::MIN == 0) as u32),
             };

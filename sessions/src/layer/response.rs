@@ -19,7 +19,7 @@ use super::{HttpOptions, service::Notes};
 use crate::{
     error::{Error, ErrorKind},
     event::{Event, Events},
-    slot::{CookieChange, Outcome},
+    slot::{CookieChange, ResponseOutcome},
 };
 
 /// A response body that can be replaced by text when the session could not be stored.
@@ -139,7 +139,7 @@ pub(super) fn render_rejection<B: ReplaceableBody>(
 /// Applies the outcome of a request's session to its response: cookie, caching headers, or an error.
 pub(super) fn apply_outcome<B: ReplaceableBody>(
     response: &mut Response<B>,
-    outcome: Outcome,
+    outcome: ResponseOutcome,
     http: &HttpOptions,
     events: &Events,
     notes: Notes,

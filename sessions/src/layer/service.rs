@@ -19,7 +19,7 @@ use super::{
 use crate::{
     error::Error,
     event::{Event, Events},
-    slot::{Closing, CookieChange, LayerContext, Outcome, Presented, Slot, Surviving, WriteScope},
+    slot::{Closing, CookieChange, LayerContext, Presented, ResponseOutcome, Slot, Surviving, WriteScope},
 };
 
 /// The service that [`SessionLayer`](crate::SessionLayer) wraps around another one.
@@ -191,7 +191,7 @@ pin_project! {
     enum Step<F, B> {
         Passing { #[pin] handler: F },
         Handling { #[pin] handler: F },
-        Committing { response: Option<Response<B>>, commit: Surviving<Outcome> },
+        Committing { response: Option<Response<B>>, commit: Surviving<ResponseOutcome> },
     }
 }
 
@@ -239,7 +239,11 @@ where
                         if let Some(slot) = this.slot.as_ref() {
                             slot.report_failure(&error);
                         }
-                        Outcome { cookie: CookieChange::None, is_privileged: true, error: Some(error) }
+                        ResponseOutcome {
+                            cookie: CookieChange::None,
+                            is_privileged: true,
+                            error: Some(error),
+                        }
                     });
                     if let Some(slot) = this.slot {
                         let (http, head) = (HttpOptions::of(slot.context()), this.head.as_deref());

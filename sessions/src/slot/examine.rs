@@ -1,12 +1,12 @@
-//! Action counts of a record that was loaded: the rights that its credentials names, if they can be read.
+//! The rights of a loaded record: those that its credentials name, if they can be read.
 
 use std::sync::Arc;
 
 use super::{
-    Rule, Slot,
-    rules::OnInvalid,
-    secrets::{UNOPENED, UnopenedSecret},
-    state::LiveRecord,
+    Slot,
+    field_rules::{OnInvalid, Rule},
+    record::LiveRecord,
+    secrets::{UNOPENED, UnopenedSecret, open_secrets},
 };
 use crate::{
     error::Error,
@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Slot {
-    /// Makes of what was loaded what the request sees: secrets among these names are opened, what a view calls a
-    /// right and the credentials does not name is absent, and where a right cannot be read the record is as after a logout.
+    /// Makes of what was loaded what the request sees. Secret fields among these names are opened. What a view calls a
+    /// right and the credentials do not name is absent. Where a right cannot be read, the record is as after a logout.
     ///
     /// It runs code of the fields' types, so not under the state's lock.
     ///
@@ -36,10 +36,10 @@ impl Slot {
                 self.context.events.report(&Event::UnnamedRight { record: live.id, field: &name });
             }
         }
-        let mut unopened = live.open_secrets(&self.context, names.iter().cloned());
+        let mut unopened = open_secrets(live, &self.context, names.iter().cloned());
         let others = rights.iter().flat_map(Rule::names).filter(|name| !names.contains(name));
-        unopened.extend(live.open_secrets(&self.context, others));
-        let mut refusal = self.look_at_unopened(live, &unopened);
+        unopened.extend(open_secrets(live, &self.context, others));
+        let mut refusal = self.withhold_unopened(live, &unopened);
         for rule in rights.iter() {
             let Some((name, value)) = rule.stored(&live.fields) else { continue };
             let Some(Err(error)) = (**value != *UNOPENED).then(|| (rule.decode)(value)) else { continue };
@@ -51,15 +51,15 @@ impl Slot {
             }
         }
         if live.is_withheld {
-            live.fields.retain(&live.carried(rules));
+            live.fields.retain(&live.kept_on_logout(rules));
         }
         refusal.map_or(Ok(()), Err)?;
         live.examined = number;
         Ok(())
     }
 
-    /// Action follows from secrets that do not open: where the key is not there, the record is withheld.
-    fn look_at_unopened(&self, live: &mut LiveRecord, unopened: &[UnopenedSecret]) -> Option<Error> {
+    /// Withholds the record where the key of a secret field is not there. Returns the error that refuses the request.
+    fn withhold_unopened(&self, live: &mut LiveRecord, unopened: &[UnopenedSecret]) -> Option<Error> {
         let rules = &self.context.rules;
         let mut refusal = None;
         for UnopenedSecret { name, reason, is_key_missing } in unopened {

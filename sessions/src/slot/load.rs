@@ -1,8 +1,13 @@
-//! Reading the request's record: which of the presented tokens has one, and what is missing of it.
+//! Reading the request's record: the one of the presented tokens, and what is missing of it.
+
+use std::sync::Arc;
 
 use super::{
-    LayerContext, Presented, Slot,
-    state::{CookieChange, LiveRecord, RecordState, SessionOptions},
+    Slot,
+    context::LayerContext,
+    options::SessionOptions,
+    record::{LiveRecord, RecordState},
+    survive::Surviving,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -11,16 +16,78 @@ use crate::{
     value::{Authority, FieldName, Match, RecordId, Token},
 };
 
-/// Action a presented token leads to.
-enum Found {
-    Live(Box<LiveRecord>),
-    /// A record whose secret this was a moment ago, and what was said of it.
-    Superseded(SessionOptions),
-    Nothing,
-}
+/// The first two distinct well-formed tokens that a request presents.
+pub(crate) type Presented = [Option<Token>; 2];
 
 impl Slot {
-    /// Of the presented tokens' records, the one that is alive and whose secret matches.
+    /// Makes sure that the record is loaded with these fields. Returns true if there is one.
+    ///
+    /// `present` reads the request's tokens. It is called at most once per request.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        present: impl FnOnce() -> Presented,
+        names: &'static [FieldName],
+    ) -> Result<bool, Error> {
+        let rules = &self.context.rules;
+        if self.lock().covers(names, rules) {
+            return Ok(self.facts().is_some());
+        }
+        let is_loaded = || !matches!(self.lock().record, RecordState::Unloaded);
+        if is_loaded() {
+            let slot = Arc::clone(self);
+            return Surviving::reading(async move { slot.open_further(names).await }).await;
+        }
+        let gate = self.gate.lock().await;
+        if is_loaded() {
+            drop(gate);
+            return Box::pin(self.open_further(names)).await;
+        }
+        self.context.note_runtime();
+        let wanted = rules.with_rights(names);
+        let presented = present();
+        self.lock().has_token = presented[0].is_some();
+        let mut found = self.find_live(presented, &wanted).await?;
+        let (mut examined, mut renewed) = (Ok(()), None);
+        if let RecordState::Live(live) = &mut found {
+            examined = self.examine(live, names);
+            // A record that is withheld is only read, which sets no cookie.
+            renewed = live.renewed.take().filter(|_| !live.is_withheld);
+        }
+        let is_live = found.live().is_some();
+        let mut state = self.lock();
+        state.record = found;
+        state.was_privileged = state.was_privileged();
+        if let Some(renewed) = renewed {
+            state.give_secret(renewed, true);
+        }
+        examined.map(|()| is_live)
+    }
+
+    /// Loads what a further view needs. Once begun it goes on by itself, as all that waits for the gate while handles
+    /// are about: a handler that keeps the future and polls another one must not hold that up.
+    async fn open_further(&self, names: &[FieldName]) -> Result<bool, Error> {
+        let _gate = self.gate.lock().await;
+        let wanted = self.context.rules.with_rights(names);
+        let loaded = self.load_missing(&wanted, names).await;
+        // A store that failed is reported where it did.
+        if let Err(error) = &loaded
+            && error.kind() == ErrorKind::Conflict
+        {
+            self.report_failure(error);
+        }
+        loaded
+    }
+
+    /// Reads the record again, with these fields and all that were loaded before. Goes on by itself, too.
+    pub(crate) fn reload(self: &Arc<Self>, names: &'static [FieldName]) -> Surviving<()> {
+        let slot = Arc::clone(self);
+        Surviving::reading(async move {
+            let _gate = slot.gate.lock().await;
+            slot.load_anew(names).await
+        })
+    }
+
+    /// Finds, among the presented tokens' records, the one that is alive and whose secret matches.
     pub(super) async fn find_live(
         &self,
         presented: Presented,
@@ -28,72 +95,60 @@ impl Slot {
     ) -> Result<RecordState, Error> {
         let [Some(first), second] = presented else { return Ok(RecordState::Absent) };
         let found = self.check(first, names).await?;
-        let found = match second {
-            None => found,
-            Some(second) => Box::pin(self.check_second(found, second, names)).await?,
-        };
-        Ok(match found {
-            Found::Live(live) => RecordState::Live(live),
-            Found::Superseded(options) => RecordState::Superseded(options),
-            Found::Nothing => RecordState::Absent,
-        })
+        match second {
+            None => Ok(found),
+            Some(second) => Box::pin(self.check_second(found, second, names)).await,
+        }
     }
 
-    /// Two live tokens are none: nobody can tell which of them the user meant.
-    async fn check_second(&self, first: Found, second: Token, names: &[FieldName]) -> Result<Found, Error> {
+    /// Checks a second token. Two live tokens are none: nothing tells which of them the user meant.
+    async fn check_second(
+        &self,
+        first: RecordState,
+        second: Token,
+        names: &[FieldName],
+    ) -> Result<RecordState, Error> {
         Ok(match (first, self.check(second, names).await?) {
-            (Found::Live(first), Found::Live(second)) => {
+            (RecordState::Live(first), RecordState::Live(second)) => {
                 let records = [first.id, second.id];
                 self.context.events.report(&Event::TwoLiveTokens { records });
-                self.lock().cookie = CookieChange::None;
-                Found::Nothing
+                RecordState::Absent
             }
-            (live @ Found::Live(_), _) | (_, live @ Found::Live(_)) => live,
-            (Found::Superseded(options), _) | (_, Found::Superseded(options)) => Found::Superseded(options),
-            (Found::Nothing, Found::Nothing) => Found::Nothing,
+            (live @ RecordState::Live(_), _) | (_, live @ RecordState::Live(_)) => live,
+            (superseded @ RecordState::Superseded { .. }, _) => superseded,
+            (_, second) => second,
         })
     }
 
     /// The record of a token, if it is alive and the secret is its own.
-    async fn check(&self, token: Token, names: &[FieldName]) -> Result<Found, Error> {
-        let Some(loaded) = self.load(token.id(), names).await? else { return Ok(Found::Nothing) };
-        let hash = self.context.hasher.hash(&token.id(), token.secret());
-        let Some(authority) = self.read(token.id(), &loaded) else { return Ok(Found::Nothing) };
-        let (record, events) = (token.id(), &self.context.events);
-        match authority.compare(&hash, loaded.now) {
-            found @ (Match::Present | Match::Renewing(_) | Match::Renewed)
-                if self.is_alive(&loaded, &authority) =>
-            {
-                let is_renewed = found == Match::Renewed;
-                let mut live = Box::new(LiveRecord::new(&token, loaded, authority, &self.context, names));
-                live.ends_renewal = is_renewed;
+    async fn check(&self, token: Token, names: &[FieldName]) -> Result<RecordState, Error> {
+        let record = token.id();
+        let Some(loaded) = self.load(record, names).await? else { return Ok(RecordState::Absent) };
+        let hash = self.context.hasher.hash(&record, token.secret());
+        let Some(authority) = self.read(record, &loaded) else { return Ok(RecordState::Absent) };
+        let is_alive = self.is_alive(&loaded, &authority);
+        let event = match authority.compare(&hash, loaded.now) {
+            found @ (Match::Present | Match::Renewing(_) | Match::Renewed) if is_alive => {
+                let mut live = LiveRecord::new(&token, loaded, authority, &self.context, names);
+                live.ends_renewal = found == Match::Renewed;
                 if let Match::Renewing(salt) = found {
-                    // The same for every request on the old secret, and for none of the others.
-                    let token = Token::new(record, token.secret().renewed(&record, &salt));
-                    let max_age = live.max_age();
-                    self.lock().cookie = CookieChange::Set { token, max_age, is_renewal: true };
+                    // The same for every request with the old secret, and for no other.
+                    live.renewed = Some(token.secret().renewed(&record, &salt));
                 }
-                Ok(Found::Live(live))
+                return Ok(RecordState::Live(Box::new(live)));
             }
-            Match::Present | Match::Renewing(_) | Match::Renewed => {
-                events.report(&Event::Expired { record });
-                Ok(Found::Nothing)
-            }
-            _ if !self.is_alive(&loaded, &authority) => Ok(Found::Nothing),
+            Match::Present | Match::Renewing(_) | Match::Renewed => Event::Expired { record },
+            _ if !is_alive => return Ok(RecordState::Absent),
             Match::Superseded => {
-                events.report(&Event::Superseded { record });
-                self.lock().superseded = Some(record);
-                Ok(Found::Superseded(SessionOptions::of(&authority)))
+                self.context.events.report(&Event::Superseded { record });
+                let options = SessionOptions::of(&authority);
+                return Ok(RecordState::Superseded { id: record, options });
             }
-            Match::Stale => {
-                events.report(&Event::Stale { record });
-                Ok(Found::Nothing)
-            }
-            Match::Forged => {
-                events.report(&Event::Forged { record });
-                Ok(Found::Nothing)
-            }
-        }
+            Match::Stale => Event::Stale { record },
+            Match::Forged => Event::Forged { record },
+        };
+        self.context.events.report(&event);
+        Ok(RecordState::Absent)
     }
 
     /// The record, if there is one that can be read.
@@ -111,7 +166,7 @@ impl Slot {
         }
     }
 
-    /// Action the record's credentials says, if it can be read.
+    /// The meaning of the record's credentials, if they can be read.
     pub(super) fn read(&self, id: RecordId, loaded: &Loaded) -> Option<Authority> {
         let authority = Authority::read(&loaded.credentials);
         if authority.is_none() {
@@ -161,7 +216,7 @@ impl Slot {
         wanted: &[FieldName],
         names: &[FieldName],
     ) -> Result<bool, Error> {
-        let known = self.lock().live().map(|live| (Box::new(live.clone()), live.missing(wanted)));
+        let known = self.lock().live().map(|live| (live.clone(), live.missing(wanted)));
         let Some((mut live, missing)) = known else { return Ok(false) };
         if !missing.is_empty() {
             let (loaded, _) = self.load_again(live.id, live.epoch, &missing).await?;
@@ -173,22 +228,41 @@ impl Slot {
             }
         }
         let examined = self.examine(&mut live, names);
-        self.enter(live);
+        self.replace_record(live);
         examined.map(|()| true)
     }
 
+    /// Reads the record again, with these fields and all that were loaded before. Behind the gate only.
+    pub(super) async fn load_anew(&self, names: &[FieldName]) -> Result<(), Error> {
+        let wanted = self.context.rules.with_rights(names);
+        let known = self.lock().live().map(|live| (live.clone(), live.with_names(&wanted)));
+        let Some((mut live, names)) = known else { return Ok(()) };
+        let (loaded, authority) = self.load_again(live.id, live.epoch, &names).await?;
+        live.authority = authority;
+        live.credentials = loaded.credentials;
+        live.fields = loaded.fields;
+        live.opened.clear();
+        live.names = (!loaded.complete).then_some(names);
+        live.touched = loaded.touched;
+        (live.created, live.began_here) = (loaded.created, false);
+        (live.loaded_at, live.since) = (loaded.now, self.context.stopwatch.start());
+        (live.examined, live.is_withheld) = (0, false);
+        // Before others see it: they look at any time.
+        let all: Vec<_> = live.fields.iter().map(|(name, _)| name.clone()).collect();
+        let examined = self.examine(&mut live, &all);
+        self.replace_record(live);
+        examined
+    }
+
     /// Puts what is known of the record now in the place of what was, unless the request has ended it meanwhile.
-    pub(super) fn enter(&self, live: Box<LiveRecord>) {
+    pub(super) fn replace_record(&self, live: LiveRecord) {
         let mut state = self.lock();
-        let RecordState::Live(known) = &mut state.record else { return };
-        if known.id != live.id {
-            return;
-        }
+        let Some(known) = state.record.live_mut(live.id) else { return };
         let is_withheld_now = live.is_withheld && !known.is_withheld;
         *known = live;
         if is_withheld_now {
             state.forget_renewal();
-            // Action other handles of the request show is not the request's any more.
+            // The fields that other handles of the request show are not the request's any more.
             self.note_reset();
         }
     }
@@ -209,6 +283,7 @@ impl LiveRecord {
             timeouts: context.timeouts_of(&authority),
             authority,
             secret: token.secret().clone(),
+            renewed: None,
             ends_renewal: false,
             created: loaded.created,
             touched: loaded.touched,

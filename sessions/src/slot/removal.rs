@@ -1,14 +1,21 @@
-//! Taking rights away where that cannot be part of a secret_change: another request has rotated, or nobody is left to be
-//! given a new secret.
+//! The removal of rights where it cannot be part of a rotation: another request has rotated, or no response is left
+//! to send a new secret.
 
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    time::Duration,
+};
 
 use super::{
     Slot,
-    changes::{PendingChange, Rights},
-    ended::Seen,
-    rules::{FieldClass, Rules},
-    state::{LiveRecord, RecordState, SessionOptions},
+    field_rules::{FieldClass, Rules},
+    options::SessionOptions,
+    pending_change::PendingChange,
+    record::{LiveRecord, kept_on_logout},
+    rights::RecordRights,
+    survive::caught,
+    watch::Sighting,
 };
 use crate::{
     delta::{Delta, Op},
@@ -19,10 +26,10 @@ use crate::{
     value::{Authority, FieldName, Match, Proof, RecordId, Timestamp},
 };
 
-/// How often it is tried against requests that change the record meanwhile.
+/// The number of times that it is tried against requests that change the record meanwhile.
 const ATTEMPTS: usize = 16;
 
-/// How much later than the request thinks a incarnation may have begun that the request began itself: the store says when.
+/// The most by which a record that this request restarted may be younger than the request thinks: the store says when.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Rights that a request takes away, whatever the record's epoch is by then.
@@ -31,18 +38,18 @@ pub(super) struct RightsRemoval {
     id: RecordId,
     /// Their stored names, older ones included.
     names: Vec<FieldName>,
-    /// Whether the login goes with them, and all that does not outlive it.
+    /// True if the login goes with them, and all that does not outlive it.
     ends_login: bool,
     /// The login that the request saw: a later one stays.
-    of: Login,
+    of: SeenLogin,
 }
 
-/// Action tells a login from another of the same record.
+/// A login, told from others of the same record.
 #[derive(Clone, Copy, Debug)]
-struct Login {
+struct SeenLogin {
     epoch: u64,
     created: Timestamp,
-    /// By the clock of this process only.
+    /// True if `created` is by the clock of this process.
     is_about: bool,
     proof: Proof,
 }
@@ -54,28 +61,27 @@ impl RightsRemoval {
         live: &LiveRecord,
     ) -> Option<Self> {
         let (mut names, mut ends_login) = (Vec::new(), false);
-        for change in removed.into_iter().filter_map(PendingChange::change) {
+        for change in removed.into_iter().filter_map(PendingChange::field) {
             names.extend(change.names());
             ends_login |= change.class == FieldClass::Identity;
         }
         let LiveRecord { id, epoch, created, began_here, authority, .. } = live;
-        let of = Login { epoch: *epoch, created: *created, is_about: *began_here, proof: authority.proof };
+        let of =
+            SeenLogin { epoch: *epoch, created: *created, is_about: *began_here, proof: authority.proof };
         (!names.is_empty()).then_some(Self { id: *id, names, ends_login, of })
     }
 
-    /// Whether it is about this record.
-    pub(super) fn is_of(&self, id: RecordId) -> bool {
-        self.id == id
+    /// The record that it is about.
+    pub(super) const fn id(&self) -> RecordId {
+        self.id
     }
 
-    /// Takes them out of what a record says, and says what goes with them.
+    /// Takes them out of the credentials of a record. Returns the fields that go with them.
     fn take_from(&self, authority: &mut Authority, rules: &Rules) -> Delta {
         let mut delta = Delta::new();
         if self.ends_login {
-            let mut carried = rules.names(FieldClass::KeepOnLogout);
-            carried.retain(|name| !authority.rights.contains(name));
-            delta.retain(carried);
-            Rights::default().note_in(authority);
+            delta.retain(kept_on_logout(authority, rules));
+            RecordRights::default().note_in(authority);
             authority.proof = Proof::None;
         } else {
             authority.rights.retain(|name| !self.names.contains(name));
@@ -84,15 +90,15 @@ impl RightsRemoval {
             }
         }
         if authority.rights.is_empty() {
-            // Action was said at one user's login says nothing of the next one's.
+            // The options of one user's login are not the next user's.
             SessionOptions::default().note_in(authority);
         }
         delta
     }
 }
 
-impl Login {
-    /// Whether a record is still in this login.
+impl SeenLogin {
+    /// True if a record is still in this login.
     fn is_still(&self, loaded: &Loaded, authority: &Authority) -> bool {
         let since = loaded.created.saturating_since(self.created);
         let began_then = loaded.created == self.created || (self.is_about && since < WITHIN);
@@ -101,9 +107,14 @@ impl Login {
 }
 
 impl Slot {
-    /// Takes rights away at the record's present epoch. Its secret stays, and from then on opens what is left: nobody
-    /// can be given another. Behind the gate only.
+    /// Takes rights away at the record's present epoch. Its secret stays, and from then on opens what is left. Behind
+    /// the gate only.
     pub(super) async fn take_away(&self, removal: &RightsRemoval) -> Result<(), Error> {
+        let mut removing = pin!(self.take_away_uncaught(removal));
+        poll_fn(|context| caught(|| removing.as_mut().poll(context))).await
+    }
+
+    async fn take_away_uncaught(&self, removal: &RightsRemoval) -> Result<(), Error> {
         let id = removal.id;
         let _changing = self.changing();
         for _ in 0..ATTEMPTS {
@@ -118,23 +129,22 @@ impl Slot {
             }
             let before = self.context.timeouts_of(&authority);
             let delta = removal.take_from(&mut authority, &self.context.rules);
-            let mut credentials_change =
+            let mut change =
                 CredentialsChange::rotation(authority.credentials()).in_place_of(loaded.credentials.clone());
             if self.context.timeouts_of(&authority) != before {
-                credentials_change =
-                    credentials_change.with_timeouts(self.context.timeouts.of_kind(authority.kind()));
+                change = change.with_timeouts(self.context.timeouts.of_kind(authority.kind()));
             }
             let commit = Commit::new(loaded.epoch, before)
                 .with_id(CommitId::from_bytes(random::bytes()?))
                 .with_delta(delta.clone())
-                .with_credentials_change(credentials_change);
+                .with_credentials_change(change);
             match self.send(id, commit).await? {
                 CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => {}
                 CommitOutcome::NotFound => return Ok(()),
                 CommitOutcome::Applied(_) => {
                     self.note_taken_away(removal, &loaded, authority, &delta);
                     self.lock().publish_record();
-                    self.context.watchers.publish(id, Seen::Alive(loaded.epoch.wrapping_add(1)));
+                    self.context.watchers.publish(id, Sighting::Alive(loaded.epoch.wrapping_add(1)));
                     return Ok(());
                 }
                 other => return self.applied(other).map(drop),
@@ -147,10 +157,7 @@ impl Slot {
         let (record, fields) = (removal.id, removal.names.clone());
         self.context.events.report(&Event::RightsRemoved { record, fields });
         let mut state = self.lock();
-        let RecordState::Live(live) = &mut state.record else { return };
-        if live.id != removal.id {
-            return;
-        }
+        let Some(live) = state.record.live_mut(removal.id) else { return };
         // Nothing in it fails: it removes.
         let _ = delta.apply(&mut live.fields);
         live.is_withheld &= !removal.ends_login;
@@ -169,13 +176,5 @@ impl Slot {
         }
         drop(state);
         self.note_reset();
-    }
-}
-
-impl Rights {
-    /// Puts them in the place of those that a record holds.
-    pub(super) fn note_in(&self, authority: &mut Authority) {
-        authority.rights.clone_from(&self.names);
-        authority.identity.clone_from(&self.identity);
     }
 }

@@ -1,9 +1,9 @@
-//! Action a slot knows of its request: plain values, and the rules that follow from them.
+//! The facts that a slot knows of its request, and the rules that follow from them. Plain values.
 
-use super::changes::SecretChange;
+use super::rights::SecretChange;
 use crate::delta::Op;
 
-/// Action a slot knows of its request, whatever came with it.
+/// The facts that a slot knows of its request, whatever came with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 // Independent facts.
 #[allow(clippy::struct_excessive_bools)]
@@ -18,7 +18,7 @@ pub(crate) struct RequestFacts {
     pub(crate) admits_cross_site_logins: bool,
 }
 
-/// Action becomes of a session that a request would begin.
+/// The outcome for a session that a request would begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beginning {
     Admitted,
@@ -29,7 +29,7 @@ pub(super) enum Beginning {
 }
 
 impl RequestFacts {
-    /// Whether a new session may begin. Its cookie would take the place of one that the browser has and did not
+    /// Decides if a new session may begin. Its cookie would take the place of one that the browser has and did not
     /// send (RFC 6265bis section 5.6.7).
     pub(super) fn beginning(self, has_token: bool, secret_change: SecretChange) -> Beginning {
         let is_login = secret_change == SecretChange::Login;
@@ -42,15 +42,14 @@ impl RequestFacts {
         }
     }
 
-    /// Whether the response is true without these operations: a page that counts something is the same page
-    /// uncounted.
+    /// True if the response is true without these operations: a page that counts something is the same page uncounted.
     pub(super) fn stands_without<'a>(
         self,
         secret_change: SecretChange,
         ops: impl IntoIterator<Item = &'a Op>,
     ) -> bool {
         let is_light = |op: &Op| matches!(op, Op::Add(_) | Op::Max(_) | Op::Min(_) | Op::RemoveIf(_));
-        self.is_safe && secret_change <= SecretChange::Renewal && ops.into_iter().all(is_light)
+        self.is_safe && !secret_change.is_rotation() && ops.into_iter().all(is_light)
     }
 }
 

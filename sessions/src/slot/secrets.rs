@@ -2,13 +2,12 @@
 //!
 //! In between, all that a request knows of them is plain: what handles show, what changes are compared with.
 
-use std::fmt;
-
 use bytes::Bytes;
 
 use super::{
-    LayerContext, Rules, Slot,
-    state::{LiveRecord, RecordState},
+    Slot,
+    context::LayerContext,
+    record::{LiveRecord, OpenedSecret},
 };
 use crate::{
     delta::{Delta, Op},
@@ -17,18 +16,10 @@ use crate::{
     value::{FieldName, Fields, RecordId},
 };
 
-/// Action stands in the place of a stored value that does not open: no type reads it, since no JSON begins so.
+/// The value in the place of a stored one that does not open: no type reads it, since no JSON begins so.
 pub(crate) const UNOPENED: &[u8] = b"\0";
 
-/// A secret field that the request knows in plain, and how the store has it.
-#[derive(Clone)]
-pub(super) struct OpenedSecret {
-    pub(super) name: FieldName,
-    value: Bytes,
-    stored: Bytes,
-}
-
-/// A secret field that does not open, and why.
+/// A secret field that does not open, and the reason.
 pub(super) struct UnopenedSecret {
     pub(super) name: FieldName,
     pub(super) reason: String,
@@ -42,9 +33,7 @@ impl Slot {
             return Ok(delta);
         }
         let (delta, sealed) = self.sealed(id, delta)?;
-        if let RecordState::Live(live) = &mut self.lock().record
-            && live.id == id
-        {
+        if let Some(live) = self.lock().record.live_mut(id) {
             live.opened.retain(|known| sealed.iter().all(|new| new.name != known.name));
             live.opened.extend(sealed);
         }
@@ -95,7 +84,7 @@ impl Slot {
         Ok((delta, sealed))
     }
 
-    /// How the store has this value, as far as the request knows: each sealing of it looks different.
+    /// The stored form of this value, as far as the request knows it: each sealing of it looks different.
     fn stored_form(&self, name: &FieldName, value: &Bytes) -> Option<Bytes> {
         let state = self.lock();
         let mut opened = state.live()?.opened.iter();
@@ -103,45 +92,33 @@ impl Slot {
     }
 }
 
-impl LiveRecord {
-    /// Whether no secret among these fields is still to be opened.
-    pub(super) fn are_open(&self, names: &[FieldName], rules: &Rules) -> bool {
-        !rules.has_secrets()
-            || names
-                .iter()
-                .filter(|name| self.fields.contains(name.as_str()))
-                .all(|name| !rules.is_secret(name) || self.opened.iter().any(|known| known.name == *name))
+/// Opens those of these fields that are secret. Returns the ones that do not open.
+pub(super) fn open_secrets(
+    live: &mut LiveRecord,
+    context: &LayerContext,
+    names: impl Iterator<Item = FieldName>,
+) -> Vec<UnopenedSecret> {
+    let mut unopened = Vec::new();
+    if !context.rules.has_secrets() {
+        return unopened;
     }
-
-    /// Opens those of these fields that are secret; the ones that do not open are returned.
-    pub(super) fn open_secrets(
-        &mut self,
-        context: &LayerContext,
-        names: impl Iterator<Item = FieldName>,
-    ) -> Vec<UnopenedSecret> {
-        let mut unopened = Vec::new();
-        if !context.rules.has_secrets() {
-            return unopened;
-        }
-        for name in names.filter(|name| context.rules.is_secret(name)) {
-            let name = &name;
-            let Some(mut stored) = self.fields.get(name.as_str()).cloned() else { continue };
-            if let Some(known) = self.opened.iter().position(|known| known.name == *name) {
-                if *stored != *UNOPENED {
-                    continue;
-                }
-                // Whoever asks again is refused for the same reason.
-                stored = self.opened.swap_remove(known).stored;
+    for name in names.filter(|name| context.rules.is_secret(name)) {
+        let Some(mut stored) = live.fields.get(name.as_str()).cloned() else { continue };
+        if let Some(known) = live.opened.iter().position(|known| known.name == name) {
+            if *stored != *UNOPENED {
+                continue;
             }
-            let value = context.open(self.id, name, &stored).unwrap_or_else(|(reason, is_key_missing)| {
-                unopened.push(UnopenedSecret { name: name.clone(), reason, is_key_missing });
-                Bytes::from_static(UNOPENED)
-            });
-            self.fields.insert(name.clone(), value.clone());
-            self.opened.push(OpenedSecret { name: name.clone(), value, stored });
+            // A view that asks again is refused for the same reason.
+            stored = live.opened.swap_remove(known).stored;
         }
-        unopened
+        let value = context.open(live.id, &name, &stored).unwrap_or_else(|(reason, is_key_missing)| {
+            unopened.push(UnopenedSecret { name: name.clone(), reason, is_key_missing });
+            Bytes::from_static(UNOPENED)
+        });
+        live.fields.insert(name.clone(), value.clone());
+        live.opened.push(OpenedSecret { name, value, stored });
     }
+    unopened
 }
 
 impl LayerContext {
@@ -150,16 +127,10 @@ impl LayerContext {
         keys.seal(SealingContext { purpose: &self.purpose, record, field }, value)
     }
 
-    /// The value, or why there is none, and whether that is for want of its key.
+    /// The value; or the reason why there is none, and true if that is for want of its key.
     fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, (String, bool)> {
         let Some(keys) = &self.keys else { return Err((Error::without_keys(field).to_string(), true)) };
         let place = SealingContext { purpose: &self.purpose, record, field };
         keys.open(place, stored).map_err(|error| (error.to_string(), error.is_key_missing()))
-    }
-}
-
-impl fmt::Debug for OpenedSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OpenedSecret").field(&self.name).finish()
     }
 }

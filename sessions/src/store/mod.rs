@@ -1,13 +1,38 @@
-//! What a store must do, and the stores of this library.
+//! The contract of a store, and the stores of this library.
 //!
-//! A store deals in record ids, credentials, epochs, field names, bytes and durations. It knows neither
-//! cookies nor serde nor views. Every write is "apply this delta if the record is still alive and
-//! I still may", in one atomic operation: there is no upsert, so nothing can bring a destroyed
-//! session back.
+//! A store keeps one record for each session: [`Record`]. It deals in record ids, credentials, epochs, field names,
+//! bytes and durations, and knows neither cookies nor serde nor views.
 //!
-//! To write a store of your own, implement [`Store`] and run `sessions::testing::conformance!` on
-//! it. A store that can run Rust inside its atomic operation keeps a [`Record`] and calls
-//! [`Record::commit`]; everything that may go wrong is then already taken care of.
+//! Every write is one atomic operation: apply this [`Delta`] if the record is alive and still has the epoch that the
+//! request saw. The *epoch* is a fencing token: it grows with each login, logout and rotation, so a request that
+//! loaded the record before writes nothing any more. There is no operation that writes a record if it is not there, so
+//! nothing can bring a destroyed session back.
+//!
+//! # A store of your own
+//!
+//! Implement [`Store`]. A store that can run Rust inside its transactions needs no rule of its own: it keeps a
+//! [`Record`], as bytes ([`Record::to_bytes`]) or in columns ([`Record::from_parts`]), and changes it by
+//! [`Record::commit`]. This one is complete, with its test:
+//!
+#![cfg_attr(not(feature = "test-util"), doc = concat!("```\n", include_str!("own_store.rs"), "```"))]
+#![cfg_attr(
+    feature = "test-util",
+    doc = concat!("```\n", include_str!("own_store.rs"), "\n", include_str!("own_store_test.rs"), "# fn main() {}\n```")
+)]
+//!
+//! The conformance suite (feature `test-util`) shows if a store keeps the contract: see
+//! `sessions::testing::conformance`.
+//!
+//! - A store on a server should read the server's clock, so that all instances of an application agree.
+//! - A store that is asked again after a lost connection should send each [`Commit`] with its
+//!   [`id`](Commit::id), which the record remembers: a repetition is then applied once.
+//! - A store that translates commits into another language finds the rules in [`Record::commit`],
+//!   [`Delta::apply`] and [`Timeouts::cutoffs`].
+//!
+//! # Errors
+//!
+//! [`Error::unavailable`] says that nothing was written, so that the request may try again. If that is not certain,
+//! the store returns [`Error::outcome_unknown`]. Both keep the store's own error for logs.
 
 mod commit;
 mod create;
@@ -17,6 +42,7 @@ mod hash;
 mod loaded;
 mod memory;
 mod record;
+mod record_format;
 #[cfg(feature = "redis")]
 mod redis;
 mod shared;

@@ -1,29 +1,27 @@
-//! A record as stores that run Rust inside their atomic operation keep it.
+//! A record, and the rules by which a commit changes it.
 
 use bytes::Bytes;
 
 use super::{Commit, CommitId, CommitOutcome, CredentialsChange, NewRecord};
 use crate::value::{Credentials, Fields, Timeouts, Timestamp};
 
-/// How many commits a record remembers.
+/// The number of commits that a record remembers.
 const REMEMBERED_COMMITS: usize = 8;
 
-/// What a store keeps for one session: metadata and named fields.
+/// A session as a store keeps it: metadata and named fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// Who may use it.
+    /// The record's credentials.
     pub credentials: Credentials,
-    /// How many rotations there were.
+    /// How many rotations the record has seen: the fencing token that a commit must name.
     pub epoch: u64,
     /// When it was created.
     pub created: Timestamp,
-    /// When it was last used, to within the touch window; before it was created if its token never came
-    /// back.
+    /// When it was last used, to within the touch window. Before it was created, if its token has never come back.
     pub touched: Timestamp,
-    /// When it ends under the longest timeouts of those who created and touched it. Only for clearing up:
-    /// two layers with different timeouts may share a store, and the shorter one's purge must not
-    /// take what the longer one still uses.
+    /// When it ends under the longest timeouts of the layers that created and touched it. Only for a purge: two layers
+    /// with different timeouts may share a store, and the purge of one must not take what the other still uses.
     pub expires: Timestamp,
     /// The last commits that carried an id, oldest first.
     pub commits: Vec<CommitId>,
@@ -32,7 +30,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record that a create at `now` makes.
+    /// Makes the record that a create at `now` writes.
     #[must_use]
     pub fn new(new: NewRecord, now: Timestamp) -> Self {
         let touched = new.touched(now);
@@ -41,22 +39,38 @@ impl Record {
         Self { credentials, epoch: 0, created: now, touched, expires, commits: Vec::new(), fields }
     }
 
-    /// Whether it is alive at `now`.
+    /// Makes the record of which a store has kept these parts, in the order of the fields. For a store that keeps
+    /// each part in a column of its own; [`from_bytes`](Self::from_bytes) is for those that keep the whole.
+    #[must_use]
+    pub const fn from_parts(
+        credentials: Credentials,
+        epoch: u64,
+        created: Timestamp,
+        touched: Timestamp,
+        expires: Timestamp,
+        commits: Vec<CommitId>,
+        fields: Fields,
+    ) -> Self {
+        Self { credentials, epoch, created, touched, expires, commits, fields }
+    }
+
+    /// Returns true if the record is alive at `now`.
     #[must_use]
     pub fn is_alive(&self, timeouts: &Timeouts, now: Timestamp) -> bool {
         timeouts.is_alive(self.created, self.touched, now)
     }
 
-    /// Whether it may be cleared up: dead under these timeouts, and under those of whoever used it.
+    /// Returns true if a purge may delete the record: it is dead under these timeouts, and under those of every layer
+    /// that used it.
     #[must_use]
     pub fn is_disposable(&self, timeouts: &Timeouts, now: Timestamp) -> bool {
-        // Of a visitor who never came back nobody can use more.
+        // A layer with longer timeouts has no use for a visitor's record whose token never came back.
         self.expires <= now
             && (self.touched < self.created || !self.is_alive(&timeouts.of(&self.credentials), now))
     }
 
-    /// Applies all of a commit or nothing: the whole contract of `Store::commit` but for holding
-    /// the record still meanwhile.
+    /// Applies all of a commit or nothing. This is the whole of [`Store::commit`](super::Store::commit), if the store
+    /// lets no other operation at the record meanwhile.
     pub fn commit(&mut self, commit: &Commit, now: Timestamp) -> CommitOutcome {
         if !self.is_alive(&commit.timeouts, now) {
             return CommitOutcome::NotFound;
@@ -90,9 +104,9 @@ impl Record {
             self.epoch = self.epoch.wrapping_add(change.changes_epoch().into());
         }
         if let Some(id) = commit.id {
-            if self.commits.len() == REMEMBERED_COMMITS {
-                self.commits.remove(0);
-            }
+            // A store may have kept more.
+            let surplus = (self.commits.len() + 1).saturating_sub(REMEMBERED_COMMITS);
+            self.commits.drain(..surplus);
             self.commits.push(id);
         }
         CommitOutcome::Applied(self.values(commit))

@@ -1,6 +1,7 @@
-//! What stands before the `@` of a URL.
+//! The user and password in a URL, before its `@`.
 
-/// The text behind percent signs. `None` if a percent sign begins nothing, or what comes out is no UTF-8.
+/// Decodes a percent-encoded text. Returns `None` if a percent sign has no two digits after it, or the result is no
+/// UTF-8.
 pub(super) fn percent_decoded(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws randomness.
 
 pub(crate) mod base64url;
+mod bytes;
 mod credentials;
 mod field_name;
 mod fields;
@@ -21,16 +22,17 @@ pub use self::key_id::KeyId;
 pub(crate) use self::signed_token::{SignedToken, TAG_BYTES};
 #[cfg(feature = "sqlite")]
 pub(crate) use self::time::SessionKind;
+pub(crate) use self::{
+    bytes::{ByteReader, push_counted, push_number},
+    credentials::{Authority, Match, Proof, hours},
+    hash::{SecretHash, TokenHasher},
+    time::{DAY, Lifetime},
+    token::{Secret, Token},
+};
 pub use self::{
     credentials::Credentials,
     field_name::FieldName,
     fields::Fields,
     record_id::{ParseRecordIdError, RecordId},
-    time::{Timeouts, Timestamp},
-};
-pub(crate) use self::{
-    credentials::{Authority, Match, Proof, hours},
-    hash::{SecretHash, TokenHasher},
-    time::{DAY, Lifetime},
-    token::{Secret, Token},
+    time::{Cutoff, Cutoffs, Timeouts, Timestamp},
 };

@@ -2,10 +2,10 @@
 
 use std::thread;
 
-use tests::servers::{Process, RedisServer, WebdisServer};
+use tests::servers::{RedisServer, ServerProcess, WebdisServer};
 
 fn main() {
-    // In statics, which nobody drops.
+    // Statics are never dropped.
     let (redis, webdis) = (RedisServer::shared(), WebdisServer::shared());
     let stalled = RedisServer::start();
     stalled.stall();
@@ -14,13 +14,13 @@ fn main() {
     }
     println!();
     if std::env::args().nth(1).as_deref() == Some("exits") {
-        std::process::exit(0); // Drops nothing either.
+        std::process::exit(0); // It drops nothing either.
     }
     loop {
         thread::park();
     }
 }
 
-fn report(process: &Process) {
+fn report(process: &ServerProcess) {
     println!("{} {} {}", process.port(), process.pid().unwrap_or_default(), process.folder().display());
 }

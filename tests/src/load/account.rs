@@ -1,16 +1,16 @@
-//! What one session was told, against what its store holds.
+//! The responses that one session got, compared with the contents of its store.
 
 use std::time::{Duration, Instant};
 
 use sessions::RecordId;
 
-/// At least as long as a commit may take; nothing happens later.
+/// The longest time of a commit. Nothing of it happens later.
 const TOO_LATE: Duration = Duration::from_secs(5);
 
-/// What one session was told so far.
+/// The responses that one session got so far.
 #[derive(Clone, Debug, Default)]
-pub struct Account {
-    /// Its record.
+pub struct LoadAccount {
+    /// The id of its record.
     pub(super) record: Option<RecordId>,
     /// Additions acknowledged while the store promised to keep them.
     added: u64,
@@ -18,37 +18,37 @@ pub struct Account {
     maybe_added: u64,
     /// The last put acknowledged while the store promised to keep it; puts are numbered.
     put: u64,
-    /// When that was.
+    /// The moment of that put.
     put_at: Option<Instant>,
     /// The last put that may have happened.
     maybe_put: u64,
-    /// Puts of which nobody knows whether they happened, and since when: when a server that stood still goes
-    /// on, each may be carried out for as long as it was given, and then be the last.
+    /// Puts of unknown outcome, and since when. When a server that stood still goes on, each may be carried out until its
+    /// time is over, and then be the last one.
     unknown_puts: Vec<(u64, Instant)>,
     /// Requests answered with 200.
     pub acknowledged: u64,
-    /// Requests answered with 503 of which nobody knows whether they happened.
+    /// Requests of unknown outcome that were answered with 503.
     pub unknown: u64,
     /// Requests answered with 503 that certainly did not happen, or only read.
     pub refused: u64,
-    /// New sessions that were answered with 503; each would have had a record anywhere.
+    /// New sessions that were answered with 503. The record of each could be on any node.
     pub guests_refused: u64,
 }
 
-/// How a change ended.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It is there and stays.
+pub(super) enum ChangeOutcome {
+    /// It happened, and stays.
     Kept,
-    /// It happened, but may be lost by what is done to the servers at the time.
+    /// It happened, but a fault of the servers at the time may lose it.
     InDoubt,
-    /// Nobody knows.
+    /// It may have happened.
     Unknown,
     /// It did not happen.
     Refused,
 }
 
-/// What a session shows of itself.
+/// The contents of a session, as `/show` returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) record: RecordId,
@@ -57,18 +57,18 @@ pub(super) struct Shown {
     pub(super) right: u64,
 }
 
-impl Account {
-    /// Both kinds of 503.
+impl LoadAccount {
+    /// Returns the number of requests answered with 503, of both kinds.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.unknown + self.refused
     }
 
-    pub(super) fn add(&mut self, outcome: Outcome) {
+    pub(super) fn add(&mut self, outcome: ChangeOutcome) {
         match outcome {
-            Outcome::Kept => self.added += 1,
-            Outcome::InDoubt | Outcome::Unknown => self.maybe_added += 1,
-            Outcome::Refused => {}
+            ChangeOutcome::Kept => self.added += 1,
+            ChangeOutcome::InDoubt | ChangeOutcome::Unknown => self.maybe_added += 1,
+            ChangeOutcome::Refused => {}
         }
         self.count(outcome);
     }
@@ -77,26 +77,26 @@ impl Account {
         self.maybe_put + 1
     }
 
-    pub(super) fn put(&mut self, number: u64, outcome: Outcome) {
+    pub(super) fn put(&mut self, number: u64, outcome: ChangeOutcome) {
         // A number is used once, also if its put did not happen.
         self.maybe_put = number;
         match outcome {
-            Outcome::Kept => (self.put, self.put_at) = (number, Some(Instant::now())),
-            Outcome::Unknown => self.unknown_puts.push((number, Instant::now())),
-            Outcome::InDoubt | Outcome::Refused => {}
+            ChangeOutcome::Kept => (self.put, self.put_at) = (number, Some(Instant::now())),
+            ChangeOutcome::Unknown => self.unknown_puts.push((number, Instant::now())),
+            ChangeOutcome::InDoubt | ChangeOutcome::Refused => {}
         }
         self.count(outcome);
     }
 
-    pub(super) fn count(&mut self, outcome: Outcome) {
+    pub(super) fn count(&mut self, outcome: ChangeOutcome) {
         match outcome {
-            Outcome::Kept | Outcome::InDoubt => self.acknowledged += 1,
-            Outcome::Unknown => self.unknown += 1,
-            Outcome::Refused => self.refused += 1,
+            ChangeOutcome::Kept | ChangeOutcome::InDoubt => self.acknowledged += 1,
+            ChangeOutcome::Unknown => self.unknown += 1,
+            ChangeOutcome::Refused => self.refused += 1,
         }
     }
 
-    /// Compares what the session shows with what it was told.
+    /// Compares the contents of the session with the responses that it got.
     pub(super) fn check(&self, shown: &Shown) {
         let Self { added, maybe_added, put, maybe_put, .. } = *self;
         assert_eq!(shown.left, shown.right, "half a commit: {shown:?} {self:?}");
@@ -107,6 +107,6 @@ impl Account {
             *number == shown.left && self.put_at.is_none_or(|put_at| put_at < *since + TOO_LATE)
         });
         assert!(shown.left >= put || is_late, "a put was lost or an older one came back: {shown:?} {self:?}");
-        assert!(shown.left <= maybe_put, "a put that nobody sent: {shown:?} {self:?}");
+        assert!(shown.left <= maybe_put, "a put that no request sent: {shown:?} {self:?}");
     }
 }

@@ -14,17 +14,17 @@ use sessions::{
 use super::account::Shown;
 
 #[derive(Session)]
-struct Visitor {
+struct LoadVisitor {
     #[session(merge = "add")]
     added: u64,
-    /// Both are put in one commit, always to the same number.
+    /// One of two fields that are always put together, to the same number.
     left: u64,
     right: u64,
 }
 
-type Visit = TypedSession<Visitor>;
+type LoadSession = TypedSession<LoadVisitor>;
 
-/// How many commits of each record ended with an unknown outcome.
+/// The number of commits of each record with an unknown outcome.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unknowns(Arc<Mutex<HashMap<RecordId, u64>>>);
 
@@ -48,14 +48,14 @@ pub(super) fn browser(store: impl Store, unknowns: &Unknowns) -> Client {
     let unknowns = unknowns.clone();
     let layer = SessionLayer::new(store)
         .with_event_hook(move |event| unknowns.hear(event))
-        // Each counts.
+        // Each one is counted.
         .with_event_interval(Duration::ZERO);
     let routes =
         Router::new().route("/add", get(add)).route("/put/{number}", get(put)).route("/show", get(show));
     Client::new(routes.layer(layer))
 }
 
-/// What `/show` answered, if there is a session.
+/// Reads the response of `/show`, if there is a session.
 pub(super) fn shown(text: &str) -> Option<Shown> {
     let mut words = text.split(' ');
     let record = words.next().and_then(RecordId::parse)?;
@@ -63,16 +63,16 @@ pub(super) fn shown(text: &str) -> Option<Shown> {
     Some(Shown { record, added: number()?, left: number()?, right: number()? })
 }
 
-async fn add(mut session: Visit) {
+async fn add(mut session: LoadSession) {
     session.add_added(1);
 }
 
-async fn put(Path(number): Path<u64>, mut session: Visit) {
+async fn put(Path(number): Path<u64>, mut session: LoadSession) {
     session.set_left(number);
     session.set_right(number);
 }
 
-async fn show(session: Visit) -> String {
+async fn show(session: LoadSession) -> String {
     session.record_id().map_or_else(String::new, |record| {
         format!("{record} {} {} {}", session.added(), session.left(), session.right())
     })

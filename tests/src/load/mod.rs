@@ -1,4 +1,4 @@
-//! An application under load, and the account of what its sessions were told.
+//! An application under load, and an account of the responses that its sessions got.
 //!
 //! Each session sends one request after the other: additions, puts and reads. Every request must be
 //! answered with 200 or 503, every read must agree with the account, and so must all sessions in the end.
@@ -20,54 +20,54 @@ use std::{
 use sessions::{RecordId, store::Store, testing::Client};
 use tokio::{runtime::Runtime, task::JoinHandle};
 
-pub use self::account::Account;
+pub use self::account::LoadAccount;
 use self::{
-    account::Outcome,
+    account::ChangeOutcome,
     app::{Unknowns, browser, shown},
 };
 use crate::servers::until;
 
-/// How many requests of each session must succeed before one says that it goes on.
+/// The number of requests of each session that must succeed before the load counts as going on.
 const PROGRESS: u64 = 5;
 
-/// Every so many requests, a new session.
+/// The number of requests of a session after which it creates a new one.
 const NEW_EVERY: u64 = 8;
 
-/// How many of the new sessions are looked at again in the end, for each of the others.
+/// The number of new sessions that are checked in the end, for each of the others.
 const KEPT_GUESTS: usize = 200;
 
 /// An application under load, on a runtime of its own.
 #[derive(Debug)]
-pub struct Load {
-    /// Ends before the accounts are looked at.
+pub struct LoadRun {
+    /// The runtime, which ends before the accounts are checked.
     runtime: Runtime,
-    shared: Arc<Shared>,
+    shared: Arc<LoadState>,
     browsers: Vec<Client>,
-    tasks: Vec<JoinHandle<Vec<Guest>>>,
-    /// One load at a time: two on the same cores would only show that these are busy.
+    tasks: Vec<JoinHandle<Vec<NewSession>>>,
+    /// The lock of the only load at a time: two on the same cores would only show that these are busy.
     _turn: MutexGuard<'static, ()>,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
 
 #[derive(Debug)]
-struct Shared {
+struct LoadState {
     ends: AtomicBool,
-    /// Odd while what is acknowledged may be lost.
-    doubts: AtomicU64,
-    accounts: Vec<Mutex<Account>>,
+    /// A count that is odd while a fault may lose acknowledged writes.
+    faults: AtomicU64,
+    accounts: Vec<Mutex<LoadAccount>>,
     unknowns: Unknowns,
 }
 
 /// A session that was created under load.
 #[derive(Debug)]
-struct Guest {
+struct NewSession {
     browser: Client,
     number: u64,
 }
 
-impl Load {
-    /// Opens the store, begins so many sessions, and lets them send requests until `finish`.
+impl LoadRun {
+    /// Opens the store, begins this many sessions, and lets them send requests until `finish`.
     pub fn start<S: Store>(sessions: usize, open: impl Future<Output = S>) -> Self {
         let turn = lock(&TURN);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -75,11 +75,15 @@ impl Load {
         let unknowns = Unknowns::default();
         let accounts = (0..sessions).map(|_| Mutex::default()).collect();
         let app = browser(runtime.block_on(open), &unknowns);
-        let shared =
-            Arc::new(Shared { ends: AtomicBool::new(false), doubts: AtomicU64::new(0), accounts, unknowns });
+        let shared = Arc::new(LoadState {
+            ends: AtomicBool::new(false),
+            faults: AtomicU64::new(0),
+            accounts,
+            unknowns,
+        });
         let browsers: Vec<_> = (0..sessions).map(|_| app.stranger()).collect();
         let tasks = browsers.iter().enumerate().map(|(index, browser)| {
-            let worker = Worker { shared: Arc::clone(&shared), browser: browser.clone(), index };
+            let worker = SessionWorker { shared: Arc::clone(&shared), browser: browser.clone(), index };
             runtime.block_on(worker.begin());
             runtime.spawn(worker.work())
         });
@@ -89,12 +93,12 @@ impl Load {
         load
     }
 
-    /// What each session was told so far.
-    pub fn accounts(&self) -> Vec<Account> {
+    /// Returns the accounts of all sessions so far.
+    pub fn accounts(&self) -> Vec<LoadAccount> {
         self.shared.accounts.iter().map(|account| lock(account).clone()).collect()
     }
 
-    /// The record of each session.
+    /// Returns the record of each session.
     pub fn records(&self) -> Vec<RecordId> {
         self.accounts().iter().map(|account| account.record.expect("a session that was begun")).collect()
     }
@@ -109,15 +113,15 @@ impl Load {
 
     /// Waits until every session that `concerns` picks has had another request refused.
     pub fn is_refused(&self, concerns: impl Fn(usize) -> bool) {
-        let before: Vec<_> = self.accounts().iter().map(Account::failures).collect();
+        let before: Vec<_> = self.accounts().iter().map(LoadAccount::failures).collect();
         self.wait("requests to be refused", |accounts| {
             let refused = |index: usize| accounts[index].failures() > before[index];
             (0..accounts.len()).filter(|index| concerns(*index)).all(refused)
         });
     }
 
-    /// Waits until this holds of the accounts.
-    pub fn wait(&self, what: &str, holds: impl Fn(&[Account]) -> bool) {
+    /// Waits until a condition holds of the accounts.
+    pub fn wait(&self, what: &str, holds: impl Fn(&[LoadAccount]) -> bool) {
         until(
             what,
             || format!("{:#?}", self.accounts()),
@@ -129,16 +133,16 @@ impl Load {
         );
     }
 
-    /// Does what may lose something that was just acknowledged, as asynchronous replication does.
-    pub fn in_doubt<T>(&self, event: impl FnOnce() -> T) -> T {
-        self.shared.doubts.fetch_add(1, Ordering::SeqCst);
+    /// Causes a fault that may lose acknowledged writes, as a failover with asynchronous replication does.
+    pub fn while_writes_may_be_lost<T>(&self, event: impl FnOnce() -> T) -> T {
+        self.shared.faults.fetch_add(1, Ordering::SeqCst);
         let done = event();
-        self.shared.doubts.fetch_add(1, Ordering::SeqCst);
+        self.shared.faults.fetch_add(1, Ordering::SeqCst);
         done
     }
 
-    /// Ends the requests, and looks at all sessions.
-    pub fn finish(self, name: &str) -> Vec<Account> {
+    /// Ends the requests, and checks all sessions.
+    pub fn finish(self, name: &str) -> Vec<LoadAccount> {
         self.shared.ends.store(true, Ordering::SeqCst);
         let mut guests = 0;
         for task in self.tasks {
@@ -149,13 +153,13 @@ impl Load {
                 guests += 1;
             }
         }
-        let accounts: Vec<Account> =
+        let accounts: Vec<LoadAccount> =
             self.shared.accounts.iter().map(|account| lock(account).clone()).collect();
         for (account, browser) in accounts.iter().zip(&self.browsers) {
             let text = self.runtime.block_on(read(browser));
             account.check(&shown(&text).unwrap_or_else(|| panic!("the session was lost: {account:?}")));
         }
-        let sum = |count: fn(&Account) -> u64| accounts.iter().map(count).sum::<u64>();
+        let sum = |count: fn(&LoadAccount) -> u64| accounts.iter().map(count).sum::<u64>();
         println!(
             "{name}: {} sessions and {guests} new ones; acknowledged {}, refused {} and {}, unknown {}",
             accounts.len(),
@@ -169,13 +173,13 @@ impl Load {
 }
 
 /// Sends the requests of one session.
-struct Worker {
-    shared: Arc<Shared>,
+struct SessionWorker {
+    shared: Arc<LoadState>,
     browser: Client,
     index: usize,
 }
 
-impl Worker {
+impl SessionWorker {
     async fn begin(&self) {
         // On a busy machine a store with a short timeout may refuse the first ones.
         let mut begun = false;
@@ -185,11 +189,11 @@ impl Worker {
         assert!(begun, "a session begins");
         let shown = shown(&read(&self.browser).await).expect("a session");
         let mut account = self.account();
-        account.put(1, Outcome::Kept);
+        account.put(1, ChangeOutcome::Kept);
         account.record = Some(shown.record);
     }
 
-    async fn work(self) -> Vec<Guest> {
+    async fn work(self) -> Vec<NewSession> {
         let mut guests = Vec::new();
         let mut step = 0;
         while !self.shared.ends.load(Ordering::SeqCst) {
@@ -209,10 +213,10 @@ impl Worker {
             if step % NEW_EVERY == 0 {
                 let browser = self.browser.stranger();
                 let outcome = self.change(self.put(&browser, step)).await;
-                if outcome == Outcome::Kept && guests.len() < KEPT_GUESTS {
-                    guests.push(Guest { browser, number: step });
+                if outcome == ChangeOutcome::Kept && guests.len() < KEPT_GUESTS {
+                    guests.push(NewSession { browser, number: step });
                 }
-                if matches!(outcome, Outcome::Unknown | Outcome::Refused) {
+                if matches!(outcome, ChangeOutcome::Unknown | ChangeOutcome::Refused) {
                     self.account().guests_refused += 1;
                 }
             }
@@ -223,31 +227,31 @@ impl Worker {
     }
 
     async fn show(&self) {
-        // What is acknowledged before the read is sent must be seen by it.
+        // A read sees every write that was acknowledged before it was sent.
         let before = self.account().clone();
         let response = self.browser.get("/show").await;
         match response.status().as_u16() {
             200 => {
                 let shown = shown(response.text());
                 before.check(&shown.unwrap_or_else(|| panic!("the session was lost: {before:?}")));
-                self.account().count(Outcome::Kept);
+                self.account().count(ChangeOutcome::Kept);
             }
-            503 => self.account().count(Outcome::Refused),
+            503 => self.account().count(ChangeOutcome::Refused),
             status => panic!("a read was answered with {status}: {}", response.text()),
         }
     }
 
-    async fn change(&self, request: impl Future<Output = u16>) -> Outcome {
+    async fn change(&self, request: impl Future<Output = u16>) -> ChangeOutcome {
         let record = self.account().record;
-        let doubts = self.shared.doubts.load(Ordering::SeqCst);
+        let faults = self.shared.faults.load(Ordering::SeqCst);
         let unknowns = self.shared.unknowns.of(record);
         match request.await {
-            200 if doubts.is_multiple_of(2) && self.shared.doubts.load(Ordering::SeqCst) == doubts => {
-                Outcome::Kept
+            200 if faults.is_multiple_of(2) && self.shared.faults.load(Ordering::SeqCst) == faults => {
+                ChangeOutcome::Kept
             }
-            200 => Outcome::InDoubt,
-            503 if self.shared.unknowns.of(record) > unknowns => Outcome::Unknown,
-            503 => Outcome::Refused,
+            200 => ChangeOutcome::InDoubt,
+            503 if self.shared.unknowns.of(record) > unknowns => ChangeOutcome::Unknown,
+            503 => ChangeOutcome::Refused,
             status => panic!("a change was answered with {status}"),
         }
     }
@@ -260,12 +264,12 @@ impl Worker {
         browser.get(path).await.status().as_u16()
     }
 
-    fn account(&self) -> MutexGuard<'_, Account> {
+    fn account(&self) -> MutexGuard<'_, LoadAccount> {
         lock(&self.shared.accounts[self.index])
     }
 }
 
-/// Reads a session, if need be several times: what was done to the servers may not be over for all of them.
+/// Reads a session, several times if need be: a fault may not be over for all servers.
 async fn read(browser: &Client) -> String {
     for _ in 0..100 {
         let response = browser.get("/show").await;

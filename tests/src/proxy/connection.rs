@@ -7,17 +7,17 @@ use std::{
     thread,
 };
 
-use super::{Cut, Shared, State};
+use super::{Cut, ProxyShared, ProxyState};
 
-/// A connection, as both its threads see it.
-struct Connection {
+/// The state of a connection that its two threads share.
+struct ProxyConnection {
     number: u64,
     progress: Mutex<Progress>,
 }
 
 #[derive(Default)]
 struct Progress {
-    /// Whether the client has sent something after the last reply.
+    /// True if the client has sent something after the last reply.
     is_asking: bool,
     asked: usize,
     answered: usize,
@@ -25,8 +25,8 @@ struct Progress {
     cut_at: Option<usize>,
 }
 
-/// Connects a client to the server, if that is there.
-pub(super) fn open(shared: &Arc<Shared>, client: TcpStream) {
+/// Connects a client to the server, if that listens.
+pub(super) fn open(shared: &Arc<ProxyShared>, client: TcpStream) {
     let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, shared.server)) else { return };
     let both = || Some([client.try_clone().ok()?, server.try_clone().ok()?]);
     let (Some(kept), Some([to_client, to_server])) = (both(), both()) else { return };
@@ -35,20 +35,20 @@ pub(super) fn open(shared: &Arc<Shared>, client: TcpStream) {
     }
     let mut state = shared.lock();
     state.opened += 1;
-    let connection = Arc::new(Connection { number: state.opened, progress: Mutex::default() });
+    let connection = Arc::new(ProxyConnection { number: state.opened, progress: Mutex::default() });
     state.connections.insert(connection.number, kept);
     drop(state);
-    run(shared, &connection, client, to_server, Connection::requests);
-    run(shared, &connection, server, to_client, Connection::replies);
+    run(shared, &connection, client, to_server, ProxyConnection::requests);
+    run(shared, &connection, server, to_client, ProxyConnection::replies);
 }
 
-/// Says which of the messages that came together are passed on: all, or so many before the connection ends.
-type Pass = fn(&Connection, &Shared, &mut [Vec<u8>]) -> Result<(), usize>;
+/// Decides which of the messages that came together are passed on: all, or this many before the connection ends.
+type Pass = fn(&ProxyConnection, &ProxyShared, &mut [Vec<u8>]) -> Result<(), usize>;
 
 /// Reads messages at one end and has them passed on to the other, until either end is closed.
 fn run(
-    shared: &Arc<Shared>,
-    connection: &Arc<Connection>,
+    shared: &Arc<ProxyShared>,
+    connection: &Arc<ProxyConnection>,
     mut from: TcpStream,
     mut to: TcpStream,
     pass: Pass,
@@ -72,7 +72,7 @@ fn run(
             }
         }
         if let Some(ends) = shared.lock().connections.remove(&connection.number) {
-            // The other thread's end comes from this.
+            // It ends the other thread too.
             for end in ends {
                 let _ = end.shutdown(Shutdown::Both);
             }
@@ -80,11 +80,11 @@ fn run(
     });
 }
 
-impl Connection {
-    fn requests(&self, shared: &Shared, messages: &mut [Vec<u8>]) -> Result<(), usize> {
+impl ProxyConnection {
+    fn requests(&self, shared: &ProxyShared, messages: &mut [Vec<u8>]) -> Result<(), usize> {
         let mut state = shared.lock();
         let mut progress = self.progress();
-        let State { traffic, rule, scripts, cuts, held, .. } = &mut *state;
+        let ProxyState { traffic, rule, scripts, cuts, held, .. } = &mut *state;
         if !messages.is_empty() && !progress.is_asking {
             progress.is_asking = true;
             traffic.round_trips += 1;
@@ -105,7 +105,7 @@ impl Connection {
                     progress.cut_at = Some(progress.asked);
                 }
                 Cut::Hold => *held = Some(self.number),
-                // Where an earlier reply ends the connection, a later one has no say.
+                // If an earlier reply ends the connection, a later one is ignored.
                 Cut::Reply | Cut::Nothing => {}
             }
             progress.asked += 1;
@@ -117,7 +117,7 @@ impl Connection {
         Ok(())
     }
 
-    fn replies(&self, shared: &Shared, messages: &mut [Vec<u8>]) -> Result<(), usize> {
+    fn replies(&self, shared: &ProxyShared, messages: &mut [Vec<u8>]) -> Result<(), usize> {
         let mut state = shared.lock();
         while state.is_stalled {
             state = shared.resumed.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a server: counts what passes, and cuts or stalls where a test says so.
+//! A TCP proxy in front of a server. It counts the traffic, and cuts or stalls it as a test demands.
 
 // A test fails by panicking; a proxy is started for its effects too.
 #![allow(clippy::expect_used, clippy::missing_panics_doc, clippy::must_use_candidate)]
@@ -20,52 +20,52 @@ use crate::servers::until;
 /// A TCP proxy on 127.0.0.1. Its connections end with it.
 pub struct Proxy {
     port: u16,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyShared>,
 }
 
-/// What has passed a [`Proxy`].
+/// The traffic that has passed a [`Proxy`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// What the client asked for, by the protocol's names.
+    /// The names of the requests, as the protocol has them.
     pub requests: Vec<String>,
-    /// How often the client sent something after it had been answered, or for the first time.
+    /// The number of times that the client sent something after a reply, or for the first time.
     pub round_trips: usize,
-    /// Bytes to the server.
+    /// The number of bytes to the server.
     pub bytes_out: usize,
-    /// Bytes to the client.
+    /// The number of bytes to the client.
     pub bytes_in: usize,
 }
 
-/// What to do with a request that runs a script.
+/// The treatment of a request that runs a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// Pass it on, and its reply.
     Nothing,
     /// End its connection in place of passing it on.
     Request,
-    /// Keep it back, and what comes after it on its connection, until [`Proxy::release`].
+    /// Keep it back, and the later requests on its connection, until [`Proxy::release`].
     Hold,
-    /// Pass it on, and when its reply is there, end its connection in place of passing that on.
+    /// Pass it on, and end its connection in place of passing on its reply.
     Reply,
 }
 
-/// Changes what the server tells, without changing its length.
+/// Changes a reply of the server, and keeps its length.
 type Lie = dyn Fn(&mut [u8]) + Send;
 
-/// Says what to do with the n-th request that runs a script, from 0.
-type Rule = dyn Fn(usize) -> Cut + Send;
+/// Returns the treatment of the n-th request that runs a script, counted from 0.
+type CutRule = dyn Fn(usize) -> Cut + Send;
 
-struct Shared {
+struct ProxyShared {
     protocol: Protocol,
     server: u16,
-    state: Mutex<State>,
+    state: Mutex<ProxyState>,
     resumed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ProxyState {
     traffic: Traffic,
-    rule: Option<Box<Rule>>,
+    rule: Option<Box<CutRule>>,
     scripts: usize,
     cuts: [usize; 2],
     is_stalled: bool,
@@ -74,9 +74,9 @@ struct State {
     lie: Option<Box<Lie>>,
     is_closed: bool,
     opened: u64,
-    /// The connections up to this number lead nowhere any more.
+    /// The number up to which connections are swallowed.
     swallowed: u64,
-    /// Both ends of each living connection.
+    /// Both ends of each open connection.
     connections: HashMap<u64, [TcpStream; 2]>,
 }
 
@@ -85,7 +85,7 @@ impl Proxy {
     pub fn start(server: u16, protocol: Protocol) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
-        let shared = Shared { protocol, server, state: Mutex::default(), resumed: Condvar::new() };
+        let shared = ProxyShared { protocol, server, state: Mutex::default(), resumed: Condvar::new() };
         let shared = Arc::new(shared);
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
@@ -99,34 +99,34 @@ impl Proxy {
         Self { port, shared }
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// What has passed since the last call.
+    /// Returns the traffic since the last call.
     pub fn take(&self) -> Traffic {
         std::mem::take(&mut self.shared.lock().traffic)
     }
 
-    /// How many requests have come since the last [`take`](Self::take).
+    /// Returns the number of requests since the last [`take`](Self::take).
     pub fn requests(&self) -> usize {
         self.shared.lock().traffic.requests.len()
     }
 
-    /// From now on does this with requests that run a script, counted from 0.
+    /// Treats the requests that run a script by this rule from now on. They are counted from 0.
     pub fn cut(&self, rule: impl Fn(usize) -> Cut + Send + 'static) {
         let mut state = self.shared.lock();
         state.scripts = 0;
         state.rule = Some(Box::new(rule));
     }
 
-    /// From now on passes on everything.
+    /// Passes on everything from now on.
     pub fn cut_nothing(&self) {
         self.shared.lock().rule = None;
     }
 
-    /// How many requests and how many replies were cut.
+    /// Returns the numbers of requests and of replies that were cut.
     pub fn cuts(&self) -> [usize; 2] {
         self.shared.lock().cuts
     }
@@ -139,7 +139,7 @@ impl Proxy {
         }
     }
 
-    /// Ends all connections as a server does that finds them idle, and waits until the client has noticed.
+    /// Ends all connections as a server ends idle ones, and waits until the client has closed its ends.
     pub fn end_idle_connections(&self) {
         let log = || format!("{:?}", self.shared.lock().connections);
         until("the client to close its ends", log, || {
@@ -152,36 +152,36 @@ impl Proxy {
         });
     }
 
-    /// Passes on the request that is kept back, once there is one.
+    /// Waits for a request that is kept back, and passes it on.
     pub fn release(&self) {
         until("a request to keep back", String::new, || self.shared.lock().held.is_some());
         self.shared.lock().held = None;
         self.shared.resumed.notify_all();
     }
 
-    /// From now on passes on nothing of the connections that are there, and tells neither end, as a firewall does
-    /// that has forgotten them. Those to come lead to the server.
+    /// Swallows everything on the open connections from now on and tells neither end, as a firewall does that has forgotten
+    /// them. New connections lead to the server.
     pub fn swallow(&self) {
         let mut state = self.shared.lock();
         state.swallowed = state.opened;
     }
 
-    /// From now on changes replies by this.
+    /// Changes replies by this function from now on.
     pub fn lie(&self, lie: impl Fn(&mut [u8]) + Send + 'static) {
         self.shared.lock().lie = Some(Box::new(lie));
     }
 
-    /// From now on passes on replies as they are.
+    /// Passes on replies unchanged from now on.
     pub fn tell_the_truth(&self) {
         self.shared.lock().lie = None;
     }
 
-    /// From now on keeps replies back.
+    /// Keeps replies back from now on.
     pub fn stall(&self) {
         self.shared.lock().is_stalled = true;
     }
 
-    /// Passes on the replies kept back, and those to come.
+    /// Passes on the replies that were kept back, and later ones.
     pub fn resume(&self) {
         self.shared.lock().is_stalled = false;
         self.shared.resumed.notify_all();
@@ -195,7 +195,7 @@ impl Drop for Proxy {
         drop(state);
         self.resume();
         self.cut_connections();
-        // Wakes the thread that accepts.
+        // It wakes the thread that accepts.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
@@ -206,8 +206,8 @@ impl fmt::Debug for Proxy {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl ProxyShared {
+    fn lock(&self) -> MutexGuard<'_, ProxyState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,14 +1,14 @@
-//! Where a message ends and what it is called.
+//! The end and the name of each message.
 
-/// A protocol that a proxy understands: as much of it as tells one message from the next.
+/// A protocol, as far as a proxy understands it: to find the end of each message.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::exhaustive_structs)]
 pub struct Protocol {
-    /// The length of the first message, request or reply, if all of it is there.
+    /// Returns the length of the first message, request or reply, if it is complete.
     pub message: fn(&[u8]) -> Option<usize>,
-    /// What a request is called in [`Traffic::requests`](super::Traffic::requests).
+    /// Returns the name of a request in [`Traffic::requests`](super::Traffic::requests).
     pub name: fn(&[u8]) -> String,
-    /// Whether a request runs a script.
+    /// Returns true if a request runs a script.
     pub runs_script: fn(&[u8]) -> bool,
 }
 
@@ -20,8 +20,8 @@ impl Protocol {
         runs_script: |request| command(request).is_some_and(|name| name.starts_with("EVAL")),
     };
 
-    /// HTTP/1.1 as Webdis is spoken to: with lengths, and the command in the body. A script's first
-    /// argument is a nonce and its second says what it does, which becomes part of the name.
+    /// HTTP/1.1 as requests to Webdis use it: with lengths, and the command in the body. The first argument of the script is
+    /// a nonce. The second is the operation, which becomes part of the name.
     pub const WEBDIS: Self = Self {
         message: http_message,
         name: |request| {
@@ -33,7 +33,7 @@ impl Protocol {
     };
 }
 
-/// The length of a request or reply whose head says how long its body is.
+/// Returns the length of a request or reply with a `Content-Length`.
 fn http_message(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
     let lines = std::str::from_utf8(&bytes[..head]).unwrap_or_default().lines();
@@ -43,13 +43,13 @@ fn http_message(bytes: &[u8]) -> Option<usize> {
     (bytes.len() >= head + length).then_some(head + length)
 }
 
-/// The words of a command in the body of a request, as they are there: percent-encoded.
+/// Returns the words of a command in the body of a request, percent-encoded.
 fn webdis_words(request: &[u8]) -> Vec<&str> {
     let text = std::str::from_utf8(request).unwrap_or_default();
     text.split_once("\r\n\r\n").map_or_else(Vec::new, |(_, body)| body.split('/').collect())
 }
 
-/// The length of a message by <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
+/// Returns the length of a message by <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 fn message(bytes: &[u8]) -> Option<usize> {
     let (line, mut length) = line(bytes)?;
     let (kind, rest) = line.split_at_checked(1)?;
@@ -68,17 +68,17 @@ fn message(bytes: &[u8]) -> Option<usize> {
     (length <= bytes.len()).then_some(length)
 }
 
-/// The first word of a command: an array of strings.
+/// Returns the first word of a command, which is an array of strings.
 fn command(request: &[u8]) -> Option<&str> {
     let (_, array) = line(request)?;
     let (_, string) = line(&request[array..])?;
     line(&request[array + string..]).map(|(name, _)| name)
 }
 
-/// The first line and its length with its end.
+/// Returns the first line, and its length with CR and LF.
 fn line(bytes: &[u8]) -> Option<(&str, usize)> {
     let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
-    // Only lengths, names and error messages are looked at, which are ASCII.
+    // Only lengths, names and error messages are used, which are ASCII.
     Some((std::str::from_utf8(&bytes[..end]).unwrap_or("?"), end + 2))
 }
 

@@ -1,4 +1,4 @@
-//! A Redis cluster: three primaries, and a replica of each if wanted.
+//! A Redis cluster of three primaries, with or without a replica of each.
 
 use std::{ops::RangeInclusive, sync::OnceLock};
 
@@ -10,7 +10,7 @@ const SLOTS: usize = 16_384;
 /// A Redis cluster that also serves while some slots have no node.
 #[derive(Debug)]
 pub struct RedisCluster {
-    /// The primaries; then the replicas, in the same order.
+    /// The primaries, then the replicas in the same order.
     nodes: Vec<RedisServer>,
 }
 
@@ -25,7 +25,7 @@ impl RedisCluster {
         Self::with_options(true, RedisOptions::default())
     }
 
-    /// The cluster of primaries that the tests of this binary share. It ends with the test process.
+    /// Returns the cluster of primaries that the tests of this binary share. It ends with the test process.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<RedisCluster> = OnceLock::new();
         SHARED.get_or_init(Self::start)
@@ -47,17 +47,17 @@ impl RedisCluster {
         cluster
     }
 
-    /// The addresses of all nodes.
+    /// Returns the URLs of all nodes.
     pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(RedisServer::url).collect()
     }
 
-    /// A node: the primaries are 0 to 2, their replicas 3 to 5.
+    /// Returns a node: the primaries are 0 to 2, their replicas 3 to 5.
     pub fn node(&self, index: usize) -> &RedisServer {
         &self.nodes[index]
     }
 
-    /// The index of the node that serves a slot as its primary, as the first living node sees it.
+    /// Returns the index of the primary of a slot, as the first living node names it.
     pub fn owner(&self, slot: u16) -> Option<usize> {
         let nodes = self.nodes.iter().find_map(|node| node.try_cli(&["CLUSTER", "NODES"]).ok())?;
         let line = nodes.lines().find(|line| {
@@ -71,12 +71,12 @@ impl RedisCluster {
         self.nodes.iter().position(|node| line.contains(&format!(":{}@", node.port())))
     }
 
-    /// The slot of a key.
+    /// Returns the slot of a key.
     pub fn slot(&self, key: &str) -> u16 {
         self.nodes[0].cli(&["CLUSTER", "KEYSLOT", key]).parse().expect("a slot")
     }
 
-    /// Moves slots with their keys, which clients may go on using, from one primary to another.
+    /// Moves slots with their keys from one primary to another. Clients may use the keys meanwhile.
     pub fn move_slots(&self, from: usize, to: usize, slots: RangeInclusive<u16>) {
         for slot in slots {
             self.begin_move(from, to, slot);
@@ -85,14 +85,14 @@ impl RedisCluster {
         }
     }
 
-    /// Declares that a slot is on the move: from now on keys that `from` lacks are asked of `to`.
+    /// Declares that a slot is on the move: from now on `from` refers to `to` for keys that it lacks.
     pub fn begin_move(&self, from: usize, to: usize, slot: u16) {
         let slot = slot.to_string();
         self.nodes[to].cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &self.id(from)]);
         self.nodes[from].cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &self.id(to)]);
     }
 
-    /// Moves up to `count` keys of a slot on the move; returns how many there were.
+    /// Moves up to `count` keys of a slot on the move, and returns their number.
     pub fn move_keys(&self, from: usize, to: usize, slot: u16, count: usize) -> usize {
         let keys = self.nodes[from].cli(&["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), &count.to_string()]);
         let keys: Vec<_> = keys.lines().collect();
@@ -108,12 +108,12 @@ impl RedisCluster {
     /// Declares that a slot without keys at `from` has arrived, and waits until the primaries know.
     pub fn end_move(&self, from: usize, to: usize, slot: u16) {
         let (id, slot) = (self.id(to), slot.to_string());
-        // The new owner first: otherwise nobody would own the slot if it died in between.
+        // The new owner first: otherwise the slot would have no owner if it died in between.
         let others = (0..PRIMARIES).filter(|other| ![from, to].contains(other));
         for index in [to, from].into_iter().chain(others) {
-            // One that is down is told by the others later.
-            let told = self.nodes[index].try_cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
-            assert!(told.is_ok() || ![from, to].contains(&index), "{told:?}");
+            // A node that is down learns it from the others later.
+            let set = self.nodes[index].try_cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
+            assert!(set.is_ok() || ![from, to].contains(&index), "{set:?}");
         }
     }
 
@@ -151,7 +151,7 @@ impl RedisCluster {
         }
     }
 
-    /// Whether all living nodes know all living nodes and tell the same owners of all slots.
+    /// Returns true if all living nodes know each other and name the same owners of all slots.
     fn agrees(&self) -> bool {
         let living: Vec<_> = self.nodes.iter().filter(|node| node.process().pid().is_some()).collect();
         let views = living.iter().map(|node| {

@@ -19,16 +19,16 @@ mod webdis;
 
 pub use self::{
     cluster::RedisCluster,
-    process::Process,
+    process::ServerProcess,
     redis::{RedisOptions, RedisServer},
     sentinel::{Sentinel, TlsSentinel},
     webdis::{WebdisOptions, WebdisServer},
 };
 
-/// How long anything a test waits for may take. Generous: it passes only when something is broken.
+/// The longest wait of a test. It passes only if something is broken.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Waits until the condition holds; panics with `what` and the diagnostics when it never does.
+/// Waits until the condition holds. Panics with `what` and the diagnostics if it never does.
 pub fn until(what: &str, diagnostics: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !holds() {

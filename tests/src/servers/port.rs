@@ -10,11 +10,11 @@ use std::{
     },
 };
 
-/// Below the ports that the kernel gives to clients (32768 and up on Linux): a port that port 0 gives
-/// could become some client's own while the server on it restarts.
+/// The range of the ports, below those that the kernel gives to clients (32768 and up on Linux). A port of port 0 could go
+/// to a client while the server on it restarts.
 const RANGE: Range<u16> = 10_000..32_000;
 
-/// Starts anywhere, so that test binaries that run at the same time seldom try the same ports.
+/// The next port. It starts at random, so that test binaries at the same time seldom try the same ports.
 static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
     let [high, low, ..] = RandomState::new().hash_one(std::process::id()).to_be_bytes();
     AtomicU16::new(u16::from_be_bytes([high, low]))
@@ -24,12 +24,12 @@ static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
 #[derive(Debug)]
 pub(super) struct Port {
     number: u16,
-    /// The reservation: the servers use TCP only, and the kernel frees this one with the process.
+    /// The reservation. The servers use TCP only, and the kernel frees this socket with the process.
     _held: UdpSocket,
 }
 
 impl Port {
-    /// Takes a port on which nobody listens.
+    /// Takes a port on which no process listens.
     pub(super) fn take() -> Self {
         RANGE
             .map(|_| RANGE.start + NEXT.fetch_add(1, Ordering::Relaxed) % (RANGE.end - RANGE.start))

@@ -1,4 +1,4 @@
-//! A server process that ends with its owner, however the owner ends, and can be killed, stalled, restarted.
+//! A server process that can be killed, stalled and restarted. It ends with its owner, however the owner ends.
 
 use std::{
     fmt, fs,
@@ -11,11 +11,11 @@ use std::{
 
 use super::{port::Port, until};
 
-/// The server's parent. It obeys words on its standard input: `start`, or a signal for the server. When
-/// the input ends, which happens with the test process however that ends, the server dies with its folder.
+/// The script of the server's parent process. It obeys words on its standard input: `start`, or a signal for the server.
+/// The input ends with the test process, however that ends. Then the script kills the server and removes its folder.
 ///
-/// Signals are ignored because the kernel sends SIGHUP when the test process leaves a stopped server
-/// behind, because of Ctrl-C, and because nobody may be left to read the answers.
+/// It ignores signals for three reasons. The kernel sends SIGHUP when the test process leaves a stopped server behind. A
+/// user may press Ctrl-C. And there may be no reader for its output any more.
 const WRAPPER: &str = r#"
 trap '' HUP INT TERM PIPE
 cd "$1" || exit
@@ -33,19 +33,19 @@ if [ "$server" ]; then kill -KILL "$server"; wait "$server"; fi
 rm -rf "$PWD"
 "#;
 
-/// Where the servers' folders are: `tests/run` has them in memory.
+/// Returns the folder of the servers' folders. `tests/run` sets one in memory.
 fn parent_folder() -> PathBuf {
     std::env::var_os("SERVERS_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from)
 }
 
-/// Tells whether the server on this port answers.
+/// Returns true if the server on this port answers.
 type Answers = dyn Fn(u16) -> bool + Send + Sync;
 
 /// A server process with a port, a configuration file and a folder.
-pub struct Process {
+pub struct ServerProcess {
     folder: PathBuf,
     port: Port,
-    /// For what some servers need besides: TLS, the bus of a cluster.
+    /// A port that some servers need besides, for TLS or for the bus of a cluster.
     second_port: Port,
     answers: Box<Answers>,
     wrapper: Mutex<Wrapper>,
@@ -53,16 +53,16 @@ pub struct Process {
 
 struct Wrapper {
     child: Child,
-    /// Closed by `None`.
+    /// The standard input of the script. `None` closes it.
     words: Option<ChildStdin>,
     replies: BufReader<ChildStdout>,
-    /// The server, as long as nobody has killed it.
+    /// The id of the server process, until it is killed.
     pid: Option<u32>,
 }
 
-impl Process {
-    /// Starts `program CONFIG`, where the content of the file CONFIG is told the ports and the folder, and
-    /// waits until the server answers.
+impl ServerProcess {
+    /// Starts `program CONFIG` and waits until the server answers. `config` returns the text of the file CONFIG for these
+    /// ports and this folder.
     pub fn start(
         program: &str,
         config: impl Fn(u16, u16, &Path) -> String,
@@ -74,7 +74,7 @@ impl Process {
             process.wrapper().say("start");
             match process.wait() {
                 Ok(()) => return process,
-                // Somebody who is none of us took the port in between.
+                // Another process took the port in between.
                 Err(log) if log.contains("Address already in use") => answers = process.into_answers(),
                 Err(log) => panic!("{program} did not start:\n{log}"),
             }
@@ -111,7 +111,7 @@ impl Process {
         }
     }
 
-    /// Stops the server in its tracks (SIGSTOP): connections stay, also new ones, but nothing is answered.
+    /// Stops the server (SIGSTOP). Connections stay open and new ones are accepted, but nothing is answered.
     pub fn stall(&self) {
         let mut wrapper = self.wrapper();
         wrapper.say("STOP");
@@ -119,38 +119,38 @@ impl Process {
         until("the server to stop", || self.log(), || states(pid).iter().all(|state| *state == 'T'));
     }
 
-    /// Lets a stalled server go on (SIGCONT).
+    /// Resumes a stalled server (SIGCONT).
     pub fn resume(&self) {
         self.wrapper().say("CONT");
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port.number()
     }
 
-    /// Another port, for what some servers need besides.
+    /// Returns the second port, which some servers need for TLS or for the bus of a cluster.
     pub fn second_port(&self) -> u16 {
         self.second_port.number()
     }
 
-    /// The folder in which the server runs; removed with it.
+    /// Returns the folder in which the server runs. It is removed with the server.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The id of the server process.
+    /// Returns the id of the server process.
     pub fn pid(&self) -> Option<u32> {
         self.wrapper().pid
     }
 
-    /// All that the server has logged.
+    /// Returns all that the server has logged.
     pub fn log(&self) -> String {
         fs::read(self.folder.join("log"))
             .map_or_else(|error| error.to_string(), |log| String::from_utf8_lossy(&log).into_owned())
     }
 
-    /// Waits until the server answers; returns the log if it ends instead.
+    /// Waits until the server answers. Returns the log if it ends instead.
     fn wait(&self) -> Result<(), String> {
         let pid = self.pid().expect("a server");
         let mut ended = false;
@@ -171,9 +171,9 @@ impl Process {
     }
 }
 
-impl fmt::Debug for Process {
+impl fmt::Debug for ServerProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Process")
+        f.debug_struct("ServerProcess")
             .field("folder", &self.folder)
             .field("port", &self.port())
             .finish_non_exhaustive()
@@ -190,7 +190,7 @@ impl Wrapper {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // What is sent to the whole group of the test process must reach the server by us only.
+            // A signal to the process group of the test must not reach the server directly.
             .process_group(0)
             .spawn()
             .expect("a shell");
@@ -217,17 +217,17 @@ impl Wrapper {
 impl Drop for Wrapper {
     fn drop(&mut self) {
         drop(self.words.take());
-        // An error could only be that it has ended.
+        // An error could only mean that it has ended.
         let _ = self.child.wait();
     }
 }
 
-/// The states of a process's threads, as in proc(5); none if it is gone or the system has no `/proc`.
+/// Returns the states of a process's threads, as in proc(5). There are none if it is gone, or without `/proc`.
 fn states(pid: u32) -> Vec<char> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     tasks
         .filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok())
-        // The name in parentheses may hold anything.
+        // The name in parentheses may contain any character.
         .filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next())
         .collect()
 }

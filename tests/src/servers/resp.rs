@@ -1,4 +1,4 @@
-//! One command to a Redis server over a connection of its own.
+//! Commands to a Redis server, over a new connection each time.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-/// A server's answer, arrays flattened to lines; or its error message.
-pub(super) type Reply = Result<String, String>;
+/// A server's reply, with arrays as lines; or its error message.
+pub(super) type CliReply = Result<String, String>;
 
-/// Longer than anything the tests ask of a server.
+/// The longest time of a reply. No command of the tests takes as long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Sends the commands one after the other; returns the last one's reply.
-pub(super) fn call(port: u16, commands: &[&[&str]]) -> io::Result<Reply> {
+/// Sends the commands one after the other, and returns the last reply.
+pub(super) fn call(port: u16, commands: &[&[&str]]) -> io::Result<CliReply> {
     let mut stream =
         BufReader::new(TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?);
     stream.get_ref().set_read_timeout(Some(PATIENCE))?;
@@ -27,7 +27,7 @@ pub(super) fn call(port: u16, commands: &[&[&str]]) -> io::Result<Reply> {
     Ok(last)
 }
 
-fn read(stream: &mut impl BufRead) -> io::Result<Reply> {
+fn read(stream: &mut impl BufRead) -> io::Result<CliReply> {
     let mut line = String::new();
     stream.read_line(&mut line)?;
     let line = line.strip_suffix("\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -55,7 +55,7 @@ fn read(stream: &mut impl BufRead) -> io::Result<Reply> {
     })
 }
 
-/// A length; none of nil.
+/// Reads a length. Returns `None` for nil.
 fn length(text: &str) -> io::Result<Option<usize>> {
     if text == "-1" { Ok(None) } else { text.parse().map(Some).map_err(io::Error::other) }
 }

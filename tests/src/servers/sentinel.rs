@@ -1,22 +1,22 @@
 //! A Redis primary with a replica, watched by a sentinel.
 
-use super::{RedisServer, process::Process, resp, until};
+use super::{RedisServer, process::ServerProcess, resp, until};
 
 const NAME: &str = Sentinel::NAME;
 
 /// A primary, its replica and a sentinel that can decide alone.
 #[derive(Debug)]
 pub struct Sentinel {
-    process: Process,
+    process: ServerProcess,
     servers: [RedisServer; 2],
 }
 
 impl Sentinel {
-    /// The name under which a sentinel knows the primary.
+    /// The name under which a Sentinel knows the primary.
     pub const NAME: &str = "sessions";
 
     /// Starts a sentinel that names the server on this port, and leaves it alone.
-    pub fn alone(primary: u16) -> Process {
+    pub fn alone(primary: u16) -> ServerProcess {
         Self::watch(primary, 3_600_000)
     }
 
@@ -29,14 +29,14 @@ impl Sentinel {
             .start();
         let process = Self::watch(primary.port(), 1000);
         let sentinel = Self { process, servers: [primary, replica] };
-        // Looks at the servers every 10 s otherwise, so that a test would wait for that; since Redis 7.0.
+        // Otherwise it checks the servers every 10 s, since Redis 7.0, and a test would wait for that.
         let _ = sentinel.ask(&["SENTINEL", "DEBUG", "info-period", "200", "publish-period", "200"]);
         sentinel.wait_for_replica();
         sentinel
     }
 
-    fn watch(primary: u16, down_after: u32) -> Process {
-        Process::start(
+    fn watch(primary: u16, down_after: u32) -> ServerProcess {
+        ServerProcess::start(
             "redis-sentinel",
             |port, _, _| {
                 format!(
@@ -50,42 +50,42 @@ impl Sentinel {
         )
     }
 
-    /// The addresses of the sentinels.
+    /// Returns the URLs of the Sentinels.
     pub fn sentinel_urls(&self) -> Vec<String> {
         vec![format!("redis://127.0.0.1:{}/", self.process.port())]
     }
 
-    /// The name under which the sentinel knows the primary.
+    /// Returns the name under which the Sentinel knows the primary.
     #[must_use]
     pub fn service_name(&self) -> &'static str {
         NAME
     }
 
-    /// The primary, as the sentinel names it.
+    /// Returns the primary, as the Sentinel names it.
     pub fn primary(&self) -> &RedisServer {
         let address = self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).expect("the sentinel answers");
         let named = |server: &&RedisServer| address.ends_with(&format!("\n{}", server.port()));
         self.servers.iter().find(named).expect("it is one of ours")
     }
 
-    /// The one that is not the primary.
+    /// Returns the server that is not the primary.
     pub fn replica(&self) -> &RedisServer {
         let primary = self.primary().port();
         self.servers.iter().find(|server| server.port() != primary).expect("there are two")
     }
 
-    /// Makes the replica the primary, with both alive, and waits until the sentinel says so. The old
-    /// primary becomes a replica somewhat later: until then it takes writes that will be lost.
+    /// Makes the replica the primary while both are alive, and waits until the Sentinel names it. The old primary becomes a
+    /// replica somewhat later. Until then it takes writes that will be lost.
     pub fn failover(&self) {
         let old = self.primary().port();
-        // Whether it is under way is asked before whether it is done: the other way round it could end in
-        // between, and a second one would be ordered.
+        // The question whether it is under way comes first. In the other order it could end in between, and a second
+        // one would be ordered.
         let ordered = || {
             let is_under_way = self.is_failing_over();
             let is_done = self.primary().port() != old;
-            // It accepts a failover and then may give it up.
+            // The Sentinel may accept a failover and then give it up.
             if !is_under_way && !is_done {
-                // Refused while it is not ready for one.
+                // It refuses while it is not ready for one.
                 let _ = self.ask(&["SENTINEL", "FAILOVER", NAME]);
             }
             is_done
@@ -94,7 +94,7 @@ impl Sentinel {
         self.wait_for_new_primary(old);
     }
 
-    /// Kills the primary; the sentinel needs a second or two, see `wait_for_new_primary`.
+    /// Kills the primary. The Sentinel needs a second or two to notice, see `wait_for_new_primary`.
     pub fn kill_primary(&self) {
         self.primary().kill();
     }
@@ -108,13 +108,13 @@ impl Sentinel {
         until("another primary", || self.log(), switched);
     }
 
-    /// Has the sentinel leave the primary alone from now on. On a busy machine, where its own file takes a
-    /// second to be saved, it may else take the primary for dead and the other one, empty yet, for a replica.
+    /// Has the Sentinel start no failover from now on. On a busy machine its own file may take a second to be saved. Then it
+    /// may take the primary for dead, and the other server, still empty, for a replica.
     pub fn keep_primary(&self) {
         self.ask(&["SENTINEL", "SET", NAME, "down-after-milliseconds", "3600000"]).expect("a setting");
     }
 
-    /// Kills both servers, and waits until the sentinel holds the primary for down.
+    /// Kills both servers, and waits until the Sentinel takes the primary for down.
     pub fn kill_both(&self) {
         self.servers.iter().for_each(RedisServer::kill);
         let is_down = || {
@@ -140,8 +140,8 @@ impl Sentinel {
         until("the replica to follow", || self.log(), follows);
     }
 
-    /// The sentinel's process.
-    pub fn process(&self) -> &Process {
+    /// Returns the Sentinel's process.
+    pub fn process(&self) -> &ServerProcess {
         &self.process
     }
 
@@ -151,7 +151,7 @@ impl Sentinel {
         fields.windows(2).any(|pair| pair[0] == "flags" && pair[1].contains("failover_in_progress"))
     }
 
-    fn ask(&self, command: &[&str]) -> resp::Reply {
+    fn ask(&self, command: &[&str]) -> resp::CliReply {
         resp::call(self.process.port(), &[command]).unwrap_or_else(|error| Err(error.to_string()))
     }
 
@@ -161,20 +161,20 @@ impl Sentinel {
     }
 }
 
-/// A sentinel that listens for TLS, of a primary with TLS and its authority.
+/// A Sentinel that listens for TLS, for a primary with TLS of the same authority.
 #[derive(Debug)]
 pub struct TlsSentinel {
-    process: Process,
+    process: ServerProcess,
 }
 
 impl TlsSentinel {
-    /// Starts it. It names the primary's port for TLS, or the one for plain text. `certificate` is of the primary's
-    /// folder, `server` or `named`.
+    /// Starts a Sentinel that names the primary's port for TLS, or the one for plain text. `certificate` is the name of a
+    /// certificate in the primary's folder: `server` or `named`.
     pub fn start(primary: &RedisServer, names_tls_port: bool, certificate: &str) -> Self {
         let files = primary.process().folder().display().to_string();
         let (replication, primary) =
             if names_tls_port { ("yes", primary.tls_port()) } else { ("no", primary.port()) };
-        let process = Process::start(
+        let process = ServerProcess::start(
             "redis-sentinel",
             |port, second, _| {
                 format!(
@@ -191,12 +191,12 @@ impl TlsSentinel {
         Self { process }
     }
 
-    /// `rediss://…`.
+    /// Returns `rediss://…`.
     pub fn url(&self) -> String {
         format!("rediss://127.0.0.1:{}/", self.process.second_port())
     }
 
-    /// The name under which the sentinel knows the primary.
+    /// Returns the name under which the Sentinel knows the primary.
     #[must_use]
     pub fn service_name(&self) -> &'static str {
         NAME
@@ -204,7 +204,7 @@ impl TlsSentinel {
 }
 
 impl Drop for Sentinel {
-    /// Who was made the primary, and why, is in no other place.
+    /// Prints the logs of a failed test: nothing else says which server became the primary, and why.
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}", self.log());

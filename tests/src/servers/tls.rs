@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own, and certificates of it.
+//! A certificate authority for one test, and certificates that it signs.
 
 use std::{fs, path::Path, process::Command};
 
@@ -24,11 +24,11 @@ basicConstraints = critical, CA:FALSE
 extendedKeyUsage = clientAuth
 ";
 
-/// How openssl makes a key. `EC` is in a form of its own (`BEGIN EC PRIVATE KEY`), the others are in that for all.
+/// The openssl command for an EC key, in the format `BEGIN EC PRIVATE KEY`. Keys of other kinds are `BEGIN PRIVATE KEY`.
 pub(super) const EC: &str = "ecparam -name prime256v1 -genkey -noout";
 
-/// Writes the authority's `ca.pem` into the folder, and with their keys `server.pem`, good for 127.0.0.1 and localhost,
-/// and `named.pem`, good for redis.test only.
+/// Writes the authority's `ca.pem` into the folder, and two certificates with their keys: `server.pem`, valid for 127.0.0.1
+/// and localhost, and `named.pem`, valid for redis.test only.
 pub(super) fn make_certificates(folder: &Path) {
     fs::write(folder.join("openssl.cnf"), CONFIG).expect("the configuration of openssl");
     openssl(
@@ -42,7 +42,7 @@ pub(super) fn make_certificates(folder: &Path) {
     make_certificate(folder, "named", "named", EC);
 }
 
-/// Writes `NAME.pem` and `NAME.key` of a section of the configuration into the folder.
+/// Writes `NAME.pem` and `NAME.key` into the folder, by a section of the configuration.
 pub(super) fn make_certificate(folder: &Path, name: &str, section: &str, key: &str) {
     openssl(
         folder,

@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-use super::{RedisServer, process::Process};
+use super::{RedisServer, process::ServerProcess};
 
-/// A Webdis server before a Redis server.
+/// A Webdis server in front of a Redis server.
 #[derive(Debug)]
 pub struct WebdisServer {
-    process: Process,
+    process: ServerProcess,
 }
 
-/// What a Webdis server is started with.
+/// The options of a Webdis server.
 #[derive(Debug, Clone)]
 pub struct WebdisOptions {
     threads: u32,
@@ -26,15 +26,15 @@ pub struct WebdisOptions {
 }
 
 impl WebdisOptions {
-    /// Sets the threads, and the connections to Redis that each of them has.
+    /// Sets the number of threads, and of connections to Redis for each of them.
     #[must_use]
     pub fn with_pool(mut self, threads: u32, connections: u32) -> Self {
         (self.threads, self.pool_size) = (threads, connections);
         self
     }
 
-    /// Logs in to Redis. Webdis 0.1.9 can only log in as the default user: it knows no other form than
-    /// a password, and fails silently with `["user", "password"]`, which came with 0.1.13.
+    /// Logs in to Redis. Webdis 0.1.9 can log in as the default user only: it knows a password alone. With
+    /// `["user", "password"]`, which came with 0.1.13, it fails silently.
     #[must_use]
     pub fn with_redis_password(mut self, password: &str) -> Self {
         self.redis_password = Some(password.to_owned());
@@ -64,7 +64,7 @@ impl WebdisOptions {
             .map_or_else(|| "null".to_owned(), |password| format!(r#""{password}""#));
         let Self { threads, pool_size, credentials, .. } = self;
         let redis_port = redis.port();
-        let process = Process::start(
+        let process = ServerProcess::start(
             "webdis",
             |port, _, _| {
                 format!(
@@ -74,7 +74,7 @@ impl WebdisOptions {
                          "verbosity": 4, "logfile": "log"}}"#
                 )
             },
-            // Whatever Redis says to it, such as that this user must not.
+            // Any reply of Redis will do, such as that the user lacks a permission.
             move |port| {
                 let answer = call(port, credentials.as_deref(), &[b"EVAL", b"return 1", b"0"]);
                 answer.is_ok_and(|(status, _)| status == 200)
@@ -85,29 +85,29 @@ impl WebdisOptions {
 }
 
 impl WebdisServer {
-    /// Starts a server that lets everybody do everything.
+    /// Starts a server without an ACL.
     pub fn start(redis: &RedisServer) -> Self {
         Self::options().start(redis)
     }
 
-    /// The options of a server.
+    /// Returns the default options.
     #[must_use]
     pub fn options() -> WebdisOptions {
         WebdisOptions { threads: 2, pool_size: 4, redis_password: None, credentials: None }
     }
 
-    /// The server before [`RedisServer::shared`] that the tests of this binary share.
+    /// Returns the server in front of [`RedisServer::shared`] that the tests of this binary share.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<WebdisServer> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(RedisServer::shared()))
     }
 
-    /// `http://…`.
+    /// Returns `http://…`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/", self.port())
     }
 
-    /// The version, such as 0.1.9, which Webdis tells only in its log.
+    /// Returns the version, such as 0.1.9, which Webdis writes in its log only.
     pub fn version(&self) -> String {
         let log = self.log();
         let version =
@@ -115,43 +115,43 @@ impl WebdisServer {
         version.expect("the log tells the version").to_owned()
     }
 
-    /// Runs a command by `POST /`; returns the status and the body.
+    /// Runs a command by `POST /`, and returns the status and the body.
     pub fn call(&self, credentials: Option<&str>, command: &[&[u8]]) -> (u16, String) {
         call(self.port(), credentials, command).unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
     }
 
-    /// See [`Process::restart`].
+    /// Kills and starts the server, see [`ServerProcess::restart`].
     pub fn restart(&self) {
         self.process.restart();
     }
 
-    /// See [`Process::kill`].
+    /// Kills the server, see [`ServerProcess::kill`].
     pub fn kill(&self) {
         self.process.kill();
     }
 
-    /// See [`Process::stall`].
+    /// Stops the server, see [`ServerProcess::stall`].
     pub fn stall(&self) {
         self.process.stall();
     }
 
-    /// See [`Process::resume`].
+    /// Resumes the server, see [`ServerProcess::resume`].
     pub fn resume(&self) {
         self.process.resume();
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.process.port()
     }
 
-    /// All that the server has logged.
+    /// Returns all that the server has logged.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// The process.
-    pub fn process(&self) -> &Process {
+    /// Returns the process.
+    pub fn process(&self) -> &ServerProcess {
         &self.process
     }
 }

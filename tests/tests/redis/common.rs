@@ -1,4 +1,4 @@
-//! What is asked of both stores.
+//! Helpers for the tests of both stores.
 
 use std::{
     error::Error as _,
@@ -19,10 +19,10 @@ use tests::{
 
 pub(crate) const USER: &str = "userinfo-of-the-url";
 pub(crate) const SECRET: &str = "s3cret-of-the-url";
-/// Both, as the header `Authorization` has them.
+/// User and password as in the header `Authorization`.
 const BASIC: &str = "dXNlcmluZm8tb2YtdGhlLXVybDpzM2NyZXQtb2YtdGhlLXVybA==";
 
-/// All that an error says, down to its last source. No secret is in there.
+/// Returns all texts of an error, down to its last source. Panics if one contains a secret.
 pub(crate) fn whole(error: &Error) -> String {
     let (mut text, mut next) = (format!("{error} {error:?}"), error.source());
     while let Some(source) = next {
@@ -34,12 +34,12 @@ pub(crate) fn whole(error: &Error) -> String {
 }
 
 pub(crate) fn assert_no_secret(text: &str) {
-    // Newer servers name the user whom they refuse a command.
+    // Newer servers name the user in a refusal.
     let text = text.replace(&format!("User {USER} has no permissions"), "");
     assert!([SECRET, USER, BASIC].iter().all(|secret| !text.contains(secret)), "{text}");
 }
 
-/// Everything that a store does, on the server's own clock.
+/// Runs every operation of a store, on the server's own clock.
 pub(crate) async fn does_everything(store: &impl Store) -> Result<(), String> {
     let id = record_id();
     match store.create(id, new_record()).await {
@@ -65,7 +65,7 @@ pub(crate) async fn does_everything(store: &impl Store) -> Result<(), String> {
     store.destroy(id).await.map_err(|error| error.to_string())
 }
 
-/// Keys of somebody else under the store's prefix: an error that says so, and they stay as they are.
+/// Checks that keys of another program under the store's prefix cause an error that says so, and stay as they are.
 pub(crate) async fn foreign_keys_are_left_alone(store: &impl Store, keys: &Keys, server: &RedisServer) {
     let mut unclear = Vec::new();
     let foreign: [(&str, &[&str]); 4] =
@@ -78,7 +78,7 @@ pub(crate) async fn foreign_keys_are_left_alone(store: &impl Store, keys: &Keys,
         let mut errors = vec![("load", store.load(id, &["a".into()]).await.expect_err("not ours"))];
         for (name, commit) in [("put", put("a", "1").with_touch(true)), ("add", add("n", 1))] {
             match store.commit(id, commit).await {
-                // Only hashes get that far, and only if nobody has loaded them.
+                // Only hashes get that far, and only if no load came before.
                 Ok(CommitOutcome::NotFound | CommitOutcome::StaleEpoch) if command == "HSET" => {}
                 Err(error) => errors.push((name, error)),
                 other => panic!("{command}, {name}: {other:?}"),
@@ -102,7 +102,7 @@ pub(crate) async fn foreign_keys_are_left_alone(store: &impl Store, keys: &Keys,
 
 /// A cluster of one node with TLS, which announces its IP address.
 pub(crate) fn tls_cluster(options: RedisOptions) -> RedisServer {
-    // It tells of the port for TLS only with `tls-cluster`.
+    // The node announces its port for TLS only with `tls-cluster`.
     let node = options
         .with_cluster()
         .add_line("tls-cluster yes\ncluster-announce-ip 127.0.0.1\ncluster-require-full-coverage no")
@@ -113,7 +113,7 @@ pub(crate) fn tls_cluster(options: RedisOptions) -> RedisServer {
     node
 }
 
-/// A port of 127.0.0.1 where this is the answer to everything, and then the end.
+/// Starts a server that answers everything with this text and closes the connection. Returns its port on 127.0.0.1.
 pub(crate) fn answering(answer: &'static str) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();

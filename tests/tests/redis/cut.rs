@@ -1,5 +1,5 @@
-//! Connections that break between a request and its reply: what was acknowledged has happened once, what was
-//! not has happened once or not at all, and the store finds out by looking where it can.
+//! Connections that break between a request and its reply. An acknowledged request has happened once. Any other has
+//! happened once or not at all, and the store finds that out if it can.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,9 +19,9 @@ const COUNT: &str = "n";
 const TASKS: usize = 8;
 const ADDS: usize = 1000;
 
-/// What the caller was told.
+/// The outcome that the store reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum ReportedOutcome {
     Done,
     Unknown,
     /// It certainly did not happen.
@@ -49,7 +49,7 @@ async fn a_cluster_is_asked_what_became_of_a_cut_request() {
     what_became_of_cut_requests(&Fronted::cluster()).await;
 }
 
-/// A reply that comes too late is nobody else's, and the store goes on.
+/// No request gets a reply that comes too late, and the store goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_comes_too_late_reaches_nobody() {
     let front = Fronted::server(RedisServer::start());
@@ -57,7 +57,7 @@ async fn a_reply_that_comes_too_late_reaches_nobody() {
     let store = builder.connect().await.expect("a server");
     let [one, other] = [create(&store).await, create(&store).await];
     for (id, count) in [(one, 1), (other, 100)] {
-        assert_eq!(told(&store.commit(id, add(COUNT, count)).await), Told::Done);
+        assert_eq!(told(&store.commit(id, add(COUNT, count)).await), ReportedOutcome::Done);
     }
     for round in 0..5 {
         // The connection is there again, and the server's time is known.
@@ -65,18 +65,17 @@ async fn a_reply_that_comes_too_late_reaches_nobody() {
             store.load(other, &[]).await.expect("an answer");
         }
         front.proxies[0].stall();
-        assert_eq!(told(&store.commit(one, add(COUNT, 1)).await), Told::Unknown, "round {round}");
+        assert_eq!(told(&store.commit(one, add(COUNT, 1)).await), ReportedOutcome::Unknown, "round {round}");
         let error = store.load(one, &[COUNT.into()]).await.expect_err("no reply");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         front.proxies[0].resume();
         assert_eq!(count(&store, other).await, 100);
-        // It reached the server before anything that came later.
+        // The commit reached the server before the later requests.
         assert_eq!(count(&store, one).await, 2 + round);
     }
 }
 
-/// A server or a firewall ends connections that are idle: no request is to fail for that, since nothing was
-/// sent.
+/// A server or a firewall ends idle connections. No request fails for that, since nothing was sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_that_was_ended_costs_no_request() {
     let front = Fronted::server(RedisServer::start());
@@ -101,7 +100,7 @@ async fn an_idle_connection_that_was_ended_costs_no_request() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// A thousand adds by eight tasks to so many records, while every third connection or so is cut.
+/// Makes a thousand adds by eight tasks to this many records, while about every third connection is cut.
 async fn adds_happen_at_most_once(name: &str, front: &Fronted, records: usize) {
     let store = Arc::new(front.open().await);
     let mut ids = Vec::new();
@@ -130,8 +129,9 @@ async fn adds_happen_at_most_once(name: &str, front: &Fronted, records: usize) {
     }
     front.cut_nothing();
     let [requests, replies] = front.cuts();
-    let count_of = |what: Told| all.iter().filter(|(_, told)| *told == what).count();
-    let [done, unknown, refused] = [Told::Done, Told::Unknown, Told::Refused].map(count_of);
+    let count_of = |what: ReportedOutcome| all.iter().filter(|(_, told)| *told == what).count();
+    let [done, unknown, refused] =
+        [ReportedOutcome::Done, ReportedOutcome::Unknown, ReportedOutcome::Refused].map(count_of);
     let behind = front.open_behind().await;
     let mut sums = Vec::new();
     for id in &ids {
@@ -145,13 +145,13 @@ async fn adds_happen_at_most_once(name: &str, front: &Fronted, records: usize) {
     assert!(requests > 20 && replies > 20, "the proxies are in front of the servers");
     assert!(done > 0 && unknown > 0);
     for (record, sum) in sums.into_iter().enumerate() {
-        let count_of = |what: Told| all.iter().filter(|told| **told == (record, what)).count();
-        let (done, unknown) = (count_of(Told::Done), count_of(Told::Unknown));
+        let count_of = |what: ReportedOutcome| all.iter().filter(|told| **told == (record, what)).count();
+        let (done, unknown) = (count_of(ReportedOutcome::Done), count_of(ReportedOutcome::Unknown));
         assert!((done..=done + unknown).contains(&sum), "{done} done, {unknown} unknown, but {sum}");
     }
 }
 
-/// One at a time, a request that is cut never happens, and one whose reply is cut has happened.
+/// Checks, one request at a time, that a request that is cut never happens, and that one whose reply is cut has happened.
 async fn what_became_of_cut_requests(front: &Fronted) {
     let store = front.open().await;
     // All nodes know all scripts then, so that each operation is one request.
@@ -160,15 +160,15 @@ async fn what_became_of_cut_requests(front: &Fronted) {
         store.commit(id, add(COUNT, 1)).await.expect("an answer");
     }
     let expect = |index: usize| match rule(index) {
-        Cut::Request => (Told::Unknown, false),
-        Cut::Reply | Cut::Hold | Cut::Nothing => (Told::Done, true),
+        Cut::Request => (ReportedOutcome::Unknown, false),
+        Cut::Reply | Cut::Hold | Cut::Nothing => (ReportedOutcome::Done, true),
     };
     let mut ids = Vec::new();
     front.cut(rule);
     for index in 0..30 {
         let (id, new) = (record_id(), new_record());
         let created = match store.create(id, new.clone()).await {
-            Ok(CreateOutcome::Created(_)) => Told::Done,
+            Ok(CreateOutcome::Created(_)) => ReportedOutcome::Done,
             Ok(CreateOutcome::IdTaken) => panic!("a new id is free"),
             Err(error) => failure(&error),
         };
@@ -189,30 +189,30 @@ async fn what_became_of_cut_requests(front: &Fronted) {
         assert_eq!(loaded.epoch, u64::from(is_new));
         assert_eq!(count(&store, *id).await, before + usize::from(is_new));
     }
-    // A plain put leaves no trace to look for, nor can a value be told that was to be returned.
+    // A plain put leaves no trace to look for. And a value that was to be returned is lost with the reply.
     front.cut(|_| Cut::Reply);
     let id = ids[2];
-    assert_eq!(told(&store.commit(id, put("p", "1")).await), Told::Unknown);
+    assert_eq!(told(&store.commit(id, put("p", "1")).await), ReportedOutcome::Unknown);
     let returning = change("p", sessions::store::Op::Remove).with_id(commit_id()).returning(vec!["p".into()]);
-    assert_eq!(told(&store.commit(id, returning).await), Told::Unknown);
+    assert_eq!(told(&store.commit(id, returning).await), ReportedOutcome::Unknown);
 }
 
 fn rule(script: usize) -> Cut {
     [Cut::Reply, Cut::Request, Cut::Nothing][script % 3]
 }
 
-fn told(answer: &Result<CommitOutcome, Error>) -> Told {
+fn told(answer: &Result<CommitOutcome, Error>) -> ReportedOutcome {
     match answer {
-        Ok(CommitOutcome::Applied(_)) => Told::Done,
+        Ok(CommitOutcome::Applied(_)) => ReportedOutcome::Done,
         Err(error) => failure(error),
         Ok(other) => panic!("{other:?}"),
     }
 }
 
-fn failure(error: &Error) -> Told {
+fn failure(error: &Error) -> ReportedOutcome {
     match error.kind() {
-        ErrorKind::OutcomeUnknown => Told::Unknown,
-        ErrorKind::Unavailable => Told::Refused,
+        ErrorKind::OutcomeUnknown => ReportedOutcome::Unknown,
+        ErrorKind::Unavailable => ReportedOutcome::Refused,
         _ => panic!("{error:?}"),
     }
 }

@@ -1,4 +1,4 @@
-//! What a store says when something is wrong: one error that tells what to do, and no secret in it.
+//! The errors of a store: each says what to do, and contains no secret.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -17,7 +17,7 @@ use tests::{
 
 use crate::common::{SECRET, USER, answering, assert_no_secret, foreign_keys_are_left_alone, whole};
 
-/// Opens a store in vain; says with what error.
+/// Returns the error of a store that cannot open.
 async fn refused(builder: RedisStoreBuilder) -> Error {
     assert_no_secret(&format!("{builder:?}"));
     let Err(error) = builder.connect().await else { panic!("it cannot work, but opens") };
@@ -25,7 +25,7 @@ async fn refused(builder: RedisStoreBuilder) -> Error {
     error
 }
 
-/// What it says at the top, which is all that many programs print.
+/// Checks the kind and the text of an error. Many programs print no more than that text.
 #[track_caller]
 fn says(error: &Error, kind: ErrorKind, words: &[&str]) {
     let text = error.to_string();
@@ -72,7 +72,7 @@ async fn a_wrong_login_to_a_cluster_says_so() {
     says(&refused(cluster).await, ErrorKind::Config, &["user or password", "`with_user`"]);
 }
 
-/// It has one only.
+/// A cluster has one database only.
 #[tokio::test]
 async fn another_database_of_a_cluster_says_so() {
     let cluster = RedisStoreBuilder::cluster(RedisCluster::shared().urls()).with_database(1);
@@ -95,7 +95,7 @@ async fn an_address_that_makes_no_sense_says_so() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_says_so() {
-    // It keeps its port for itself.
+    // No other server gets its port.
     let server = RedisServer::start();
     server.kill();
     for address in [format!("127.0.0.1:{}", server.port()), format!("localhost:{}", server.port())] {
@@ -128,7 +128,7 @@ async fn a_server_of_another_kind_says_so() {
     assert!(unclear.is_empty(), "{unclear:#?}");
 }
 
-/// A server that accepts and never says a word keeps nobody waiting beyond the timeouts.
+/// A server that accepts and never answers keeps no request waiting beyond the timeouts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_says_nothing_says_so() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -140,7 +140,7 @@ async fn a_server_that_says_nothing_says_so() {
     }
 }
 
-/// Keys of somebody else under our prefix: an error that says so, and they stay as they are.
+/// Keys of another program under the store's prefix cause an error that says so, and stay as they are.
 #[tokio::test]
 async fn keys_that_are_not_ours_say_so() {
     let (keys, server) = (Keys::new(), RedisServer::shared());
@@ -149,7 +149,7 @@ async fn keys_that_are_not_ours_say_so() {
     foreign_keys_are_left_alone(&store, &keys, server).await;
 }
 
-/// A hash without our metadata is no session, and is not made one.
+/// A hash without the metadata is no session, and does not become one.
 #[tokio::test]
 async fn a_hash_without_our_metadata_is_no_session() {
     let (keys, server, id) = (Keys::new(), RedisServer::shared(), record_id());
@@ -165,7 +165,7 @@ async fn a_hash_without_our_metadata_is_no_session() {
     assert_eq!(server.cli(&["HGETALL", &key]), "a\n1");
 }
 
-/// A server that dies is unavailable, and when it is back, so is the store.
+/// A server that dies makes the store unavailable until the server is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_is_unavailable_until_it_is_back() {
     let server = RedisServer::options().with_durability().start();
@@ -188,7 +188,7 @@ async fn a_server_that_dies_is_unavailable_until_it_is_back() {
     }
 }
 
-/// A server that lets us in no more says why, as it would at the start.
+/// A server that refuses a changed password gives the reason, as at the start.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_was_changed_is_unavailable() {
     let server = RedisServer::options().add_user(USER, SECRET, "~* +@all").start();

@@ -1,4 +1,4 @@
-//! A server or a cluster of which every connection goes through a proxy.
+//! A server or a cluster behind proxies, through which every connection goes.
 
 use std::sync::{
     Arc,
@@ -14,20 +14,23 @@ use tests::{
 /// One server, or the three nodes of a cluster, behind a proxy each.
 pub(crate) struct Fronted {
     pub(crate) proxies: Vec<Proxy>,
-    servers: Servers,
+    servers: FrontedServers,
 }
 
-enum Servers {
+enum FrontedServers {
     One(RedisServer),
     Cluster(RedisCluster),
 }
 
 impl Fronted {
     pub(crate) fn server(server: RedisServer) -> Self {
-        Self { proxies: vec![Proxy::start(server.port(), Protocol::REDIS)], servers: Servers::One(server) }
+        Self {
+            proxies: vec![Proxy::start(server.port(), Protocol::REDIS)],
+            servers: FrontedServers::One(server),
+        }
     }
 
-    /// A cluster whose nodes tell clients, and each other, the proxies' ports.
+    /// Starts a cluster whose nodes name the proxies' ports to clients, and to each other.
     pub(crate) fn cluster() -> Self {
         let cluster = RedisCluster::start();
         let nodes = [0, 1, 2].map(|index| cluster.node(index));
@@ -43,10 +46,10 @@ impl Fronted {
         };
         let log = || nodes.map(slots).join("\n");
         until("the nodes to know the proxies", log, || nodes.iter().all(knows_all));
-        Self { proxies, servers: Servers::Cluster(cluster) }
+        Self { proxies, servers: FrontedServers::Cluster(cluster) }
     }
 
-    /// A store that knows the proxies only.
+    /// Opens a store that knows the proxies only.
     pub(crate) async fn open(&self) -> RedisStore {
         self.builder().connect().await.expect("a server that answers")
     }
@@ -54,22 +57,22 @@ impl Fronted {
     pub(crate) fn builder(&self) -> RedisStoreBuilder {
         let urls = self.proxies.iter().map(|proxy| format!("redis://127.0.0.1:{}", proxy.port()));
         match &self.servers {
-            Servers::One(_) => RedisStore::builder(urls.collect::<String>()),
-            Servers::Cluster(_) => RedisStoreBuilder::cluster(urls),
+            FrontedServers::One(_) => RedisStore::builder(urls.collect::<String>()),
+            FrontedServers::Cluster(_) => RedisStoreBuilder::cluster(urls),
         }
     }
 
-    /// A store that goes around the proxies.
+    /// Opens a store that connects to the servers directly.
     pub(crate) async fn open_behind(&self) -> RedisStore {
         match &self.servers {
-            Servers::One(server) => RedisStore::connect(server.url()).await,
-            // The nodes name the proxies, wherever one asks.
-            Servers::Cluster(_) => return self.open().await,
+            FrontedServers::One(server) => RedisStore::connect(server.url()).await,
+            // The nodes name the proxies to every client.
+            FrontedServers::Cluster(_) => return self.open().await,
         }
         .expect("a server that answers")
     }
 
-    /// Cuts by this rule, which is told the number of the script among those of all proxies.
+    /// Cuts by this rule, which gets the number of the script among those of all proxies.
     pub(crate) fn cut(&self, rule: fn(usize) -> Cut) {
         let next = Arc::new(AtomicUsize::new(0));
         for proxy in &self.proxies {
@@ -82,21 +85,21 @@ impl Fronted {
         self.proxies.iter().for_each(Proxy::cut_nothing);
     }
 
-    /// How many requests and how many replies were cut.
+    /// Returns the numbers of requests and of replies that were cut.
     pub(crate) fn cuts(&self) -> [usize; 2] {
         let cuts = self.proxies.iter().map(Proxy::cuts);
         cuts.fold([0, 0], |[requests, replies], [request, reply]| [requests + request, replies + reply])
     }
 
-    /// What has passed the proxy of the only server.
+    /// Returns the traffic of the only server's proxy since the last call.
     pub(crate) fn take(&self) -> Traffic {
         self.proxies[0].take()
     }
 
     pub(crate) fn node(&self) -> &RedisServer {
         match &self.servers {
-            Servers::One(server) => server,
-            Servers::Cluster(cluster) => cluster.node(0),
+            FrontedServers::One(server) => server,
+            FrontedServers::Cluster(cluster) => cluster.node(0),
         }
     }
 }

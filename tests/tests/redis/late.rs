@@ -1,5 +1,5 @@
-//! Commits that reach the server after their caller has been told that they failed: they must do nothing, since
-//! something newer may have been acknowledged meanwhile.
+//! Commits that reach the server after their timeout. They must do nothing, since a newer write may have been acknowledged
+//! meanwhile.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tests::{
 
 use crate::fronted::Fronted;
 
-/// How long a commit may take.
+/// The timeout of a commit.
 const TIMEOUT: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,8 +74,8 @@ async fn value(store: &RedisStore, id: RecordId) -> String {
     String::from_utf8(value.to_vec()).expect("a number")
 }
 
-/// A server's clock may be set forward, or another server take its place, after its time was read: what
-/// then seems late is asked for again, by the right time.
+/// A server's clock may be set forward after its time was read, or another server may take its place. Then a commit seems
+/// late, and is sent again by the right time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_to_a_server_whose_clock_was_set_is_not_late() {
     let front = Fronted::server(RedisServer::start());

@@ -1,4 +1,4 @@
-//! The least that a Redis user of the store must be allowed, and that such a user can do no harm.
+//! The permissions that a store's Redis user needs. A user with no others can do no harm.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,11 +16,11 @@ use tests::{
 
 use crate::common::does_everything;
 
-/// What the user of a store on one server needs, besides its keys.
+/// The commands that the user of a store on one server needs.
 const COMMANDS: &[&str] =
     &["eval", "evalsha", "time", "hget", "hmget", "hkeys", "exists", "hset", "hdel", "pexpire", "del"];
 
-/// What it needs besides on a cluster: the nodes, and a key that moves.
+/// The further commands on a cluster, for the list of nodes and for a key that moves.
 const CLUSTER_COMMANDS: &[&str] = &["cluster|slots", "asking"];
 
 const PASSWORD: &str = "of-the-sessions";
@@ -28,7 +28,7 @@ const PASSWORD: &str = "of-the-sessions";
 sessions::testing::conformance!(server, Restricted(Keys::new()));
 sessions::testing::conformance!(cluster, RestrictedCluster(Keys::new()));
 
-/// A user of the server that all tests share who may use one prefix.
+/// A user of one prefix, on the server that all tests share.
 struct Restricted(Keys);
 
 impl Harness for Restricted {
@@ -45,7 +45,7 @@ impl Harness for Restricted {
     }
 }
 
-/// The same on the cluster that all tests share.
+/// A user of one prefix, on the cluster that all tests share.
 struct RestrictedCluster(Keys);
 
 impl Harness for RestrictedCluster {
@@ -63,10 +63,10 @@ impl Harness for RestrictedCluster {
     }
 }
 
-/// Nothing in the list is there for nothing: without any of it, something fails.
+/// Without any command of the list, an operation fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_needs_each_of_its_commands() {
-    // `EVAL` is for a server that does not know the scripts, so this one is nobody else's.
+    // `EVAL` is for a server that does not know the scripts, so no other test shares this one.
     let server = RedisServer::start();
     assert_eq!(everything(&server, COMMANDS).await, Ok(()));
     for without in COMMANDS {
@@ -76,8 +76,8 @@ async fn the_store_needs_each_of_its_commands() {
     }
 }
 
-/// A missing permission is found when the store is opened, not by the first user who logs out, and certainly
-/// not in the middle of a script, which does not roll back.
+/// A missing permission is found when the store is opened. Otherwise it would be found by the first user who logs out, or in
+/// the middle of a script, which does not roll back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_permission_is_found_when_the_store_is_opened() {
     let server = RedisServer::start();
@@ -99,7 +99,7 @@ async fn a_missing_permission_is_found_when_the_store_is_opened() {
     assert!(unnoticed.is_empty(), "{unnoticed:#?}");
 }
 
-/// What is refused has not happened: without a permission for one of its commands, a script writes nothing.
+/// A refused operation has not happened: without a permission for one of its commands, a script writes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_without_a_permission_writes_nothing() {
     let server = RedisServer::start();
@@ -113,7 +113,7 @@ async fn a_script_without_a_permission_writes_nothing() {
         allowed.create(id, new_record()).await.expect("an answer");
         applied(allowed.commit(id, put("old", "1")).await);
         let opened = open(RedisStore::builder(server.url()), &keys, &[&server], &others).connect().await;
-        // It is not open, so it does nothing.
+        // A store that does not open does nothing.
         let Ok(store) = opened else { continue };
         let mut delta = Delta::new();
         for (name, op) in [("new", Op::Put(Bytes::from_static(b"1"))), ("old", Op::Remove)] {
@@ -134,8 +134,7 @@ async fn a_script_without_a_permission_writes_nothing() {
     assert!(half_done.is_empty(), "{half_done:#?}");
 }
 
-/// A commit that a lost permission stops half-way is not taken for done because its id is there: the id is
-/// written last.
+/// A commit that a lost permission stops half-way is not taken for done. Its id is written last, so it is missing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_stops_half_way_is_not_done() {
     let (server, keys) = (RedisServer::start(), Keys::new());
@@ -153,8 +152,8 @@ async fn a_commit_that_stops_half_way_is_not_done() {
     assert!(answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::OutcomeUnknown), "{answer:?}");
 }
 
-/// The user of a store can neither empty the server, nor read or write the keys of others, nor look around,
-/// be it directly or from within a script.
+/// The user of a store can neither empty the server, nor read or write other keys, nor inspect the server, directly or from
+/// within a script.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_user_can_do_no_harm() {
     let (server, keys) = (RedisServer::start(), Keys::new());
@@ -204,7 +203,7 @@ async fn the_user_can_do_no_harm() {
         if ["SUBSCRIBE", "MONITOR", "SHUTDOWN"].contains(&command[0]) {
             continue;
         }
-        // The same from within a script that names no key.
+        // The command is refused within a script that names no key, too.
         let quoted: Vec<_> = command.iter().map(|word| format!("[==[{word}]==]")).collect();
         let script = format!("return redis.call({})", quoted.join(","));
         let error = as_user(&["EVAL", &script, "0"]).expect_err("refused").to_string();
@@ -221,7 +220,7 @@ async fn the_user_can_do_no_harm() {
     assert_eq!(server.cli(&["HGET", &own, "field"]), "1");
 }
 
-/// A key that has just moved to another node is asked for there, which takes a command more.
+/// A key that has just moved to another node is read there, which takes a further command.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_on_the_move_is_found() {
     let cluster = RedisCluster::start();
@@ -252,7 +251,7 @@ async fn a_key_on_the_move_is_found() {
     }
 }
 
-/// Everything that the store does, on the server's own clock.
+/// Runs every operation of the store, on the server's own clock.
 async fn everything(server: &RedisServer, commands: &[&str]) -> Result<(), String> {
     let builder = open(RedisStore::builder(server.url()), &Keys::new(), &[server], commands);
     server.cli(&["SCRIPT", "FLUSH"]);
@@ -260,7 +259,7 @@ async fn everything(server: &RedisServer, commands: &[&str]) -> Result<(), Strin
     does_everything(&store).await
 }
 
-/// A store of a user who may do this under the prefix.
+/// Returns a builder for a store of a user with these permissions under the prefix.
 fn open(
     builder: RedisStoreBuilder,
     keys: &Keys,
@@ -271,7 +270,7 @@ fn open(
     builder.with_prefix(keys.prefix()).expect("a prefix").with_user(user, PASSWORD)
 }
 
-/// Makes a user who may do this under the prefix, and nothing else.
+/// Creates a user with these permissions under the prefix, and no others.
 fn allow(keys: &Keys, nodes: &[&RedisServer], commands: &[&str]) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let user = format!("user{}", NEXT.fetch_add(1, Ordering::Relaxed));

@@ -1,5 +1,5 @@
 //! A server that refuses all writes while it answers reads: it has too few replicas (`min-replicas-to-write`), or was
-//! demoted. After a while writes are refused at once: what is sent once was not waited for.
+//! demoted. After a while writes fail at once.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use tests::{
     servers::{RedisCluster, RedisServer, WebdisServer},
 };
 
-/// How long a failover is waited for.
+/// The time for which a request waits for a failover.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many writes are refused.
+/// The number of writes that must be refused at once.
 const WRITES: u64 = 20;
 
 fn lose_replicas(server: &RedisServer) {
@@ -26,7 +26,7 @@ fn need_no_replicas(server: &RedisServer) {
     server.cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
 }
 
-/// It follows a primary that is not there, and goes on telling what it has.
+/// Makes the server a replica of a primary that is not there. It goes on answering reads.
 fn demote(server: &RedisServer) {
     server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
 }
@@ -35,7 +35,7 @@ fn promote(server: &RedisServer) {
     server.cli(&["REPLICAOF", "NO", "ONE"]);
 }
 
-/// Every kind of write, which is refused.
+/// Makes one of the four kinds of writes, and returns its error.
 async fn is_refused(store: &impl Store, id: RecordId, number: u64) -> Error {
     match number % 4 {
         0 => store.create(record_id(), new_record()).await.expect_err("no writes"),
@@ -45,7 +45,7 @@ async fn is_refused(store: &impl Store, id: RecordId, number: u64) -> Error {
     }
 }
 
-/// How often the servers were asked to write, carried out or not, and how many connections were opened to them.
+/// Returns the number of writes that were sent to the servers, refused ones too, and of connections that were opened.
 fn count(servers: &[&RedisServer]) -> [u64; 2] {
     let calls = servers.iter().map(|server| {
         let statistics = server.cli(&["INFO", "commandstats"]);
@@ -82,8 +82,8 @@ async fn writes_are_refused_at_once(
         fail(server);
     }
     let [_, opened_before] = count(servers);
-    // A failover is waited for, as long as a request may take, on each node; the records that are to be created are
-    // everywhere. Of what is sent when the time is over nothing is known.
+    // For the timeout of a request, requests wait for a failover, on each node, since new records are on all nodes. The
+    // outcome of a write at the end of that time may be unknown.
     for number in 0..160 {
         is_refused(store, id, number).await;
         assert!(store.load(id, &[]).await.expect("reads go on").is_some());
@@ -95,12 +95,12 @@ async fn writes_are_refused_at_once(
         assert!(store.load(id, &[]).await.expect("reads go on").is_some());
     }
     let [asked_after, opened] = count(servers);
-    // Behind Webdis a script reads, too, and one destroys by a command that is counted as well.
+    // Behind Webdis a load is a script too, and a destroy is a script and a command that is counted as well.
     let others = if name.contains("Webdis") { WRITES + WRITES / 4 } else { 0 };
     let (asked, opened) = (asked_after - asked - others, opened - opened_before);
     println!("{name}: {WRITES} writes were sent {asked} times, after {opened} connections");
-    // Now and then one looks whether there is another primary, and is sent again there. The test itself opens one
-    // connection for each of its questions.
+    // Now and then a request looks for another primary, and is sent again there. The test itself opens one connection for
+    // each of its questions.
     assert!((WRITES..=WRITES + 4 * servers.len() as u64).contains(&asked), "{asked}");
     let own = 8 * servers.len() as u64;
     assert!(opened <= own + 16 * servers.len() as u64, "{opened}");
@@ -140,7 +140,7 @@ async fn a_cluster_without_enough_replicas_refuses_writes_at_once() {
     writes_are_refused_at_once("cluster", &store, &nodes, lose_replicas, need_no_replicas).await;
 }
 
-/// The same where no node serves a session's slot, while the nodes serve others.
+/// Requests to a slot that no node serves fail at once too, while the nodes serve others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_without_a_node_is_refused_at_once() {
     let cluster = RedisCluster::start();
@@ -170,13 +170,13 @@ async fn a_slot_without_a_node_is_refused_at_once() {
     }
     let asked = asked() - before;
     println!("{WRITES} loads of a slot without a node asked {asked} times");
-    // All three nodes each time, and now and then beside it.
+    // Each load asks all three nodes, and now and then the background task does too.
     assert!(asked <= 4 * WRITES, "{asked}");
     cluster.node(owner).cli(&["CLUSTER", "ADDSLOTS", &slot.to_string()]);
     until_served(&store, id).await;
 }
 
-/// The nodes have to tell each other first.
+/// Waits until the nodes have told each other of a slot.
 async fn until_served(store: &RedisStore, id: RecordId) {
     let end = Instant::now() + Duration::from_mins(1);
     while !store.load(id, &[]).await.is_ok_and(|loaded| loaded.is_some()) {

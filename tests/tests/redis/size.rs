@@ -1,5 +1,4 @@
-//! How much room a session takes on the server: as long as no value is longer than 64 bytes, Redis keeps a hash in
-//! half the room.
+//! The memory of a session on the server. While no value is longer than 64 bytes, Redis keeps a hash in half the memory.
 
 use std::time::Duration;
 
@@ -14,13 +13,13 @@ use tests::{
     servers::{RedisServer, WebdisServer},
 };
 
-/// What every metadata value leaves to a later version.
+/// The longest metadata value. The rest, up to 64 bytes, is left for a later version.
 const LONGEST: usize = 64 - 8;
 
 const VALUE: &str = "1234567890123456789012345678901234567890";
 
 #[derive(Session)]
-struct Account {
+struct SizedAccount {
     #[session(identity)]
     user_id: Option<u64>,
     #[session(privilege)]
@@ -34,44 +33,44 @@ struct Account {
     five: String,
 }
 
-type Visit = TypedSession<Account>;
+type SizedSession = TypedSession<SizedAccount>;
 
 fn app(store: impl Store) -> Client {
-    let visit = async |mut session: Visit| {
+    let visit = async |mut session: SizedSession| {
         session.set_one(VALUE);
         session.set_two(VALUE);
         session.set_three(VALUE);
         session.set_four(VALUE);
         session.set_five(VALUE);
     };
-    let login = async |mut session: Visit| session.set_user_id(7);
-    let role = async |mut session: Visit| session.set_role("admin");
-    let remembered = async |session: Visit| {
+    let login = async |mut session: SizedSession| session.set_user_id(7);
+    let role = async |mut session: SizedSession| session.set_role("admin");
+    let remembered = async |session: SizedSession| {
         session.remember(true);
         session.limit_lifetime(Duration::from_hours(2), Duration::from_hours(24 * 7));
         session.rotate();
     };
-    let id = async |session: Visit| session.record_id().map(|id| id.to_string()).unwrap_or_default();
-    let who = async |session: Visit| format!("{:?} {:?}", session.user_id(), session.role());
+    let id = async |session: SizedSession| session.record_id().map(|id| id.to_string()).unwrap_or_default();
+    let who = async |session: SizedSession| format!("{:?} {:?}", session.user_id(), session.role());
     let routes = Router::new()
         .route("/visit", get(visit))
         .route("/login", get(login))
         .route("/role", get(role))
         .route("/remembered", get(remembered))
-        .route("/rotate", get(async |session: Visit| session.rotate()))
-        .route("/renew", get(async |session: Visit| session.renew()))
-        .route("/logout", get(async |mut session: Visit| session.remove_user_id()))
+        .route("/rotate", get(async |session: SizedSession| session.rotate()))
+        .route("/renew", get(async |session: SizedSession| session.renew()))
+        .route("/logout", get(async |mut session: SizedSession| session.remove_user_id()))
         .route("/id", get(id))
         .route("/who", get(who));
     let timeouts = Timeouts::new(Duration::from_hours(24), Duration::from_hours(24 * 30));
     Client::new(routes.layer(SessionLayer::new(store).with_timeouts(timeouts)))
 }
 
-/// Does this, and looks at what the server keeps then.
+/// Requests a path, and checks how the server keeps the session then.
 async fn check(browser: &Client, server: &RedisServer, what: &str, path: &str) {
     let before = browser.get("/id").await;
     assert_eq!(browser.get(path).await.status(), 200, "{what}");
-    // Else a renewal that has begun would end.
+    // Otherwise a renewal that has begun would be completed.
     let after = if before.text().is_empty() { browser.get("/id").await } else { before };
     let key = format!("sess:{}", after.text());
     let names = server.cli(&["HKEYS", &key]);
@@ -81,7 +80,7 @@ async fn check(browser: &Client, server: &RedisServer, what: &str, path: &str) {
     let encoding = server.cli(&["OBJECT", "ENCODING", &key]);
     println!("{what}: {encoding}, {} bytes, {metadata:?}", server.cli(&["MEMORY", "USAGE", &key]));
     assert_eq!(encoding, "listpack", "{what}");
-    // The ids of commits are eight times eight bytes, whatever comes later.
+    // The ids of commits are eight times eight bytes, in later versions too.
     let others = metadata.iter().filter(|(name, _)| *name != "@c");
     assert!(others.clone().all(|(_, length)| *length <= LONGEST), "{what}: {metadata:?}");
 }
@@ -138,7 +137,9 @@ async fn a_session_that_has_rotated_often_is_read_in_one_round_trip() {
         writer.get("/rotate").await;
     }
     let proxy = Proxy::start(server.port(), Protocol::REDIS);
-    let store = RedisStore::connect(format!("redis://127.0.0.1:{}", proxy.port())).await;
+    // One connection: another one would be opened in the background, and its greeting would count.
+    let store = RedisStore::builder(format!("redis://127.0.0.1:{}", proxy.port())).with_connections(1);
+    let store = store.connect().await;
     let reader = writer.at(&app(store.expect("a server that answers")));
     let mut trips = Vec::new();
     for _ in 0..3 {

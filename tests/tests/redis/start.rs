@@ -17,7 +17,7 @@ use crate::common::{does_everything, whole};
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Enough for an answer of a server that loads, which has a moment for clients now and then only.
+/// A timeout that is long enough for a server that loads, which serves clients only now and then.
 const PATIENT: Duration = Duration::from_secs(3);
 
 #[track_caller]
@@ -27,7 +27,7 @@ fn unavailable(error: &Error, words: &str) {
     assert!(error.to_string().contains(words), "{words}: {error:?}");
 }
 
-/// A server that loads its data until it is let go.
+/// A server that loads its data until the test ends that.
 struct Loading(RedisServer);
 
 impl Loading {
@@ -37,12 +37,12 @@ impl Loading {
                 "enable-debug-command yes\nrdbcompression no\nloading-process-events-interval-bytes 1024",
             )
             .start();
-        // Each of them takes a while, in turn with what clients ask: longer in all than any test.
+        // The server loads each key slowly and serves clients in between. All keys take longer than any test.
         server.cli(&["DEBUG", "POPULATE", "200000", "key", "1024"]);
         server.cli(&["CONFIG", "SET", "key-load-delay", "5000"]);
         let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).expect("a server");
         client.write_all(b"AUTH support support\r\nDEBUG RELOAD\r\n").expect("it listens");
-        // Its answer comes in the end, and nobody waits for it.
+        // Its reply comes in the end, and the test does not wait for it.
         thread::spawn(move || client.read_to_end(&mut Vec::new()));
         let server = Self(server);
         until("the server to load", || server.0.log(), || server.0.info("loading").as_deref() == Some("1"));
@@ -60,7 +60,7 @@ async fn a_server_that_loads_is_unavailable_and_can_be_waited_for() {
     let builder = || RedisStore::builder(server.0.url()).with_timeout(PATIENT);
     let waiting = tokio::spawn(builder().with_start_timeout(Duration::from_hours(1)).connect());
     unavailable(&builder().connect().await.expect_err("it loads"), "loading");
-    // Since then it has waited for longer than requests do, too.
+    // By now the waiting store has waited for longer than requests do.
     unavailable(&builder().connect().await.expect_err("it loads"), "loading");
     assert!(!waiting.is_finished());
     server.let_go();
@@ -98,7 +98,7 @@ async fn a_server_with_too_many_clients_is_unavailable() {
     unavailable(&error, "Redis");
     let opening = tokio::spawn(RedisStore::connect(server.url()));
     drop(client);
-    // One connection is enough to begin with.
+    // One connection is enough to open a store.
     opening.await.expect("no panic").expect("there is room");
 }
 
@@ -125,7 +125,7 @@ async fn sentinels_without_a_primary_are_unavailable() {
     assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
 }
 
-/// The last attempt has no time left, or gets no answer: what is told is why the ones before failed.
+/// The last attempt has no time left, or gets no reply. The error has the reason of the ones before.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_attempt_does_not_hide_the_reason() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -134,7 +134,7 @@ async fn the_last_attempt_does_not_hide_the_reason() {
         let mut silent = Vec::new();
         for (number, mut client) in listener.incoming().map_while(Result::ok).enumerate() {
             if number < 2 {
-                // Whether it is still there does not matter.
+                // The client may have gone.
                 let _ = client.read(&mut [0; 1024]).and_then(|_| client.write_all(b"-LOADING not yet\r\n"));
             } else {
                 silent.push(client);

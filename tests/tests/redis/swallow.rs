@@ -1,4 +1,4 @@
-//! A firewall or a balancer on the way forgets connections: nothing comes through any more, and neither end is told.
+//! A firewall or a balancer on the way forgets connections: it drops all their packets and tells neither end.
 
 use std::{fs, time::Duration};
 
@@ -14,11 +14,10 @@ use tests::{
 
 use crate::fronted::Fronted;
 
-/// More than a connection rests before it is asked whether it still leads anywhere, or closed. The most impatient
-/// firewalls forget one after that time.
-const REST: Duration = Duration::from_secs(30);
+/// An idle time after which a connection is suspect or closed. The most impatient firewalls forget a connection after it.
+const IDLE: Duration = Duration::from_secs(30);
 
-/// Enough for finding out that a connection leads nowhere, on a machine that is busy with other tests.
+/// A timeout that is long enough to find that a connection is swallowed, on a machine that is busy with other tests.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 const OPERATIONS: [&str; 5] = ["put", "add", "create", "destroy", "load"];
@@ -40,12 +39,12 @@ async fn do_it(store: &impl Store, operation: &str, id: RecordId) {
     assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{operation}: {answer:?}");
 }
 
-/// Has the connections rest while whatever is on the way forgets them; then everything works all the same.
+/// Swallows idle connections, and checks that every operation still works.
 async fn works_after_a_rest(store: &impl Store, proxies: &[&Proxy]) {
     let id = record_id();
     store.create(id, new_record()).await.expect("an answer");
     for operation in OPERATIONS {
-        // Every connection is there, to every node.
+        // These loads open all connections to all nodes.
         for _ in 0..8 {
             store.load(record_id(), &[]).await.expect("an answer");
         }
@@ -54,13 +53,13 @@ async fn works_after_a_rest(store: &impl Store, proxies: &[&Proxy]) {
             proxy.swallow();
         }
         tokio::time::pause();
-        tokio::time::advance(REST).await;
+        tokio::time::advance(IDLE).await;
         tokio::time::resume();
         do_it(store, operation, id).await;
     }
 }
 
-/// Reads that are on a connection when it is forgotten are answered on another one, and so is what comes later.
+/// Checks that reads on a connection that is swallowed are answered on another one, and later requests too.
 async fn reads_move(store: RedisStore, proxies: &[&Proxy]) {
     let ids = [(); 8].map(|()| record_id());
     for id in ids {
@@ -140,7 +139,7 @@ async fn reads_move_off_a_connection_to_a_cluster_that_leads_nowhere() {
     reads_move(store, &front.proxies.iter().collect::<Vec<_>>()).await;
 }
 
-/// The system asks the other end now and then, which keeps an idle connection alive in whatever is on the way.
+/// The system sends keepalive packets, which keep an idle connection known to firewalls on the way.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_are_kept_alive() {
@@ -165,17 +164,17 @@ async fn idle_connections_are_kept_alive() {
     let sentinels = sentinel.port();
     for proxy in front.proxies.iter().chain(&cluster.proxies).chain([&proxy, &primary]) {
         let timers = || timers(proxy.port());
-        // The proxy's and the sentinel's own ends are not ours.
+        // The ends of the proxy and of the Sentinel do not count.
         let are_kept = || !timers().is_empty() && timers().iter().all(|timer| timer == KEEPALIVE);
         until("every connection to be kept alive", || format!("{sentinels}: {:?}", timers()), are_kept);
     }
 }
 
-/// Nothing is on its way, and the system will ask the other end after a while.
+/// The timer of an idle connection with keepalive.
 #[cfg(target_os = "linux")]
 const KEEPALIVE: &str = "02";
 
-/// The timers of the connections of this process to a port, as in proc(5) and
+/// Returns the timers of the connections of this process to a port, as in proc(5) and
 /// <https://docs.kernel.org/networking/proc_net_tcp.html>.
 #[cfg(target_os = "linux")]
 fn timers(port: u16) -> Vec<String> {

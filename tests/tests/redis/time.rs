@@ -1,5 +1,5 @@
-//! Time and what the server forgets: keys end by themselves, when and only when their records do, by the
-//! server's clock; a server that has lost the scripts is told them again.
+//! Expiry and forgotten scripts. A key expires when its record does, by the server's clock. A server that has lost the
+//! scripts gets them again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,13 +21,13 @@ const SHORT: Timeouts = Timeouts::new(Duration::from_mins(10), Duration::from_ho
 const LONG: Timeouts = Timeouts::new(Duration::from_hours(5), Duration::from_hours(24));
 
 /// The keys of one prefix on a server.
-struct Place {
+struct ServerKeys {
     keys: Keys,
     server: &'static RedisServer,
     store: RedisStore,
 }
 
-impl Place {
+impl ServerKeys {
     async fn new() -> Self {
         let (keys, server) = (Keys::new(), RedisServer::shared());
         let builder = RedisStore::builder(server.url()).with_prefix(keys.prefix()).expect("a prefix");
@@ -43,13 +43,13 @@ impl Place {
         }
     }
 
-    /// When the server will delete the key: -1 for never, -2 if there is none.
+    /// Returns the time at which the server will delete the key: -1 for never, -2 without a key.
     fn ends(&self, id: RecordId) -> i64 {
         let key = format!("{}{id}", self.keys.prefix());
         self.server.cli(&["PEXPIRETIME", &key]).parse().expect("milliseconds")
     }
 
-    /// The key ends with the record, or later by the time that the script has taken.
+    /// Checks that the key expires with the record, or later by the time of the script.
     fn ends_at(&self, id: RecordId, deadline: Timestamp, noted: Timestamp) -> i64 {
         let late = server_time(self.server).saturating_since(noted);
         let (ends, range) = (self.ends(id), deadline.as_millis()..=deadline.saturating_add(late).as_millis());
@@ -64,65 +64,66 @@ impl Place {
 
 #[tokio::test]
 async fn a_key_ends_when_its_record_does() {
-    let place = Place::new().await;
+    let keys_of_server = ServerKeys::new().await;
     let absolute_first = Timeouts::new(Duration::from_hours(24), Duration::from_hours(1));
     for timeouts in [SHORT, LONG, absolute_first, Timeouts::default()] {
-        let (id, created) = place.create(timeouts).await;
-        place.ends_at(id, timeouts.deadline(created, created), created);
+        let (id, created) = keys_of_server.create(timeouts).await;
+        keys_of_server.ends_at(id, timeouts.deadline(created, created), created);
     }
 }
 
 #[tokio::test]
 async fn a_key_whose_time_has_come_is_gone() {
-    let place = Place::new().await;
-    let (id, _) = place.create(Timeouts::new(Duration::from_millis(1), Duration::from_millis(1))).await;
-    until("the key to go", || place.server.log(), || place.ends(id) == -2);
-    assert!(place.store.load(id, &[]).await.expect("an answer").is_none());
+    let keys_of_server = ServerKeys::new().await;
+    let (id, _) =
+        keys_of_server.create(Timeouts::new(Duration::from_millis(1), Duration::from_millis(1))).await;
+    until("the key to go", || keys_of_server.server.log(), || keys_of_server.ends(id) == -2);
+    assert!(keys_of_server.store.load(id, &[]).await.expect("an answer").is_none());
 }
 
 #[tokio::test]
 async fn a_touch_prolongs_and_nothing_else_does() {
-    let place = Place::new().await;
-    let (id, created) = place.create(SHORT).await;
-    let at_first = place.ends(id);
-    applied(place.store.commit(id, under(SHORT, put("a", "1"))).await);
-    applied(place.store.commit(id, under(SHORT, add("n", 1))).await);
-    assert_eq!((place.ends(id), place.touched(id).await), (at_first, created));
-    // Two layers: the one with the longer timeouts prolongs, the other one never shortens.
+    let keys_of_server = ServerKeys::new().await;
+    let (id, created) = keys_of_server.create(SHORT).await;
+    let at_first = keys_of_server.ends(id);
+    applied(keys_of_server.store.commit(id, under(SHORT, put("a", "1"))).await);
+    applied(keys_of_server.store.commit(id, under(SHORT, add("n", 1))).await);
+    assert_eq!((keys_of_server.ends(id), keys_of_server.touched(id).await), (at_first, created));
+    // With two layers, the one with the longer timeouts moves the deadline, and the other one never shortens it.
     let longer = [6, 7, 8].map(|hours| Timeouts::new(Duration::from_hours(hours), Duration::from_hours(24)));
     let notes = || [Commit::new(0, SHORT), put("a", "2"), add("n", 1)].map(|commit| commit.with_touch(true));
     for (commit, timeouts) in notes().into_iter().zip(longer) {
-        applied(place.store.commit(id, under(timeouts, commit)).await);
-        let touched = place.touched(id).await;
-        let ends = place.ends_at(id, timeouts.deadline(created, touched), touched);
+        applied(keys_of_server.store.commit(id, under(timeouts, commit)).await);
+        let touched = keys_of_server.touched(id).await;
+        let ends = keys_of_server.ends_at(id, timeouts.deadline(created, touched), touched);
         for commit in notes() {
-            applied(place.store.commit(id, under(SHORT, commit)).await);
-            assert_eq!(place.ends(id), ends);
+            applied(keys_of_server.store.commit(id, under(SHORT, commit)).await);
+            assert_eq!(keys_of_server.ends(id), ends);
         }
     }
 }
 
 #[tokio::test]
 async fn a_destroyed_record_leaves_no_key() {
-    let place = Place::new().await;
-    let (id, _) = place.create(LONG).await;
-    place.store.destroy(id).await.expect("destroyed");
-    assert_eq!(place.ends(id), -2);
+    let keys_of_server = ServerKeys::new().await;
+    let (id, _) = keys_of_server.create(LONG).await;
+    keys_of_server.store.destroy(id).await.expect("destroyed");
+    assert_eq!(keys_of_server.ends(id), -2);
     for commit in [put("a", "1").with_touch(true), add("n", 1).with_touch(true)] {
-        assert!(matches!(place.store.commit(id, commit).await, Ok(CommitOutcome::NotFound)));
+        assert!(matches!(keys_of_server.store.commit(id, commit).await, Ok(CommitOutcome::NotFound)));
     }
-    assert_eq!(place.ends(id), -2);
-    assert!(place.keys.dump(&[place.server]).is_empty());
+    assert_eq!(keys_of_server.ends(id), -2);
+    assert!(keys_of_server.keys.dump(&[keys_of_server.server]).is_empty());
 }
 
-/// A rotation is a new secret for the same record: it lives no longer for that.
+/// A rotation is a new secret for the same record, and does not prolong its life.
 #[tokio::test]
 async fn a_rotation_keeps_the_deadline() {
-    let place = Place::new().await;
-    let (id, _) = place.create(SHORT).await;
-    let before = place.ends(id);
+    let keys_of_server = ServerKeys::new().await;
+    let (id, _) = keys_of_server.create(SHORT).await;
+    let before = keys_of_server.ends(id);
     applied(
-        place
+        keys_of_server
             .store
             .commit(
                 id,
@@ -131,90 +132,92 @@ async fn a_rotation_keeps_the_deadline() {
             )
             .await,
     );
-    assert_eq!(place.ends(id), before);
+    assert_eq!(keys_of_server.ends(id), before);
 }
 
-/// With other times the record is judged by the old ones and its key kept by the new; where those are shorter, the
-/// key stays for the layer that granted more.
+/// A commit with other timeouts judges the record by the old ones, and sets the key's deadline by the new ones. Shorter ones
+/// do not move it, for the layer that granted more.
 #[tokio::test]
 async fn credentials_with_other_times_moves_the_deadline() {
-    let place = Place::new().await;
+    let keys_of_server = ServerKeys::new().await;
     for renewed in [false, true] {
-        let (id, created) = place.create(SHORT).await;
+        let (id, created) = keys_of_server.create(SHORT).await;
         let rotate = async |epoch, from, to| {
             let credentials_change = if renewed {
-                let loaded = place.store.load(id, &[]).await.expect("an answer").expect("the record");
+                let loaded =
+                    keys_of_server.store.load(id, &[]).await.expect("an answer").expect("the record");
                 CredentialsChange::renewal(loaded.credentials, random_credentials())
             } else {
                 CredentialsChange::rotation(random_credentials())
             };
             let commit =
                 Commit::new(epoch, from).with_credentials_change(credentials_change.with_timeouts(to));
-            place.store.commit(id, commit).await
+            keys_of_server.store.commit(id, commit).await
         };
         applied(rotate(0, SHORT, LONG).await);
-        let touched = place.touched(id).await;
-        let ends = place.ends_at(id, LONG.deadline(created, touched), touched);
+        let touched = keys_of_server.touched(id).await;
+        let ends = keys_of_server.ends_at(id, LONG.deadline(created, touched), touched);
         let epoch = u64::from(!renewed);
         applied(rotate(epoch, LONG, SHORT).await);
-        assert_eq!(place.ends(id), ends);
+        assert_eq!(keys_of_server.ends(id), ends);
         let dead = Timeouts::new(Duration::ZERO, Duration::ZERO);
         assert!(matches!(rotate(2 * epoch, dead, LONG).await, Ok(CommitOutcome::NotFound)));
-        assert_eq!(place.ends(id), ends);
+        assert_eq!(keys_of_server.ends(id), ends);
     }
 }
 
 #[derive(Session)]
-struct Shopper {
+struct RememberedUser {
     #[session(identity)]
     user: Option<u64>,
     note: Option<String>,
 }
 
-/// A visitor's key is kept for as long as the session lives whose user asks to be remembered, from the login on.
+/// From a login with `remember` on, the key is kept for as long as the session of a remembered user lasts.
 #[tokio::test]
 async fn a_login_that_is_remembered_keeps_its_key() {
-    let place = Place::new().await;
+    let keys_of_server = ServerKeys::new().await;
     let routes = Router::new()
-        .route("/visit", get(async |mut session: TypedSession<Shopper>| session.set_note("hello")))
+        .route("/visit", get(async |mut session: TypedSession<RememberedUser>| session.set_note("hello")))
         .route(
             "/id",
-            get(async |session: TypedSession<Shopper>| session.record_id().expect("one").to_string()),
+            get(async |session: TypedSession<RememberedUser>| session.record_id().expect("one").to_string()),
         )
         .route(
             "/login",
-            get(async |mut session: TypedSession<Shopper>| {
+            get(async |mut session: TypedSession<RememberedUser>| {
                 session.remember(true);
                 session.set_user(7);
             }),
         );
-    let browser = Client::new(routes.layer(SessionLayer::new(place.store.clone())));
+    let browser = Client::new(routes.layer(SessionLayer::new(keys_of_server.store.clone())));
     browser.get("/visit").await;
     let id = RecordId::parse(browser.get("/id").await.text()).expect("a record id");
-    let days =
-        |days: u64| server_time(place.server).saturating_add(Duration::from_hours(days * 24)).as_millis();
-    assert!((days(1)..days(2)).contains(&place.ends(id)));
+    let days = |days: u64| {
+        server_time(keys_of_server.server).saturating_add(Duration::from_hours(days * 24)).as_millis()
+    };
+    assert!((days(1)..days(2)).contains(&keys_of_server.ends(id)));
     browser.get("/login").await;
-    assert!((days(29)..=days(30)).contains(&place.ends(id)));
+    assert!((days(29)..=days(30)).contains(&keys_of_server.ends(id)));
 }
 
-/// A visitor's key lives for the first visit, and once they are back for as long as others.
+/// A visitor's key is kept for the first visit, and from the second request on for as long as others.
 #[tokio::test]
 async fn a_key_of_a_first_visit_ends_soon_unless_it_is_touched() {
-    let place = Place::new().await;
+    let keys_of_server = ServerKeys::new().await;
     let timeouts = LONG.with_first_visit(Duration::from_mins(30));
     let (id, new) = (record_id(), NewRecord::new(random_credentials(), timeouts).with_first_visit(true));
-    let Ok(CreateOutcome::Created(created)) = place.store.create(id, new).await else {
+    let Ok(CreateOutcome::Created(created)) = keys_of_server.store.create(id, new).await else {
         panic!("a new id is free")
     };
     let first = Timeouts::new(timeouts.first_visit(), timeouts.absolute());
-    place.ends_at(id, first.deadline(created, created), created);
-    applied(place.store.commit(id, Commit::new(0, timeouts).with_touch(true)).await);
-    let touched = place.touched(id).await;
-    place.ends_at(id, timeouts.deadline(created, touched), touched);
+    keys_of_server.ends_at(id, first.deadline(created, created), created);
+    applied(keys_of_server.store.commit(id, Commit::new(0, timeouts).with_touch(true)).await);
+    let touched = keys_of_server.touched(id).await;
+    keys_of_server.ends_at(id, timeouts.deadline(created, touched), touched);
 }
 
-/// The server reads its clock when it does the work, which is later than when we asked: it is stopped meanwhile.
+/// The server reads its clock when it carries out a request, and not when that is sent: it is stopped meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn times_are_those_of_the_server() {
     let front = Fronted::server(RedisServer::start());
@@ -223,7 +226,7 @@ async fn times_are_those_of_the_server() {
     let Ok(CreateOutcome::Created(first)) = store.create(id, new_record()).await else {
         panic!("a new id is free")
     };
-    // Whatever is asked of the server meanwhile, it does after this moment.
+    // The server carries out all requests of this time after this moment.
     let stopped = async |request: tokio::task::JoinHandle<()>| {
         until("the request", String::new, || front.proxies[0].requests() > 0);
         let sent = SystemClock.now();
@@ -261,24 +264,24 @@ async fn times_are_those_of_the_server() {
     }
 }
 
-/// Between readings a store carries the server's time on: never beyond it, and not without end behind it.
+/// Between two readings a store carries the server's time on. It is never ahead, and not behind without limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_of_a_load_is_never_ahead_of_the_server() {
-    let place = Place::new().await;
-    let (id, _) = place.create(LONG).await;
+    let keys_of_server = ServerKeys::new().await;
+    let (id, _) = keys_of_server.create(LONG).await;
     let mut last = Timestamp::from_millis(0);
-    // More than a reading counts for, so that there are several.
-    let end = server_time(place.server).saturating_add(Duration::from_secs(3));
+    // Longer than a reading is used, so that there are several.
+    let end = server_time(keys_of_server.server).saturating_add(Duration::from_secs(3));
     while last < end {
-        let now = place.store.load(id, &[]).await.expect("an answer").expect("the record").now;
-        let after = server_time(place.server);
+        let now = keys_of_server.store.load(id, &[]).await.expect("an answer").expect("the record").now;
+        let after = server_time(keys_of_server.server);
         assert!(now <= after, "{now:?} is ahead of {after:?}");
         assert!(after < end.saturating_add(Duration::from_mins(1)), "{now:?} stays behind {after:?}");
         last = now;
     }
 }
 
-/// `touched` never goes back, whatever a clock says.
+/// `touched` never goes back, even if a clock does.
 #[tokio::test]
 async fn a_clock_that_goes_back_takes_nothing_back() {
     let (keys, server, clock) = (Keys::new(), RedisServer::shared(), ManualClock::new());
@@ -294,7 +297,7 @@ async fn a_clock_that_goes_back_takes_nothing_back() {
     }
 }
 
-/// Somebody flushes the scripts again and again: every add counts, and nobody notices.
+/// The scripts are flushed again and again. Every add counts, and no request fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn flushed_scripts_are_told_again() {
     let server = RedisServer::start();
@@ -324,12 +327,12 @@ async fn flushed_scripts_are_told_again() {
     }
     let loaded = store.load(id, &["n".into()]).await.expect("an answer").expect("the record");
     assert_eq!(loaded.fields.get("n").map(|json| &json[..]), Some(&b"200"[..]));
-    // Each has the text sent once more: the test is about that.
+    // Each flush has the text sent once more, so the test has shown something.
     let info = server.cli(&["INFO", "commandstats"]);
     assert!(flushes > 1 && info.contains("cmdstat_eval:"), "{flushes} flushes\n{info}");
 }
 
-/// A server that starts again has its data, and no scripts.
+/// A server that restarts has its data, but no scripts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_starts_again_is_told_the_scripts() {
     let server = RedisServer::options().with_durability().start();

@@ -1,4 +1,4 @@
-//! `rediss://`: who is trusted, what is shown, and that nothing goes out in plain text where a URL says TLS.
+//! `rediss://`: the trusted authorities, client certificates, and no plain text if a URL says TLS.
 
 use std::{fs, time::Duration};
 
@@ -13,7 +13,7 @@ use tests::{
 
 use crate::common::{SECRET, assert_no_secret, does_everything, tls_cluster, whole};
 
-/// Longer than any test: what is tried again until then never ends.
+/// A timeout that is longer than any test, so that no failure may be tried again.
 const LONG: Duration = Duration::from_hours(1);
 
 fn with_tls() -> RedisOptions {
@@ -24,7 +24,7 @@ fn authority(server: &RedisServer) -> Vec<u8> {
     fs::read(server.ca_file()).expect("the certificate")
 }
 
-/// The server as it is, as a cluster of one node, and behind a Sentinel.
+/// Servers of three kinds: one server, a cluster of one node, and a server behind a Sentinel.
 struct Kinds {
     server: RedisServer,
     cluster: RedisServer,
@@ -32,7 +32,7 @@ struct Kinds {
 }
 
 impl Kinds {
-    /// All that speak TLS have this certificate, `server` or `named`, and these lines.
+    /// Starts servers with this certificate, `server` or `named`, and these lines of configuration.
     fn start(certificate: &str, lines: &str) -> Self {
         let options = || {
             with_tls()
@@ -45,10 +45,13 @@ impl Kinds {
         Self { server, cluster, sentinel }
     }
 
-    /// Builders for each, which trust these authorities. By a name where others are named by their address.
+    /// Returns a builder for each kind, which trusts the authority of this server, or of its own.
     fn builders(&self, trusted: Option<&RedisServer>) -> [(&'static str, RedisStoreBuilder); 3] {
         let trust = |builder: RedisStoreBuilder, server: &RedisServer| {
-            builder.with_root_certificate(authority(trusted.unwrap_or(server))).with_timeout(LONG)
+            builder
+                .with_root_certificates(authority(trusted.unwrap_or(server)))
+                .expect("a certificate")
+                .with_timeout(LONG)
         };
         let cluster = RedisStoreBuilder::cluster([format!("rediss://localhost:{}", self.cluster.tls_port())]);
         let sentinel = RedisStoreBuilder::sentinel([self.sentinel.url()], self.sentinel.service_name());
@@ -60,7 +63,7 @@ impl Kinds {
     }
 }
 
-/// The error of a store that does not open. It comes at once: the time for trying again would never end.
+/// Returns the error of a store that does not open. It comes at once, since the timeout is longer than the test.
 async fn refused(kind: &str, builder: RedisStoreBuilder, reasons: &[&str]) -> Error {
     let Err(error) = builder.connect().await else { panic!("{kind}: it opens") };
     let text = error.to_string();
@@ -79,7 +82,7 @@ async fn a_trusted_server_is_used_and_another_is_not() {
         assert_eq!(does_everything(&store).await, Ok(()), "{kind}");
     }
     for (kind, builder) in kinds.builders(Some(&another)) {
-        // It has the same name, and another key.
+        // The other authority has the same name, and another key.
         refused(kind, builder, &["BadSignature", "UnknownIssuer"]).await;
     }
 }
@@ -118,7 +121,7 @@ async fn a_certificate_is_asked_for_and_shown() {
             }
         }
     }
-    // What does not fit together, and what is none.
+    // A certificate and a key that do not fit together, and texts that are neither.
     let (certificate, key) = kinds.server.client_certificate("one", "genpkey -algorithm ed25519");
     let (_, other) = kinds.server.client_certificate("other", "genpkey -algorithm ed25519");
     let [(_, builder), ..] = kinds.builders(None);
@@ -135,7 +138,7 @@ async fn a_certificate_is_asked_for_and_shown() {
     }
 }
 
-/// Servers that announce IP addresses, of which their certificate does not know.
+/// Servers announce IP addresses that are not in their certificate.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_verified_in_place_of_the_address() {
     let (kinds, mut stores) = (Kinds::start("named", ""), Vec::new());
@@ -147,7 +150,7 @@ async fn a_name_is_verified_in_place_of_the_address() {
         assert_eq!(does_everything(&store).await, Ok(()), "{kind}");
         stores.push((kind, store));
     }
-    // From now on they have another, for the address: requests are told at once, with the reason.
+    // From now on their certificate is for the address. Requests fail at once, with the reason.
     for server in [&kinds.server, &kinds.cluster] {
         server.change_key("genpkey -algorithm ed25519");
         server.cut_connections();
@@ -159,7 +162,7 @@ async fn a_name_is_verified_in_place_of_the_address() {
     }
 }
 
-/// The cryptography is put together by the library, so each piece of it is tried on another implementation.
+/// The library composes the cryptography itself, so each piece of it is tested against another implementation.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_suite_is_spoken() {
     let server = with_tls().start();
@@ -177,12 +180,16 @@ async fn every_suite_is_spoken() {
         let version = if option == "tls-ciphers" { "TLSv1.2" } else { "TLSv1.3" };
         server.change_key(key);
         server.cli(&["CONFIG", "SET", "tls-protocols", version, option, suite]);
-        let builder = RedisStore::builder(server.tls_url()).with_root_certificate(authority(&server));
+        let builder = RedisStore::builder(server.tls_url())
+            .with_root_certificates(authority(&server))
+            .expect("a certificate");
         let store = builder.connect().await.unwrap_or_else(|error| panic!("{suite}: {error:?}"));
         assert_eq!(does_everything(&store).await, Ok(()), "{suite}");
     }
     server.cli(&["CONFIG", "SET", "tls-ciphers", "ECDHE-RSA-AES128-SHA256", "tls-protocols", "TLSv1.2"]);
-    let builder = RedisStore::builder(server.tls_url()).with_root_certificate(authority(&server));
+    let builder = RedisStore::builder(server.tls_url())
+        .with_root_certificates(authority(&server))
+        .expect("a certificate");
     refused("an old suite", builder.with_timeout(LONG), &["HandshakeFailure"]).await;
 }
 
@@ -194,29 +201,32 @@ async fn a_sentinel_behind_tls_leads_nobody_into_plain_text() {
     let hellos = server.calls("hello");
     let builder = RedisStoreBuilder::sentinel([sentinel.url()], sentinel.service_name())
         .with_password(SECRET)
-        .with_root_certificate(authority(&server));
+        .with_root_certificates(authority(&server))
+        .expect("a certificate");
     assert_no_secret(&format!("{builder:?}"));
     let error = builder.with_timeout(Duration::from_secs(3)).connect().await.expect_err("no TLS there");
     whole(&error);
     assert_eq!(server.calls("hello"), hellos, "it was greeted in plain text");
-    // What is no command of the greeting, either.
+    // No other command goes there either.
     assert_eq!(server.cli(&["ACL", "LOG"]), "");
 
     let sentinel = TlsSentinel::start(&server, true, "server");
     let builder = RedisStoreBuilder::sentinel([sentinel.url()], sentinel.service_name())
         .with_password(SECRET)
-        .with_root_certificate(authority(&server));
+        .with_root_certificates(authority(&server))
+        .expect("a certificate");
     let store = builder.connect().await.expect("TLS to both");
     assert_eq!(does_everything(&store).await, Ok(()));
 }
 
-/// To a server that speaks no TLS nothing else is spoken, and the other way round.
+/// A store with TLS sends nothing else to a server without it, and the other way round.
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_and_plain_text_do_not_meet() {
     let server = with_tls().with_password(SECRET).start();
     let hellos = server.calls("hello");
     let to_plain = RedisStore::builder(format!("rediss://:{SECRET}@127.0.0.1:{}", server.port()))
-        .with_root_certificate(authority(&server));
+        .with_root_certificates(authority(&server))
+        .expect("a certificate");
     let error = to_plain.with_timeout(Duration::from_secs(3)).connect().await.expect_err("no TLS there");
     whole(&error);
     assert_eq!(server.calls("hello"), hellos);

@@ -1,4 +1,4 @@
-//! What the store waits for, and whom it asks then.
+//! The waits of a store, and the node that it asks next.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::fronted::Fronted;
 
-/// The client library's own half a second for a reply does not count: the store's time does.
+/// The store's timeout limits a reply, and not the client library's half a second.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pools_connections_wait_as_long_as_the_store() {
     let server = RedisServer::start();
@@ -33,7 +33,7 @@ async fn a_pools_connections_wait_as_long_as_the_store() {
     assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{answer:?}");
 }
 
-/// A node may name another by its port alone, which means its own host.
+/// A node may name another one by its port alone, which means the host of the first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_named_without_a_host_is_found() {
     let options = RedisServer::options().add_line("cluster-preferred-endpoint-type unknown-endpoint");
@@ -52,7 +52,7 @@ async fn a_node_that_is_named_without_a_host_is_found() {
     assert!(store.load(id, &[]).await.expect("MOVED is followed").is_some());
 }
 
-/// Connecting may take longer than any request waits. Begun anew by each, it would never end.
+/// Connecting may take longer than any request waits. If each request began anew, it would never succeed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_is_opened_to_the_end_though_nobody_waits_so_long() {
     let front = Fronted::server(RedisServer::start());
@@ -73,7 +73,7 @@ async fn a_connection_is_opened_to_the_end_though_nobody_waits_so_long() {
     while store.load(record_id(), &[]).await.is_err() {}
 }
 
-/// A connection that leads nowhere any more is not left to the next request by one that was given up.
+/// A request that was given up leaves no swallowed connection to the next one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_was_silent_until_its_request_was_dropped_is_not_used_again() {
     let front = Fronted::server(RedisServer::start());
@@ -93,17 +93,17 @@ async fn a_connection_that_was_silent_until_its_request_was_dropped_is_not_used_
 }
 
 #[derive(Session)]
-struct Visitor {
+struct WaitingVisitor {
     name: Option<String>,
 }
 
-/// The store's timer stands in for the layer's, but not where the layer waits less.
+/// The store's timer replaces the layer's, unless the layer's timeout is shorter.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_layer_that_waits_less_than_its_store_is_not_held_up() {
     let front = Fronted::server(RedisServer::start());
     let store = front.builder().with_timeout(Duration::from_mins(1)).connect().await.expect("a server");
     let layer = SessionLayer::new(store).with_store_timeout(Duration::from_secs(1));
-    let name = async |mut session: TypedSession<Visitor>| session.set_name("Bea");
+    let name = async |mut session: TypedSession<WaitingVisitor>| session.set_name("Bea");
     let browser = Client::new(Router::new().route("/", get(name)).layer(layer));
     assert_eq!(browser.get("/").await.status(), 200);
     front.proxies[0].stall();

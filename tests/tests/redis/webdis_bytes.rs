@@ -1,4 +1,4 @@
-//! Values and names of every spelling, written through Webdis and read from Redis, and the other way round.
+//! Values and names of all kinds of bytes, written through Webdis and read from Redis, and the other way round.
 
 use bytes::Bytes;
 use sessions::{
@@ -14,7 +14,7 @@ use tests::{
     servers::{RedisServer, WebdisServer},
 };
 
-/// What URLs, Redis, Lua, JSON or our own layout could take for something else.
+/// Texts that URLs, Redis, Lua, JSON or the layout of a record could misread.
 const NAMES: [&str; 36] = [
     "",
     "@",
@@ -81,10 +81,10 @@ const VALUES: [&str; 24] = [
     "!5:Error",
 ];
 
-/// All of the above, and what is no text in a program.
+/// Returns all of these texts, and values that are no text in a program.
 fn values() -> Vec<Bytes> {
     let mut values = VALUES.map(|text| Bytes::from_static(text.as_bytes())).to_vec();
-    // A string of one character each, as it is and escaped.
+    // Strings of one character, plain and escaped.
     for code in 0..=0xff_u32 {
         let character = char::from_u32(code).expect("a character");
         if code >= 0x20 && !['"', '\\'].contains(&character) {
@@ -92,11 +92,11 @@ fn values() -> Vec<Bytes> {
         }
         values.push(format!("\"\\u{code:04x}\"").into());
     }
-    // No JSON, but bytes: each alone, all at once, none.
+    // Bytes that are no JSON: each alone, all at once, none.
     values.extend((0..=0xff).map(|byte| Bytes::from(vec![byte])));
     values.push((0..=0xff).collect());
     values.push(Bytes::new());
-    // Nothing that ends at a round number.
+    // Lengths around round numbers.
     let large: String = ["\"", &"a/b%c\u{e9}\\u0000".repeat(81_000), "\""].concat();
     assert!(large.len() > 1 << 20);
     values.push(large.into());
@@ -135,7 +135,7 @@ async fn names_written_to_redis_are_read_through_webdis() {
     exchange_names(&redis, &webdis).await;
 }
 
-/// Both count alike where integers end, and name the field that is no number.
+/// Both stores count alike at the limits of integers, and name a field that is no number.
 #[tokio::test(flavor = "multi_thread")]
 async fn both_stores_count_alike() {
     let (redis, webdis) = stores().await;
@@ -154,7 +154,7 @@ async fn exchange_names(writer: &impl Store, reader: &impl Store) {
     let fields: Vec<_> =
         NAMES.iter().enumerate().map(|(index, name)| ((*name).to_owned(), value(index))).collect();
     let id = exchange(writer, reader, &fields).await;
-    // Each name is another field: without one, all others are there.
+    // Each name is a field of its own: without one, all others are there.
     for (index, (name, _)) in fields.iter().enumerate() {
         let mut delta = Delta::new();
         delta.push(name.as_str().into(), Op::Remove, None).expect("one operation");
@@ -164,7 +164,7 @@ async fn exchange_names(writer: &impl Store, reader: &impl Store) {
     }
 }
 
-/// Writes fields with a new record, then by a commit to another, which also tells them; returns the latter.
+/// Writes fields with a new record, then by a commit to another one, which also returns them. Returns the latter.
 async fn exchange(writer: &impl Store, reader: &impl Store, fields: &[(String, Bytes)]) -> RecordId {
     let mut new = Fields::new();
     let mut delta = Delta::new();
@@ -249,7 +249,7 @@ async fn check(store: &impl Store, id: RecordId, fields: &[(String, Bytes)]) {
     }
 }
 
-/// Enough of a value to know it by.
+/// Returns the beginning of a value, for messages.
 fn short(value: &Bytes) -> String {
     value[..value.len().min(100)].escape_ascii().to_string()
 }

@@ -1,5 +1,5 @@
-//! What a store behind Webdis says when something is wrong: one error that tells what to do, and no secret in
-//! it. And that it goes on by itself when it is right again.
+//! The errors of a store behind Webdis: each says what to do, and contains no secret. The store goes on by itself when the
+//! servers are back.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -18,7 +18,7 @@ use tests::{
 
 use crate::common::{SECRET, USER, answering, assert_no_secret, foreign_keys_are_left_alone, whole};
 
-/// Opens a store in vain; says with what error.
+/// Returns the error of a store that cannot open.
 async fn refused(builder: WebdisStoreBuilder) -> Error {
     assert_no_secret(&format!("{builder:?}"));
     let Err(error) = builder.connect().await else { panic!("it cannot work, but opens") };
@@ -26,7 +26,7 @@ async fn refused(builder: WebdisStoreBuilder) -> Error {
     error
 }
 
-/// What it says, with its sources.
+/// Returns the texts of an error and of its sources.
 #[track_caller]
 fn says(error: &Error, kind: ErrorKind, words: &[&str]) {
     let text = whole(error);
@@ -62,7 +62,7 @@ async fn a_wrong_login_says_so() {
     }
 }
 
-/// Webdis with a wrong password of Redis, or none.
+/// Webdis has a wrong password of Redis, or none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_login_of_webdis_says_so() {
     let redis = RedisServer::options().with_password(SECRET).start();
@@ -76,7 +76,7 @@ async fn a_wrong_login_of_webdis_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_where_nobody_listens_says_so() {
-    // It keeps its port for itself.
+    // No other server gets its port.
     let redis = RedisServer::start();
     redis.kill();
     for host in ["127.0.0.1", "localhost"] {
@@ -107,7 +107,7 @@ async fn a_server_of_another_kind_says_so() {
         }
         println!("{answer:?}: {error:?}");
     }
-    // Redis itself, and a server that never says a word.
+    // Redis itself, and a server that never answers.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     for port in [RedisServer::shared().port(), silent.local_addr().expect("it is bound").port()] {
         let url = format!("http://{USER}:{SECRET}@127.0.0.1:{port}");
@@ -118,7 +118,7 @@ async fn a_server_of_another_kind_says_so() {
     assert!(unclear.is_empty(), "{unclear:#?}");
 }
 
-/// Keys of somebody else under our prefix: an error that says so, and they stay as they are.
+/// Keys of another program under the store's prefix cause an error that says so, and stay as they are.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_are_not_ours_say_so() {
     let (keys, redis) = (Keys::new(), RedisServer::shared());
@@ -127,7 +127,7 @@ async fn keys_that_are_not_ours_say_so() {
     foreign_keys_are_left_alone(&store, &keys, redis).await;
 }
 
-/// While Redis is down, Webdis says 503; when it is back, so is the store.
+/// While Redis is down, Webdis answers with 503 and the store is unavailable. Both work again when Redis is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_dies_is_unavailable_until_it_is_back() {
     let redis = RedisServer::options().with_durability().start();
@@ -165,7 +165,7 @@ async fn a_webdis_that_dies_is_unavailable_until_it_is_back() {
     }
 }
 
-/// What was added to the field `n`.
+/// The additions to the field `n`, by outcome.
 #[derive(Debug, Default)]
 struct Counted {
     surely: u64,
@@ -191,7 +191,7 @@ async fn fails(store: &WebdisStore, id: sessions::RecordId, counted: &mut Counte
     }
 }
 
-/// Webdis needs a moment to find its Redis again, but then nobody has to do anything.
+/// Webdis needs a moment to find its Redis again. Then the store works without any action.
 async fn goes_on(store: &WebdisStore, id: sessions::RecordId, counted: &mut Counted) {
     let mut tries = 0;
     loop {
@@ -202,7 +202,7 @@ async fn goes_on(store: &WebdisStore, id: sessions::RecordId, counted: &mut Coun
         }
         counted.perhaps += 1;
         tries += 1;
-        // Not to be done with all tries before Webdis has tried once.
+        // A pause, so that Webdis tries at least once before the attempts are over.
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     counted.surely += 1;

@@ -1,4 +1,4 @@
-//! The two locks of a Webdis for sessions: what its own list lets a client do, and what Redis lets Webdis do.
+//! The two ACLs of a Webdis for sessions: its own one for clients, and that of Redis for Webdis.
 
 use std::sync::OnceLock;
 
@@ -15,7 +15,7 @@ use tests::{
 
 use crate::common::does_everything;
 
-/// What Redis must let Webdis do, besides the keys.
+/// The commands that Webdis' user needs in Redis.
 const COMMANDS: &[&str] =
     &["eval", "evalsha", "time", "hget", "hmget", "hkeys", "exists", "hset", "hdel", "pexpire", "del"];
 
@@ -26,7 +26,7 @@ const REDIS_PASSWORD: &str = "of-webdis";
 sessions::testing::conformance!(webdis, Locked(Keys::new()));
 sessions::testing::conformance!(webdis_time, LockedTime(Keys::new()));
 
-/// A Webdis of sessions, and a Redis that lets it do no more than it needs to.
+/// A Webdis for sessions, and a Redis in which its user has the needed permissions only.
 struct Locks {
     webdis: WebdisServer,
     redis: RedisServer,
@@ -43,7 +43,7 @@ impl Locks {
         Self { webdis, redis }
     }
 
-    /// For the tests that leave the locks as they are.
+    /// Returns the servers for tests that do not change the ACLs.
     fn shared() -> &'static Self {
         static SHARED: OnceLock<Locks> = OnceLock::new();
         SHARED.get_or_init(Self::start)
@@ -55,7 +55,7 @@ impl Locks {
     }
 }
 
-/// Lets Webdis, which can only be the default user of Redis, do this under the prefixes of tests.
+/// Gives Webdis these permissions under the prefixes of tests. It can be the default user of Redis only.
 fn allow(redis: &RedisServer, commands: &[&str]) {
     let commands: Vec<_> = commands.iter().map(|command| format!("+{command}")).collect();
     let password = format!(">{REDIS_PASSWORD}");
@@ -64,7 +64,7 @@ fn allow(redis: &RedisServer, commands: &[&str]) {
     redis.cli(&rule);
 }
 
-/// The keys of one prefix behind both locks.
+/// The keys of one prefix behind both ACLs.
 struct Locked(Keys);
 
 impl Harness for Locked {
@@ -79,7 +79,7 @@ impl Harness for Locked {
     }
 }
 
-/// The same on the server's own clock.
+/// The keys of one prefix behind both ACLs, on the server's own clock.
 struct LockedTime(Keys);
 
 impl Harness for LockedTime {
@@ -92,7 +92,7 @@ impl Harness for LockedTime {
     }
 }
 
-/// Nothing in the list is there for nothing: without any of it, something fails.
+/// Without any command of the list, an operation fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_needs_each_of_its_commands() {
     let locks = Locks::start();
@@ -107,8 +107,8 @@ async fn the_store_needs_each_of_its_commands() {
     assert!(unneeded.is_empty(), "the store does not need {unneeded:?}");
 }
 
-/// A missing permission is found when the store is opened, not by the first user who logs out, and certainly
-/// not in the middle of a script, which does not roll back.
+/// A missing permission is found when the store is opened. Otherwise it would be found by the first user who logs out, or in
+/// the middle of a script, which does not roll back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_permission_is_found_when_the_store_is_opened() {
     let locks = Locks::start();
@@ -125,7 +125,7 @@ async fn a_missing_permission_is_found_when_the_store_is_opened() {
     assert!(unnoticed.is_empty(), "{unnoticed:#?}");
 }
 
-/// What is refused has not happened: without a permission for one of its commands, a script writes nothing.
+/// A refused operation has not happened: without a permission for one of its commands, a script writes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_without_a_permission_writes_nothing() {
     let locks = Locks::start();
@@ -139,7 +139,7 @@ async fn a_script_without_a_permission_writes_nothing() {
         applied(&allowed, id, put("old", "1")).await;
         let others: Vec<_> = COMMANDS.iter().filter(|command| **command != without).copied().collect();
         allow(&locks.redis, &others);
-        // If it is not open, it does nothing.
+        // A store that does not open does nothing.
         let Ok(store) = locks.builder(&keys).connect().await else { continue };
         let mut delta = Delta::new();
         for (name, op) in [("new", Op::Put(Bytes::from_static(b"1"))), ("old", Op::Remove)] {
@@ -160,8 +160,8 @@ async fn a_script_without_a_permission_writes_nothing() {
     assert!(half_done.is_empty(), "{half_done:#?}");
 }
 
-/// Whoever reaches Webdis can neither empty Redis, nor read or write the keys of others, nor look around: not
-/// directly, whoever they are, and not in a script, for which one has to log in.
+/// A client of Webdis can neither empty Redis, nor read or write other keys, nor inspect the server. Commands are refused to
+/// every client, and scripts, which need the login, may not run them either.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reaches_webdis_can_do_no_harm() {
     let locks = Locks::start();
@@ -219,7 +219,7 @@ async fn who_reaches_webdis_can_do_no_harm() {
         for login in logins.into_iter().chain([Some(&*right)]) {
             assert_eq!(call(login, command), (403, String::new()), "{login:?} {command:?}");
         }
-        // The same from within a script that names no key.
+        // The command is refused within a script that names no key, too.
         let quoted: Vec<_> = command.iter().map(|word| format!("[==[{word}]==]")).collect();
         let script = format!("return redis.call({})", quoted.join(","));
         refused_by_redis(&call(Some(&right), &["EVAL", &script, "0"]), command);
@@ -235,7 +235,7 @@ async fn who_reaches_webdis_can_do_no_harm() {
     }
     assert_eq!(locks.redis.cli(&["HGET", "foreign", "field"]), "secret");
     assert_eq!(locks.redis.cli(&["HGET", "test:own", "field"]), "1");
-    // Nothing of it has harmed the connections that Webdis shares among its clients.
+    // The connections that Webdis shares among its clients still work.
     for _ in 0..20 {
         assert_eq!(call(Some(&right), &read), (200, r#"{"EVAL":"1"}"#.into()));
     }
@@ -253,7 +253,7 @@ fn refused_by_redis((status, body): &(u16, String), command: &[&str]) {
     assert!(*status == 200 && refused.iter().any(|why| body.contains(why)), "{command:?}: {status} {body}");
 }
 
-/// Everything that the store does, on the server's own clock.
+/// Runs every operation of the store, on the server's own clock.
 async fn everything(locks: &Locks, commands: &[&str]) -> Result<(), String> {
     locks.redis.cli(&["SCRIPT", "FLUSH"]);
     allow(&locks.redis, commands);

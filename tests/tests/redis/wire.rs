@@ -1,4 +1,4 @@
-//! What each operation of the whole stack costs on the wire, as `tests/wire.md` says.
+//! The traffic of each operation of the whole stack, compared with the table in `tests/wire.md`.
 
 use std::{
     collections::BTreeMap,
@@ -35,23 +35,23 @@ anew when run as
 |---|---|---|---|---|---|---|
 ";
 
-/// The rows of this store vary, see above.
+/// The store whose rows vary, see above.
 const WEBDIS: &str = "Webdis";
 
-/// How much less the microseconds of one reply can be.
+/// The number of bytes by which the microseconds of one reply can be shorter.
 const SLACK: usize = 5;
 
-/// Which operation is measured when it asks for the time; the others are when they do not.
+/// The operation that is measured when it asks for the time. The others are measured when they do not.
 const WITH_TIME: &str = "read of 1 field, with the server's time";
 
-/// How often each operation is measured.
+/// The number of times that each operation is measured.
 const TIMES: usize = 8;
 
-/// What the browser has before an operation.
+/// The session of the browser before an operation.
 #[derive(Clone, Copy)]
-enum Before {
+enum SessionBefore {
     Nothing,
-    /// A session whose cookie has not come back yet.
+    /// A session whose cookie was not sent back yet.
     Visitor,
     Session,
     /// A session whose field is 34 bytes long.
@@ -60,21 +60,21 @@ enum Before {
     OldSession,
 }
 
-/// The operations: what they are, before, and the route.
-const OPERATIONS: [(&str, Before, &str); 13] = [
-    ("session not used by the handler", Before::Session, "/untouched"),
-    ("no cookie, nothing written", Before::Nothing, "/one"),
-    ("read of 1 field", Before::Session, "/one"),
-    ("read of 1 field, with the server's time", Before::Session, "/one"),
-    ("read of all 20 fields", Before::Session, "/all"),
-    ("read of 1 field, use noted (touch)", Before::OldSession, "/one"),
-    ("read of 1 field, for the first time after its creation", Before::Visitor, "/one"),
-    ("write of 1 field", Before::Session, "/write"),
-    ("write of 1 field of 34 bytes (32 characters and quotes)", Before::LongValue, "/write-34"),
-    ("add to a counter", Before::Session, "/add"),
-    ("rotation", Before::Session, "/rotate"),
-    ("logout", Before::Session, "/destroy"),
-    ("new session with all 20 fields", Before::Nothing, "/create"),
+/// The operations: the name, the session before, and the route.
+const OPERATIONS: [(&str, SessionBefore, &str); 13] = [
+    ("session not used by the handler", SessionBefore::Session, "/untouched"),
+    ("no cookie, nothing written", SessionBefore::Nothing, "/one"),
+    ("read of 1 field", SessionBefore::Session, "/one"),
+    ("read of 1 field, with the server's time", SessionBefore::Session, "/one"),
+    ("read of all 20 fields", SessionBefore::Session, "/all"),
+    ("read of 1 field, use noted (touch)", SessionBefore::OldSession, "/one"),
+    ("read of 1 field, for the first time after its creation", SessionBefore::Visitor, "/one"),
+    ("write of 1 field", SessionBefore::Session, "/write"),
+    ("write of 1 field of 34 bytes (32 characters and quotes)", SessionBefore::LongValue, "/write-34"),
+    ("add to a counter", SessionBefore::Session, "/add"),
+    ("rotation", SessionBefore::Session, "/rotate"),
+    ("logout", SessionBefore::Session, "/destroy"),
+    ("new session with all 20 fields", SessionBefore::Nothing, "/create"),
 ];
 
 /// Thirty characters: thirty-two bytes of JSON.
@@ -110,7 +110,7 @@ struct One {
 }
 
 #[derive(Session)]
-struct Counter {
+struct WireCounter {
     #[session(merge = "add")]
     sum: u32,
 }
@@ -130,8 +130,8 @@ fn app(store: impl Store) -> Client {
             "/write-34",
             get(async |mut session: TypedSession<One>| session.set_f07([OTHER, "kl"].concat())),
         )
-        .route("/add", get(async |mut session: TypedSession<Counter>| session.add_sum(1)))
-        .route("/sum", get(async |session: TypedSession<Counter>| session.sum().to_string()))
+        .route("/add", get(async |mut session: TypedSession<WireCounter>| session.add_sum(1)))
+        .route("/sum", get(async |session: TypedSession<WireCounter>| session.sum().to_string()))
         .route("/rotate", get(async |session: TypedSession<One>| session.rotate()))
         .route("/destroy", get(async |session: TypedSession<One>| session.destroy()));
     Client::new(router.layer(SessionLayer::new(store)))
@@ -142,10 +142,10 @@ struct Measured {
     store: &'static str,
     proxy: Proxy,
     app: Client,
-    /// The same on another instance, whose clock is two hours behind.
+    /// The application on another instance, whose clock is two hours behind.
     old: Client,
     redis: RedisServer,
-    /// Runs for as long as this.
+    /// The server, which runs for as long as this.
     _webdis: Option<WebdisServer>,
 }
 
@@ -171,7 +171,7 @@ impl Measured {
         Self { store: WEBDIS, proxy, app, old, redis, _webdis: Some(webdis) }.warm().await
     }
 
-    /// Every connection is there then, and every script.
+    /// Opens every connection, and makes every script known.
     async fn warm(self) -> Self {
         for _ in 0..2 {
             for (_, before, path) in OPERATIONS {
@@ -181,9 +181,9 @@ impl Measured {
         self
     }
 
-    /// What one operation costs when it asks, or does not ask, for the server's time, which a load does once a
+    /// Returns the traffic of one operation with the question for the server's time, or without it. A load asks once a
     /// second.
-    async fn once(&self, before: Before, path: &str, with_time: bool) -> Traffic {
+    async fn once(&self, before: SessionBefore, path: &str, with_time: bool) -> Traffic {
         let end = Instant::now() + Duration::from_mins(1);
         loop {
             let traffic = self.measure(before, path).await;
@@ -194,25 +194,25 @@ impl Measured {
         }
     }
 
-    async fn measure(&self, before: Before, path: &str) -> Traffic {
+    async fn measure(&self, before: SessionBefore, path: &str) -> Traffic {
         let browser = self.app.stranger();
         match before {
-            Before::Nothing => {}
-            Before::Visitor => ok(&browser, "/create").await,
-            Before::Session => {
+            SessionBefore::Nothing => {}
+            SessionBefore::Visitor => ok(&browser, "/create").await,
+            SessionBefore::Session => {
                 ok(&browser, "/create").await;
                 ok(&browser, "/one").await;
             }
-            Before::LongValue => {
+            SessionBefore::LongValue => {
                 ok(&browser, "/create").await;
                 ok(&browser, "/lengthen").await;
             }
-            Before::OldSession => {
+            SessionBefore::OldSession => {
                 ok(&browser.at(&self.old), "/create").await;
                 ok(&browser.at(&self.old), "/one").await;
             }
         }
-        // The time is as long as it gets then, unless this takes more than a tenth of a second.
+        // The text of the time is as long as possible then, unless this takes more than a tenth of a second.
         let six_digits = || {
             let time = self.redis.cli(&["TIME"]);
             let micros = time.lines().nth(1).and_then(|micros| micros.parse().ok());
@@ -226,7 +226,7 @@ impl Measured {
         traffic
     }
 
-    /// Whether it did what it is called.
+    /// Returns true if the operation did what its name says.
     async fn check(&self, browser: &Client, path: &str) {
         let (path, expected) = match path {
             "/write" => ("/one", OTHER.to_owned()),
@@ -239,18 +239,19 @@ impl Measured {
         assert_eq!(browser.get(path).await.text(), expected);
     }
 
-    async fn rows(&self) -> Vec<Row> {
+    async fn rows(&self) -> Vec<WireRow> {
         let mut rows = Vec::new();
         for (operation, before, path) in OPERATIONS {
             let with_time = operation == WITH_TIME;
-            // The script tells the time with everything.
+            // The script returns the time with each reply.
             if with_time && self.store == WEBDIS {
                 continue;
             }
-            let mut row = Row::new(self.store, operation, &self.once(before, path, with_time).await);
-            // Each second has one of these.
+            let mut row = WireRow::new(self.store, operation, &self.once(before, path, with_time).await);
+            // One load in each second asks for it.
             for _ in 1..if with_time { 2 } else { TIMES } {
-                row = row.with(Row::new(self.store, operation, &self.once(before, path, with_time).await));
+                row =
+                    row.with(WireRow::new(self.store, operation, &self.once(before, path, with_time).await));
             }
             rows.push(row);
         }
@@ -258,7 +259,7 @@ impl Measured {
     }
 }
 
-/// Two hours behind.
+/// A clock that is two hours behind.
 fn behind() -> ManualClock {
     let clock = ManualClock::new();
     clock.set(Timestamp::from_millis(SystemClock.now().as_millis() - 2 * 3600 * 1000));
@@ -267,21 +268,21 @@ fn behind() -> ManualClock {
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Row {
+struct WireRow {
     /// Store, operation, commands, round trips.
     what: [String; 4],
     bytes_out: usize,
     bytes_in: usize,
 }
 
-impl Row {
+impl WireRow {
     fn new(store: &str, operation: &str, traffic: &Traffic) -> Self {
         let Traffic { requests, round_trips, bytes_out, bytes_in } = traffic;
         let what = [store.to_owned(), operation.to_owned(), requests.join(" "), round_trips.to_string()];
         Self { what, bytes_out: *bytes_out, bytes_in: *bytes_in }
     }
 
-    /// The most of both.
+    /// Returns the larger values of both.
     fn with(self, other: Self) -> Self {
         assert_eq!(self.what, other.what);
         assert!(self.what[0] == WEBDIS || self.bytes_out == other.bytes_out, "{self:?} {other:?}");
@@ -310,7 +311,7 @@ impl Row {
         self.bytes_out + self.bytes_in
     }
 
-    /// Whether what was seen, the most of several, is what this row says.
+    /// Returns true if the traffic, the largest of several, agrees with this row.
     fn is(&self, seen: &Self) -> bool {
         let least = self.bytes_in.saturating_sub(SLACK * self.what[2].matches("TIME").count());
         let slack = if self.what[0] == WEBDIS { self.bytes_out / 20 } else { 0 };
@@ -325,12 +326,12 @@ async fn ok(browser: &Client, path: &str) {
     assert_eq!(response.status(), 200, "{path}: {}", response.text());
 }
 
-/// Every row is as the table says, and the table has no others.
+/// Every operation agrees with its row in the table, and the table has no other rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_cost_what_the_table_says() {
     let mut rows = Measured::redis().await.rows().await;
     rows.extend(Measured::webdis().await.rows().await);
-    let written: String = rows.iter().map(Row::line).collect();
+    let written: String = rows.iter().map(WireRow::line).collect();
     println!("{written}");
     if std::env::var_os("WIRE").is_some_and(|what| what == "write") {
         fs::write(TABLE, [HEAD, &written].concat()).expect("the table is written");
@@ -338,7 +339,7 @@ async fn operations_cost_what_the_table_says() {
     let table = fs::read_to_string(TABLE).expect("the table is there");
     assert!(table.starts_with(HEAD), "the head of tests/wire.md is another; write it anew");
     let table: BTreeMap<_, _> =
-        table.lines().filter_map(Row::parse).map(|row| (row.what[..2].to_vec(), row)).collect();
+        table.lines().filter_map(WireRow::parse).map(|row| (row.what[..2].to_vec(), row)).collect();
     assert_eq!(table.len(), rows.len(), "tests/wire.md has other rows; write it anew");
     for row in rows {
         let told = table.get(&row.what[..2]).unwrap_or_else(|| panic!("no row for {row:?}"));
@@ -346,12 +347,12 @@ async fn operations_cost_what_the_table_says() {
     }
 }
 
-/// One changed field of twenty: one round trip to load, one to commit, at most 400 bytes both ways; and 47 more where
-/// the load asks for the server's time, once a second.
+/// One changed field of twenty takes one round trip to load, one to commit, and at most 400 bytes both ways. It takes 47
+/// more bytes if the load asks for the server's time, once a second.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_changed_field_of_twenty_costs_at_most_400_bytes() {
     let measured = Measured::redis().await;
-    for (before, path) in [(Before::Session, "/write"), (Before::LongValue, "/write-34")] {
+    for (before, path) in [(SessionBefore::Session, "/write"), (SessionBefore::LongValue, "/write-34")] {
         for with_time in [false, true] {
             let seen = measured.once(before, path, with_time).await;
             let sum = seen.bytes_out + seen.bytes_in;
@@ -363,38 +364,38 @@ async fn one_changed_field_of_twenty_costs_at_most_400_bytes() {
     }
 }
 
-/// A view is one round trip however many fields it has; within the touch window nothing is written, and a
-/// request that does not use its session costs nothing.
+/// A view is one round trip for any number of fields. Within the touch window nothing is written. A request that does not use
+/// its session sends nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn reading_is_one_round_trip_and_no_write() {
     let measured = Measured::redis().await;
     for (path, with_time) in [("/one", false), ("/all", false), ("/one", true), ("/all", true)] {
-        let seen = measured.once(Before::Session, path, with_time).await;
+        let seen = measured.once(SessionBefore::Session, path, with_time).await;
         assert_eq!(
             (seen.round_trips, &seen.requests[usize::from(with_time)..]),
             (1, &["HMGET".to_owned()][..])
         );
     }
-    assert_eq!(measured.measure(Before::Session, "/untouched").await, Traffic::default());
-    assert_eq!(measured.measure(Before::Nothing, "/one").await, Traffic::default());
-    assert_eq!(measured.measure(Before::OldSession, "/one").await.round_trips, 2);
+    assert_eq!(measured.measure(SessionBefore::Session, "/untouched").await, Traffic::default());
+    assert_eq!(measured.measure(SessionBefore::Nothing, "/one").await, Traffic::default());
+    assert_eq!(measured.measure(SessionBefore::OldSession, "/one").await.round_trips, 2);
 }
 
-/// Behind Webdis too: one round trip to load, however many fields, and one to commit; nothing that is not needed.
+/// Behind Webdis too, a load is one round trip for any number of fields, and a commit is one.
 #[tokio::test(flavor = "multi_thread")]
 async fn webdis_is_asked_no_more_often_than_redis() {
     let measured = Measured::webdis().await;
-    assert_eq!(measured.measure(Before::Session, "/untouched").await, Traffic::default());
-    assert_eq!(measured.measure(Before::Nothing, "/one").await, Traffic::default());
+    assert_eq!(measured.measure(SessionBefore::Session, "/untouched").await, Traffic::default());
+    assert_eq!(measured.measure(SessionBefore::Nothing, "/one").await, Traffic::default());
     for path in ["/one", "/all"] {
-        assert_eq!(measured.measure(Before::Session, path).await.requests, ["EVALSHA(load)"]);
+        assert_eq!(measured.measure(SessionBefore::Session, path).await.requests, ["EVALSHA(load)"]);
     }
     for (path, verb) in
         [("/write", "commit"), ("/add", "commit"), ("/rotate", "commit"), ("/destroy", "destroy")]
     {
-        let seen = measured.measure(Before::Session, path).await;
+        let seen = measured.measure(SessionBefore::Session, path).await;
         assert_eq!(seen.requests, ["EVALSHA(load)".to_owned(), format!("EVALSHA({verb})")]);
         assert_eq!(seen.round_trips, 2);
     }
-    assert_eq!(measured.measure(Before::Nothing, "/create").await.requests, ["EVALSHA(create)"]);
+    assert_eq!(measured.measure(SessionBefore::Nothing, "/create").await.requests, ["EVALSHA(create)"]);
 }

@@ -1,46 +1,46 @@
-//! A cluster of which nodes die, stall, or start again.
+//! A cluster whose nodes die, stall, or restart.
 
 use std::time::Duration;
 
 use sessions::store::{RedisStore, RedisStoreBuilder};
 use tests::{
-    load::Load,
+    load::LoadRun,
     servers::{RedisCluster, RedisServer, until},
 };
 
 use crate::replication::wait_until_caught_up;
 
-/// More than a busy machine keeps a process waiting: here 503 is to mean that a node is away.
+/// A timeout that is longer than a busy machine keeps a process waiting: here 503 must mean that a node is away.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Opens a store that is patient with nodes that answer.
+/// Opens a store whose timeout suffices for every node that answers.
 async fn open(cluster: &RedisCluster) -> RedisStore {
     let builder =
         RedisStoreBuilder::cluster(cluster.urls()).with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT);
     builder.connect().await.expect("a cluster that answers")
 }
 
-/// The primary that serves each session.
-fn homes(cluster: &RedisCluster, load: &Load) -> Vec<usize> {
-    let home = |record| cluster.owner(cluster.slot(&format!("sess:{record}"))).expect("an owner");
-    load.records().into_iter().map(home).collect()
+/// Returns the index of the primary of each session.
+fn owners(cluster: &RedisCluster, load: &LoadRun) -> Vec<usize> {
+    let owner = |record| cluster.owner(cluster.slot(&format!("sess:{record}"))).expect("an owner");
+    load.records().into_iter().map(owner).collect()
 }
 
-/// A slot of this node's, as the cluster was started.
+/// Returns a slot that this node has in a new cluster.
 fn slot_of(node: usize) -> u16 {
     [0, 8000, 16_000][node]
 }
 
-/// Lets a primary fail in some way until its replica has taken over, and then ends the failure.
-/// Sessions elsewhere are to notice nothing.
+/// Lets a primary fail until its replica has taken over, and then ends the failure. Sessions on other nodes must not be
+/// refused.
 fn replace(name: &str, fail: impl Fn(&RedisServer), heal: impl Fn(&RedisServer)) {
     let cluster = RedisCluster::start_with_replicas();
-    let load = Load::start(24, open(&cluster));
-    let homes = homes(&cluster, &load);
-    // Not the first: the helpers ask that one.
-    let victim = 1 + usize::from(homes.iter().filter(|home| **home == 1).count() < 2);
-    assert!(homes.contains(&victim), "24 sessions are everywhere");
-    load.in_doubt(|| {
+    let load = LoadRun::start(24, open(&cluster));
+    let owners = owners(&cluster, &load);
+    // Not the first node: the helpers ask that one.
+    let victim = 1 + usize::from(owners.iter().filter(|owner| **owner == 1).count() < 2);
+    assert!(owners.contains(&victim), "24 sessions are everywhere");
+    load.while_writes_may_be_lost(|| {
         wait_until_caught_up(cluster.node(victim), cluster.node(victim + 3));
         fail(cluster.node(victim));
         let replaced = || cluster.owner(slot_of(victim)) == Some(victim + 3);
@@ -52,7 +52,7 @@ fn replace(name: &str, fail: impl Fn(&RedisServer), heal: impl Fn(&RedisServer))
     });
     load.goes_on();
     let accounts = load.finish(name);
-    let elsewhere = homes.iter().zip(&accounts).filter(|(home, _)| **home != victim);
+    let elsewhere = owners.iter().zip(&accounts).filter(|(owner, _)| **owner != victim);
     let disturbed: Vec<_> = elsewhere.filter(|(_, account)| account.failures() > 0).collect();
     assert!(disturbed.is_empty(), "sessions on other nodes than {victim}: {disturbed:#?}");
 }
@@ -72,11 +72,11 @@ fn a_stalled_node_is_replaced_and_disturbs_no_other() {
     replace("a stalled node", RedisServer::stall, RedisServer::resume);
 }
 
-/// Nobody is refused: a handover takes less than the timeout.
+/// No request is refused: a handover takes less than the timeout.
 #[test]
 fn a_handover_to_a_replica_goes_unnoticed() {
     let cluster = RedisCluster::start_with_replicas();
-    let load = Load::start(12, open(&cluster));
+    let load = LoadRun::start(12, open(&cluster));
     for (old, new) in [(0, 3), (1, 4), (2, 5), (3, 0), (4, 1), (5, 2)] {
         cluster.node(new).cli(&["CLUSTER", "FAILOVER"]);
         let handed_over = || cluster.owner(slot_of(old % 3)) == Some(new);
@@ -89,21 +89,21 @@ fn a_handover_to_a_replica_goes_unnoticed() {
     assert!(accounts.iter().all(|account| account.failures() + account.guests_refused == 0), "{accounts:#?}");
 }
 
-/// Slots move between two nodes while the third stands still: whoever asks the cluster where its slots
-/// are now must not wait for that one.
+/// Slots move between two nodes while the third stands still. A request that asks for the slots must not wait for the third
+/// node.
 #[test]
 fn a_stalled_node_holds_up_no_move_between_others() {
     let cluster = RedisCluster::start();
-    let load = Load::start(24, open(&cluster));
-    let homes = homes(&cluster, &load);
+    let load = LoadRun::start(24, open(&cluster));
+    let owners = owners(&cluster, &load);
     let records = load.records();
     cluster.node(2).stall();
-    load.is_refused(|session| homes[session] == 2);
-    for (record, _) in records.iter().zip(&homes).filter(|(_, home)| **home == 0).take(3) {
+    load.is_refused(|session| owners[session] == 2);
+    for (record, _) in records.iter().zip(&owners).filter(|(_, owner)| **owner == 0).take(3) {
         let slot = cluster.slot(&format!("sess:{record}"));
         cluster.begin_move(0, 1, slot);
         while cluster.move_keys(0, 1, slot, 100) > 0 {}
-        // Without telling the one that cannot hear it.
+        // The node that stands still is not told.
         let (slot, id) = (slot.to_string(), cluster.node(1).cli(&["CLUSTER", "MYID"]));
         for node in [1, 0] {
             cluster.node(node).cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
@@ -111,13 +111,13 @@ fn a_stalled_node_holds_up_no_move_between_others() {
         let before = load.accounts();
         load.wait("sessions elsewhere to go on", |now| {
             let goes_on = |at: usize| now[at].acknowledged >= before[at].acknowledged + 5;
-            (0..now.len()).filter(|at| homes[*at] != 2).all(goes_on)
+            (0..now.len()).filter(|at| owners[*at] != 2).all(goes_on)
         });
     }
     cluster.node(2).resume();
     load.goes_on();
     let accounts = load.finish("3 moves beside a stalled node");
-    let elsewhere = homes.iter().zip(&accounts).filter(|(home, _)| **home != 2);
+    let elsewhere = owners.iter().zip(&accounts).filter(|(owner, _)| **owner != 2);
     let disturbed: Vec<_> = elsewhere.filter(|(_, account)| account.failures() > 0).collect();
     assert!(disturbed.is_empty(), "sessions on other nodes: {disturbed:#?}");
 }
@@ -126,7 +126,7 @@ fn a_stalled_node_holds_up_no_move_between_others() {
 fn a_cluster_whose_nodes_are_restarted_is_found_again() {
     let options = RedisServer::options().with_durability();
     let cluster = RedisCluster::with_options(false, options);
-    let load = Load::start(12, open(&cluster));
+    let load = LoadRun::start(12, open(&cluster));
     for node in 0..3 {
         cluster.node(node).restart();
         cluster.wait_until_served();

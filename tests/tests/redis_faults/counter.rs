@@ -8,28 +8,28 @@ use sessions::{
 };
 
 #[derive(Session)]
-struct Visitor {
+struct CountedVisitor {
     #[session(merge = "add")]
     count: u64,
 }
 
-type Visit = TypedSession<Visitor>;
+type CountedSession = TypedSession<CountedVisitor>;
 
-/// A browser in front of a counter; `/slow` waits at the gate, with the session loaded.
+/// Returns a browser in front of a counter. `/slow` waits at the gate, with the session loaded.
 pub(crate) fn browser(store: RedisStore, gate: &Gate) -> Client {
     let gate = gate.clone();
-    let slow = async move |mut session: Visit| {
+    let slow = async move |mut session: CountedSession| {
         gate.pass().await;
         session.add_count(1);
     };
     let routes = Router::new()
-        .route("/add", get(async |mut session: Visit| session.add_count(1)))
+        .route("/add", get(async |mut session: CountedSession| session.add_count(1)))
         .route("/slow", get(slow))
-        .route("/count", get(async |session: Visit| session.count().to_string()));
+        .route("/count", get(async |session: CountedSession| session.count().to_string()));
     Client::new(routes.layer(SessionLayer::new(store)))
 }
 
-/// Whether one was added; nothing else than 200 and 503 is right.
+/// Returns true if one was added. Every response is 200 or 503.
 pub(crate) async fn add(browser: &Client) -> bool {
     succeeded(browser.get("/add").await.status().as_u16())
 }
@@ -39,7 +39,7 @@ pub(crate) fn succeeded(status: u16) -> bool {
     status == 200
 }
 
-/// The count, as soon as the server tells it.
+/// Returns the count, as soon as the server answers.
 pub(crate) async fn count(browser: &Client) -> u64 {
     for _ in 0..100 {
         let response = browser.get("/count").await;

@@ -1,22 +1,22 @@
-//! A pool whose other borrowers do what they like with its connections.
+//! A pool whose other borrowers leave its connections in any state.
 
 use bb8_redis::{RedisConnectionManager, bb8::Pool};
 use redis::{Value, cmd};
 use sessions::store::RedisStore;
 use tests::{
-    load::{Account, Load},
+    load::{LoadAccount, LoadRun},
     servers::RedisServer,
 };
 
 #[test]
 fn a_transaction_of_another_borrower_swallows_nothing() {
     let redis = RedisServer::start();
-    // The borrowed connections work as long as their runtime.
+    // The borrowed connections work while their runtime runs.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let manager = RedisConnectionManager::new(redis.url()).expect("a URL");
     let pool = runtime.block_on(Pool::builder().max_size(2).build(manager)).expect("a pool");
-    // All connections that there are, and each in a transaction.
+    // All connections of the pool, each in a transaction.
     let mut borrowed = Vec::new();
     for number in 0..2 {
         let mut connection = runtime.block_on(pool.get_owned()).expect("a connection");
@@ -26,7 +26,7 @@ fn a_transaction_of_another_borrower_swallows_nothing() {
         borrowed.push(connection);
     }
     let store = RedisStore::from_pool(pool.clone());
-    let load = Load::start(8, async { store.await.expect("a server that answers") });
+    let load = LoadRun::start(8, async { store.await.expect("a server that answers") });
     load.goes_on();
     for mut connection in borrowed {
         let executed: Vec<String> =
@@ -35,6 +35,6 @@ fn a_transaction_of_another_borrower_swallows_nothing() {
     }
     load.goes_on();
     let accounts = load.finish("a pool in use");
-    let failed = |account: &Account| account.failures() + account.guests_refused;
+    let failed = |account: &LoadAccount| account.failures() + account.guests_refused;
     assert_eq!(accounts.iter().map(failed).sum::<u64>(), 0);
 }

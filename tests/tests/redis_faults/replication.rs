@@ -1,10 +1,10 @@
-//! Asynchronous replication, waited for.
+//! Waiting for asynchronous replication.
 
 use tests::servers::{RedisServer, until};
 
-/// Waits until the replica has all that the primary had acknowledged before.
+/// Waits until the replica has all writes that the primary had acknowledged before.
 ///
-/// Not by `WAIT`, which waits for what its own connection has written.
+/// It does not use `WAIT`, which waits for the writes of its own connection only.
 pub(crate) fn wait_until_caught_up(primary: &RedisServer, replica: &RedisServer) {
     let offset = |server: &RedisServer, name| server.info(name)?.parse::<u64>().ok();
     let goal = offset(primary, "master_repl_offset").expect("the primary tells its offset");

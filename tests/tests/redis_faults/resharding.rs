@@ -2,19 +2,19 @@
 
 use sessions::store::RedisStoreBuilder;
 use tests::{
-    load::{Account, Load},
+    load::{LoadAccount, LoadRun},
     servers::RedisCluster,
 };
 
-fn nobody_noticed(accounts: &[Account]) {
-    let failed = |account: &Account| account.failures() + account.guests_refused;
+fn nobody_noticed(accounts: &[LoadAccount]) {
+    let failed = |account: &LoadAccount| account.failures() + account.guests_refused;
     assert_eq!(accounts.iter().map(failed).sum::<u64>(), 0, "{accounts:#?}");
 }
 
-/// With the default timeouts: nothing is to be late.
-fn start(cluster: &RedisCluster, sessions: usize) -> Load {
+/// Opens the store with the default timeouts, within which every request must succeed.
+fn start(cluster: &RedisCluster, sessions: usize) -> LoadRun {
     let store = async { RedisStoreBuilder::cluster(cluster.urls()).connect().await };
-    Load::start(sessions, async { store.await.expect("a cluster that answers") })
+    LoadRun::start(sessions, async { store.await.expect("a cluster that answers") })
 }
 
 #[test]
@@ -26,10 +26,10 @@ fn slots_with_sessions_in_use_move_unnoticed() {
         let from = cluster.owner(slot).expect("an owner");
         let to = (from + 1) % 3;
         cluster.begin_move(from, to, slot);
-        // The session is still where it was, new ones of its slot begin at the other.
+        // The session is still on the first node. New sessions of its slot begin on the other one.
         load.goes_on();
         while cluster.move_keys(from, to, slot, 1) > 0 {}
-        // It is there, and the first node still says so each time.
+        // The session is on the other node, and the first node refers to it each time.
         load.goes_on();
         cluster.end_move(from, to, slot);
         load.goes_on();

@@ -16,7 +16,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
 }
 
-/// All connections are made in the first runtime, which has ended when the second one wants them.
+/// All connections are opened in the first runtime, which has ended when the second one needs them.
 fn outlives_its_first_runtime(store: RedisStoreBuilder) {
     let (first, second) = (runtime(), runtime());
     let browser = first.block_on(async {
@@ -54,7 +54,7 @@ fn sentinels_are_asked_after_the_runtime_that_connected() {
     ));
 }
 
-/// A runtime that ends takes requests of the other one with it, at worst; these are not repeated.
+/// A runtime that ends may end requests of the other one. These are not repeated.
 #[test]
 fn a_runtime_that_ends_under_load_costs_no_count() {
     const ADDITIONS: u64 = 300;

@@ -2,7 +2,7 @@
 
 use sessions::store::RedisStore;
 use tests::{
-    load::{Account, Load},
+    load::{LoadAccount, LoadRun},
     servers::RedisServer,
 };
 
@@ -15,7 +15,7 @@ fn durable() -> RedisServer {
 #[test]
 fn a_restart_loses_nothing_that_was_acknowledged() {
     let redis = durable();
-    let load = Load::start(16, open(RedisStore::builder(redis.url())));
+    let load = LoadRun::start(16, open(RedisStore::builder(redis.url())));
     for _ in 0..5 {
         redis.restart();
         load.goes_on();
@@ -26,7 +26,7 @@ fn a_restart_loses_nothing_that_was_acknowledged() {
 #[test]
 fn a_server_that_is_down_for_a_while_is_found_again() {
     let redis = durable();
-    let load = Load::start(16, open(RedisStore::builder(redis.url())));
+    let load = LoadRun::start(16, open(RedisStore::builder(redis.url())));
     for _ in 0..3 {
         redis.kill();
         load.is_refused(|_| true);
@@ -39,10 +39,10 @@ fn a_server_that_is_down_for_a_while_is_found_again() {
 #[test]
 fn a_stalled_server_is_waited_for_no_longer_than_the_timeout() {
     let redis = durable();
-    let load = Load::start(16, open(RedisStore::builder(redis.url())));
+    let load = LoadRun::start(16, open(RedisStore::builder(redis.url())));
     for _ in 0..3 {
         redis.stall();
-        // Twice: the second time, connections are new ones.
+        // Twice, since the second time the connections are new ones.
         load.is_refused(|_| true);
         load.is_refused(|_| true);
         redis.resume();
@@ -54,7 +54,7 @@ fn a_stalled_server_is_waited_for_no_longer_than_the_timeout() {
 #[test]
 fn cut_connections_are_replaced() {
     let redis = durable();
-    let load = Load::start(16, open(RedisStore::builder(redis.url())));
+    let load = LoadRun::start(16, open(RedisStore::builder(redis.url())));
     for _ in 0..50 {
         redis.cut_connections();
         load.goes_on();
@@ -65,14 +65,14 @@ fn cut_connections_are_replaced() {
 #[test]
 fn forgotten_scripts_go_unnoticed() {
     let redis = RedisServer::start();
-    // With plenty of time: nothing is to be late.
+    // With a long timeout, within which every request must succeed.
     let store = async { RedisStore::connect(redis.url()).await.expect("a server that answers") };
-    let load = Load::start(16, store);
+    let load = LoadRun::start(16, store);
     for _ in 0..100 {
         redis.cli(&["SCRIPT", "FLUSH"]);
         load.goes_on();
     }
     let accounts = load.finish("100 flushes of scripts");
-    let failed = |account: &Account| account.failures() + account.guests_refused;
+    let failed = |account: &LoadAccount| account.failures() + account.guests_refused;
     assert_eq!(accounts.iter().map(failed).sum::<u64>(), 0);
 }

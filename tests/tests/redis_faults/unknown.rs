@@ -1,4 +1,4 @@
-//! Commits of which nobody knows whether they happened, because the server stood still.
+//! Commits of unknown outcome, since the server stood still.
 
 use sessions::{
     store::RedisStore,
@@ -33,7 +33,7 @@ fn start() -> (Runtime, RedisServer, Client, Gate) {
     (runtime, redis, browser(store, &gate), gate)
 }
 
-/// The server gets to it after the visitor was told that it failed.
+/// The server reads the commit after the visitor got an error.
 #[test]
 fn an_addition_that_is_late_is_not_counted() {
     let (runtime, redis, browser, gate) = start();
@@ -43,12 +43,12 @@ fn an_addition_that_is_late_is_not_counted() {
         let before = redis.calls("evalsha");
         commit_in_vain(&runtime, &redis, &browser, &gate);
         runtime.block_on(async {
-            // What was sent before is done before.
+            // Earlier requests are carried out earlier.
             assert_eq!(count(&browser).await, round);
             assert!(add(&browser).await, "the session goes on");
             assert_eq!(count(&browser).await, round + 1);
         });
-        // It is not even sent where the server's time has to be read first, as after a new connection.
+        // It is not even sent if the server's time must be read first, as after a new connection.
         late += redis.calls("evalsha") - before - 1;
     }
     println!("{late} of {ROUNDS} additions reached the server when it was too late");

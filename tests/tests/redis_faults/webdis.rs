@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use sessions::store::WebdisStore;
 use tests::{
-    load::{Account, Load},
+    load::{LoadAccount, LoadRun},
     servers::{RedisServer, WebdisServer},
 };
 
-/// Longer than for Redis: all of it shares two cores, and Webdis is slower.
+/// A timeout that is longer than for Redis, since Webdis is slower.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 const SESSIONS: usize = 12;
@@ -19,10 +19,10 @@ fn start() -> (RedisServer, WebdisServer) {
     (redis, webdis)
 }
 
-/// A load on a store that gives up soon, and the store.
-fn load(webdis: &WebdisServer) -> Load {
+/// Starts a load on a store whose requests fail soon.
+fn load(webdis: &WebdisServer) -> LoadRun {
     let builder = WebdisStore::builder(webdis.url()).with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT);
-    Load::start(SESSIONS, async { builder.connect().await.expect("a server that answers") })
+    LoadRun::start(SESSIONS, async { builder.connect().await.expect("a server that answers") })
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_stalled_redis_is_waited_for_no_longer_than_the_timeout() {
     let load = load(&webdis);
     for _ in 0..3 {
         redis.stall();
-        // Twice: the second time, connections are new ones.
+        // Twice, since the second time the connections are new ones.
         load.is_refused(|_| true);
         load.is_refused(|_| true);
         redis.resume();
@@ -102,21 +102,20 @@ fn a_stalled_webdis_is_waited_for_no_longer_than_the_timeout() {
     load.finish("stalls of Webdis");
 }
 
-/// Reads bring the script back. What must happen once is not sent again, so a commit may fail and say that
-/// its outcome is unknown; nothing is lost.
+/// Loads send the script again. A commit is not sent again, so it may fail with an unknown outcome. Nothing is lost.
 #[test]
 fn forgotten_scripts_fail_no_read() {
     let redis = RedisServer::start();
     let webdis = WebdisServer::start(&redis);
-    // With plenty of time: nothing is to be late.
+    // With a long timeout, within which every request must succeed.
     let store = async { WebdisStore::connect(webdis.url()).await.expect("a server that answers") };
-    let load = Load::start(SESSIONS, store);
+    let load = LoadRun::start(SESSIONS, store);
     for _ in 0..100 {
         redis.cli(&["SCRIPT", "FLUSH"]);
         load.goes_on();
     }
     let accounts = load.finish("100 flushes of scripts behind Webdis");
-    let sum = |count: fn(&Account) -> u64| accounts.iter().map(count).sum::<u64>();
+    let sum = |count: fn(&LoadAccount) -> u64| accounts.iter().map(count).sum::<u64>();
     println!(
         "100 flushes: {} reads or loads failed, {} commits of unknown outcome, {} new sessions refused",
         sum(|account| account.refused),

@@ -1,5 +1,5 @@
-//! The hazard of Webdis before 0.1.20: whoever gets the place of a client that left gets its reply too. On the
-//! whole stack, while clients leave all the time, nobody sees the session of anybody else.
+//! The hazard of Webdis before 0.1.20: the client that gets the file descriptor of one that left gets its reply too. On the
+//! whole stack, while clients leave all the time, no user sees the session of another one.
 
 use std::{
     collections::HashSet,
@@ -28,40 +28,41 @@ struct Owned {
     added: u64,
 }
 
-type Visit = TypedSession<Owned>;
+type OwnedSession = TypedSession<Owned>;
 
-/// A browser in front of an instance of the application.
+/// Returns a browser in front of an instance of the application.
 fn instance(store: WebdisStore) -> Client {
-    let set = async |Path((owner, number)): Path<(String, u64)>, mut session: Visit| {
-        // What is there is the same user's, or nothing yet.
+    let set = async |Path((owner, number)): Path<(String, u64)>, mut session: OwnedSession| {
+        // The session is empty, or the same user's.
         assert!(session.owner().is_empty() || session.owner() == owner, "{} is not {owner}", session.owner());
         session.set_note(format!("{owner}-{number}"));
         session.set_owner(owner);
     };
-    let show = async |session: Visit| format!("{} {} {}", session.owner(), session.note(), session.added());
+    let show =
+        async |session: OwnedSession| format!("{} {} {}", session.owner(), session.note(), session.added());
     let routes = Router::new()
         .route("/set/{owner}/{number}", get(set))
-        .route("/add", get(async |mut session: Visit| session.add_added(1)))
+        .route("/add", get(async |mut session: OwnedSession| session.add_added(1)))
         .route("/show", get(show));
     Client::new(routes.layer(SessionLayer::new(store)))
 }
 
-/// A user, and what they were told.
-struct User {
+/// A user, and the responses that they got.
+struct OwnedUser {
     name: String,
     browser: Client,
-    /// The last note acknowledged, and all of which nobody knows.
+    /// The last note that was acknowledged, and all of unknown outcome.
     note: u64,
     maybe_notes: HashSet<u64>,
     added: u64,
     maybe_added: u64,
     answered: u64,
     failed: u64,
-    /// Requests whose handler was cancelled before the end.
+    /// The number of requests whose handler was cancelled before its end.
     cancelled: u64,
 }
 
-impl User {
+impl OwnedUser {
     async fn begin(name: String, browser: Client) -> Self {
         let begun = browser.get(&format!("/set/{name}/0")).await;
         assert_eq!(begun.status(), 200);
@@ -78,10 +79,10 @@ impl User {
         }
     }
 
-    /// One of each request, at an instance.
+    /// Sends one request of each kind to an instance.
     async fn visit(mut self, round: u64, instance: &Client) -> Self {
         let browser = self.browser.at(instance);
-        // The first wait of a handler is for its session, the second for its commit.
+        // A handler waits for its session first, and for its commit second.
         cancel(&browser, if round.is_multiple_of(2) { 1 } else { 2 }).await;
         self.maybe_added += 1;
         self.cancelled += 1;
@@ -107,7 +108,7 @@ impl User {
         status == 200
     }
 
-    /// Compares the session with what its user was told. Says whether it was readable.
+    /// Compares the session with the responses that its user got. Returns true if it was readable.
     async fn look(&mut self, browser: &Client) -> bool {
         let response = browser.get("/show").await;
         if response.status() == 503 {
@@ -138,17 +139,17 @@ async fn clients_that_leave_give_nobody_the_session_of_another() {
     let steady = instance(store.clone());
     let mut users = Vec::new();
     for index in 0..USERS {
-        users.push(User::begin(format!("user{index}"), steady.stranger()).await);
+        users.push(OwnedUser::begin(format!("user{index}"), steady.stranger()).await);
     }
-    let (mut poisoned, mut unopened) = (0, 0);
+    let (mut quarantined, mut unopened) = (0, 0);
     for round in 1..=ROUNDS {
         leave(webdis.port()).await;
-        // An instance that starts now, whose connections get the places of those who left; or it does not
-        // start, for the same reason.
+        // An instance that starts now, whose connections get the file descriptors of clients that left. It may fail to
+        // start for that reason.
         let opened = WebdisStore::builder(webdis.url()).connect().await;
         unopened += u64::from(opened.is_err());
         let fresh = opened.ok();
-        // Once more: opening has waited until the others' replies had come.
+        // Once more, since opening has waited until the others' replies had come.
         leave(webdis.port()).await;
         let other = fresh.clone().map_or_else(|| steady.clone(), instance);
         let visits: Vec<_> = users
@@ -163,9 +164,9 @@ async fn clients_that_leave_give_nobody_the_session_of_another() {
         for visit in visits {
             users.push(visit.await.expect("a visit without a panic"));
         }
-        poisoned += fresh.map_or(0, |store| store.poisoned_connections_total());
+        quarantined += fresh.map_or(0, |store| store.quarantined_connections_total());
     }
-    // Everything is there in the end, for each to see.
+    // In the end each user sees their whole session.
     for user in &mut users {
         let browser = user.browser.at(&steady);
         let mut tries = 0;
@@ -174,25 +175,25 @@ async fn clients_that_leave_give_nobody_the_session_of_another() {
             assert!(tries < 100, "{} cannot be read", user.name);
         }
     }
-    let sum = |count: fn(&User) -> u64| users.iter().map(count).sum::<u64>();
+    let sum = |count: fn(&OwnedUser) -> u64| users.iter().map(count).sum::<u64>();
     println!(
-        "{ROUNDS} rounds, Webdis {}: answered {}, 503 {}, cancelled {}, poisoned connections {} of new instances \
+        "{ROUNDS} rounds, Webdis {}: answered {}, 503 {}, cancelled {}, quarantined connections {} of new instances \
          and {} of the steady one, new instances that did not open {unopened}",
         webdis.version(),
         sum(|user| user.answered),
         sum(|user| user.failed),
         sum(|user| user.cancelled),
-        poisoned,
-        store.poisoned_connections_total(),
+        quarantined,
+        store.quarantined_connections_total(),
     );
     assert!(sum(|user| user.answered) > ROUNDS * 8, "hardly anything worked");
     if webdis.version() == "0.1.9" {
-        let total = poisoned + store.poisoned_connections_total();
+        let total = quarantined + store.quarantined_connections_total();
         assert!(total > 0, "the hazard was never there, so this has shown nothing");
     }
 }
 
-/// Sends an addition, and drops it when it waits for the n-th time. It may have happened.
+/// Sends an addition, and drops its future when it waits for the n-th time. It may have happened.
 async fn cancel(browser: &Client, waits: usize) {
     let mut request = pin!(browser.get("/add"));
     let mut polls = 0;
@@ -206,7 +207,7 @@ async fn cancel(browser: &Client, waits: usize) {
     .await;
 }
 
-/// Clients ask and leave before they are answered.
+/// Starts clients that send a request and leave before the reply.
 async fn leave(port: u16) {
     let leaving = tokio::task::spawn_blocking(move || {
         drop((0..LEAVING).map(|_| half_ask(port)).collect::<Vec<_>>());
@@ -214,8 +215,8 @@ async fn leave(port: u16) {
     leaving.await.expect("they leave");
 }
 
-/// A client that has asked for something that takes a while. The answer has the form of one to us, but for the
-/// nonce: there is no such session.
+/// Connects a client that has asked for something that takes a while. The reply has the form of one to the store, with
+/// another nonce, and names no existing session.
 fn half_ask(port: u16) -> TcpStream {
     let script = "for%20i%3D1%2C300000%20do%20end%20return%20ARGV%5B1%5D%2E%2EARGV%5B2%5D%2E%2EARGV%5B1%5D";
     let nonce = "0123456789abcdef0123456789abcdef";

@@ -7,7 +7,7 @@ use tests::{
     servers::{RedisServer, WebdisServer},
 };
 
-/// A store of each kind over the same keys.
+/// Opens a store of each kind over the same keys.
 async fn stores() -> (RedisStore, WebdisStore) {
     let keys = Keys::new();
     let redis = RedisStore::builder(RedisServer::shared().url()).with_prefix(keys.prefix());

@@ -7,54 +7,33 @@ use std::sync::{
 
 use axum::{Router, http::StatusCode, routing::get};
 use sessions::{
-    Error, FieldName, RecordId, SessionLayer, Timeouts, TypedSession,
-    store::{Commit, CommitOutcome, CreateOutcome, Loaded, MemoryStore, NewRecord, Store},
-    testing::{Client, Gate},
+    Error, SessionLayer, TypedSession,
+    store::MemoryStore,
+    testing::{Call, Client, Gate, HookedStore, Hooks, Operation},
 };
 
 use super::{Account, read};
 
-/// A store whose records, up to a moment, somebody has written over.
-#[derive(Debug, Default)]
-struct Spoilt {
-    store: MemoryStore,
-    is_spoilt: AtomicBool,
-}
+/// Makes the records of a store unreadable, as if another program had written over them.
+#[derive(Clone, Debug, Default)]
+struct Spoilt(Arc<AtomicBool>);
 
-impl Spoilt {
-    fn check(&self) -> Result<(), Error> {
-        if self.is_spoilt.load(Ordering::SeqCst) { Err(Error::unreadable("a list")) } else { Ok(()) }
-    }
-}
-
-impl Store for Spoilt {
-    async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-        self.check()?;
-        self.store.load(id, names).await
-    }
-
-    async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
-        self.store.create(id, new).await
-    }
-
-    async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
-        self.check()?;
-        self.store.commit(id, commit).await
-    }
-
-    async fn destroy(&self, id: RecordId) -> Result<(), Error> {
-        self.store.destroy(id).await
-    }
-
-    async fn purge(&self, timeouts: Timeouts, limit: usize) -> Result<usize, Error> {
-        self.store.purge(timeouts, limit).await
+impl Hooks for Spoilt {
+    async fn around<T: Send>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<T, Error> {
+        let reads = matches!(call.operation(), Operation::Load | Operation::Commit);
+        if reads && self.0.load(Ordering::SeqCst) { Err(Error::unreadable("a list")) } else { work.await }
     }
 }
 
 /// Who has the cookie of such a record begins anew, and is not locked out; a request that had read it before is told.
 #[tokio::test]
 async fn the_token_of_a_record_that_cannot_be_read_is_unknown() {
-    let (store, gate) = (Arc::new(Spoilt::default()), Gate::new());
+    let (spoilt, gate) = (Spoilt::default(), Gate::new());
+    let store = HookedStore::with_hooks(MemoryStore::new(), spoilt.clone());
     let inside = gate.clone();
     let slow = async move |mut session: TypedSession<Account>| {
         inside.pass().await;
@@ -62,14 +41,14 @@ async fn the_token_of_a_record_that_cannot_be_read_is_unknown() {
     };
     let enter = async |mut session: TypedSession<Account>| session.set_name("Ada");
     let app = Router::new().route("/read", get(read)).route("/in", get(enter)).route("/slow", get(slow));
-    let browser = Client::new(app.layer(SessionLayer::new(Arc::clone(&store))));
+    let browser = Client::new(app.layer(SessionLayer::new(store)));
     browser.get("/in").await;
     assert_eq!(browser.get("/read").await.text(), "Ada 0");
 
     let tab = browser.fork();
     let waiting = tokio::spawn(async move { tab.get("/slow").await.status() });
     gate.arrived().await;
-    store.is_spoilt.store(true, Ordering::SeqCst);
+    spoilt.0.store(true, Ordering::SeqCst);
     gate.release();
     assert_eq!(waiting.await.expect("an answer"), StatusCode::CONFLICT);
     let response = browser.get("/read").await;
@@ -77,6 +56,6 @@ async fn the_token_of_a_record_that_cannot_be_read_is_unknown() {
     assert!(response.set_cookies().is_empty());
 
     assert_eq!(browser.get("/in").await.set_cookies().len(), 1);
-    store.is_spoilt.store(false, Ordering::SeqCst);
+    spoilt.0.store(false, Ordering::SeqCst);
     assert_eq!(browser.get("/read").await.text(), "Ada 0", "in a session of its own");
 }

@@ -1,4 +1,4 @@
-//! What the scripts are told.
+//! The arguments of the commands and scripts.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::{
     value::{Credentials, FieldName, Timeouts, Timestamp},
 };
 
-/// The time that a script goes by.
+/// The clock by which a script decides.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store) enum Time {
+pub(in crate::store) enum ScriptTime {
     /// A clock that a test moves.
     Manual(Timestamp),
-    /// The server's. After `latest`, where it is known, nothing is to happen any more: who asked for it
-    /// has been told so, and may have written something newer since.
+    /// The server's clock. After `latest`, if it is known, the script does nothing: its caller has got an error by then,
+    /// and may have written something newer.
     Server { latest: Option<Timestamp> },
 }
 
-impl Time {
+impl ScriptTime {
     pub(in crate::store) fn new(
         manual: Option<&AnyClock>,
         latest: impl FnOnce() -> Option<Timestamp>,
@@ -32,7 +32,7 @@ impl Time {
     }
 }
 
-/// Takes arguments, one by one.
+/// A command that takes arguments one by one.
 pub(in crate::store) trait Arguments {
     fn push(&mut self, argument: &[u8]);
 }
@@ -44,23 +44,23 @@ impl Arguments for Vec<Box<[u8]>> {
     }
 }
 
-/// Whether the short script will do.
+/// Returns true if `puts.lua` can carry out the commit.
 #[cfg(feature = "redis")]
 pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
     let plain = commit.id.is_none() && commit.credentials_change.is_none() && commit.returning.is_empty();
     plain
         && commit.delta.retained().is_none()
         && commit.delta.ops().iter().all(|(_, op)| matches!(op, Op::Put(_)))
-        // The short script has nothing to write otherwise.
+        // Otherwise that script would have nothing to write.
         && (commit.touch || !commit.delta.is_empty())
 }
 
-/// For `HMGET`: the metadata, of which this is the first piece, and these fields.
+/// Pushes the arguments of `HMGET`: the first piece of the metadata, and these fields.
 pub(in crate::store) fn load(names: &[FieldName], to: &mut impl Arguments) {
     load_pieces(0, names, to);
 }
 
-/// The same with so many further pieces of the metadata.
+/// Pushes the arguments of `HMGET`: the first piece of the metadata and this many further ones, and these fields.
 pub(in crate::store) fn load_pieces(more: usize, names: &[FieldName], to: &mut impl Arguments) {
     to.push(METADATA);
     for number in 1..=more {
@@ -71,8 +71,8 @@ pub(in crate::store) fn load_pieces(more: usize, names: &[FieldName], to: &mut i
     }
 }
 
-/// For `create.lua`.
-pub(in crate::store) fn create(new: &NewRecord, time: Time, to: &mut impl Arguments) {
+/// Pushes the arguments of `create.lua`.
+pub(in crate::store) fn create(new: &NewRecord, time: ScriptTime, to: &mut impl Arguments) {
     let timeouts = &new.timeouts;
     let idle = if new.is_first_visit { timeouts.first_visit().min(timeouts.idle()) } else { timeouts.idle() };
     head(0, &Timeouts::new(idle, timeouts.absolute()), false, time, to);
@@ -84,9 +84,9 @@ pub(in crate::store) fn create(new: &NewRecord, time: Time, to: &mut impl Argume
     }
 }
 
-/// For `puts.lua`.
+/// Pushes the arguments of `puts.lua`.
 #[cfg(feature = "redis")]
-pub(in crate::store) fn puts(epoch: u32, commit: &Commit, time: Time, to: &mut impl Arguments) {
+pub(in crate::store) fn puts(epoch: u32, commit: &Commit, time: ScriptTime, to: &mut impl Arguments) {
     head(epoch, &commit.timeouts, commit.touch, time, to);
     for (name, op) in commit.delta.ops() {
         if let Op::Put(value) = op {
@@ -96,8 +96,8 @@ pub(in crate::store) fn puts(epoch: u32, commit: &Commit, time: Time, to: &mut i
     }
 }
 
-/// For `commit.lua`.
-pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut impl Arguments) {
+/// Pushes the arguments of `commit.lua`.
+pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: ScriptTime, to: &mut impl Arguments) {
     head(epoch, &commit.timeouts, commit.notes_use(), time, to);
     to.push(commit.id.as_ref().map_or(&[], |id| id.as_bytes()));
     to.push(
@@ -117,10 +117,10 @@ pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: Time, to: &mut
     }
 }
 
-/// New credentials: flags (1 if the record's life begins anew, 2 if it gets other times), the next epoch, those
-/// times if there are any, the length of the credentials that is to be replaced, that credentials, and the new one.
+/// Encodes a change of credentials: flags (1 for a login, which restarts the record's lifetime; 2 for other timeouts), the
+/// next epoch, those timeouts if there are any, the length of the credentials to be replaced, those, and the new ones.
 fn new_credentials(epoch: u32, change: &CredentialsChange) -> Vec<u8> {
-    // Compared for equality only, so that the last one may be followed by the first.
+    // Epochs are only compared for equality, so they may wrap around.
     let epoch = epoch.wrapping_add(change.changes_epoch().into());
     let from = change.replaces().map_or(&[][..], Credentials::as_bytes);
     let mut bytes = vec![u8::from(change.is_login())];
@@ -129,25 +129,25 @@ fn new_credentials(epoch: u32, change: &CredentialsChange) -> Vec<u8> {
         bytes[0] |= OTHER_TIMES;
         bytes.extend_from_slice(&times(timeouts));
     }
-    // Credentials is far from that long.
+    // Credentials are far shorter than that.
     bytes.extend_from_slice(&u32::try_from(from.len()).unwrap_or(u32::MAX).to_be_bytes());
     bytes.extend_from_slice(from);
     bytes.extend_from_slice(change.credentials().as_bytes());
     bytes
 }
 
-/// For a look whether a commit was applied.
+/// Pushes the arguments of `HMGET` for the question whether a commit was applied.
 pub(in crate::store) fn look(to: &mut impl Arguments) {
     to.push(METADATA);
     to.push(COMMITS);
 }
 
-/// For every script.
+/// Pushes the argument that every script begins with, as `record.lua` describes it.
 pub(in crate::store) fn head(
     epoch: u32,
     timeouts: &Timeouts,
     touch: bool,
-    time: Time,
+    time: ScriptTime,
     to: &mut impl Arguments,
 ) {
     let mut head = [0; 23];
@@ -155,29 +155,30 @@ pub(in crate::store) fn head(
     head[4..16].copy_from_slice(&times(timeouts));
     head[16] = touch.into();
     let length = match time {
-        Time::Manual(now) => {
+        ScriptTime::Manual(now) => {
             head[16] |= MANUAL;
             head[17..].copy_from_slice(&six_bytes(now.as_millis()));
             23
         }
-        Time::Server { latest: Some(latest) } if latest.as_millis() / 16 < 1 << 40 => {
-            // A byte less, and still never too late.
+        ScriptTime::Server { latest: Some(latest) } if latest.as_millis() / 16 < 1 << 40 => {
+            // In 16 milliseconds, rounded down: a byte less, and never too late.
             head[17..22].copy_from_slice(&six_bytes(latest.as_millis() / 16)[1..]);
             22
         }
-        // Or in five hundred years.
-        Time::Server { .. } => 17,
+        // Or the time is more than five hundred years ahead, which takes a byte more.
+        ScriptTime::Server { .. } => 17,
     };
     to.push(&head[..length]);
 }
 
-/// The flag of a manual clock, beside the one of a touch.
+/// The flag of a manual clock. The flag 1 means a touch.
 const MANUAL: u8 = 2;
 
-/// The flag of other times, beside the one of a login.
+/// The flag of other timeouts. The flag 1 means a login.
 const OTHER_TIMES: u8 = 2;
 
-/// How long a record lives without use, with the window in which use goes unrecorded; and in all.
+/// Encodes the timeouts in milliseconds, 6 bytes each: the idle one, with the window in which use goes unrecorded, and the
+/// absolute one.
 fn times(timeouts: &Timeouts) -> [u8; 12] {
     let six = |time: Duration| six_bytes(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
     let mut times = [0; 12];
@@ -186,7 +187,7 @@ fn times(timeouts: &Timeouts) -> [u8; 12] {
     times
 }
 
-/// An operation's kind and operand.
+/// Returns the kind and the operand of an operation, as `commit.lua` reads them.
 fn operation(op: &Op) -> (&'static [u8], Vec<u8>) {
     match op {
         Op::Put(value) => (b"P", value.to_vec()),

@@ -1,4 +1,4 @@
-//! The server's time, between the moments at which it is asked.
+//! The server's clock, carried on between two readings.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -7,22 +7,23 @@ use std::{
 
 use crate::value::Timestamp;
 
-/// For how long a reading counts: a second, in which two clocks drift apart by microseconds.
+/// The time for which a reading is used, in milliseconds. In a second two clocks drift apart by microseconds.
 const GOOD_FOR: i64 = 1000;
 
+/// The offset before the first reading.
 const UNKNOWN: i64 = i64::MIN;
 
-/// The time of one server, read with a load now and then and carried on by a clock that is never
-/// set. `TIME` with every load would cost the client a quarter of it.
+/// The clock of one server. A load reads it now and then, and the monotonic clock carries the reading on. `TIME` with every
+/// load would cost the client a quarter of the load.
 ///
-/// It is late by the way of the reply that brought it, and never early: a session is not taken for
-/// dead before it is. What is written is decided by the server's own `TIME`, in the script.
+/// The clock is late by the way of the reply, and never early: no session is taken for dead before it is. Writes are
+/// decided by the server's own `TIME`, in the script.
 #[derive(Debug)]
 pub(in crate::store) struct ServerClock {
     started: Instant,
-    /// The server's time when the store was opened, in milliseconds; [`UNKNOWN`] before it was asked.
+    /// The server's time at `started`, in milliseconds since 1970, or [`UNKNOWN`].
     offset: AtomicI64,
-    /// Until when that counts, in milliseconds since then.
+    /// The end of the time for which the last reading is used, in milliseconds since `started`.
     good_until: AtomicI64,
 }
 
@@ -31,7 +32,7 @@ impl ServerClock {
         Self { started: Instant::now(), offset: AtomicI64::new(UNKNOWN), good_until: AtomicI64::new(-1) }
     }
 
-    /// The server's time now, if it was asked lately.
+    /// Returns the server's time now, if it was read lately.
     #[cfg(feature = "redis")]
     pub(in crate::store) fn now(&self) -> Option<Timestamp> {
         let elapsed = self.elapsed();
@@ -39,23 +40,23 @@ impl ServerClock {
         is_good.then(|| Timestamp::from_millis(self.offset.load(Ordering::Relaxed).saturating_add(elapsed)))
     }
 
-    /// The server's time at a moment to come, if it was ever asked. If its clock was set since, or it is
-    /// another server by now, this is wrong.
+    /// Returns the server's time at a moment to come, if it was ever read. It is wrong if the server's clock was set since,
+    /// or if another server has taken over.
     pub(in crate::store) fn at(&self, moment: Instant) -> Option<Timestamp> {
         let offset = self.offset.load(Ordering::Relaxed);
         let elapsed = i64::try_from(moment.duration_since(self.started).as_millis()).unwrap_or(i64::MAX);
         (offset != UNKNOWN).then(|| Timestamp::from_millis(offset.saturating_add(elapsed)))
     }
 
-    /// Notes what the server has just said.
+    /// Notes a reading.
     pub(in crate::store) fn set(&self, now: Timestamp) {
         let elapsed = self.elapsed();
-        // Both are cut to milliseconds, so their sum may be one ahead.
+        // Both are rounded down to milliseconds, so their difference may be one ahead.
         self.offset.store(now.as_millis().saturating_sub(elapsed + 1), Ordering::Relaxed);
         self.good_until.store(elapsed.saturating_add(GOOD_FOR), Ordering::Release);
     }
 
-    /// The next connection may lead to another server, which has a clock of its own.
+    /// Forgets the readings: the next connection may lead to another server, which has another clock.
     #[cfg(feature = "redis")]
     pub(in crate::store) fn forget(&self) {
         self.good_until.store(-1, Ordering::Release);

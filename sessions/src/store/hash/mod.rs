@@ -1,5 +1,11 @@
-//! One session as one Redis hash: its names, its layout and the scripts that change it, whether
-//! they get to the server by its own protocol or by HTTP.
+//! The layout of a session as one Redis hash, with the scripts that change it, their arguments and their replies.
+//! `RedisStore` and `WebdisStore` share it.
+//!
+//! # Design
+//!
+//! A commit of puts alone, which most are, has a script of its own without functions (`puts.lua`). Any other commit goes
+//! through `commit.lua`. That one finds every error before its first write, since scripts do not roll back. It compares and
+//! adds integers as text: Lua's numbers are exact to 2^53 only.
 
 mod arguments;
 mod clock;
@@ -20,10 +26,10 @@ pub(super) use self::{
     scripts::Script,
 };
 pub(super) use self::{
-    arguments::{Time, commit, create, load, look},
+    arguments::{ScriptTime, commit, create, load, look},
     clock::ServerClock,
     prefix::Prefix,
     probe::{probe_commit, probe_record},
-    reply::{Item, Malformed, answer, created, loaded, remembers},
+    reply::{Malformed, ReplyItem, answer, created, loaded, remembers},
     scripts::scripts,
 };

@@ -1,27 +1,27 @@
-//! What all keys of a store begin with.
+//! The prefix of a store's keys.
 
 use crate::{error::Error, value::RecordId};
 
 const LONGEST: usize = 64;
 
-/// What all keys of a store begin with: `sess:` unless told otherwise.
+/// The prefix of a store's keys, `sess:` by default.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Prefix(Box<str>);
 
 impl Prefix {
-    /// Only what means nothing to Redis: no pattern characters, which would widen an ACL, and no
-    /// braces, which would put every session on one node of a cluster.
+    /// Checks a prefix: it has no characters that mean something to Redis. The characters of patterns would widen an ACL,
+    /// and braces would put every session on one node of a cluster.
     pub(in crate::store) fn new(text: &str) -> Result<Self, Error> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":._-/".contains(&byte);
         if text.is_empty() || text.len() > LONGEST || !text.bytes().all(plain) {
             return Err(Error::config(format!(
-                "{text:?} is no prefix of keys; use 1 to {LONGEST} letters, digits, `:`, `.`, `_`, `-` and `/`"
+                "{text:?} is no prefix for the keys of the session store; use 1 to {LONGEST} letters, digits, `:`, `.`, `_`, `-` and `/`"
             )));
         }
         Ok(Self(text.into()))
     }
 
-    /// The key of a record.
+    /// Returns the key of a record.
     pub(in crate::store) fn key(&self, id: RecordId) -> String {
         let mut key = String::with_capacity(self.0.len() + RecordId::TEXT_LENGTH);
         key.push_str(&self.0);

@@ -1,4 +1,4 @@
-//! The scripts, and the names that Redis knows them by.
+//! The scripts, and the digests by which Redis knows them.
 
 use std::sync::OnceLock;
 
@@ -16,10 +16,10 @@ impl Script {
     }
 }
 
-/// All scripts.
+/// The scripts.
 #[derive(Debug)]
 pub(in crate::store) struct Scripts {
-    /// Creates a record.
+    /// A create.
     #[cfg(feature = "redis")]
     pub(in crate::store) create: Script,
     /// A commit of puts alone.
@@ -28,7 +28,7 @@ pub(in crate::store) struct Scripts {
     /// Any commit.
     #[cfg(feature = "redis")]
     pub(in crate::store) commit: Script,
-    /// All of it, for Webdis.
+    /// Every operation, for Webdis.
     #[cfg(feature = "webdis")]
     pub(in crate::store) webdis: Script,
 }
@@ -45,7 +45,7 @@ const LOAD: &str = include_str!("lua/load.lua");
 #[cfg(feature = "webdis")]
 const WEBDIS: &str = include_str!("lua/webdis.lua");
 
-/// The scripts, put together once.
+/// Returns the scripts, which are put together once.
 pub(in crate::store) fn scripts() -> &'static Scripts {
     static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
     SCRIPTS.get_or_init(|| Scripts {
@@ -60,13 +60,13 @@ pub(in crate::store) fn scripts() -> &'static Scripts {
     })
 }
 
-/// A script for Redis' own protocol.
+/// Returns a script for Redis' own protocol.
 #[cfg(feature = "redis")]
 fn direct(parts: &[&str]) -> Script {
     Script::new(without_comments(&format!("local args = ARGV\n{}", parts.concat())))
 }
 
-/// The script for Webdis: one that does whatever its second argument says.
+/// Returns the script for Webdis. Its second argument names the operation.
 #[cfg(feature = "webdis")]
 fn webdis() -> Script {
     let functions = [
@@ -86,7 +86,7 @@ fn webdis() -> Script {
     Script::new(without_comments(&text))
 }
 
-/// Comments, indentation and empty lines are for readers of the source.
+/// Removes comments, indentation and empty lines, which are for readers of the source.
 fn without_comments(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
     let mut short = String::with_capacity(text.len());

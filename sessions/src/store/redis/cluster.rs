@@ -1,9 +1,17 @@
-//! A cluster: which node has a slot, and the connections to each node.
+//! The nodes of a cluster: the slots that each has, and the connections to each.
 //!
-//! The client library's own cluster connection is not used. It waits for every node, with all
-//! requests, whenever it asks where the slots are, so that one node that stands still holds up the
-//! sessions of all; and it does not ask at all when a node merely stops answering, so that a replica
-//! which took its place is never found.
+//! # Design
+//!
+//! The map of the slots is the store's own, over the same shared connections as elsewhere. The client library's cluster
+//! connection has three faults, of which the tests in `tests/tests/redis_faults/cluster.rs` show two:
+//!
+//! - By default it sends a request again, up to sixteen times.
+//! - Without that it never asks for the slots when a node merely stops answering. So a replica that took over is not
+//!   found.
+//! - When it asks, all requests wait for every node. So one node that stands still holds up the sessions of all.
+//!
+//! Here all nodes are asked at once and in the background, and a refusal (`MOVED`, `ASK`) leads straight to the right
+//! node.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,129 +30,133 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{failure, lanes::Lanes, source::Source};
+use super::{connections::ServerConnections, error_class, source::ConnectionSource};
 
 const SLOTS: u16 = 16_384;
 
-/// How long to be content with an answer, whatever happens meanwhile.
-const REST: Duration = Duration::from_millis(50);
+/// The time after an answer in which the slots are not asked for again, whatever happens meanwhile.
+const REFRESH_PAUSE: Duration = Duration::from_millis(50);
 
 /// A node's host and port.
-pub(super) type Address = (String, u16);
+pub(super) type NodeAddress = (String, u16);
 
-/// Makes the source of a node's connections.
-type Open = dyn Fn(&Address) -> Source + Send + Sync;
+/// Returns the source of a node's connections.
+type NodeSource = dyn Fn(&NodeAddress) -> ConnectionSource + Send + Sync;
 
+/// The nodes of a cluster.
 pub(super) struct Cluster {
-    seeds: Vec<Address>,
-    open: Box<Open>,
+    /// The nodes that the program named.
+    seeds: Vec<NodeAddress>,
+    source: Box<NodeSource>,
     connections: usize,
-    /// How long a node may take to tell where the slots are.
+    /// The time that a node has to answer a question for the slots.
     patience: Duration,
-    map: Mutex<Map>,
+    map: Mutex<SlotMap>,
     /// The slots that no node serves, and since when.
-    lost: Mutex<HashMap<u16, Instant>>,
-    has_lost: AtomicBool,
-    /// Held by who asks where the slots are.
+    unserved: Mutex<HashMap<u16, Instant>>,
+    /// True while `unserved` has an entry, so that the usual case takes no lock.
+    has_unserved: AtomicBool,
+    /// Held by the task that asks for the slots.
     asking: Arc<AsyncMutex<()>>,
 }
 
+/// The known nodes and their slots.
 #[derive(Default)]
-struct Map {
-    nodes: HashMap<Address, Arc<Lanes>>,
-    /// By slot; empty until a node was asked.
-    owners: Vec<Option<Arc<Lanes>>>,
+struct SlotMap {
+    nodes: HashMap<NodeAddress, Arc<ServerConnections>>,
+    /// The owner of each slot, by its number. Empty until a node has answered.
+    owners: Vec<Option<Arc<ServerConnections>>>,
 }
 
 impl Cluster {
     pub(super) fn new(
-        seeds: Vec<Address>,
+        seeds: Vec<NodeAddress>,
         connections: usize,
         patience: Duration,
-        open: impl Fn(&Address) -> Source + Send + Sync + 'static,
+        source: impl Fn(&NodeAddress) -> ConnectionSource + Send + Sync + 'static,
     ) -> Self {
         Self {
             seeds,
-            open: Box::new(open),
+            source: Box::new(source),
             connections,
             patience,
             map: Mutex::default(),
-            lost: Mutex::default(),
-            has_lost: AtomicBool::new(false),
+            unserved: Mutex::default(),
+            has_unserved: AtomicBool::new(false),
             asking: Arc::default(),
         }
     }
 
-    /// The connections to the node that has a key, as far as we know.
-    pub(super) fn known_owner(&self, key: &str) -> Option<Arc<Lanes>> {
+    /// Returns the node that has a key, if one is known.
+    pub(super) fn known_owner(&self, key: &str) -> Option<Arc<ServerConnections>> {
         self.map().owners.get(usize::from(slot(key))).cloned().flatten()
     }
 
-    /// The same; asks for it if we do not know.
-    pub(super) async fn owner(self: &Arc<Self>, key: &str) -> Result<Arc<Lanes>, RedisError> {
-        if let Some(lanes) = self.known_owner(key) {
-            return Ok(lanes);
+    /// Returns the node that has a key. Asks the nodes for it if none is known.
+    pub(super) async fn owner(self: &Arc<Self>, key: &str) -> Result<Arc<ServerConnections>, RedisError> {
+        if let Some(owner) = self.known_owner(key) {
+            return Ok(owner);
         }
         let (cluster, unknown) = (Arc::clone(self), key.to_owned());
-        // In a task of its own: whoever keeps this waiting must not keep others waiting.
+        // In a task of its own: a request that stops waiting must not stop the others.
         let asked = tokio::spawn(async move {
             let _asking = cluster.asking.lock().await;
             if cluster.known_owner(&unknown).is_none() { cluster.ask().await } else { Ok(()) }
         });
-        asked.await.unwrap_or_else(|_| Err(nobody("asking for the session's slot was given up")))?;
-        self.known_owner(key).ok_or_else(|| nobody("no node of the cluster has the session's slot"))
+        asked.await.unwrap_or_else(|_| Err(no_node("asking for the session's slot was given up")))?;
+        self.known_owner(key).ok_or_else(|| no_node("no node of the cluster has the session's slot"))
     }
 
-    /// The connections to the node that another one, on host `asked`, named for this key: from now on
-    /// or for this once.
+    /// Returns the node that another one, on the host `asked`, named for a key. `moved` is true if it has the key from
+    /// now on, false if it has it for this once.
     pub(super) fn named(
         self: &Arc<Self>,
         address: &str,
         asked: &str,
         key: &str,
         moved: bool,
-    ) -> Option<Arc<Lanes>> {
+    ) -> Option<Arc<ServerConnections>> {
         let (host, port) = address.rsplit_once(':')?;
-        let lanes = self.node(&mut self.map(), &(known_host(host, asked), port.parse().ok()?));
+        let node = self.node(&mut self.map(), &(known_host(host, asked), port.parse().ok()?));
         if moved {
             if let Some(owner) = self.map().owners.get_mut(usize::from(slot(key))) {
-                *owner = Some(Arc::clone(&lanes));
+                *owner = Some(Arc::clone(&node));
             }
-            self.look_again();
+            self.refresh();
         }
-        Some(lanes)
+        Some(node)
     }
 
-    /// Notes that no node serves a key, though others may serve theirs; says for how long it has been so.
-    pub(super) fn mark_lost(&self, key: &str) -> Duration {
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        self.has_lost.store(true, Ordering::Relaxed);
-        lost.entry(slot(key)).or_insert_with(Instant::now).elapsed()
+    /// Notes that no node serves a key, though others may serve theirs. Returns how long this has been so.
+    pub(super) fn mark_unserved(&self, key: &str) -> Duration {
+        let mut unserved = self.unserved.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_unserved.store(true, Ordering::Relaxed);
+        unserved.entry(slot(key)).or_insert_with(Instant::now).elapsed()
     }
 
-    /// Notes that a node serves it.
+    /// Notes that a node serves a key.
     pub(super) fn mark_served(&self, key: &str) {
-        if self.has_lost.load(Ordering::Relaxed) {
-            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            lost.remove(&slot(key));
-            self.has_lost.store(!lost.is_empty(), Ordering::Relaxed);
+        if self.has_unserved.load(Ordering::Relaxed) {
+            let mut unserved = self.unserved.lock().unwrap_or_else(PoisonError::into_inner);
+            unserved.remove(&slot(key));
+            self.has_unserved.store(!unserved.is_empty(), Ordering::Relaxed);
         }
     }
 
-    /// Asks where the slots are, unless somebody does; nobody waits for it.
-    pub(super) fn look_again(self: &Arc<Self>) {
+    /// Asks for the slots in the background, unless a task already does. No request waits for it.
+    pub(super) fn refresh(self: &Arc<Self>) {
         if let Ok(asking) = Arc::clone(&self.asking).try_lock_owned() {
             let cluster = Arc::clone(self);
             tokio::spawn(async move {
-                // Without an answer, what is known stays in use.
+                // Without an answer, the known slots stay in use.
                 let _ = cluster.ask().await;
-                sleep(REST).await;
+                sleep(REFRESH_PAUSE).await;
                 drop(asking);
             });
         }
     }
 
-    /// Asks all nodes at once; who answers first is believed.
+    /// Asks all nodes at once and takes the first answer.
     async fn ask(&self) -> Result<(), RedisError> {
         let mut asked = JoinSet::new();
         let mut reason = None;
@@ -152,8 +164,8 @@ impl Cluster {
             let mut map = self.map();
             let addresses: HashSet<_> = self.seeds.iter().chain(map.nodes.keys()).cloned().collect();
             for address in addresses {
-                let lanes = self.node(&mut map, &address);
-                asked.spawn(slots(lanes, address, Instant::now() + self.patience));
+                let node = self.node(&mut map, &address);
+                asked.spawn(slots(node, address, Instant::now() + self.patience));
             }
         }
         while let Some(answer) = asked.join_next().await {
@@ -162,38 +174,41 @@ impl Cluster {
                     self.learn(ranges);
                     return Ok(());
                 }
-                Ok(Err(error)) => failure::keep_the_clearer(&mut reason, error),
+                Ok(Err(error)) => error_class::keep_the_clearer(&mut reason, error),
                 Err(_) => {}
             }
         }
-        Err(reason.unwrap_or_else(|| nobody("no node of the cluster answers")))
+        Err(reason.unwrap_or_else(|| no_node("no node of the cluster answers")))
     }
 
-    fn learn(&self, ranges: Vec<(u16, u16, Address)>) {
+    /// Takes over an answer: the nodes and the slots that they have.
+    fn learn(&self, ranges: Vec<SlotRange>) {
         let mut map = self.map();
         let mut owners = vec![None; usize::from(SLOTS)];
         let mut kept: HashSet<_> = self.seeds.iter().cloned().collect();
         for (first, last, address) in ranges {
-            let lanes = self.node(&mut map, &address);
+            let node = self.node(&mut map, &address);
             kept.insert(address);
             for owner in owners.iter_mut().take(usize::from(last) + 1).skip(usize::from(first)) {
-                *owner = Some(Arc::clone(&lanes));
+                *owner = Some(Arc::clone(&node));
             }
         }
         map.owners = owners;
         map.nodes.retain(|address, _| kept.contains(address));
     }
 
-    fn node(&self, map: &mut Map, address: &Address) -> Arc<Lanes> {
-        if let Some(lanes) = map.nodes.get(address) {
-            return Arc::clone(lanes);
+    /// Returns the connections to a node, prepared if the node is new.
+    fn node(&self, map: &mut SlotMap, address: &NodeAddress) -> Arc<ServerConnections> {
+        if let Some(node) = map.nodes.get(address) {
+            return Arc::clone(node);
         }
-        let lanes = Arc::new(Lanes::new((self.open)(address), &address.0, self.connections, self.patience));
-        map.nodes.insert(address.clone(), Arc::clone(&lanes));
-        lanes
+        let (source, host) = ((self.source)(address), &address.0);
+        let node = Arc::new(ServerConnections::new(source, host, self.connections, self.patience));
+        map.nodes.insert(address.clone(), Arc::clone(&node));
+        node
     }
 
-    fn map(&self) -> MutexGuard<'_, Map> {
+    fn map(&self) -> MutexGuard<'_, SlotMap> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -204,33 +219,36 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// Asks a node which primary has which slots.
+/// The first and the last slot of a range, and the primary that has it.
+type SlotRange = (u16, u16, NodeAddress);
+
+/// Asks a node for the slots of each primary.
 async fn slots(
-    lanes: Arc<Lanes>,
-    asked: Address,
+    node: Arc<ServerConnections>,
+    asked: NodeAddress,
     deadline: Instant,
-) -> Result<Vec<(u16, u16, Address)>, RedisError> {
-    let mut lane = lanes.get(deadline).await?;
+) -> Result<Vec<SlotRange>, RedisError> {
+    let mut shared = node.get(deadline).await?;
     let mut commands = Pipeline::with_capacity(1);
     commands.cmd("CLUSTER").arg("SLOTS");
-    let replies = match tokio::time::timeout_at(deadline, lane.connection.pipeline(&commands)).await {
+    let replies = match tokio::time::timeout_at(deadline, shared.connection.pipeline(&commands)).await {
         Ok(Ok(replies)) => replies,
         failed => {
-            lanes.retire(lane.opened);
+            node.retire(shared.opened);
             return failed
-                .unwrap_or_else(|_| Err(nobody("a node did not answer in time")))
+                .unwrap_or_else(|_| Err(no_node("a node of the cluster did not answer in time")))
                 .map(|_| Vec::new());
         }
     };
     let reply = replies.into_iter().next().unwrap_or(Value::Nil).extract_error()?;
-    let Value::Array(ranges) = reply else { return Err(nobody("a node told no slots")) };
+    let Value::Array(ranges) = reply else { return Err(no_node("a node of the cluster sent no slots")) };
     let ranges: Vec<_> = ranges.iter().filter_map(|range| parse(range, &asked.0)).collect();
-    // One that has lost its configuration knows nothing.
-    if ranges.is_empty() { Err(nobody("a node knows of no slots")) } else { Ok(ranges) }
+    // A node that has lost its configuration knows no slots.
+    if ranges.is_empty() { Err(no_node("a node of the cluster knows no slots")) } else { Ok(ranges) }
 }
 
-/// First and last slot and the primary: `[first, last, [host, port, …], …]`.
-fn parse(range: &Value, asked: &str) -> Option<(u16, u16, Address)> {
+/// Reads one range of the reply: `[first, last, [host, port, …], …]`.
+fn parse(range: &Value, asked: &str) -> Option<SlotRange> {
     let Value::Array(parts) = range else { return None };
     let number = |value: &Value| match value {
         Value::Int(number) => u16::try_from(*number).ok(),
@@ -245,12 +263,12 @@ fn parse(range: &Value, asked: &str) -> Option<(u16, u16, Address)> {
     Some((number(first)?, number(last)?, (host, number(primary.get(1)?)?)))
 }
 
-/// A host as a node named it. No name means the host that was asked.
+/// Returns the host that a node named. No name means the host that was asked.
 fn known_host(named: &str, asked: &str) -> String {
     if matches!(named, "" | "?") { asked.to_owned() } else { named.to_owned() }
 }
 
-/// CRC16/XMODEM; our keys have no braces.
+/// Returns the slot of a key: CRC16/XMODEM of all of it, since the store's keys have no braces.
 fn slot(key: &str) -> u16 {
     let step = |crc: u16, byte: u8| {
         (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| (crc << 1) ^ if crc >> 15 == 1 { 0x1021 } else { 0 })
@@ -258,7 +276,8 @@ fn slot(key: &str) -> u16 {
     key.bytes().fold(0, step) % SLOTS
 }
 
-fn nobody(what: &'static str) -> RedisError {
+/// Returns the error for a cluster without a node to send to, which may pass.
+fn no_node(what: &'static str) -> RedisError {
     (ErrorKind::ClusterConnectionNotFound, what).into()
 }
 
@@ -268,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_the_servers() {
-        // As `CLUSTER KEYSLOT` tells.
+        // The values are those of `CLUSTER KEYSLOT`.
         assert_eq!((slot("foo"), slot("bar"), slot("123456789")), (12_182, 5061, 0x31C3));
     }
 }

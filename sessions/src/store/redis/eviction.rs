@@ -1,10 +1,10 @@
-//! Whether a server may throw sessions away.
+//! The eviction policy of a server: it may end sessions before their time.
 
-/// Whether a server with this `INFO memory` ends sessions early when it is full.
+/// Returns true if a server with this `INFO memory` ends sessions early when its memory is full.
 pub(super) fn evicts(info: &str) -> bool {
     let value =
         |name: &str| info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'));
-    // Every key of ours has a TTL, so the policies for keys that have one take ours too.
+    // Every key of the store has a TTL, so the policies for keys that have one apply to them too.
     value("maxmemory").is_some_and(|limit| limit != "0")
         && value("maxmemory_policy").is_some_and(|policy| policy != "noeviction")
 }

@@ -1,35 +1,40 @@
-//! Who is the primary: Sentinels are asked.
+//! Finds the primary by asking Sentinels.
 
 use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value, cmd};
 use tokio::task::JoinSet;
 
-use super::{address::Place, dial::Dial, failure, source::Connection};
+use super::{
+    connection::RedisConnection,
+    connector::ServerConnector,
+    error_class::{self, unexpected},
+    url::ServerAddress,
+};
 
-/// Sentinels, and the service whose primary they know.
+/// The Sentinels, and the service whose primary they name.
 pub(super) struct Sentinels {
     pub(super) service: Arc<str>,
-    /// Each with a login of its own.
-    pub(super) asked: Vec<(Arc<Dial>, Place)>,
-    /// How to connect to the servers that they name. With TLS where it is spoken to the Sentinels.
-    pub(super) servers: Arc<Dial>,
+    /// The Sentinels, each with a login of its own.
+    pub(super) asked: Vec<(Arc<ServerConnector>, ServerAddress)>,
+    /// The settings for the servers that they name. It uses TLS if the Sentinels do.
+    pub(super) servers: Arc<ServerConnector>,
 }
 
 impl Sentinels {
-    /// Connects to the primary that the first Sentinel to answer names: any of them may be silent, or wrong.
-    pub(super) async fn connect(&self) -> Result<Connection, RedisError> {
+    /// Connects to the primary that the first Sentinel to answer names. Any of the others may be silent, or wrong.
+    pub(super) async fn connect(&self) -> Result<RedisConnection, RedisError> {
         let mut answers = JoinSet::new();
-        for (dial, place) in &self.asked {
-            let (dial, place) = (Arc::clone(dial), place.clone());
+        for (sentinel, address) in &self.asked {
+            let (sentinel, address) = (Arc::clone(sentinel), address.clone());
             let (service, servers) = (Arc::clone(&self.service), Arc::clone(&self.servers));
-            answers.spawn(async move { connect(&dial, &place, &service, &servers).await });
+            answers.spawn(async move { connect(&sentinel, &address, &service, &servers).await });
         }
         let mut reason = None;
         while let Some(answered) = answers.join_next().await {
             match answered {
                 Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(error)) => failure::keep_the_clearer(&mut reason, error),
+                Ok(Err(error)) => error_class::keep_the_clearer(&mut reason, error),
                 Err(_) => {}
             }
         }
@@ -37,51 +42,54 @@ impl Sentinels {
     }
 }
 
+/// Asks one Sentinel for the primary and connects to it.
 async fn connect(
-    sentinel: &Dial,
-    place: &Place,
+    sentinel: &ServerConnector,
+    address: &ServerAddress,
     service: &str,
-    servers: &Dial,
-) -> Result<Connection, RedisError> {
-    let mut sentinel = sentinel.connect_briefly(place).await?;
+    servers: &ServerConnector,
+) -> Result<RedisConnection, RedisError> {
+    let mut sentinel = sentinel.connect_briefly(address).await?;
     if role(&mut sentinel).await? != "sentinel" {
         return Err((ErrorKind::InvalidClientConfig, "this does not point to a sentinel").into());
     }
     let primary = primary(&mut sentinel, service).await?;
     let mut server = servers.connect(&primary).await?;
-    // What Sentinels say may be old.
+    // A Sentinel's answer may be outdated.
     if role(&mut server).await? != "master" {
         return Err(not_now("Sentinel names a server as the primary that is none"));
     }
     Ok(server)
 }
 
-async fn role(connection: &mut Connection) -> Result<String, RedisError> {
+/// Returns the first word of the reply to `ROLE`.
+async fn role(connection: &mut RedisConnection) -> Result<String, RedisError> {
     match connection.command(&cmd("ROLE")).await?.extract_error()? {
         Value::Array(parts) => Ok(parts.first().and_then(text).unwrap_or_default()),
-        _ => Err(super::client::unexpected()),
+        _ => Err(unexpected()),
     }
 }
 
-async fn primary(sentinel: &mut Connection, service: &str) -> Result<Place, RedisError> {
+/// Returns the address of the primary of a service, as this Sentinel names it.
+async fn primary(sentinel: &mut RedisConnection, service: &str) -> Result<ServerAddress, RedisError> {
     let mut command = cmd("SENTINEL");
     command.arg("MASTERS");
     let Value::Array(primaries) = sentinel.command(&command).await?.extract_error()? else {
-        return Err(super::client::unexpected());
+        return Err(unexpected());
     };
     let named = primaries.iter().find(|primary| field(primary, "name").as_deref() == Some(service));
     let Some(named) = named else {
         return Err((ErrorKind::MasterNameNotFoundBySentinel, "Sentinel has no such service").into());
     };
-    // `s_down`, `o_down`: held for down by this Sentinel, or by as many as it takes to agree on it.
+    // `s_down` and `o_down`: this Sentinel, or a quorum of them, takes the primary for down.
     if field(named, "flags").is_none_or(|flags| flags.contains("_down") || !flags.contains("master")) {
-        return Err(not_now("Sentinel holds the primary for down, and knows no other yet"));
+        return Err(not_now("Sentinel takes the primary for down, and knows no other yet"));
     }
-    let place = (|| Some(Place::Tcp(field(named, "ip")?, field(named, "port")?.parse().ok()?)))();
-    place.ok_or_else(super::client::unexpected)
+    let address = (|| Some(ServerAddress::Tcp(field(named, "ip")?, field(named, "port")?.parse().ok()?)))();
+    address.ok_or_else(unexpected)
 }
 
-/// A field of what Sentinel tells of a server: names and values in turn.
+/// Returns a field of a server's description by Sentinel, an array of names and values in turn.
 fn field(server: &Value, name: &str) -> Option<String> {
     let Value::Array(items) = server else { return None };
     let pair = items.chunks_exact(2).find(|pair| text(&pair[0]).as_deref() == Some(name))?;
@@ -96,6 +104,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// Returns the error for a primary that is away, which may pass.
 fn not_now(what: &'static str) -> RedisError {
     (ErrorKind::Server(ServerErrorKind::MasterDown), what).into()
 }

@@ -1,4 +1,4 @@
-//! What all clones and workers of a store share about its database.
+//! The parts of a store that all of its clones and workers share.
 
 use std::sync::atomic::AtomicU64;
 #[cfg(test)]
@@ -15,7 +15,7 @@ pub(super) struct Database {
     pub(super) statements: Statements,
     pub(super) clock: AnyClock,
     pub(super) recent_reads: RecentReads,
-    pub(super) counters: Counters,
+    pub(super) counters: WriteCounters,
     /// The largest batch that SQLite takes. It stands for SQLite's own limits, which take gigabytes to reach.
     #[cfg(test)]
     pub(super) largest_batch: AtomicUsize,
@@ -23,7 +23,7 @@ pub(super) struct Database {
 
 /// Counts of what the workers did, shown by the store's `Debug`.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct WriteCounters {
     /// Batches with writes.
     pub(super) written_batches: AtomicU64,
     /// Optimistic writes that found their row as it was read.
@@ -38,7 +38,7 @@ impl Database {
             table,
             clock,
             recent_reads: RecentReads::new(),
-            counters: Counters::default(),
+            counters: WriteCounters::default(),
             #[cfg(test)]
             largest_batch: AtomicUsize::new(usize::MAX),
         }

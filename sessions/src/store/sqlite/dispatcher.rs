@@ -10,11 +10,11 @@ use super::{
     queue::{Queue, WorkerRole},
     request::{LoadRequest, OptimisticWrite, RowText, WriteOperation, WriteOutcome, WriteRequest},
     shared_task::{ParticipantTask, SharedTask},
-    worker::Worker,
+    worker::BatchWorker,
 };
 use crate::{error::Error, value::RecordId};
 
-type Answer<T> = oneshot::Receiver<Result<T, Error>>;
+type ReplyReceiver<T> = oneshot::Receiver<Result<T, Error>>;
 
 /// The way from a store to its workers. Clones share them.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl Dispatcher {
         })
     }
 
-    fn send_load(&self, id: RecordId, with_fields: bool) -> Result<Answer<Option<RowText>>, Error> {
+    fn send_load(&self, id: RecordId, with_fields: bool) -> Result<ReplyReceiver<Option<RowText>>, Error> {
         let runtime = current_runtime()?;
         let (reply, answer) = oneshot::channel();
         let request = LoadRequest { id, with_fields, reply };
@@ -57,7 +57,7 @@ impl Dispatcher {
         Ok(answer)
     }
 
-    fn send_write(&self, operation: WriteOperation) -> Result<Answer<WriteOutcome>, Error> {
+    fn send_write(&self, operation: WriteOperation) -> Result<ReplyReceiver<WriteOutcome>, Error> {
         let runtime = current_runtime()?;
         let (reply, answer) = oneshot::channel();
         let optimistic = self.prepare_optimistic(&operation).map(Box::new);
@@ -74,7 +74,7 @@ impl Dispatcher {
     }
 
     fn start(&self, role: WorkerRole, connection: StoreConnection) -> Arc<SharedTask> {
-        let worker = Worker::new(Arc::clone(&self.database), Arc::clone(&self.queue), role, connection);
+        let worker = BatchWorker::new(Arc::clone(&self.database), Arc::clone(&self.queue), role, connection);
         SharedTask::new(worker.run())
     }
 }

@@ -1,4 +1,4 @@
-//! How much a committed write survives.
+//! The failures that a committed write survives.
 
 use sqlx::sqlite::SqliteSynchronous;
 

@@ -135,12 +135,13 @@ fn select(table: &TableName, size: usize, data: &str) -> String {
     }
     let mut text = format!("SELECT {row} FROM {table} WHERE id IN (?");
     for _ in 1..1 << size {
-        // Infallible: it writes to a string.
+        // invariant: writing to a string does not fail.
         let _ = text.write_str(",?");
     }
     text + ")"
 }
 
+/// Returns the statement that makes this change to one row.
 fn one_change(table: &TableName, change: RowChange) -> String {
     match change {
         RowChange::Update => {
@@ -153,6 +154,7 @@ fn one_change(table: &TableName, change: RowChange) -> String {
             )
         }
         RowChange::Insert => {
+            // Without a row where the id is NULL, that is, unbound.
             format!(
                 "INSERT INTO {table}(credentials,epoch,commits,data,created,touched,expires,id) \
                  SELECT * FROM (SELECT ?,?,?,?,?,?,?,? AS id) WHERE id IS NOT NULL"
@@ -162,6 +164,7 @@ fn one_change(table: &TableName, change: RowChange) -> String {
     }
 }
 
+/// Returns the statement that writes one record if its row is exactly as it was read.
 fn one_optimistic(table: &TableName) -> String {
     format!(
         "UPDATE {table} SET commits=?,data=? WHERE rowid=? AND id=? AND credentials=? AND epoch=? AND created=? \
@@ -169,11 +172,12 @@ fn one_optimistic(table: &TableName) -> String {
     )
 }
 
+/// Returns the index of the smallest size that is enough: the binary logarithm.
 fn size_for(count: usize) -> usize {
     count.next_power_of_two().ilog2() as usize
 }
 
+/// Marks a text as safe: it is built from constants and the name of a table, which was checked. Values are bound.
 fn safe(text: String) -> SqlStr {
-    // Built from constants and a table's name, which was checked; values are bound.
     AssertSqlSafe(text).into_sql_str()
 }

@@ -22,7 +22,7 @@ use crate::{error::Error, value::RecordId};
 /// A worker with its connection. If it is dropped before its end, as when a runtime shuts down, it gives the
 /// connection back to the queue.
 #[derive(Debug)]
-pub(super) struct Worker {
+pub(super) struct BatchWorker {
     database: Arc<Database>,
     queue: Arc<Queue>,
     role: WorkerRole,
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     is_done: bool,
 }
 
-impl Worker {
+impl BatchWorker {
     pub(super) fn new(
         database: Arc<Database>,
         queue: Arc<Queue>,
@@ -171,14 +171,14 @@ impl Worker {
 }
 
 #[cfg(test)]
-impl Worker {
+impl BatchWorker {
     fn check_size(&self, requests: usize) -> Result<(), BatchFailure> {
         let is_too_big = requests > self.database.largest_batch.load(Ordering::Relaxed);
         if is_too_big { Err(BatchFailure::too_big()) } else { Ok(()) }
     }
 }
 
-impl Drop for Worker {
+impl Drop for BatchWorker {
     fn drop(&mut self) {
         if !self.is_done {
             let connection = std::mem::take(&mut self.connection);

@@ -16,26 +16,32 @@ use tokio_rustls::{
 
 use crate::error::Error;
 
-/// How TLS is to be spoken, as it was asked for; nothing of it is checked yet.
+/// The TLS options of a store's builder.
 #[derive(Clone, Default)]
-pub(super) struct Options {
-    /// In PEM, whose certificates are trusted; by default those that the system trusts.
-    pub(super) roots: Option<Vec<u8>>,
-    /// In PEM, our own certificate with those that vouch for it, and its key.
+pub(super) struct TlsOptions {
+    /// The authorities that are trusted. `None` means those that the system trusts.
+    roots: Option<Arc<RootCertStore>>,
+    /// The client certificate with its chain, and its key, both in PEM. They are checked when a store is opened.
     pub(super) identity: Option<(Vec<u8>, Vec<u8>)>,
-    /// For what name the servers' certificates must be, in place of that in the address.
+    /// The name that the servers' certificates must have, in place of the host in the address.
     pub(super) name: Option<String>,
 }
 
-/// How TLS is spoken.
+/// The TLS settings for connections.
 #[derive(Clone)]
 pub(super) struct Tls {
     connector: TlsConnector,
     name: Option<ServerName<'static>>,
 }
 
-impl Options {
-    /// What was asked for that has a meaning with TLS only, as it is called in public.
+impl TlsOptions {
+    /// Trusts the certificates in this PEM text alone.
+    pub(super) fn set_roots(&mut self, pem: &[u8]) -> Result<(), Error> {
+        self.roots = Some(roots(pem)?.into());
+        Ok(())
+    }
+
+    /// Returns the first option that is given, in words for a message. Each of them has a meaning with TLS only.
     pub(super) fn first_given(&self) -> Option<&'static str> {
         let Self { roots, identity, name } = self;
         let root = roots.is_some().then_some("a root certificate");
@@ -43,12 +49,16 @@ impl Options {
         root.or(identity).or_else(|| name.is_some().then_some("a TLS name"))
     }
 
+    /// Checks the options and returns the settings for connections that offer these protocols (ALPN).
     pub(super) fn prepare(&self, protocols: &[&str]) -> Result<Tls, Error> {
-        let roots = self.roots.as_deref().map_or_else(roots_of_system, roots)?;
-        // Named, and not the process's default: see `crypto`.
+        let roots = self.roots.clone().map_or_else(|| roots_of_system().map(Arc::new), Ok)?;
+        // A named provider, and not the process's default: see `crypto`.
         let config = ClientConfig::builder_with_provider(Arc::new(crypto::provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| Error::config("TLS cannot be set up").with_source(error))?
+            .map_err(|error| {
+                Error::config("TLS of the session store cannot be set up; see the source of this error")
+                    .with_source(error)
+            })?
             .with_root_certificates(roots);
         let mut config = match &self.identity {
             None => config.with_no_client_auth(),
@@ -56,12 +66,16 @@ impl Options {
                 let certificates = certificates(certificate, "client certificate")?;
                 let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
                     Error::config(
-                        "the key of the client certificate is not PEM: give the text with \
+                        "the key of the session store's client certificate is not PEM: give the text with \
                          `-----BEGIN PRIVATE KEY-----`, without a passphrase",
                     )
                 })?;
                 config.with_client_auth_cert(certificates, key).map_err(|error| {
-                    Error::config("the client certificate and its key do not fit together").with_source(error)
+                    Error::config(
+                        "the client certificate of the session store and its key do not fit together: give the key of \
+                         this certificate",
+                    )
+                    .with_source(error)
                 })?
             }
         };
@@ -71,10 +85,10 @@ impl Options {
     }
 }
 
-impl fmt::Debug for Options {
-    /// No key.
+impl fmt::Debug for TlsOptions {
+    /// Shows no key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
+        f.debug_struct("TlsOptions")
             .field("has_roots", &self.roots.is_some())
             .field("has_identity", &self.identity.is_some())
             .field("name", &self.name)
@@ -83,19 +97,19 @@ impl fmt::Debug for Options {
 }
 
 impl Tls {
-    /// The same for the server at this address, to which alone it is spoken.
+    /// Restricts the settings to the server with this host.
     #[cfg(feature = "webdis-tls")]
     pub(super) fn only_to(self, host: &str) -> Result<Self, Error> {
         Ok(Self { name: Some(self.name_of(host)?), ..self })
     }
 
-    /// Whether a certificate could be for this host, or another name was given.
+    /// Checks that a certificate can be for this host, unless another name was given.
     #[cfg(feature = "redis-tls")]
     pub(super) fn check(&self, host: &str) -> Result<(), Error> {
         self.name_of(host).map(drop)
     }
 
-    /// Speaks TLS on a connection to this host, whose certificate must be for it unless another name was given.
+    /// Begins TLS on a connection to this host. The certificate must be for the host, unless another name was given.
     pub(super) async fn over<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -115,8 +129,8 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Why TLS will not come about with this server, today and in a second alike: it is not who it should be, it does not
-/// take us for who we should be, or it does not speak TLS.
+/// Returns the reason of an error after which TLS with this server will fail again: one certificate or the other is not
+/// accepted, or the server does not speak TLS. Returns `None` if the error may pass.
 pub(super) fn refusal(error: &io::Error) -> Option<&rustls::Error> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     match error {
@@ -142,13 +156,16 @@ pub(super) fn refusal(error: &io::Error) -> Option<&rustls::Error> {
     }
 }
 
-/// The certificates in a PEM file.
+/// Reads the certificates in a PEM text.
 pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem, "root certificate")? {
-        roots
-            .add(certificate)
-            .map_err(|error| Error::config("the root certificate cannot be read").with_source(error))?;
+        roots.add(certificate).map_err(|error| {
+            Error::config(
+                "a root certificate of the session store cannot be read: give X.509 certificates in PEM",
+            )
+            .with_source(error)
+        })?;
     }
     Ok(roots)
 }
@@ -156,7 +173,7 @@ pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
 fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
     let refused = || {
         Error::config(format!(
-            "there is no certificate in the PEM that was given as the {what}: give the text with \
+            "there is no certificate in the PEM that the session store was given as the {what}: give the text with \
              `-----BEGIN CERTIFICATE-----`, and not the name of its file"
         ))
     };
@@ -171,7 +188,8 @@ fn roots_of_system() -> Result<RootCertStore, Error> {
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
         return Err(Error::config(
-            "the operating system has no root certificates: install some, or give one to the builder of the store",
+            "the operating system has no root certificates: install some, or give some to the session store by \
+             `with_root_certificates`",
         ));
     }
     Ok(roots)
@@ -179,10 +197,13 @@ fn roots_of_system() -> Result<RootCertStore, Error> {
 
 fn name(name: &str) -> Result<ServerName<'static>, Error> {
     ServerName::try_from(name.to_owned())
-        .map_err(|_| Error::config(format!("`{name}` is no name that a certificate could be for")))
+        .map_err(|_| Error::config(format!(
+            "`{name}` is no name that a certificate of the session store's server could be for: give a host name or an IP \
+             address"
+        )))
 }
 
-/// For the tests: a server speaks TLS by the same cryptography.
+/// Returns the provider for a server of the tests.
 #[cfg(all(test, feature = "webdis-tls"))]
 pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(crypto::provider())
@@ -192,15 +213,16 @@ pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 mod tests {
     use super::*;
 
-    /// A feature of rustls is on for the whole program. With one of its providers on, one that has another on
-    /// would panic at its own TLS; so would ours, if it asked for the default.
+    /// A feature of rustls is on for the whole program. If the library switched on a provider, a program with another
+    /// one would panic in its own TLS. If the library asked for the default, it would panic itself.
     #[test]
     fn no_provider_of_rustls_is_switched_on_or_installed() {
+        let mut options = TlsOptions::default();
         // The roots of the system do not matter here.
-        let options = Options { roots: Some(include_bytes!("test-root.pem").to_vec()), ..Options::default() };
+        options.set_roots(include_bytes!("test-root.pem")).unwrap();
         options.prepare(&[]).unwrap();
         assert!(rustls::crypto::CryptoProvider::get_default().is_none());
         let by_default = std::panic::catch_unwind(ClientConfig::builder);
-        assert!(by_default.is_err(), "rustls has a provider of its own now: who has switched it on?");
+        assert!(by_default.is_err(), "a dependency has switched on a provider of rustls");
     }
 }

@@ -1,4 +1,4 @@
-//! Base64 as HTTP's basic authentication wants it: RFC 4648, section 4, with padding.
+//! Base64 for HTTP's basic authentication: RFC 4648, section 4, with padding.
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

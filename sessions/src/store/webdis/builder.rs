@@ -1,16 +1,11 @@
-//! Builds a store behind Webdis.
+//! The options of a store behind Webdis, and opening it.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Uri, uri::Scheme};
 use tokio::time::{Instant, sleep};
 
-use super::{
-    base64,
-    channels::{Channels, Limits},
-    endpoint::Endpoint,
-    store::WebdisStore,
-};
+use super::{base64, client::WebdisClient, endpoint::Endpoint, pool::Limits, store::WebdisStore};
 #[cfg(feature = "webdis-tls")]
 use crate::store::tls;
 use crate::{
@@ -24,86 +19,104 @@ use crate::{
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Options of a store behind Webdis.
+/// The options of a store behind Webdis.
 ///
-/// See [`WebdisStore`] for which Webdis, and what it and Redis have to permit.
+/// See [`WebdisStore`] for the versions of Webdis, and for the permissions in Webdis and Redis.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct WebdisStoreBuilder {
     url: Box<str>,
-    credentials: Option<Credentials>,
+    basic_auth: Option<BasicAuth>,
     connect_timeout: Duration,
     start_timeout: Option<Duration>,
     limits: Limits,
     prefix: Prefix,
     clock: Option<AnyClock>,
     #[cfg(feature = "webdis-tls")]
-    tls: tls::Options,
+    tls: tls::TlsOptions,
 }
 
-/// Who we are.
+/// The user and password for HTTP's basic authentication.
 #[derive(Clone)]
-struct Credentials {
+struct BasicAuth {
     user: Box<str>,
     password: Box<str>,
 }
 
+/// Opening a store.
+impl WebdisStore {
+    /// Connects to Webdis at a URL such as `http://user:password@webdis.internal:7379`.
+    ///
+    /// # Errors
+    ///
+    /// See [`WebdisStoreBuilder::connect`].
+    pub async fn connect(url: impl Into<Box<str>>) -> Result<Self, Error> {
+        Self::builder(url).connect().await
+    }
+
+    /// Returns a builder with more options.
+    pub fn builder(url: impl Into<Box<str>>) -> WebdisStoreBuilder {
+        WebdisStoreBuilder::new(url)
+    }
+}
+
 impl WebdisStoreBuilder {
-    /// A Webdis at this URL, such as `http://127.0.0.1:7379`. A user and password in it are used for
+    /// Creates a builder for a Webdis at this URL, such as `http://127.0.0.1:7379`. A user and password in it are used for
     /// basic authentication.
     pub fn new(url: impl Into<Box<str>>) -> Self {
         Self {
             url: url.into(),
-            credentials: None,
+            basic_auth: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             start_timeout: None,
             limits: Limits::DEFAULT,
             prefix: Prefix::default(),
             clock: None,
             #[cfg(feature = "webdis-tls")]
-            tls: tls::Options::default(),
+            tls: tls::TlsOptions::default(),
         }
     }
 
-    /// Logs in to Webdis: `http_basic_auth` in its configuration.
+    /// Logs in to Webdis as this user: `http_basic_auth` in its configuration.
     pub fn with_basic_auth(mut self, user: impl Into<Box<str>>, password: impl Into<Box<str>>) -> Self {
-        self.credentials = Some(Credentials { user: user.into(), password: password.into() });
+        self.basic_auth = Some(BasicAuth { user: user.into(), password: password.into() });
         self
     }
 
-    /// How long connecting may take, the name's resolution and TLS included: two seconds by default.
+    /// Limits the time to open a connection, with the resolution of the name and TLS: two seconds by default, at most a
+    /// day.
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a request may take, with waiting for a free connection and connecting: five seconds
-    /// by default.
+    /// Limits the time of an operation, with waiting for a free connection and connecting: five seconds by default, at most
+    /// a day. Then the request fails with 503.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
     }
 
-    /// Lets [`connect`](Self::connect) go on trying this long while Webdis or Redis is not ready. By default it tries
-    /// once. The last attempt may take as long as any request besides.
+    /// Lets [`connect`](Self::connect) go on trying this long while Webdis or Redis is not ready, at most a day. By default
+    /// it tries once. The last attempt may take the time of [`with_timeout`](Self::with_timeout) besides.
     pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = Some(timeout);
         self
     }
 
-    /// How many connections may be open, 32 by default. Those that wait for a late reply are not
-    /// among them.
+    /// Limits the number of open connections: 1 to 10,000, 32 by default. Quarantined ones do not count, see
+    /// [`WebdisStore::quarantined_connections`].
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.limits.max_connections = connections;
         self
     }
 
-    /// Begins all keys with this, `sess:` by default.
+    /// Begins all keys with this prefix, `sess:` by default: 1 to 64 letters, digits, `:`, `.`, `_`, `-` and `/`.
     ///
     /// # Errors
     ///
-    /// As [`RedisStoreBuilder::with_prefix`](crate::store::RedisStoreBuilder::with_prefix): 1 to 64
-    /// letters, digits, `:`, `.`, `_`, `-` and `/`.
+    /// [`Config`](crate::ErrorKind::Config) if the prefix is empty, longer, or has other characters. The characters of
+    /// patterns would widen an ACL, and braces would put every session on one node of a cluster.
     pub fn with_prefix(mut self, prefix: &str) -> Result<Self, Error> {
         self.prefix = Prefix::new(prefix)?;
         Ok(self)
@@ -115,16 +128,15 @@ impl WebdisStoreBuilder {
         self
     }
 
-    /// Trusts servers whose certificate is signed with one of these, in PEM, and no others. By
-    /// default those are the operating system's.
+    /// Trusts only servers whose certificate is signed by one of these authorities, in PEM form. By default the operating
+    /// system's authorities are trusted.
     ///
     /// # Errors
     ///
-    /// If this is not PEM, or there is no certificate in it.
+    /// [`Config`](crate::ErrorKind::Config) if the text is not PEM, or contains no certificate that can be read.
     #[cfg(feature = "webdis-tls")]
-    pub fn with_root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
-        tls::roots(pem)?;
-        self.tls.roots = Some(pem.to_vec());
+    pub fn with_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
+        self.tls.set_roots(pem.as_ref())?;
         Ok(self)
     }
 
@@ -147,21 +159,22 @@ impl WebdisStoreBuilder {
         self
     }
 
-    /// Connects, and tries whether the store may do there what it needs to.
+    /// Connects, and tries all that the store will do there on a record that no request sees.
     ///
     /// # Errors
     ///
-    /// With the kind [`Config`](crate::ErrorKind::Config) if the URL or another option makes no
-    /// sense, Webdis or Redis refuses the login or a permission, or TLS fails.
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if one of them does not answer, or is not ready.
+    /// [`Config`](crate::ErrorKind::Config) if the URL or another option is invalid, if Webdis or Redis refuses the login
+    /// or a permission, or if TLS fails. It fails again until something is changed.
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if Webdis or Redis does not answer, or is not ready.
     pub async fn connect(self) -> Result<WebdisStore, Error> {
         let (prefix, clock) = (self.prefix.clone(), self.clock.clone());
         let until = Instant::now() + self.start_timeout.unwrap_or_default();
         let store = WebdisStore {
-            channels: Arc::new(self.channels()?),
+            client: Arc::new(self.client()?),
             prefix,
             clock,
-            server: ServerClock::new().into(),
+            server_clock: ServerClock::new().into(),
         };
         while let Err(error) = store.probe().await {
             if error.kind() == ErrorKind::Config || Instant::now() + START_PAUSE >= until {
@@ -172,34 +185,37 @@ impl WebdisStoreBuilder {
         Ok(store)
     }
 
-    /// Prepares the connections; none is opened yet.
-    pub(super) fn channels(self) -> Result<Channels, Error> {
+    /// Returns a client that has opened no connection yet.
+    pub(super) fn client(self) -> Result<WebdisClient, Error> {
         let limits = self.limits.clone();
         if limits.max_connections == 0 || limits.max_connections > MAX_CONNECTIONS {
             return Err(Error::config(format!(
-                "`with_max_connections` takes one to {MAX_CONNECTIONS} connections"
+                "`with_max_connections` of the session store was given {}: give 1 to {MAX_CONNECTIONS}",
+                limits.max_connections
             )));
         }
         if limits.timeout.is_zero() || self.connect_timeout.is_zero() {
-            return Err(Error::config("a timeout of nothing would fail every request: leave some time"));
+            return Err(Error::config(
+                "a timeout of the session store is zero, so every request would fail: give more",
+            ));
         }
-        // tokio cannot add more to the time of day.
+        // tokio cannot add much more to the current time.
         let longest = limits.timeout.max(self.connect_timeout).max(self.start_timeout.unwrap_or_default());
         if longest > LONGEST_TIMEOUT {
-            return Err(Error::config("a timeout of more than a day is none: give less"));
+            return Err(Error::config("a timeout of the session store is longer than a day: give less"));
         }
-        Ok(Channels::new(self.endpoint()?, limits))
+        Ok(WebdisClient::new(self.endpoint()?, limits))
     }
 
+    /// Reads the URL. No message shows it, since it may contain a password.
     pub(super) fn endpoint(self) -> Result<Endpoint, Error> {
-        // None of these shows the URL, which may hold a password.
         let refused = |what: &str| {
             Error::config(format!(
                 "the URL of Webdis {what}: write it like `http://127.0.0.1:7379` or \
                  `http://user:password@webdis.internal:7379`"
             ))
         };
-        // The parser drops a fragment without a word.
+        // The parser silently drops a fragment.
         if self.url.contains('#') {
             return Err(refused("has a fragment"));
         }
@@ -212,7 +228,7 @@ impl WebdisStoreBuilder {
         };
         if is_https && cfg!(not(feature = "webdis-tls")) {
             return Err(Error::config(
-                "the URL of Webdis begins with `https`, which needs the feature `webdis-tls` of `sessions`",
+                "the URL of Webdis begins with `https://`, which needs the feature `webdis-tls` of `sessions`",
             ));
         }
         #[cfg(feature = "webdis-tls")]
@@ -240,32 +256,32 @@ impl WebdisStoreBuilder {
         let port = match authority.port() {
             Some(port) if port.as_u16() != 0 => port.as_u16(),
             Some(_) => return Err(refused("has the port 0")),
-            // A port beyond 65535, or none after the colon.
+            // The port is beyond 65535, or nothing follows the colon.
             None if address.len() > host.len() => return Err(refused("has a port that is no port")),
             None if is_https => 443,
             None => 80,
         };
-        let credentials = match (userinfo, self.credentials) {
+        let basic_auth = match (userinfo, self.basic_auth) {
             (Some(_), Some(_)) => {
                 return Err(Error::config(
                     "the user of Webdis is given twice: leave it out of the URL or leave out `with_basic_auth`",
                 ));
             }
-            // As when a variable is empty.
+            // As with an empty variable in a template of the URL.
             (Some("" | ":"), None) => {
                 return Err(refused("has an `@` with neither a user nor a password before it"));
             }
             (Some(userinfo), None) => {
-                Some(Credentials::of_userinfo(userinfo).ok_or_else(|| refused("has an unreadable user"))?)
+                Some(BasicAuth::of_userinfo(userinfo).ok_or_else(|| refused("has an unreadable user"))?)
             }
-            (None, credentials) => credentials,
+            (None, basic_auth) => basic_auth,
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         Ok(Endpoint {
             host: host.into(),
             port,
             authority: HeaderValue::from_str(address).map_err(|_| refused("has an unreadable host"))?,
-            authorization: credentials.map(|credentials| credentials.header()).transpose()?,
+            authorization: basic_auth.map(|basic_auth| basic_auth.header()).transpose()?,
             connect_timeout: self.connect_timeout,
             #[cfg(feature = "webdis-tls")]
             tls: if is_https { Some(self.tls.prepare(&["http/1.1"])?.only_to(host)?) } else { None },
@@ -273,19 +289,19 @@ impl WebdisStoreBuilder {
     }
 }
 
-/// More would be no limit, and a semaphore cannot count much more.
+/// The largest number of connections. More would be no limit.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// How long to wait before the next attempt to open the store.
+/// The pause before the next attempt to open the store.
 const START_PAUSE: Duration = Duration::from_millis(100);
 
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
 
-/// Without the URL and the password.
 impl fmt::Debug for WebdisStoreBuilder {
+    /// Shows neither URL nor password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebdisStoreBuilder")
-            .field("has_basic_auth", &self.credentials.is_some())
+            .field("has_basic_auth", &self.basic_auth.is_some())
             .field("connect_timeout", &self.connect_timeout)
             .field("limits", &self.limits)
             .field("prefix", &self.prefix)
@@ -293,22 +309,25 @@ impl fmt::Debug for WebdisStoreBuilder {
     }
 }
 
-impl Credentials {
+impl BasicAuth {
     fn of_userinfo(userinfo: &str) -> Option<Self> {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
         Some(Self { user: percent_decoded(user)?.into(), password: percent_decoded(password)?.into() })
     }
 
-    /// The value of the header `Authorization`, in RFC 7617.
+    /// Returns the value of the header `Authorization` (RFC 7617).
     fn header(&self) -> Result<HeaderValue, Error> {
         if self.user.contains(':') {
             return Err(Error::config(
-                "the user of Webdis has a colon in it, which ends a user: choose another",
+                "the user of Webdis has a colon in it, which separates user and password: choose another",
             ));
         }
         let plain = format!("{}:{}", self.user, self.password);
         let mut value = HeaderValue::from_str(&format!("Basic {}", base64::encode(plain.as_bytes())))
-            .map_err(|error| Error::config("the user of Webdis cannot be sent").with_source(error))?;
+            .map_err(|error| {
+                Error::config("the user or password of Webdis cannot be sent in a header: choose others")
+                    .with_source(error)
+            })?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -407,7 +426,7 @@ mod tests {
     fn neither_password_nor_url_is_shown() {
         let builder = WebdisStoreBuilder::new("http://user:sesame@webdis");
         assert!(!format!("{builder:?}").contains("sesame"));
-        assert!(!format!("{:?}", builder.channels().unwrap()).contains("sesame"));
+        assert!(!format!("{:?}", builder.client().unwrap()).contains("sesame"));
         let builder = WebdisStoreBuilder::new("http://webdis").with_basic_auth("user", "sesame");
         assert!(!format!("{builder:?}").contains("sesame"));
         let shown = format!("{:?}", builder.endpoint().unwrap());
@@ -426,7 +445,7 @@ mod tests {
             builder().with_start_timeout(Duration::MAX),
         ];
         for builder in bad {
-            assert_eq!(builder.channels().unwrap_err().kind(), ErrorKind::Config);
+            assert_eq!(builder.client().unwrap_err().kind(), ErrorKind::Config);
         }
     }
 }

@@ -1,23 +1,23 @@
-//! Reads from a connection whose answer is still to come, and throws it away.
+//! Reads from a connection whose reply is still to come, and discards what comes.
 //!
-//! To close such a connection at once would hand the answer to whoever gets its place in Webdis.
+//! If such a connection were closed at once, the client that gets its file descriptor in Webdis would get the reply.
 
 use bytes::Bytes;
 use tokio::io::AsyncReadExt as _;
 
-use super::{endpoint::Stream, nonce::Nonce, reply};
+use super::{endpoint::WebdisStream, nonce::Nonce, reply};
 
-/// What lies before the nonce in its reply: `$`, up to twenty digits, CR, LF.
+/// The most bytes before the nonce in its reply: `$`, up to twenty digits, CR, LF.
 const LONGEST_HEAD: usize = 23;
 
-/// A connection after its last exchange.
+/// The socket of a connection after its last exchange.
 pub(super) struct Remains {
-    pub(super) stream: Box<dyn Stream>,
-    /// What has been read from it and belongs to no exchange.
+    pub(super) stream: Box<dyn WebdisStream>,
+    /// The bytes that were read from it and belong to no exchange.
     pub(super) unread: Bytes,
 }
 
-/// Reads until the reply with this nonce is over, or the connection is.
+/// Reads until the reply with this nonce has ended, or the connection has.
 pub(super) async fn drain(mut remains: Remains, nonce: &Nonce) {
     let mut search = Search::new(nonce);
     search.feed(&remains.unread);
@@ -30,13 +30,13 @@ pub(super) async fn drain(mut remains: Remains, nonce: &Nonce) {
     }
 }
 
-/// Looks for the end of one reply in a stream of several. It need not understand the others.
+/// A search for the end of one reply in a stream of several. It does not parse the others.
 struct Search<'a> {
     nonce: &'a Nonce,
-    /// The end of what was fed, as far as a reply could begin in it.
+    /// The last bytes that were fed, in which a reply could begin.
     tail: Vec<u8>,
-    /// How much of the reply is missing, once it was found. Webdis closes a descriptor twice when
-    /// it cannot write all of a reply, and the second time it may be another client's.
+    /// The number of bytes of the reply that are missing, once it was found. It must be read whole: Webdis closes a file
+    /// descriptor twice when it cannot write all of a reply, and by the second time it may be another client's.
     missing: Option<usize>,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Search<'a> {
             let read = self.tail.len() - at;
             self.missing = Some(match stated_length(&self.tail[..at]) {
                 Some(length) => length.saturating_add(b"\r\n".len()).saturating_sub(read),
-                // In something else than a reply of ours, whose end nobody knows.
+                // The nonce is in another kind of text, whose end is unknown.
                 None => 0,
             });
         }
@@ -69,7 +69,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The length in the `$<length>\r\n` that ends here.
+/// Returns the length in the `$<length>\r\n` at the end of these bytes.
 fn stated_length(before: &[u8]) -> Option<usize> {
     let before = before.strip_suffix(b"\r\n")?;
     let dollar = before.iter().rposition(|byte| *byte == b'$')?;
@@ -80,7 +80,7 @@ fn stated_length(before: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// How many bytes are read before the search is over, in pieces of this size.
+    /// Returns the number of bytes that are read before the search is over, in pieces of this size.
     fn read(stream: &[u8], nonce: &Nonce, piece: usize) -> Option<usize> {
         let mut search = Search::new(nonce);
         let mut read = 0;

@@ -1,4 +1,4 @@
-//! Where Webdis listens, and how to connect to it.
+//! The address of Webdis, and connecting to it.
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
@@ -12,23 +12,23 @@ use tokio::{
 
 use super::failure::NotSent;
 
-/// After how long without traffic a connection is kept alive.
+/// The time without traffic after which the system sends a keepalive packet.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// A connection of either kind.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A byte stream of either kind: TCP or TLS.
+pub(super) trait WebdisStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> WebdisStream for T {}
 
-/// Where to connect to, and what every request says.
+/// The address of Webdis, and the headers of every request.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    /// A name or an address, an IPv6 one without its brackets.
+    /// A host name or an IP address (IPv6 without its brackets).
     pub(super) host: Box<str>,
     pub(super) port: u16,
     /// The value of the header `Host`.
     pub(super) authority: HeaderValue,
-    /// Marked as sensitive.
+    /// The value of the header `Authorization`, marked as sensitive.
     pub(super) authorization: Option<HeaderValue>,
     pub(super) connect_timeout: Duration,
     #[cfg(feature = "webdis-tls")]
@@ -36,8 +36,8 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Opens a connection. On an error not a byte of a request has been sent.
-    pub(super) async fn connect(&self) -> Result<Box<dyn Stream>, NotSent> {
+    /// Opens a connection. On an error no byte of a request has been sent.
+    pub(super) async fn connect(&self) -> Result<Box<dyn WebdisStream>, NotSent> {
         match timeout(self.connect_timeout, self.open()).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(source)) => Err(NotSent::NoConnection { address: self.address(), source }),
@@ -45,12 +45,12 @@ impl Endpoint {
         }
     }
 
-    /// For messages. Without user and password, which the authority does not have.
+    /// Returns the address for messages, without user and password.
     pub(super) fn address(&self) -> Box<str> {
         self.authority.to_str().unwrap_or_default().into()
     }
 
-    async fn open(&self) -> Result<Box<dyn Stream>, Box<dyn StdError + Send + Sync>> {
+    async fn open(&self) -> Result<Box<dyn WebdisStream>, Box<dyn StdError + Send + Sync>> {
         let stream = self.tcp().await?;
         #[cfg(feature = "webdis-tls")]
         if let Some(tls) = &self.tls {
@@ -59,8 +59,8 @@ impl Endpoint {
         Ok(Box::new(stream))
     }
 
-    /// Without waiting to fill a packet, which halves the requests of one client in a second; and kept alive in
-    /// whatever is on the way: a call in there may wait for long.
+    /// Opens a TCP connection. Small packets leave at once: to wait until they are full halves the requests of one client
+    /// in a second. Keepalive keeps the connection known to firewalls on the way while a call waits for long.
     async fn tcp(&self) -> std::io::Result<TcpStream> {
         let stream = TcpStream::connect((&*self.host, self.port)).await?;
         stream.set_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! What is known about a call that brought no answer of its own.
+//! The failures of a call that got no verified reply.
 
 use std::{error::Error as StdError, fmt, str};
 
@@ -6,14 +6,14 @@ use http::StatusCode;
 
 use crate::error::Error;
 
-/// Why a call has no answer.
+/// The failure of a call.
 #[derive(Debug)]
 pub(in crate::store) enum CallFailure {
-    /// Not a byte of it was sent: it certainly did not happen.
+    /// No byte of it was sent, so it certainly did not happen.
     NotSent(Error),
-    /// It was sent, and nothing that came back is proved to be the answer. It may have happened,
-    /// whatever the reason says: that may be the answer to somebody else.
-    Unproven { reason: Reason },
+    /// It was sent, and no reply is verified as its own. It may have happened, whatever the reason says: the reason may come
+    /// from another client's reply.
+    Unverified { reason: Reason },
 }
 
 impl CallFailure {
@@ -22,34 +22,34 @@ impl CallFailure {
     }
 }
 
-/// What came instead of a proved answer. Never any of its contents.
+/// The reason that there is no verified reply. It contains nothing of what came instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Reason {
-    /// Nothing, for as long as is to be waited.
+    /// No reply came in time.
     TimedOut,
-    /// The end of the connection.
+    /// The connection ended.
     Cut,
-    /// The end of the connection, at which this was the reason to speak no TLS with us.
+    /// The connection ended, since the server refused TLS for this reason.
     Tls(Box<str>),
-    /// The answer to another call, very likely another client's.
+    /// The reply to another call came, very likely another client's.
     Foreign,
-    /// A status other than 200.
+    /// A status other than 200 came.
     Status(StatusCode),
-    /// An error of Redis.
+    /// An error of Redis came.
     Redis(Code),
-    /// The task of the call ended before the call: its runtime shut down.
-    Abandoned,
+    /// The runtime of the call shut down.
+    RuntimeEnded,
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("Webdis did not answer in time"),
-            Self::Cut => f.write_str("the connection to Webdis ended before the answer"),
+            Self::Cut => f.write_str("the connection to Webdis ended before the reply"),
             Self::Tls(refusal) => write!(f, "TLS with Webdis fails: {refusal}"),
             Self::Foreign => f.write_str("Webdis delivered the reply to another call, and it was discarded"),
             Self::Status(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => f.write_str(
-                "Webdis refused the command (403): check the user, the password, and the ACL for EVAL and \
+                "Webdis refused the command (403): check the user, the password, and Webdis' ACL for EVAL and \
                  EVALSHA",
             ),
             Self::Status(StatusCode::SERVICE_UNAVAILABLE) => f.write_str("Webdis cannot reach Redis (503)"),
@@ -57,7 +57,7 @@ impl fmt::Display for Reason {
                 write!(f, "Webdis, or a proxy before it, answered with the status {}", status.as_u16())
             }
             Self::Redis(code) => write!(f, "Redis answered with the error {}", code.as_str()),
-            Self::Abandoned => f.write_str("the runtime of the call shut down before the answer"),
+            Self::RuntimeEnded => f.write_str("the runtime of the call to Webdis shut down before the reply"),
         }
     }
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Reason {
 impl StdError for Reason {}
 
 /// The first word of an error of Redis, such as `NOSCRIPT`, `NOAUTH`, `NOPERM`, `WRONGTYPE`, `OOM`.
-/// The text after it may quote what is not for this caller.
+/// The text after it is dropped, since it may quote data of another client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct Code {
     letters: [u8; Self::LONGEST],
@@ -75,8 +75,8 @@ pub(in crate::store) struct Code {
 impl Code {
     const LONGEST: usize = 16;
 
-    /// The code of an error as it stands on the wire, after its `-`. One that is no word of
-    /// capital letters is `ERR`, since a script can raise any text.
+    /// Reads the code of an error, as it is sent after its `-`. A text that does not begin with a word of capital letters
+    /// is `ERR`, since a script can raise any text.
     pub(super) fn of(error: &[u8]) -> Self {
         let end = error.iter().position(|byte| !byte.is_ascii_uppercase()).unwrap_or(error.len());
         let is_word = matches!(error.get(end), None | Some(b' ' | b'\r'));
@@ -100,26 +100,26 @@ impl fmt::Debug for Code {
     }
 }
 
-/// Why a call was not sent.
+/// The reason that a call was not sent.
 #[derive(Debug)]
 pub(super) enum NotSent {
-    /// No connection, for this reason, which is an error of the system or of TLS.
+    /// No connection came about, for this error of the system or of TLS.
     NoConnection { address: Box<str>, source: Box<dyn StdError + Send + Sync> },
-    /// Connections ended, or brought what nobody had asked for, before anything was sent.
+    /// Connections ended, or brought bytes without a request, before anything was sent.
     Unusable { address: Box<str> },
     /// Connecting took too long.
     ConnectTimedOut { address: Box<str> },
-    /// All connections were in use for as long as is to be waited.
+    /// All connections were in use until the deadline.
     Busy { connections: usize },
-    /// Too many connections wait for a late answer.
-    TooManyPoisoned { connections: usize },
-    /// More than Webdis takes.
+    /// Too many connections are quarantined.
+    TooManyQuarantined { connections: usize },
+    /// The request is larger than Webdis takes.
     TooLarge,
 }
 
 #[cfg(feature = "webdis-tls")]
 impl NotSent {
-    /// Why no TLS came about, and will not by trying again.
+    /// Returns the reason, if the server refuses TLS and will do so again.
     pub(super) fn tls_refusal(&self) -> Option<String> {
         let Self::NoConnection { source, .. } = self else { return None };
         Some(crate::store::tls::refusal(source.downcast_ref()?)?.to_string())
@@ -133,18 +133,20 @@ impl fmt::Display for NotSent {
             Self::Unusable { address } => write!(
                 f,
                 "connections to Webdis at {address} end as soon as they are open, or bring another client's \
-                 reply"
+                 reply; check that it is a Webdis, 0.1.20 or newer"
             ),
-            Self::ConnectTimedOut { address } => write!(f, "connecting to Webdis at {address} took too long"),
+            Self::ConnectTimedOut { address } => write!(f, "connecting to Webdis at {address} took too long; check host and port"),
             Self::Busy { connections } => {
-                write!(f, "all {connections} connections to Webdis were in use for too long")
+                write!(f, "all {connections} connections to Webdis were in use for too long; see `with_max_connections`")
             }
-            Self::TooManyPoisoned { connections } => write!(
+            Self::TooManyQuarantined { connections } => write!(
                 f,
                 "{connections} connections to Webdis wait for late replies or got another client's, so \
                  nothing more is sent for now: check that Webdis is 0.1.20 or newer and that Redis answers"
             ),
-            Self::TooLarge => f.write_str("the session is larger than what is sent to Webdis at once"),
+            Self::TooLarge => f.write_str(
+                "the session is larger than a request to Webdis may be (64 MiB, percent-encoded); store less in it",
+            ),
         }
     }
 }

@@ -1,43 +1,43 @@
-//! For the fuzz targets: what is sent to Webdis and read of its answers, without Webdis.
+//! Entry points for the fuzz targets: the requests that go to Webdis and its replies, without Webdis.
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::{
-    items::{self, Answered},
+    items::{self, ScriptReply},
     nonce::Nonce,
     percent,
-    reply::{Verdict, judge},
+    reply::{ReplyOwner, identify},
 };
-use crate::store::hash::Item;
+use crate::store::hash::ReplyItem;
 
-/// What a body is, to the call with the nonce that `write` is given: the items, `None` each for a nil, if it is
-/// the answer to that call and one of ours.
+/// Returns the items of a body, `None` for each nil, if it is a reply of the script to the call with the nonce that `write`
+/// gets.
 pub fn items(status: u16, write: impl FnOnce(&[u8]) -> Vec<u8>) -> Option<Vec<Option<Bytes>>> {
-    match items::read(proven(status, write)?) {
-        Ok(Answered::Items(items)) => Some(items.into_iter().map(bytes).collect()),
-        Ok(Answered::Error(_)) | Err(_) => None,
+    match items::read(verified(status, write)?) {
+        Ok(ScriptReply::Items(items)) => Some(items.into_iter().map(bytes).collect()),
+        Ok(ScriptReply::Error(_)) | Err(_) => None,
     }
 }
 
-/// What stands between the nonces of a body, if it is the answer to that call.
-pub fn proven(status: u16, write: impl FnOnce(&[u8]) -> Vec<u8>) -> Option<Bytes> {
+/// Returns the text between the nonces of a body, if it is the reply to that call.
+pub fn verified(status: u16, write: impl FnOnce(&[u8]) -> Vec<u8>) -> Option<Bytes> {
     let (nonce, status) = (Nonce::new().ok()?, StatusCode::from_u16(status).ok()?);
-    match judge(status, &write(nonce.as_bytes()).into(), &nonce) {
-        Verdict::Ours(answer) => Some(answer),
-        Verdict::Error(_) | Verdict::Foreign => None,
+    match identify(status, &write(nonce.as_bytes()).into(), &nonce) {
+        ReplyOwner::ThisCall(answer) => Some(answer),
+        ReplyOwner::Unknown(_) | ReplyOwner::OtherCall => None,
     }
 }
 
-/// The body of a request for these words, the first of which is made of capital letters.
+/// Returns the body of a request for these words. The first of them consists of capital letters.
 #[must_use]
 pub fn request(words: &[&[u8]]) -> Option<Bytes> {
     percent::body(words)
 }
 
-fn bytes(item: Item) -> Option<Bytes> {
+fn bytes(item: ReplyItem) -> Option<Bytes> {
     match item {
-        Item::Bytes(bytes) => Some(bytes),
-        Item::None | Item::Integer(_) => None,
+        ReplyItem::Bytes(bytes) => Some(bytes),
+        ReplyItem::None | ReplyItem::Integer(_) => None,
     }
 }

@@ -1,21 +1,21 @@
-//! What the script answers after its nonce: items, each `length:bytes` or `-` for none; or an error,
-//! an item after an `!`.
+//! The reply of the script between its nonces: items, each `length:bytes`, or `-` for nil; or an error, which is an item
+//! after an `!`.
 
 use bytes::Bytes;
 
 use super::failure::Code;
-use crate::store::hash::{Item, Malformed};
+use crate::store::hash::{Malformed, ReplyItem};
 
-/// What a proven answer says.
+/// The contents of a verified reply.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answered {
-    Items(Vec<Item>),
-    /// An error of Redis, which the script has caught.
+pub(super) enum ScriptReply {
+    Items(Vec<ReplyItem>),
+    /// The code of an error of Redis that the script has caught.
     Error(Code),
 }
 
-/// Reads an answer.
-pub(super) fn read(mut answer: Bytes) -> Result<Answered, Malformed> {
+/// Reads the text between the nonces.
+pub(super) fn read(mut answer: Bytes) -> Result<ScriptReply, Malformed> {
     let is_error = answer.first() == Some(&b'!');
     if is_error {
         answer = answer.slice(1..);
@@ -24,7 +24,7 @@ pub(super) fn read(mut answer: Bytes) -> Result<Answered, Malformed> {
     while let Some(first) = answer.first() {
         if *first == b'-' {
             answer = answer.slice(1..);
-            items.push(Item::None);
+            items.push(ReplyItem::None);
             continue;
         }
         let colon = answer.iter().position(|byte| *byte == b':').ok_or(Malformed)?;
@@ -34,12 +34,12 @@ pub(super) fn read(mut answer: Bytes) -> Result<Answered, Malformed> {
         if rest.len() < length {
             return Err(Malformed);
         }
-        items.push(Item::Bytes(rest.slice(..length)));
+        items.push(ReplyItem::Bytes(rest.slice(..length)));
         answer = rest.slice(length..);
     }
     match (is_error, items.first()) {
-        (false, _) => Ok(Answered::Items(items)),
-        (true, Some(Item::Bytes(text))) => Ok(Answered::Error(Code::of(text))),
+        (false, _) => Ok(ScriptReply::Items(items)),
+        (true, Some(ReplyItem::Bytes(text))) => Ok(ScriptReply::Error(Code::of(text))),
         _ => Err(Malformed),
     }
 }
@@ -48,20 +48,20 @@ pub(super) fn read(mut answer: Bytes) -> Result<Answered, Malformed> {
 mod tests {
     use super::*;
 
-    fn bytes(text: &'static str) -> Item {
-        Item::Bytes(Bytes::from_static(text.as_bytes()))
+    fn bytes(text: &'static str) -> ReplyItem {
+        ReplyItem::Bytes(Bytes::from_static(text.as_bytes()))
     }
 
     #[test]
     fn items_are_told_apart_by_their_lengths() {
         let answer = Bytes::from_static(b"1:1-0:5:a:-b!-");
-        let items = vec![bytes("1"), Item::None, bytes(""), bytes("a:-b!"), Item::None];
-        assert_eq!(read(answer).unwrap(), Answered::Items(items));
+        let items = vec![bytes("1"), ReplyItem::None, bytes(""), bytes("a:-b!"), ReplyItem::None];
+        assert_eq!(read(answer).unwrap(), ScriptReply::Items(items));
     }
 
     #[test]
     fn an_error_is_its_code() {
-        let Answered::Error(code) = read(Bytes::from_static(b"!16:WRONGTYPE secret")).unwrap() else {
+        let ScriptReply::Error(code) = read(Bytes::from_static(b"!16:WRONGTYPE secret")).unwrap() else {
             panic!("an error");
         };
         assert_eq!(code.as_str(), "WRONGTYPE");

@@ -1,28 +1,40 @@
-//! Redis behind Webdis, its gateway to HTTP: the way there and back.
+//! Sessions in Redis behind Webdis, its gateway to HTTP.
 //!
-//! Webdis up to 0.1.19 can hand a client the reply of another one: a reply is written to the file
-//! descriptor that asked, and when that client has gone, to whoever got the number next. For
-//! sessions that is the data of another user. So every call is a script that answers with the nonce
-//! it was sent, and here a reply without that nonce is evidence of nothing: not that something was
-//! done, not that it was not, and not that there is no session.
+//! | module | responsibility |
+//! |---|---|
+//! | `builder`, `endpoint`, `base64` | the options; the address of Webdis and the login |
+//! | `store` | the operations of a store, as calls of one script |
+//! | `client`, `call` | a call: its request, its reply, and what becomes of the connection |
+//! | `pool`, `idle`, `quarantine` | the connections, and the rule which of them may be used again |
+//! | `connection`, `drain` | one connection, and reading it until a late reply has come |
+//! | `percent`, `nonce`, `reply`, `items` | writing a request; verifying and reading a reply |
+//! | `failure`, `script_failure` | the failure of a call, and the store's error for it |
 //!
-//! `percent` writes a request, `reply` judges an answer, `channel` is one connection, `drain` waits
-//! for what a connection still owes, and `channels` decides which connection may be used again.
+//! # Design
+//!
+//! Webdis up to 0.1.19 can deliver a reply to another client. It writes a reply to the file descriptor that asked. If that
+//! client has gone, the descriptor may belong to another one by then. For sessions that reply is the data of another user.
+//! So every call is a script that returns the nonce it was sent. A reply without that nonce is evidence of nothing: not
+//! that the call happened, not that it did not, and not that there is no session.
 
 mod base64;
 mod builder;
-mod channel;
-mod channels;
+mod call;
+mod client;
+mod connection;
 mod drain;
 mod endpoint;
 mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod idle;
 mod items;
 mod nonce;
 mod percent;
-mod poisoned;
+mod pool;
+mod quarantine;
 mod reply;
+mod script_failure;
 mod store;
 #[cfg(test)]
 mod tests;

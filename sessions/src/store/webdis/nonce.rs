@@ -1,4 +1,4 @@
-//! What tells the reply to a call from every other reply.
+//! The random text that distinguishes the reply to a call from every other reply.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 pub(in crate::store) struct Nonce([u8; Self::LENGTH]);
 
 impl Nonce {
-    /// How many bytes of a reply are the nonce.
+    /// The length of a nonce in bytes.
     pub(in crate::store) const LENGTH: usize = 32;
 
-    /// A nonce that was never used before.
+    /// Draws a nonce that was never used before.
     pub(in crate::store) fn new() -> Result<Self, Error> {
         Ok(Self::of(random::bytes()?))
     }
@@ -33,8 +33,8 @@ impl Nonce {
     }
 }
 
-/// Whoever knows it could forge the reply.
 impl fmt::Debug for Nonce {
+    /// Shows no digits: with them another client could forge the reply.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Nonce(..)")
     }

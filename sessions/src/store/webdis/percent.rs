@@ -4,17 +4,17 @@ use bytes::Bytes;
 
 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Asks for the reply as Redis sent it: as JSON it would lose NUL, and values that are not UTF-8.
+/// The suffix that asks for the reply as Redis sent it. As JSON it would lose NUL, and values that are not UTF-8.
 const SUFFIX: &[u8] = b".raw";
 
-/// The largest body that is sent. Webdis refuses one of 128 MiB in the middle, and goes on reading
-/// it as if nothing had happened; it writes past a buffer for a reply of a billion bytes.
+/// The largest body that is sent, in bytes. Webdis refuses a body of 128 MiB in the middle, and goes on reading it as if
+/// nothing had happened. It writes past a buffer for a reply of a billion bytes.
 pub(super) const LARGEST: usize = 64 << 20;
 
-/// The body for a command. `None` if it would be too large.
+/// Returns the body for a command, or `None` if it would be too large.
 ///
-/// The first word is the verb. It is compared with Webdis's list of permitted commands as it
-/// stands, and one of digits would name a database, so it is made of letters.
+/// The first word is the command's name, of capital letters. Webdis compares it with its list of permitted commands without
+/// decoding it, and takes one of digits for the number of a database.
 pub(super) fn body(words: &[&[u8]]) -> Option<Bytes> {
     debug_assert!(
         words.first().is_some_and(|verb| !verb.is_empty() && verb.iter().all(u8::is_ascii_uppercase)),
@@ -35,8 +35,8 @@ pub(super) fn body(words: &[&[u8]]) -> Option<Bytes> {
     Some(body.into())
 }
 
-/// Letters and digits stand for themselves. Everything else is encoded, though not all of it need
-/// be: `/` divides arguments, `.` begins a suffix, `+` becomes a space, `?` ends the command.
+/// Encodes a word. Letters and digits stand for themselves, and every other byte is encoded. For some that is necessary: `/`
+/// divides arguments, `.` begins a suffix, `+` becomes a space, `?` ends the command.
 fn encode(word: &[u8], into: &mut Vec<u8>) {
     for byte in word {
         if byte.is_ascii_alphanumeric() {

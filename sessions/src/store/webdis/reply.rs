@@ -1,4 +1,4 @@
-//! Judges whether an answer is the answer to a call.
+//! Identifies the call that a reply belongs to.
 
 use std::str;
 
@@ -10,42 +10,42 @@ use super::{
     nonce::Nonce,
 };
 
-/// What an answer is.
+/// The call that a reply belongs to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The one to this call: what stands between its nonces.
-    Ours(Bytes),
-    /// An error, of whichever call: errors carry no nonce.
-    Error(Reason),
-    /// One to another call. The one to this call is still to come.
-    Foreign,
+pub(super) enum ReplyOwner {
+    /// This call. The text is that between its nonces.
+    ThisCall(Bytes),
+    /// This call or another one: the reply is an error, and errors carry no nonce.
+    Unknown(Reason),
+    /// Another call. The reply to this call is still to come.
+    OtherCall,
 }
 
-/// Judges a whole answer.
-pub(super) fn judge(status: StatusCode, body: &Bytes, nonce: &Nonce) -> Verdict {
+/// Identifies the owner of a whole reply to a request with this nonce.
+pub(super) fn identify(status: StatusCode, body: &Bytes, nonce: &Nonce) -> ReplyOwner {
     if status != StatusCode::OK {
-        return Verdict::Error(Reason::Status(status));
+        return ReplyOwner::Unknown(Reason::Status(status));
     }
     if let Some(error) = body.strip_prefix(b"-") {
-        return Verdict::Error(Reason::Redis(Code::of(error)));
+        return ReplyOwner::Unknown(Reason::Redis(Code::of(error)));
     }
     match bulk_string(body) {
         Some(text) => match between(&text, nonce.as_bytes()) {
-            Some(answer) => Verdict::Ours(answer),
-            None => Verdict::Foreign,
+            Some(answer) => ReplyOwner::ThisCall(answer),
+            None => ReplyOwner::OtherCall,
         },
-        None => Verdict::Foreign,
+        None => ReplyOwner::OtherCall,
     }
 }
 
-/// What stands between two nonces. Webdis 0.1.9 may write a large reply in several goes, between which
-/// another client's can get, and then the end is not where it should be.
+/// Returns the text between two nonces. The second one proves that the reply is whole: Webdis 0.1.9 may write a large reply
+/// in several steps, and another client's reply may get in between.
 fn between(text: &Bytes, nonce: &[u8]) -> Option<Bytes> {
     let end = text.len().checked_sub(nonce.len()).filter(|end| *end >= nonce.len())?;
     (text.starts_with(nonce) && text.ends_with(nonce)).then(|| text.slice(nonce.len()..end))
 }
 
-/// The contents of `$<length>\r\n<contents>\r\n`, if that is all of it.
+/// Returns the contents of `$<length>\r\n<contents>\r\n`, if the body is nothing else.
 fn bulk_string(body: &Bytes) -> Option<Bytes> {
     let digits = body.strip_prefix(b"$")?;
     let end = digits.iter().position(|byte| *byte == b'\r')?;
@@ -57,9 +57,9 @@ fn bulk_string(body: &Bytes) -> Option<Bytes> {
     is_whole.then(|| body.slice(start..start + length))
 }
 
-/// A length as Redis writes it.
+/// Reads a length as Redis writes it.
 pub(super) fn length(digits: &[u8]) -> Option<usize> {
-    // `parse` takes a sign too.
+    // `parse` would accept a sign.
     if !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -70,8 +70,8 @@ pub(super) fn length(digits: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn judged(nonce: &Nonce, body: impl AsRef<[u8]>) -> Verdict {
-        judge(StatusCode::OK, &Bytes::copy_from_slice(body.as_ref()), nonce)
+    fn identified(nonce: &Nonce, body: impl AsRef<[u8]>) -> ReplyOwner {
+        identify(StatusCode::OK, &Bytes::copy_from_slice(body.as_ref()), nonce)
     }
 
     fn bulk(nonce: &Nonce, rest: &[u8]) -> Vec<u8> {
@@ -83,8 +83,8 @@ mod tests {
     fn what_stands_between_our_nonces_is_ours() {
         let nonce = Nonce::new().unwrap();
         for rest in [&b""[..], b"{}", b"\0\xff\r\n", &vec![b'x'; 100_000]] {
-            let expected = Verdict::Ours(Bytes::copy_from_slice(rest));
-            assert_eq!(judged(&nonce, bulk(&nonce, rest)), expected);
+            let expected = ReplyOwner::ThisCall(Bytes::copy_from_slice(rest));
+            assert_eq!(identified(&nonce, bulk(&nonce, rest)), expected);
         }
     }
 
@@ -94,7 +94,7 @@ mod tests {
         for at in 0..Nonce::LENGTH {
             let mut body = bulk(&nonce, b"{}");
             body[5 + at] ^= 1;
-            assert_eq!(judged(&nonce, body), Verdict::Foreign, "{at}");
+            assert_eq!(identified(&nonce, body), ReplyOwner::OtherCall, "{at}");
         }
     }
 
@@ -108,10 +108,10 @@ mod tests {
             let mut mixed = [&whole[..at], others, &whole[at..]].concat();
             mixed.truncate(whole.len() - 2);
             mixed.extend_from_slice(b"\r\n");
-            assert_eq!(judged(&nonce, mixed), Verdict::Foreign, "{at}");
+            assert_eq!(identified(&nonce, mixed), ReplyOwner::OtherCall, "{at}");
         }
         let once = format!("$32\r\n{}\r\n", std::str::from_utf8(nonce.as_bytes()).unwrap());
-        assert_eq!(judged(&nonce, once), Verdict::Foreign, "one nonce is not two");
+        assert_eq!(identified(&nonce, once), ReplyOwner::OtherCall, "one nonce is not two");
     }
 
     #[test]
@@ -119,10 +119,10 @@ mod tests {
         let nonce = Nonce::new().unwrap();
         let whole = bulk(&nonce, b"{}");
         for end in 0..whole.len() {
-            assert_eq!(judged(&nonce, &whole[..end]), Verdict::Foreign, "{end}");
+            assert_eq!(identified(&nonce, &whole[..end]), ReplyOwner::OtherCall, "{end}");
         }
         let longer = [whole.as_slice(), b"x"].concat();
-        assert_eq!(judged(&nonce, longer), Verdict::Foreign);
+        assert_eq!(identified(&nonce, longer), ReplyOwner::OtherCall);
         let text = std::str::from_utf8(nonce.as_bytes()).unwrap();
         let others = [
             text.to_owned(),
@@ -139,7 +139,7 @@ mod tests {
             String::new(),
         ];
         for other in others {
-            assert_eq!(judged(&nonce, &other), Verdict::Foreign, "{other:?}");
+            assert_eq!(identified(&nonce, &other), ReplyOwner::OtherCall, "{other:?}");
         }
     }
 
@@ -148,9 +148,9 @@ mod tests {
         let nonce = Nonce::new().unwrap();
         let body = Bytes::from(bulk(&nonce, b"{}"));
         for status in [StatusCode::FORBIDDEN, StatusCode::CREATED, StatusCode::TEMPORARY_REDIRECT] {
-            assert_eq!(judge(status, &body, &nonce), Verdict::Error(Reason::Status(status)));
+            assert_eq!(identify(status, &body, &nonce), ReplyOwner::Unknown(Reason::Status(status)));
         }
-        let error = judged(&nonce, "-NOSCRIPT No matching script\r\n");
-        assert_eq!(error, Verdict::Error(Reason::Redis(Code::of(b"NOSCRIPT"))));
+        let error = identified(&nonce, "-NOSCRIPT No matching script\r\n");
+        assert_eq!(error, ReplyOwner::Unknown(Reason::Redis(Code::of(b"NOSCRIPT"))));
     }
 }

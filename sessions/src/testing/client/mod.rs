@@ -135,10 +135,16 @@ impl Client {
 
     /// Sends any request; its `Cookie` header is the jar's after those in `headers`.
     pub async fn request(&self, method: Method, path: &str, headers: &HeaderMap, body: Bytes) -> Response {
-        let uri = self.resolve(path);
         let mut request = Request::new(Body::from(body));
         *request.method_mut() = method;
         *request.headers_mut() = headers.clone();
+        *request.uri_mut() = self.resolve(path);
+        self.dispatch(request).await
+    }
+
+    /// Sends a request with the jar's cookies after its own.
+    pub(super) async fn dispatch(&self, mut request: Request<Body>) -> Response {
+        let uri = self.resolve(&request.uri().to_string());
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
         if self.is_cross_site {
             request.headers_mut().insert("sec-fetch-site", HeaderValue::from_static("cross-site"));

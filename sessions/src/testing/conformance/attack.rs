@@ -3,7 +3,7 @@
 use super::{
     super::{Operation, Response},
     contract::{Direct, json},
-    rig::{COOKIE, Rig, record_of},
+    environment::{COOKIE, TestEnvironment, record_of},
 };
 use crate::{
     delta::Op,
@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// The store's bytes hold no token and no part of a secret.
-pub async fn the_store_holds_no_token(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn the_store_holds_no_token(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("needle-of-the-test").await;
     let first = browser.cookie(COOKIE).expect("a cookie");
     browser.get("/rotate").await;
     let second = browser.cookie(COOKIE).expect("a cookie");
-    let Some(dump) = rig.dump().await else { return };
+    let Some(dump) = env.dump().await else { return };
     let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     assert!(holds(b"needle-of-the-test"), "the dump shows what is stored");
     for token in [first, second] {
@@ -34,8 +34,8 @@ pub async fn the_store_holds_no_token(rig: Rig) {
 }
 
 /// Every single bit of a token counts.
-pub async fn every_single_bit_of_a_token_counts(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn every_single_bit_of_a_token_counts(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
     let forger = app.browser();
@@ -56,8 +56,8 @@ pub async fn every_single_bit_of_a_token_counts(rig: Rig) {
 }
 
 /// A token under another name is no token, and the first of several live ones is not believed.
-pub async fn a_token_of_another_name_is_refused(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_token_of_another_name_is_refused(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
     for name in ["sid", "__host-sid", "__HOST-SID", "__Secure-sid", "__Host-sid2", "Host-sid", "__Host-sid[]"]
@@ -81,8 +81,8 @@ pub async fn a_token_of_another_name_is_refused(rig: Rig) {
 }
 
 /// Any id is 128 bits and nothing else, whatever its bytes spell.
-pub async fn ids_of_any_bytes_are_only_ids(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn ids_of_any_bytes_are_only_ids(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let bytes: [[u8; 16]; 8] = [
         [0; 16],
         [0xff; 16],
@@ -113,8 +113,8 @@ pub async fn ids_of_any_bytes_are_only_ids(rig: Rig) {
 }
 
 /// What users write is data: it is not run, and it ends no line.
-pub async fn values_are_only_data(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn values_are_only_data(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.browser();
     let values = [
         "'; DROP TABLE sessions; --",
@@ -137,8 +137,8 @@ pub async fn values_are_only_data(rig: Rig) {
 }
 
 /// Events, answers and their headers show no token that was ever given out, no secret and no value.
-pub async fn events_and_answers_show_no_secret(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn events_and_answers_show_no_secret(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.browser();
     let (mut tokens, mut shown) = (Vec::new(), Vec::new());
     let mut note = |response: &Response| {

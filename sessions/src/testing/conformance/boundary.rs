@@ -7,8 +7,8 @@ use http::{StatusCode, request::Parts};
 use super::{
     super::{Client, Gate, Operation},
     contract::{TIMEOUTS, delta, json, random_credentials},
-    rig::{App, Rig, record_of, session},
-    service::{Failure, Reply, status, text},
+    environment::{TestApp, TestEnvironment, record_of, session},
+    reply::{HandlerFailure, HandlerReply, status, text},
 };
 use crate::{
     Session, TypedSession,
@@ -75,7 +75,7 @@ struct Dropped {
 
 // One arm for each thing a handler can do.
 #[allow(clippy::too_many_lines)]
-async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
+async fn answer(mut parts: Parts, gate: Gate) -> Result<HandlerReply, HandlerFailure> {
     let path = parts.uri.path().to_owned();
     let mut person: TypedSession<Person> = session(&mut parts).await?;
     match path.as_str() {
@@ -224,15 +224,15 @@ async fn begin<T>(work: impl Future<Output = T>) {
     .await;
 }
 
-async fn app(rig: &Rig) -> (App, Gate) {
+async fn app(env: &TestEnvironment) -> (TestApp, Gate) {
     let gate = Gate::new();
     let inside = gate.clone();
-    (rig.app(move |parts| answer(parts, inside.clone())).await, gate)
+    (env.app_answering(move |parts| answer(parts, inside.clone())).await, gate)
 }
 
 const ADA: &str = "ada - [] [home] Some(10) 40 hello";
 
-async fn ada(app: &App) -> Client {
+async fn ada(app: &TestApp) -> Client {
     let browser = app.browser();
     browser.get("/visit").await;
     browser.get("/ada").await;
@@ -242,8 +242,8 @@ async fn ada(app: &App) -> Client {
 }
 
 /// After a change of users a handle shows and changes what that left, and nothing of the one before.
-pub async fn what_comes_after_a_change_of_users_begins_with_what_is_left(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn what_comes_after_a_change_of_users_begins_with_what_is_left(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     for (path, seen) in [
         ("/bob", "bob - [] [x] Some(5) 1 -"),
         ("/out", "- - [] [x] None 0 -"),
@@ -265,16 +265,16 @@ pub async fn what_comes_after_a_change_of_users_begins_with_what_is_left(rig: Ri
 }
 
 /// So it is after a clear, for every handle.
-pub async fn what_comes_after_a_clear_begins_with_nothing(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn what_comes_after_a_clear_begins_with_nothing(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = ada(&app).await;
     assert_eq!(browser.get("/clear-beside").await.status(), 200);
     assert_eq!(browser.get("/read").await.text(), "- - [] [x] Some(5) 0 -");
 }
 
 /// What is the visitor's goes with a login, whatever the handler makes of what it saw of it.
-pub async fn a_reset_beside_a_login_takes_what_came_meanwhile(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_reset_beside_a_login_takes_what_came_meanwhile(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = app.browser();
     browser.get("/ada").await;
     browser.get("/out").await;
@@ -290,8 +290,8 @@ pub async fn a_reset_beside_a_login_takes_what_came_meanwhile(rig: Rig) {
 
 /// What one handle cannot store keeps nothing that another took away; nor does it, or a counter, let a failing
 /// login through.
-pub async fn what_fails_beside_it_undoes_no_logout_and_no_login_is_made(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn what_fails_beside_it_undoes_no_logout_and_no_login_is_made(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     for (path, seen) in [
         ("/out-beside-nan", "- - [] [] None 0 -"),
         ("/unrole-beside-nan", "ada - [] [home] Some(10) 40 hello"),
@@ -312,8 +312,8 @@ pub async fn what_fails_beside_it_undoes_no_logout_and_no_login_is_made(rig: Rig
 }
 
 /// What was acknowledged stays, whatever else the request does.
-pub async fn what_is_counted_after_a_change_of_users_is_the_next_ones(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn what_is_counted_after_a_change_of_users_is_the_next_ones(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = ada(&app).await;
     assert_eq!(browser.get("/bob-and-fetch").await.text(), "1");
     assert_eq!(browser.get("/read").await.text(), "bob - [] [] None 1 -");
@@ -323,15 +323,15 @@ pub async fn what_is_counted_after_a_change_of_users_is_the_next_ones(rig: Rig) 
 }
 
 /// What one view, or the record, calls a right is not carried by another.
-pub async fn a_right_is_not_carried(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_right_is_not_carried(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = ada(&app).await;
     browser.get("/role").await;
     assert_eq!(browser.get("/badge").await.status(), 500);
     assert!(app.events().concat().contains("Misconfigured"));
     // An instance that has met no view which calls it one.
-    let other = rig
-        .app(|mut parts| async move {
+    let other = env
+        .app_answering(|mut parts| async move {
             drop::<TypedSession<Badge>>(session(&mut parts).await?);
             let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
             leaving.remove_user();
@@ -345,7 +345,7 @@ pub async fn a_right_is_not_carried(rig: Rig) {
 
 /// Of two views of which one carries a field and the other has it end with a login, the stricter counts, and the other
 /// is refused: whichever came first.
-pub async fn of_two_views_the_stricter_counts(rig: Rig) {
+pub async fn of_two_views_the_stricter_counts(env: TestEnvironment) {
     let handler = |mut parts: Parts| async move {
         match parts.uri.path() {
             "/kept" => {
@@ -376,7 +376,7 @@ pub async fn of_two_views_the_stricter_counts(rig: Rig) {
         &[("/both", 200), ("/read", 200)],
         &[("/read", 200), ("/both", 500), ("/read", 200)],
     ] {
-        let app = rig.app(handler).await;
+        let app = env.app_answering(handler).await;
         let browser = app.browser();
         let mut last = String::new();
         for (path, status) in steps {
@@ -393,8 +393,8 @@ pub async fn of_two_views_the_stricter_counts(rig: Rig) {
 }
 
 /// A login that the same request takes back is none: no new life, no new session, no cookie.
-pub async fn a_login_that_was_cleared_is_none(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_login_that_was_cleared_is_none(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = app.browser();
     browser.get("/visit").await;
     browser.get("/read").await;
@@ -409,20 +409,20 @@ pub async fn a_login_that_was_cleared_is_none(rig: Rig) {
 }
 
 /// A right that is granted beside something else in a session's first request is no first visit.
-pub async fn a_right_granted_in_the_first_request_lasts(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_right_granted_in_the_first_request_lasts(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, _) = app(&rig).await;
+    let (app, _) = app(&env).await;
     let browser = app.browser();
     assert_eq!(browser.get("/fetch-and-role").await.status(), 200);
-    rig.clock.advance(Duration::from_mins(20));
+    env.clock.advance(Duration::from_mins(20));
     assert_eq!(browser.get("/read").await.text(), "- member [] [] None 1 -");
 }
 
 /// What cannot be stored beside it keeps no right that was taken away.
-pub async fn a_right_that_was_taken_away_beside_what_cannot_be_stored(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_right_that_was_taken_away_beside_what_cannot_be_stored(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = ada(&app).await;
     browser.get("/role").await;
     let (id, stolen, tab) = (record_of(&browser), browser.clone_jar(), browser.fork());
@@ -440,8 +440,8 @@ pub async fn a_right_that_was_taken_away_beside_what_cannot_be_stored(rig: Rig) 
 
 /// A session that was ended while its login was on its way stays ended, though that login would have begun
 /// another one.
-pub async fn a_login_that_was_ended_begins_nothing(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_login_that_was_ended_begins_nothing(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = app.browser();
     browser.get("/visit").await;
     browser.get("/read").await;
@@ -469,8 +469,8 @@ pub async fn a_login_that_was_ended_begins_nothing(rig: Rig) {
 }
 
 /// What a handler took back while it was being saved does not come back when that fails.
-pub async fn what_was_taken_back_while_it_was_saved_is_not_tried_again(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn what_was_taken_back_while_it_was_saved_is_not_tried_again(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = ada(&app).await;
     let tab = browser.fork();
     let held = app.faults.hold_and_fail(Operation::Commit);

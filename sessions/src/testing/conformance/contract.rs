@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::rig::{Rig, at_once};
+use super::environment::{TestEnvironment as Rig, at_once};
 use crate::{
     delta::{Add, Delta, Op},
     random,

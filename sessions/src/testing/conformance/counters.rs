@@ -2,12 +2,12 @@
 
 use super::{
     super::Operation,
-    rig::{Rig, at_once},
+    environment::{TestEnvironment, at_once},
 };
 
 /// A thousand tasks on one counter, through two instances: the sum is exact.
-pub async fn a_thousand_adds_are_exact(rig: Rig) {
-    let (one, other) = (rig.kit().await, rig.kit().await);
+pub async fn a_thousand_adds_are_exact(env: TestEnvironment) {
+    let (one, other) = (env.kit().await, env.kit().await);
     let browser = one.visitor("Ada").await;
     let tabs = (0..1000).map(|index| {
         let app = if index % 2 == 0 { &one } else { &other };
@@ -19,8 +19,8 @@ pub async fn a_thousand_adds_are_exact(rig: Rig) {
 }
 
 /// Every `fetch_add` gets a result of its own, and the field is what the last one got.
-pub async fn fetch_add_results_are_all_different(rig: Rig) {
-    let (one, other) = (rig.kit().await, rig.kit().await);
+pub async fn fetch_add_results_are_all_different(env: TestEnvironment) {
+    let (one, other) = (env.kit().await, env.kit().await);
     let browser = one.visitor("Ada").await;
     let tabs = (0..400).map(|index| {
         let app = if index % 2 == 0 { &one } else { &other };
@@ -34,8 +34,8 @@ pub async fn fetch_add_results_are_all_different(rig: Rig) {
 }
 
 /// `fetch_add` writes at once and once: the response has nothing left to commit.
-pub async fn fetch_add_is_one_commit(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn fetch_add_is_one_commit(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     assert_eq!(browser.get("/fetch-hit").await.text(), "1");
     assert_eq!(app.calls.count(Operation::Commit), 1);

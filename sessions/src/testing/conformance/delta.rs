@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     contract::{Direct, TIMEOUTS, delta, json},
-    rig::{Rig, at_once},
+    environment::{TestEnvironment, at_once},
 };
 use crate::{
     delta::{Add, Op},
@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// What each operation makes of an absent field and of present ones.
-pub async fn operations_have_these_results(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn operations_have_these_results(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let counted = |by| Op::Add(Add { by, start: 10, min: 0, max: 255 });
     let crossed = |by| Op::Add(Add { by, start: 10, min: 5, max: 3 });
     let rows = [
@@ -61,8 +61,8 @@ pub async fn operations_have_these_results(rig: Rig) {
 }
 
 /// Every operation on every kind of value does what the library itself computes.
-pub async fn every_operation_does_what_it_says(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn every_operation_does_what_it_says(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let values = [
         None,
         Some("0"),
@@ -135,8 +135,8 @@ pub async fn every_operation_does_what_it_says(rig: Rig) {
 }
 
 /// Values come back in the order in which they were asked for, absent ones as such.
-pub async fn returned_values_keep_their_order(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn returned_values_keep_their_order(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let id = direct.create(&[("a", json("1")), ("b", json("2")), ("c", json("3"))]).await;
     let commit = Commit::new(0, TIMEOUTS)
         .with_delta(delta(&[("b", Op::Remove), ("d", Op::Put(json("4")))]))
@@ -150,8 +150,8 @@ pub async fn returned_values_keep_their_order(rig: Rig) {
 }
 
 /// A delta that keeps some fields drops the others, unknown ones too, before its operations apply.
-pub async fn retain_drops_all_others(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn retain_drops_all_others(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let all = ["cart", "user", "role", "of another program", "new"];
     let fields =
         [("cart", json("1")), ("user", json("2")), ("role", json("3")), ("of another program", json("4"))];
@@ -177,8 +177,8 @@ pub async fn retain_drops_all_others(rig: Rig) {
 
 /// A delta with one operation that cannot be writes nothing, wherever in it that stands: no field,
 /// no touch, no rotation, and its id is not taken.
-pub async fn a_delta_with_one_bad_operation_writes_nothing(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_delta_with_one_bad_operation_writes_nothing(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     for bad in 0..3 {
         let id = direct.create(&[("text", json("\"x\"")), ("n", json("1"))]).await;
         let before = direct.load(id, &["text", "n", "new"]).await.expect("the record");
@@ -203,8 +203,8 @@ pub async fn a_delta_with_one_bad_operation_writes_nothing(rig: Rig) {
 }
 
 /// Of good and bad commits at once, on one record and on many, the bad ones alone fail.
-pub async fn a_bad_commit_among_many_fails_alone(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_bad_commit_among_many_fails_alone(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     for records in [1, 8] {
         let mut ids = Vec::new();
         for _ in 0..records {

@@ -7,8 +7,8 @@ use http::request::Parts;
 
 use super::{
     contract::{TIMEOUTS, json},
-    rig::{App, COOKIE, Rig, record_of, session},
-    service::{Failure, Reply, text},
+    environment::{COOKIE, TestApp, TestEnvironment, record_of, session},
+    reply::{HandlerFailure, HandlerReply, text},
 };
 use crate::{
     Session, TypedSession,
@@ -69,7 +69,7 @@ struct Basket {
 }
 
 /// Answers `/<view>/<command>/<argument>`.
-async fn answer(mut parts: Parts) -> Result<Reply, Failure> {
+async fn answer(mut parts: Parts) -> Result<HandlerReply, HandlerFailure> {
     let path = parts.uri.path().to_owned();
     let mut path = path[1..].splitn(3, '/');
     let mut next = || path.next().unwrap_or_default();
@@ -105,7 +105,11 @@ async fn answer(mut parts: Parts) -> Result<Reply, Failure> {
     }
 }
 
-fn account(mut account: TypedSession<Account>, command: &str, argument: &str) -> Result<Reply, Failure> {
+fn account(
+    mut account: TypedSession<Account>,
+    command: &str,
+    argument: &str,
+) -> Result<HandlerReply, HandlerFailure> {
     match command {
         "login" => account.set_user_id(argument.parse::<u64>().expect("a number")),
         "level" => account.set_level(argument.parse().expect("a number")),
@@ -122,7 +126,11 @@ fn account(mut account: TypedSession<Account>, command: &str, argument: &str) ->
     text(format!("{user} {is_proved} {level} {cart} {note} {}", account.visits()))
 }
 
-fn renamed(mut renamed: TypedSession<Renamed>, command: &str, argument: &str) -> Result<Reply, Failure> {
+fn renamed(
+    mut renamed: TypedSession<Renamed>,
+    command: &str,
+    argument: &str,
+) -> Result<HandlerReply, HandlerFailure> {
     match command {
         "login" => renamed.set_user_id(argument),
         "logout" => renamed.remove_user_id(),
@@ -137,12 +145,12 @@ fn renamed(mut renamed: TypedSession<Renamed>, command: &str, argument: &str) ->
     text(format!("{user} {is_proved} {level} {cart} {} {}", renamed.note().unwrap_or("-"), renamed.visits()))
 }
 
-async fn app(rig: &Rig) -> App {
-    rig.app(answer).await
+async fn app(env: &TestEnvironment) -> TestApp {
+    env.app_answering(answer).await
 }
 
 /// Somebody who is logged in by the older version.
-async fn user(app: &App) -> super::super::Client {
+async fn user(app: &TestApp) -> super::super::Client {
     let browser = app.browser();
     browser.get("/account/visit").await;
     browser.get("/account/login/7").await;
@@ -153,8 +161,8 @@ async fn user(app: &App) -> super::super::Client {
 
 /// A stored value of a right that the record does not name is none, whatever view came first, on every instance; and
 /// it is none under an older name.
-pub async fn a_right_that_the_record_does_not_name_is_none(rig: Rig) {
-    let careless = app(&rig).await;
+pub async fn a_right_that_the_record_does_not_name_is_none(env: TestEnvironment) {
+    let careless = app(&env).await;
     let mut visitors = Vec::new();
     for _ in 0..2 {
         let browser = careless.browser();
@@ -163,7 +171,7 @@ pub async fn a_right_that_the_record_does_not_name_is_none(rig: Rig) {
         assert_eq!(browser.get("/reset/read").await.text(), "7");
         visitors.push(browser);
     }
-    for (app, browser) in [app(&rig).await, careless].into_iter().zip(visitors) {
+    for (app, browser) in [app(&env).await, careless].into_iter().zip(visitors) {
         let browser = browser.at(&app.browser());
         app.calls.clear();
         let response = browser.get("/account/read").await;
@@ -184,9 +192,9 @@ pub async fn a_right_that_the_record_does_not_name_is_none(rig: Rig) {
 
 /// Once a view has said that a field is a right, one that has the name, or an older name of it, and does not say so is
 /// refused: whichever came first.
-pub async fn a_view_that_does_not_declare_a_known_right_is_refused(rig: Rig) {
+pub async fn a_view_that_does_not_declare_a_known_right_is_refused(env: TestEnvironment) {
     for first in ["/reset/code/x", "/basket/read"] {
-        let app = app(&rig).await;
+        let app = app(&env).await;
         let browser = app.browser();
         assert_eq!(browser.get(first).await.status(), 200);
         browser.get("/account/login/7").await;
@@ -204,12 +212,12 @@ pub async fn a_view_that_does_not_declare_a_known_right_is_refused(rig: Rig) {
 
 /// Where no view has said yet that it is a right, but the record does, what another view writes there is none: it takes
 /// the right away, with a new secret.
-pub async fn what_is_written_by_a_view_that_knows_no_right_is_none(rig: Rig) {
-    let knowing = app(&rig).await;
+pub async fn what_is_written_by_a_view_that_knows_no_right_is_none(env: TestEnvironment) {
+    let knowing = app(&env).await;
     for path in ["/reset/user/8", "/reset/user/7"] {
         let browser = user(&knowing).await;
         let old = browser.clone_jar();
-        let other = app(&rig).await;
+        let other = app(&env).await;
         let response = browser.at(&other.browser()).get(path).await;
         assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{path}");
         for app in [&knowing, &other] {
@@ -223,7 +231,7 @@ pub async fn what_is_written_by_a_view_that_knows_no_right_is_none(rig: Rig) {
         }
     }
     let browser = user(&knowing).await;
-    let other = app(&rig).await;
+    let other = app(&env).await;
     browser.at(&other.browser()).get("/reset/level/9").await;
     assert_eq!(
         browser.get("/account/read").await.text(),
@@ -233,15 +241,15 @@ pub async fn what_is_written_by_a_view_that_knows_no_right_is_none(rig: Rig) {
 }
 
 /// A field that becomes a right in a deploy starts unset, and is one from then on.
-pub async fn a_field_that_becomes_a_right_starts_unset(rig: Rig) {
+pub async fn a_field_that_becomes_a_right_starts_unset(env: TestEnvironment) {
     #[derive(Session)]
     struct Before {
         level: u32,
         note: Option<String>,
     }
 
-    let before = rig
-        .app(|mut parts| async move {
+    let before = env
+        .app_answering(|mut parts| async move {
             let mut view: TypedSession<Before> = session(&mut parts).await?;
             view.set_level(9);
             view.set_note("hello");
@@ -250,7 +258,7 @@ pub async fn a_field_that_becomes_a_right_starts_unset(rig: Rig) {
         .await;
     let browser = before.browser();
     browser.get("/").await;
-    let now = app(&rig).await;
+    let now = app(&env).await;
     let browser = browser.at(&now.browser());
     assert_eq!(browser.get("/account/read").await.text(), "- false 0  hello 0");
     assert_eq!(browser.get("/account/level/9").await.set_cookies().len(), 1);
@@ -259,8 +267,8 @@ pub async fn a_field_that_becomes_a_right_starts_unset(rig: Rig) {
 
 /// Of a record whose identity has another type now, a request sees what a logout would leave. It changes nothing by
 /// looking, and an instance of the other version still sees the login.
-pub async fn an_identity_of_another_type_locks_nobody_out(rig: Rig) {
-    let (older, newer) = (app(&rig).await, app(&rig).await);
+pub async fn an_identity_of_another_type_locks_nobody_out(env: TestEnvironment) {
+    let (older, newer) = (app(&env).await, app(&env).await);
     let browser = user(&older).await;
     let there = browser.at(&newer.browser());
     // The view that cannot read it is known from here on.
@@ -286,8 +294,8 @@ pub async fn an_identity_of_another_type_locks_nobody_out(rig: Rig) {
 }
 
 /// A login, a logout and any other change of rights there end what cannot be read, as a change of users does.
-pub async fn a_right_that_does_not_decode_ends_with_the_next_change_of_rights(rig: Rig) {
-    let (older, newer) = (app(&rig).await, app(&rig).await);
+pub async fn a_right_that_does_not_decode_ends_with_the_next_change_of_rights(env: TestEnvironment) {
+    let (older, newer) = (app(&env).await, app(&env).await);
     for (path, seen) in [
         ("/renamed/login/ada", "ada true 0 pen - 0"),
         ("/renamed/logout", "- false 0 pen - 0"),
@@ -316,8 +324,8 @@ pub async fn a_right_that_does_not_decode_ends_with_the_next_change_of_rights(ri
 }
 
 /// One that says so refuses the request instead, whatever the request takes.
-pub async fn a_right_that_does_not_decode_refuses_if_declared(rig: Rig) {
-    let (older, newer) = (app(&rig).await, app(&rig).await);
+pub async fn a_right_that_does_not_decode_refuses_if_declared(env: TestEnvironment) {
+    let (older, newer) = (app(&env).await, app(&env).await);
     let browser = user(&older).await;
     let there = browser.at(&newer.browser());
     newer.browser().get("/strict/read").await;
@@ -329,17 +337,17 @@ pub async fn a_right_that_does_not_decode_refuses_if_declared(rig: Rig) {
 }
 
 /// A view that the instance meets in the middle of a request, and cannot read a right, counts for all of it.
-pub async fn what_is_met_later_counts_for_the_whole_request(rig: Rig) {
-    let browser = user(&app(&rig).await).await;
-    let newer = app(&rig).await;
+pub async fn what_is_met_later_counts_for_the_whole_request(env: TestEnvironment) {
+    let browser = user(&app(&env).await).await;
+    let newer = app(&env).await;
     let there = browser.at(&newer.browser());
     assert_eq!(there.get("/basket-then-renamed/").await.text(), "hello - -");
     assert_eq!(there.get("/basket-then-renamed/").await.text(), "- - -");
 }
 
 /// A record whose metadata cannot be read counts as an unknown token: its browser begins anew, and it stays as it is.
-pub async fn metadata_of_another_version_are_an_unknown_token(rig: Rig) {
-    let app = app(&rig).await;
+pub async fn metadata_of_another_version_are_an_unknown_token(env: TestEnvironment) {
+    let app = app(&env).await;
     let id = RecordId::from_bytes([9; 16]);
     let token = Token::new(id, Secret::from_bytes([7; 32]));
     let hash = TokenHasher::new(COOKIE).hash(&id, token.secret());

@@ -4,8 +4,8 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use super::{
     super::{Gate, Operation},
+    environment::{TestApp, TestEnvironment, record_of},
     login,
-    rig::{App, Rig, record_of},
 };
 use crate::value::Timeouts;
 
@@ -13,8 +13,8 @@ use crate::value::Timeouts;
 const WITHIN: Duration = Duration::from_secs(3);
 
 /// Whatever ends a session or gives it another secret ends the wait, and nothing else.
-pub async fn whoever_waits_is_told_of_the_end(rig: Rig) {
-    let app = rig.kit_with(|layer| layer.with_ended_within(WITHIN)).await;
+pub async fn whoever_waits_is_told_of_the_end(env: TestEnvironment) {
+    let app = env.kit_with(|layer| layer.with_ended_within(WITHIN)).await;
     let paths = ["/end", "/end-and-begin/Bea", "/end-and-fail", "/rotate", "(the record is deleted)"];
     let mut browsers = Vec::new();
     for path in paths {
@@ -41,8 +41,8 @@ pub async fn whoever_waits_is_told_of_the_end(rig: Rig) {
 }
 
 /// A socket that was opened before a login or a logout goes on for nobody.
-pub async fn whoever_waits_hears_of_a_logout_and_a_login(rig: Rig) {
-    let (app, gate) = login::app_with(&rig, |layer| layer.with_ended_within(WITHIN)).await;
+pub async fn whoever_waits_hears_of_a_logout_and_a_login(env: TestEnvironment) {
+    let (app, gate) = login::app_with(&env, |layer| layer.with_ended_within(WITHIN)).await;
     let browser = login::visitor(&app).await;
     for path in ["/login/Ada", "/login/Bea", "/logout"] {
         browser.get("/listen").await;
@@ -54,33 +54,33 @@ pub async fn whoever_waits_hears_of_a_logout_and_a_login(rig: Rig) {
 }
 
 /// Waiting is no use of the session, so its time runs out.
-pub async fn whoever_waits_is_told_that_the_time_is_over(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn whoever_waits_is_told_that_the_time_is_over(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
     let timeouts = Timeouts::new(Duration::from_mins(40), Duration::from_hours(10));
-    let app = rig.kit_with(|layer| layer.with_timeouts(timeouts).with_ended_within(WITHIN)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(timeouts).with_ended_within(WITHIN)).await;
     let browser = app.visitor("Ada").await;
     browser.get("/listen").await;
-    rig.clock.advance(Duration::from_secs(2499));
+    env.clock.advance(Duration::from_secs(2499));
     goes_on(&app, &app.gate, 1).await;
     assert_eq!(app.calls.writes(), 0);
-    rig.clock.advance(Duration::from_secs(1));
+    env.clock.advance(Duration::from_secs(1));
     app.gate.arrived().await;
     app.gate.release();
 }
 
 /// A store that does not answer for as long as an end may stay unknown ends the wait.
-pub async fn what_nobody_can_tell_is_over(rig: Rig) {
-    let app = rig.kit_with(|layer| layer.with_ended_within(WITHIN)).await;
+pub async fn what_nobody_can_tell_is_over(env: TestEnvironment) {
+    let app = env.kit_with(|layer| layer.with_ended_within(WITHIN)).await;
     app.visitor("Ada").await.get("/listen").await;
     app.faults.fail(Operation::Load, 1);
     goes_on(&app, &app.gate, 2).await;
     // The store's own time is no bound.
     let hour = Duration::from_hours(1);
     let soon = Duration::from_millis(300);
-    let app = rig.kit_with(|layer| layer.with_ended_within(soon).with_store_timeout(hour)).await;
-    let fails: [fn(&App); 2] =
+    let app = env.kit_with(|layer| layer.with_ended_within(soon).with_store_timeout(hour)).await;
+    let fails: [fn(&TestApp); 2] =
         [|app| app.faults.fail(Operation::Load, 1000), |app| app.faults.stall(Operation::Load)];
     for fails in fails {
         let browser = app.visitor("Ada").await;
@@ -93,8 +93,8 @@ pub async fn what_nobody_can_tell_is_over(rig: Rig) {
 }
 
 /// A server that has stopped waits for the commits of requests whose clients went away.
-pub async fn commits_that_nobody_awaits_are_drained(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn commits_that_nobody_awaits_are_drained(env: TestEnvironment) {
+    let app = env.kit().await;
     app.layer.drain().await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);
@@ -115,7 +115,7 @@ pub async fn commits_that_nobody_awaits_are_drained(rig: Rig) {
 }
 
 /// The store is asked so many times more, and nobody is told of an end.
-async fn goes_on(app: &App, gate: &Gate, times: usize) {
+async fn goes_on(app: &TestApp, gate: &Gate, times: usize) {
     app.calls.clear();
     while app.calls.count(Operation::Load) < times {
         assert!(is_pending(pin!(gate.arrived())).await, "the session goes on");

@@ -3,14 +3,14 @@
 use super::{
     super::{Client, Faults, Gate, Operation},
     contract::{TIMEOUTS, delta, json},
-    rig::{COOKIE, Rig, record_of, session},
-    service::text,
+    environment::{COOKIE, TestEnvironment, record_of, session},
+    reply::text,
 };
 use crate::{Session, TypedSession, delta::Op, store::Commit};
 
 /// A store that cannot be asked is 503, never an anonymous session in place of the real one.
-pub async fn a_failed_load_is_503_and_changes_nothing(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_failed_load_is_503_and_changes_nothing(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE);
     for path in ["/name", "/set-name/x", "/rotate", "/end"] {
@@ -29,8 +29,8 @@ pub async fn a_failed_load_is_503_and_changes_nothing(rig: Rig) {
 }
 
 /// What was not stored is not answered as if it were; the old data stay.
-pub async fn a_failed_commit_is_an_error_and_keeps_the_old_data(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_failed_commit_is_an_error_and_keeps_the_old_data(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let (id, token) = (record_of(&browser), browser.cookie(COOKIE));
     let before = app.load(id, &["name", "count", "hits"]).await.expect("the record");
@@ -59,8 +59,8 @@ pub async fn a_failed_commit_is_an_error_and_keeps_the_old_data(rig: Rig) {
 }
 
 /// A create that fails leaves no cookie, and a destroy that fails is not called a logout.
-pub async fn a_failed_create_or_destroy_is_an_error(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_failed_create_or_destroy_is_an_error(env: TestEnvironment) {
+    let app = env.kit().await;
     app.faults.fail(Operation::Create, 1);
     let newcomer = app.browser();
     let response = newcomer.get("/set-name/Ada").await;
@@ -75,14 +75,14 @@ pub async fn a_failed_create_or_destroy_is_an_error(rig: Rig) {
 }
 
 /// A failed touch fails nobody's request.
-pub async fn a_failed_touch_is_only_an_event(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_failed_touch_is_only_an_event(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit().await;
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     app.events();
-    rig.clock.advance(std::time::Duration::from_hours(2));
+    env.clock.advance(std::time::Duration::from_hours(2));
     app.faults.fail(Operation::Commit, 1);
     let response = browser.get("/name").await;
     assert_eq!((response.status().as_u16(), response.text()), (200, "Ada"));
@@ -92,8 +92,8 @@ pub async fn a_failed_touch_is_only_an_event(rig: Rig) {
 }
 
 /// An outcome that nobody knows is 503 without a cookie, whichever it was.
-pub async fn an_unknown_outcome_is_reported(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn an_unknown_outcome_is_reported(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let mut sum = 0;
     for lost in [true, false] {
@@ -115,8 +115,8 @@ pub async fn an_unknown_outcome_is_reported(rig: Rig) {
 }
 
 /// Every error that a layer answers with is one event, neither none nor two, that says what happened.
-pub async fn each_error_answer_is_one_event(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn each_error_answer_is_one_event(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let one = async |client: &Client, path: &str, status: u16, kind: &str| {
         app.events();
@@ -165,11 +165,11 @@ pub async fn each_error_answer_is_one_event(rig: Rig) {
 }
 
 /// So is one that comes with a second view, whose fields must be loaded.
-pub async fn a_view_that_comes_too_late_is_one_event(rig: Rig) {
+pub async fn a_view_that_comes_too_late_is_one_event(env: TestEnvironment) {
     let gate = Gate::new();
     let inside = gate.clone();
-    let app = rig
-        .app(move |mut parts| {
+    let app = env
+        .app_answering(move |mut parts| {
             let gate = inside.clone();
             async move {
                 let kit: TypedSession<super::kit::Kit> = session(&mut parts).await?;
@@ -179,7 +179,7 @@ pub async fn a_view_that_comes_too_late_is_one_event(rig: Rig) {
             }
         })
         .await;
-    let kit = rig.kit().await;
+    let kit = env.kit().await;
     let browser = kit.visitor("Ada").await;
     let tab = browser.at(&app.browser());
     let slow = tokio::spawn(async move { tab.get("/").await });
@@ -199,8 +199,8 @@ pub async fn a_view_that_comes_too_late_is_one_event(rig: Rig) {
 }
 
 /// The target of a redirect reads what was written before it.
-pub async fn a_redirects_target_reads_the_write(rig: Rig) {
-    let (one, other) = (rig.kit().await, rig.kit().await);
+pub async fn a_redirects_target_reads_the_write(env: TestEnvironment) {
+    let (one, other) = (env.kit().await, env.kit().await);
     let browser = one.browser();
     for name in ["Ada", "Bea"] {
         let response = browser.get(&format!("/set-name-and-redirect/{name}")).await;
@@ -210,8 +210,8 @@ pub async fn a_redirects_target_reads_the_write(rig: Rig) {
 }
 
 /// A slow commit holds its response back: nobody reads the redirect before the data are there.
-pub async fn the_head_waits_for_the_commit(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn the_head_waits_for_the_commit(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let hold = app.faults.hold(Operation::Commit);
     let tab = browser.fork();
@@ -225,8 +225,8 @@ pub async fn the_head_waits_for_the_commit(rig: Rig) {
 }
 
 /// A value that does not decode is its field's default, with an event, and the others live.
-pub async fn an_undecodable_value_resets_its_field_only(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn an_undecodable_value_resets_its_field_only(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     browser.get("/set-count/3").await;
     let id = record_of(&browser);
@@ -245,7 +245,7 @@ pub async fn an_undecodable_value_resets_its_field_only(rig: Rig) {
 }
 
 /// A field declared so refuses the request instead, and stays as it is.
-pub async fn an_undecodable_value_rejects_if_declared(rig: Rig) {
+pub async fn an_undecodable_value_rejects_if_declared(env: TestEnvironment) {
     #[derive(Session)]
     struct Strict {
         #[session(on_invalid = "reject")]
@@ -253,8 +253,8 @@ pub async fn an_undecodable_value_rejects_if_declared(rig: Rig) {
         name: Option<String>,
     }
 
-    let app = rig
-        .app(|mut parts| async move {
+    let app = env
+        .app_answering(|mut parts| async move {
             let mut strict: TypedSession<Strict> = session(&mut parts).await?;
             if parts.uri.path() == "/set" {
                 strict.set_level(3);
@@ -278,7 +278,7 @@ pub async fn an_undecodable_value_rejects_if_declared(rig: Rig) {
 }
 
 /// Records of an older program have fewer fields, those of a newer one more; both are kept.
-pub async fn fields_of_other_programs_are_kept(rig: Rig) {
+pub async fn fields_of_other_programs_are_kept(env: TestEnvironment) {
     #[derive(Session)]
     struct Newer {
         name: Option<String>,
@@ -288,8 +288,8 @@ pub async fn fields_of_other_programs_are_kept(rig: Rig) {
         color: Option<String>,
     }
 
-    let newer = rig
-        .app(|mut parts| async move {
+    let newer = env
+        .app_answering(|mut parts| async move {
             let mut newer: TypedSession<Newer> = session(&mut parts).await?;
             if parts.uri.path() == "/paint" {
                 newer.set_color("green");
@@ -297,7 +297,7 @@ pub async fn fields_of_other_programs_are_kept(rig: Rig) {
             text(format!("{:?} {} {:?}", newer.name(), newer.level(), newer.color()))
         })
         .await;
-    let older = rig.kit().await;
+    let older = env.kit().await;
     let browser = older.visitor("Ada").await;
     let id = record_of(&browser);
     write(&older, id, &[("colour", Op::Put(json("\"red\""))), ("future", Op::Put(json("{\"a\":[1]}")))])
@@ -316,16 +316,16 @@ pub async fn fields_of_other_programs_are_kept(rig: Rig) {
 
 /// A counter that holds something else refuses to count: an error, and nothing else of the request
 /// is written.
-pub async fn a_bad_counter_fails_its_request_wholly(rig: Rig) {
-    let app = rig
-        .app(|mut parts| async move {
+pub async fn a_bad_counter_fails_its_request_wholly(env: TestEnvironment) {
+    let app = env
+        .app_answering(|mut parts| async move {
             let mut kit: TypedSession<super::kit::Kit> = session(&mut parts).await?;
             kit.set_name("changed");
             kit.add_hits(1);
             text("done")
         })
         .await;
-    let kit = rig.kit().await;
+    let kit = env.kit().await;
     let browser = kit.visitor("Ada").await;
     let id = record_of(&browser);
     let raw = app.raw.clone();
@@ -341,7 +341,7 @@ pub async fn a_bad_counter_fails_its_request_wholly(rig: Rig) {
     assert_eq!(browser.get("/hits").await.text(), "5", "a set mends it");
 }
 
-async fn write(app: &super::rig::App, id: crate::RecordId, ops: &[(&'static str, Op)]) {
+async fn write(app: &super::environment::TestApp, id: crate::RecordId, ops: &[(&'static str, Op)]) {
     let commit = Commit::new(0, TIMEOUTS).with_delta(delta(ops));
     let answer = app.raw.commit(id, commit).await.expect("an answer");
     assert!(matches!(answer, crate::store::CommitOutcome::Applied(_)), "{answer:?}");

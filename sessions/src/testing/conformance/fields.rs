@@ -6,15 +6,15 @@ use tokio::sync::Barrier;
 
 use super::{
     super::{Call, Operation, RecordedChange},
-    rig::{App, Rig, at_once, record_of, session},
-    service::text,
+    environment::{TestApp, TestEnvironment, at_once, record_of, session},
+    reply::text,
 };
 use crate::{Session, TypedSession, value::FieldName};
 
 /// Twenty requests at once, each with a field of its own, through two instances: all survive.
-pub async fn different_fields_at_once_all_survive(rig: Rig) {
+pub async fn different_fields_at_once_all_survive(env: TestEnvironment) {
     let barrier = Arc::new(Barrier::new(20));
-    let (one, other) = (wide(&rig, &barrier).await, wide(&rig, &barrier).await);
+    let (one, other) = (wide(&env, &barrier).await, wide(&env, &barrier).await);
     let mut kept = 0;
     for round in 1..=100_u32 {
         let browser = one.browser();
@@ -37,8 +37,8 @@ pub async fn different_fields_at_once_all_survive(rig: Rig) {
 }
 
 /// What is set and removed in one request is not sent; what is removed and set is one put.
-pub async fn operations_of_one_request_fold(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn operations_of_one_request_fold(env: TestEnvironment) {
+    let app = env.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/remove-name").await;
     app.calls.clear();
@@ -54,8 +54,8 @@ pub async fn operations_of_one_request_fold(rig: Rig) {
 }
 
 /// A removed field is not in the store any more, and `clear` leaves none.
-pub async fn a_removed_field_leaves_the_store(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_removed_field_leaves_the_store(env: TestEnvironment) {
+    let app = env.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/set-count/3").await;
     let id = record_of(&visitor);
@@ -70,8 +70,8 @@ pub async fn a_removed_field_leaves_the_store(rig: Rig) {
 }
 
 /// A change deep inside a value is saved.
-pub async fn a_nested_change_in_place_is_saved(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_nested_change_in_place_is_saved(env: TestEnvironment) {
+    let app = env.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/nest/first").await;
     visitor.get("/nest/second").await;
@@ -82,8 +82,8 @@ pub async fn a_nested_change_in_place_is_saved(rig: Rig) {
 }
 
 /// Lending a value out is no change, nor is an equal value.
-pub async fn what_ends_equal_is_not_written(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn what_ends_equal_is_not_written(env: TestEnvironment) {
+    let app = env.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/set-count/3").await;
     visitor.get("/push-tag/a").await;
@@ -95,8 +95,8 @@ pub async fn what_ends_equal_is_not_written(rig: Rig) {
 }
 
 /// Writing one field leaves the bytes of the others alone, those of other programs too.
-pub async fn other_fields_keep_their_bytes(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn other_fields_keep_their_bytes(env: TestEnvironment) {
+    let app = env.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/push-tag/a").await;
     visitor.get("/nest/line").await;
@@ -112,8 +112,8 @@ pub async fn other_fields_keep_their_bytes(rig: Rig) {
 }
 
 /// A field changed costs a load and a commit that carries that field only.
-pub async fn one_changed_field_costs_one_load_and_one_commit(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn one_changed_field_costs_one_load_and_one_commit(env: TestEnvironment) {
+    let app = env.kit().await;
     let visitor = app.visitor("Ada").await;
     visitor.get("/push-tag/a").await;
     let changes = [
@@ -143,8 +143,8 @@ pub async fn one_changed_field_costs_one_load_and_one_commit(rig: Rig) {
 }
 
 /// A first change costs one create, which carries what was set and nothing else.
-pub async fn a_new_session_costs_one_create(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_new_session_costs_one_create(env: TestEnvironment) {
+    let app = env.kit().await;
     app.browser().get("/set-name/Ada").await;
     let calls = app.calls();
     assert_eq!(calls[0].operation(), Operation::Create);
@@ -152,7 +152,7 @@ pub async fn a_new_session_costs_one_create(rig: Rig) {
     assert_eq!((app.calls.count(Operation::Load), app.calls.writes()), (0, 1));
 }
 
-fn only_commit(app: &App) -> Vec<RecordedChange> {
+fn only_commit(app: &TestApp) -> Vec<RecordedChange> {
     let calls = app.calls();
     let mut commits = calls.iter().filter(|call| call.operation() == Operation::Commit);
     let commit = commits.next().expect("a commit");
@@ -184,9 +184,9 @@ wide! {
 }
 
 /// `/set/<field>/<value>` meets nineteen others between load and commit, across instances.
-async fn wide(rig: &Rig, barrier: &Arc<Barrier>) -> App {
+async fn wide(env: &TestEnvironment, barrier: &Arc<Barrier>) -> TestApp {
     let barrier = Arc::clone(barrier);
-    rig.app(move |mut parts| {
+    env.app_answering(move |mut parts| {
         let barrier = Arc::clone(&barrier);
         async move {
             let mut session: TypedSession<Wide> = session(&mut parts).await?;

@@ -1,6 +1,6 @@
 //! What keys are for: tokens that cannot be made up (feature `keys`).
 
-use super::rig::{App, COOKIE, Rig};
+use super::environment::{COOKIE, TestApp, TestEnvironment};
 use crate::{
     keys::{Key, KeyRing},
     layer::CookieConfig,
@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// A signed token that was changed or cut in any place is none, and reaches no store.
-pub async fn every_bit_and_every_byte_of_a_signed_token_counts(rig: Rig) {
-    let app = signing(&rig, &key()).await;
+pub async fn every_bit_and_every_byte_of_a_signed_token_counts(env: TestEnvironment) {
+    let app = signing(&env, &key()).await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
     let bytes = base64url::decode_vec(token.as_bytes()).expect("base64url");
@@ -33,20 +33,20 @@ pub async fn every_bit_and_every_byte_of_a_signed_token_counts(rig: Rig) {
 
 /// A token is worth nothing, and costs nothing, with other keys, under another cookie's name, and where tokens are
 /// not signed or it is not.
-pub async fn a_token_of_another_layer_is_refused_without_a_store_call(rig: Rig) {
+pub async fn a_token_of_another_layer_is_refused_without_a_store_call(env: TestEnvironment) {
     const OTHER: &str = "__Host-admin";
     let (here, elsewhere) = (key(), key());
-    let app = signing(&rig, &here).await;
+    let app = signing(&env, &here).await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
-    let production = signing(&rig, &elsewhere).await;
+    let production = signing(&env, &elsewhere).await;
     refuses(&production, token.as_bytes()).await;
     let reported = format!("its key {} is not in the key ring", here.id());
     assert!(
         production.events().iter().any(|event| event.contains(&reported)),
         "whose ring lacks a key hears of it"
     );
-    let unsigned = rig.kit().await;
+    let unsigned = env.kit().await;
     refuses(&unsigned, token.as_bytes()).await;
     let bare = unsigned.visitor("Bea").await.cookie(COOKIE).expect("a cookie");
     refuses(&app, bare.as_bytes()).await;
@@ -56,9 +56,9 @@ pub async fn a_token_of_another_layer_is_refused_without_a_store_call(rig: Rig) 
         let named = |layer: crate::SessionLayer| layer.with_cookie(cookie()).expect("a good cookie");
         let keys = KeyRing::new(copy(&here));
         let admin = if keys_first {
-            rig.kit_with(|layer| named(layer.with_signed_tokens(keys))).await
+            env.kit_with(|layer| named(layer.with_signed_tokens(keys))).await
         } else {
-            rig.kit_with(|layer| named(layer).with_signed_tokens(keys)).await
+            env.kit_with(|layer| named(layer).with_signed_tokens(keys)).await
         };
         let response = admin.browser().get_with("/name", "cookie", format!("{OTHER}={token}")).await;
         assert_eq!(response.text(), "-");
@@ -71,8 +71,8 @@ pub async fn a_token_of_another_layer_is_refused_without_a_store_call(rig: Rig) 
 }
 
 /// However many cookies somebody plants: they take no place among those that are looked at.
-pub async fn planted_cookies_do_not_crowd_out_the_signed_one(rig: Rig) {
-    let app = signing(&rig, &key()).await;
+pub async fn planted_cookies_do_not_crowd_out_the_signed_one(env: TestEnvironment) {
+    let app = signing(&env, &key()).await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
     let stranger = KeyRing::new(key());
@@ -88,12 +88,12 @@ pub async fn planted_cookies_do_not_crowd_out_the_signed_one(rig: Rig) {
 }
 
 /// Through the steps of a change of keys nobody is logged out; once a key is revoked, its tokens are none.
-pub async fn a_token_is_worth_as_much_as_its_key(rig: Rig) {
+pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let (old, new) = (key(), key());
     let keys = || KeyRing::new(copy(&old));
-    let first = with_ring(&rig, keys()).await;
-    let prepared = with_ring(&rig, keys().add_created(copy(&new)).expect("another key")).await;
-    let switched = with_ring(&rig, keys().add_active(copy(&new)).expect("another key")).await;
+    let first = with_ring(&env, keys()).await;
+    let prepared = with_ring(&env, keys().add_created(copy(&new)).expect("another key")).await;
+    let switched = with_ring(&env, keys().add_active(copy(&new)).expect("another key")).await;
     let ada = first.visitor("Ada").await;
     let bea = switched.visitor("Bea").await;
     assert_eq!((signed_by(&ada), signed_by(&bea)), (old.id(), new.id()), "the newest active key signs");
@@ -110,16 +110,16 @@ pub async fn a_token_is_worth_as_much_as_its_key(rig: Rig) {
     let cleo = first.visitor("Cleo").await;
     let stolen = cleo.cookie(COOKIE).expect("a cookie");
     let after = KeyRing::new(copy(&new)).add_revoked(old.id()).expect("another key");
-    let after = with_ring(&rig, after).await;
+    let after = with_ring(&env, after).await;
     refuses(&after, stolen.as_bytes()).await;
     assert!(after.events().iter().any(|event| event.contains(&format!("its key {} is revoked", old.id()))));
     assert_eq!(bea.at(&after.browser()).get("/name").await.text(), "Bea");
 }
 
 /// Every cookie that a signing layer sets is signed, of a new session and after a rotation.
-pub async fn every_new_token_is_signed(rig: Rig) {
+pub async fn every_new_token_is_signed(env: TestEnvironment) {
     let key = key();
-    let app = signing(&rig, &key).await;
+    let app = signing(&env, &key).await;
     let browser = app.visitor("Ada").await;
     let mut seen = Vec::new();
     for path in ["/name", "/rotate", "/rotate-and-set-name/Ada", "/end-and-begin/Ada"] {
@@ -140,16 +140,16 @@ pub(super) fn copy(key: &Key) -> Key {
     Key::from_base64(&key.expose_base64()).expect("a key")
 }
 
-async fn signing(rig: &Rig, key: &Key) -> App {
-    with_ring(rig, KeyRing::new(copy(key))).await
+async fn signing(env: &TestEnvironment, key: &Key) -> TestApp {
+    with_ring(env, KeyRing::new(copy(key))).await
 }
 
-async fn with_ring(rig: &Rig, keys: KeyRing) -> App {
-    rig.kit_with(|layer| layer.with_signed_tokens(keys)).await
+async fn with_ring(env: &TestEnvironment, keys: KeyRing) -> TestApp {
+    env.kit_with(|layer| layer.with_signed_tokens(keys)).await
 }
 
 /// Whoever comes with this value is nobody, and the store does not hear of it.
-async fn refuses(app: &App, value: &[u8]) {
+async fn refuses(app: &TestApp, value: &[u8]) {
     app.calls.clear();
     let pair = [COOKIE.as_bytes(), b"=", value].concat();
     let response = app.browser().get_with("/name", "cookie", &pair).await;

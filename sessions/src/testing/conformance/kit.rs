@@ -8,8 +8,8 @@ use tokio::sync::Barrier;
 
 use super::{
     super::Gate,
-    rig::session,
-    service::{Failure, Reply, redirect, status, text},
+    environment::session,
+    reply::{HandlerFailure, HandlerReply, redirect, status, text},
 };
 use crate::{Session, TypedSession};
 
@@ -77,7 +77,7 @@ impl Stop {
 /// stop, and then does it, and so does `/meet/…`.
 // One arm for each thing a handler can do.
 #[allow(clippy::too_many_lines)]
-pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<Reply, Failure> {
+pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<HandlerReply, HandlerFailure> {
     let path = parts.uri.path().to_owned();
     let (mut command, mut argument) = split(&path[1..]);
     if command == "nothing" {

@@ -9,15 +9,15 @@ use std::{
 
 use super::{
     super::{Faults, Gate, Operation},
+    environment::{TestApp, TestEnvironment, record_of, session},
     kit::{Kit, Other},
-    rig::{App, Rig, record_of, session},
-    service::text,
+    reply::text,
 };
 use crate::TypedSession;
 
 /// Changes dropped after the response head are reported, and are in no store.
-pub async fn a_write_after_the_head_is_loud(rig: Rig) {
-    let (app, gate, done) = late_writer(&rig, false).await;
+pub async fn a_write_after_the_head_is_loud(env: TestEnvironment) {
+    let (app, gate, done) = late_writer(&env, false).await;
     let browser = app.browser();
     browser.get("/set").await;
     let id = record_of(&browser);
@@ -34,8 +34,8 @@ pub async fn a_write_after_the_head_is_loud(rig: Rig) {
 }
 
 /// `save` writes whenever it is called.
-pub async fn save_works_after_the_head(rig: Rig) {
-    let (app, gate, done) = late_writer(&rig, true).await;
+pub async fn save_works_after_the_head(env: TestEnvironment) {
+    let (app, gate, done) = late_writer(&env, true).await;
     let browser = app.browser();
     browser.get("/set").await;
     let id = record_of(&browser);
@@ -48,8 +48,8 @@ pub async fn save_works_after_the_head(rig: Rig) {
 }
 
 /// A session that needs a cookie cannot begin once the head has left: nothing is written.
-pub async fn a_late_save_that_needs_a_cookie_is_refused(rig: Rig) {
-    let (app, gate, done) = late_writer(&rig, true).await;
+pub async fn a_late_save_that_needs_a_cookie_is_refused(env: TestEnvironment) {
+    let (app, gate, done) = late_writer(&env, true).await;
     let response = app.browser().get("/late").await;
     assert!(response.set_cookies().is_empty());
     gate.release();
@@ -61,11 +61,11 @@ pub async fn a_late_save_that_needs_a_cookie_is_refused(rig: Rig) {
 
 /// What was begun and is kept without being polled holds up no save of another view: a `reload`, and the opening
 /// of a further view.
-pub async fn a_kept_future_holds_up_no_save(rig: Rig) {
+pub async fn a_kept_future_holds_up_no_save(env: TestEnvironment) {
     let faults = Arc::new(OnceLock::<Faults>::new());
     let known = Arc::clone(&faults);
-    let app = rig
-        .app(move |mut parts| {
+    let app = env
+        .app_answering(move |mut parts| {
             let faults = known.get().cloned();
             async move {
                 let mut kit: TypedSession<Kit> = session(&mut parts).await?;
@@ -115,13 +115,13 @@ async fn begin<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
 
 /// An application whose `/late` answers at once and changes the name when the first gate opens;
 /// the second gate tells that it is over.
-async fn late_writer(rig: &Rig, saves: bool) -> (App, Gate, Gate) {
+async fn late_writer(env: &TestEnvironment, saves: bool) -> (TestApp, Gate, Gate) {
     let (gate, done) = (Gate::new(), Gate::new());
     let (open, over) = (gate.clone(), done.clone());
     let failures = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&failures);
-    let mut app = rig
-        .app(move |mut parts| {
+    let mut app = env
+        .app_answering(move |mut parts| {
             let (open, over, noted) = (open.clone(), over.clone(), Arc::clone(&noted));
             async move {
                 let mut kit: TypedSession<Kit> = session(&mut parts).await?;

@@ -2,9 +2,9 @@
 
 use super::{
     super::Operation,
+    environment::{COOKIE, TestEnvironment, at_once, record_of, session},
     kit::{Kit, Other},
-    rig::{COOKIE, Rig, at_once, record_of, session},
-    service::text,
+    reply::text,
 };
 use crate::{
     TypedSession,
@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// A new session has no id, changes nothing and reaches no store.
-pub async fn a_new_session_costs_nothing(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_new_session_costs_nothing(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.browser();
     for (path, body) in [("/is-new", "true"), ("/id", ""), ("/name", "-"), ("/count", "0")] {
         let response = browser.get(path).await;
@@ -26,8 +26,8 @@ pub async fn a_new_session_costs_nothing(rig: Rig) {
 }
 
 /// Tokens that nobody was given create nothing.
-pub async fn a_thousand_unknown_ids_create_no_record(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_thousand_unknown_ids_create_no_record(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.browser();
     let mut ids = Vec::new();
     for _ in 0..1000 {
@@ -46,8 +46,8 @@ pub async fn a_thousand_unknown_ids_create_no_record(rig: Rig) {
 }
 
 /// Who comes with an id gets another one.
-pub async fn a_planted_id_is_never_adopted(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_planted_id_is_never_adopted(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.browser();
     let planted = unknown_token();
     browser.set_cookie_raw(COOKIE, &planted.expose());
@@ -58,8 +58,8 @@ pub async fn a_planted_id_is_never_adopted(rig: Rig) {
 }
 
 /// What is no token is no reason to ask the store, and none to fail.
-pub async fn malformed_tokens_reach_no_store(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn malformed_tokens_reach_no_store(env: TestEnvironment) {
+    let app = env.kit().await;
     let visitor = app.visitor("Ada").await;
     let good = visitor.cookie(COOKIE).expect("a cookie");
     let mut bad = vec![
@@ -88,8 +88,8 @@ pub async fn malformed_tokens_reach_no_store(rig: Rig) {
 }
 
 /// Reading sends no cookie, whether there is a session or not.
-pub async fn reading_sets_no_cookie(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn reading_sets_no_cookie(env: TestEnvironment) {
+    let app = env.kit().await;
     let visitor = app.visitor("Ada").await;
     for browser in [app.browser(), visitor] {
         for path in ["/name", "/count", "/notice", "/is-new"] {
@@ -100,8 +100,8 @@ pub async fn reading_sets_no_cookie(rig: Rig) {
 }
 
 /// A handler that takes no session costs no store call, cookie or not.
-pub async fn an_untouched_request_makes_no_store_call(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn an_untouched_request_makes_no_store_call(env: TestEnvironment) {
+    let app = env.kit().await;
     let visitor = app.visitor("Ada").await;
     for browser in [app.browser(), visitor] {
         let response = browser.get("/nothing").await;
@@ -112,8 +112,8 @@ pub async fn an_untouched_request_makes_no_store_call(rig: Rig) {
 }
 
 /// A visitor who leaves nothing behind is not stored.
-pub async fn a_visitor_who_writes_nothing_is_not_stored(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_visitor_who_writes_nothing_is_not_stored(env: TestEnvironment) {
+    let app = env.kit().await;
     let idle = [
         "/remove-name",
         "/set-and-remove-name/x",
@@ -138,8 +138,8 @@ pub async fn a_visitor_who_writes_nothing_is_not_stored(rig: Rig) {
 }
 
 /// The removal matches the cookie in everything but age, and a second logout changes nothing.
-pub async fn destroy_removes_the_cookie_as_it_was_set(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn destroy_removes_the_cookie_as_it_was_set(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.browser();
     let attributes = |line: &str| {
         let parts = line.split("; ").map(str::to_owned);
@@ -161,8 +161,8 @@ pub async fn destroy_removes_the_cookie_as_it_was_set(rig: Rig) {
 }
 
 /// What is set after a destroy goes into a new record; nothing of the old one comes with it.
-pub async fn use_after_destroy_starts_a_fresh_record(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn use_after_destroy_starts_a_fresh_record(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     browser.get("/set-count/5").await;
     let (old, stolen) = (record_of(&browser), browser.clone_jar());
@@ -176,9 +176,9 @@ pub async fn use_after_destroy_starts_a_fresh_record(rig: Rig) {
 }
 
 /// A handle taken before the destroy has no say after it, whenever it is dropped.
-pub async fn an_earlier_handle_has_no_say_after_a_destroy(rig: Rig) {
-    let app = rig
-        .app(|mut parts| async move {
+pub async fn an_earlier_handle_has_no_say_after_a_destroy(env: TestEnvironment) {
+    let app = env
+        .app_answering(|mut parts| async move {
             let mut kit: TypedSession<Kit> = session(&mut parts).await?;
             if parts.uri.path() == "/set" {
                 kit.set_name("Ada");
@@ -214,8 +214,8 @@ pub async fn an_earlier_handle_has_no_say_after_a_destroy(rig: Rig) {
 }
 
 /// What a handler changed before it failed did not happen.
-pub async fn a_server_error_drops_the_changes(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_server_error_drops_the_changes(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     for path in ["/set-name-and-fail/x", "/set-name-and-give-up/x"] {
         assert!(browser.get(path).await.set_cookies().is_empty(), "{path}");
@@ -228,8 +228,8 @@ pub async fn a_server_error_drops_the_changes(rig: Rig) {
 }
 
 /// Unless the layer is told to keep it.
-pub async fn a_server_error_commits_if_told_to(rig: Rig) {
-    let app = rig.kit_with(|layer| layer.with_on_server_error(OnServerError::Commit)).await;
+pub async fn a_server_error_commits_if_told_to(env: TestEnvironment) {
+    let app = env.kit_with(|layer| layer.with_on_server_error(OnServerError::Commit)).await;
     let browser = app.browser();
     assert_eq!(browser.get("/set-name-and-fail/x").await.status(), 500);
     assert_eq!(browser.get("/name").await.text(), "x");
@@ -238,8 +238,8 @@ pub async fn a_server_error_commits_if_told_to(rig: Rig) {
 }
 
 /// A logout and an explicit rotation happen all the same.
-pub async fn logout_and_rotation_survive_a_server_error(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn logout_and_rotation_survive_a_server_error(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let stolen = browser.clone_jar();
     let response = browser.get("/rotate-and-fail/x").await;
@@ -253,8 +253,8 @@ pub async fn logout_and_rotation_survive_a_server_error(rig: Rig) {
 }
 
 /// A client that goes away leaves all of a change or none of it, wherever its request was.
-pub async fn a_disconnect_leaves_all_or_none(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_disconnect_leaves_all_or_none(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);
 
@@ -290,8 +290,8 @@ pub async fn a_disconnect_leaves_all_or_none(rig: Rig) {
 }
 
 /// A handler that panics changes nothing.
-pub async fn a_panicking_handler_commits_nothing(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_panicking_handler_commits_nothing(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let tab = browser.fork();
     assert!(tokio::spawn(async move { tab.get("/set-name-and-panic/x").await }).await.is_err());
@@ -301,9 +301,9 @@ pub async fn a_panicking_handler_commits_nothing(rig: Rig) {
 
 /// Views taken one after another in one request are of one session, which is loaded once and
 /// committed once.
-pub async fn views_in_one_request_see_each_others_writes(rig: Rig) {
-    let app = rig
-        .app(|mut parts| async move {
+pub async fn views_in_one_request_see_each_others_writes(env: TestEnvironment) {
+    let app = env
+        .app_answering(|mut parts| async move {
             let mut kit: TypedSession<Kit> = session(&mut parts).await?;
             kit.set_name("Ada");
             kit.set_count(4);
@@ -334,8 +334,8 @@ pub async fn views_in_one_request_see_each_others_writes(rig: Rig) {
 }
 
 /// Many first requests of one browser at once each get a session that works.
-pub async fn sessions_that_begin_at_once_are_separate(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn sessions_that_begin_at_once_are_separate(env: TestEnvironment) {
+    let app = env.kit().await;
     let browsers: Vec<_> = (0..20).map(|_| app.browser()).collect();
     let visits = browsers.iter().cloned().enumerate().map(|(index, browser)| async move {
         browser.get(&format!("/set-name/visitor-{index}")).await;

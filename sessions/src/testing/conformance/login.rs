@@ -7,8 +7,8 @@ use tokio::sync::Barrier;
 
 use super::{
     super::{Client, Gate, Operation},
-    rig::{App, COOKIE, Rig, at_once, record_of, session},
-    service::{Failure, Reply, redirect, status, text},
+    environment::{COOKIE, TestApp, TestEnvironment, at_once, record_of, session},
+    reply::{HandlerFailure, HandlerReply, redirect, status, text},
 };
 use crate::{ErrorKind, Session, SessionLayer, Timeouts, TypedSession};
 
@@ -38,7 +38,7 @@ struct Guest {
 
 // One arm for each thing a handler can do.
 #[allow(clippy::too_many_lines)]
-async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<Reply, Failure> {
+async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<HandlerReply, HandlerFailure> {
     let path = parts.uri.path().to_owned();
     if let Some(path) = path.strip_prefix("/guest") {
         let mut guest: TypedSession<Guest> = session(&mut parts).await?;
@@ -252,7 +252,7 @@ async fn say(
     mut shopper: TypedSession<Shopper>,
     mut other: TypedSession<Shopper>,
     how: &str,
-) -> Result<Reply, Failure> {
+) -> Result<HandlerReply, HandlerFailure> {
     let (what, when) = how.split_once('-').expect("what and when");
     if when == "saved" {
         other.flash_bye("Bye");
@@ -358,19 +358,22 @@ async fn socket(mut shopper: TypedSession<Shopper>, how: &str) {
 /// How many requests meet.
 const TABS: usize = 16;
 
-pub(super) async fn app(rig: &Rig) -> (App, Gate) {
-    app_with(rig, |layer| layer).await
+pub(super) async fn app(env: &TestEnvironment) -> (TestApp, Gate) {
+    app_with(env, |layer| layer).await
 }
 
-pub(super) async fn app_with(rig: &Rig, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> (App, Gate) {
+pub(super) async fn app_with(
+    env: &TestEnvironment,
+    configure: impl FnOnce(SessionLayer) -> SessionLayer,
+) -> (TestApp, Gate) {
     let (gate, barrier) = (Gate::new(), Arc::new(Barrier::new(TABS)));
     let inside = gate.clone();
     let handler = move |parts| answer(parts, inside.clone(), Arc::clone(&barrier));
-    (rig.app_with(configure, handler).await, gate)
+    (env.app_answering_with(configure, handler).await, gate)
 }
 
 /// A visitor who has come back.
-pub(super) async fn visitor(app: &App) -> Client {
+pub(super) async fn visitor(app: &TestApp) -> Client {
     let browser = app.browser();
     browser.get("/visit").await;
     assert_eq!(browser.get("/read").await.text(), "- - pen letter hello");
@@ -379,8 +382,8 @@ pub(super) async fn visitor(app: &App) -> Client {
 }
 
 /// Each step of a session's life is an event, which names the record and nothing else.
-pub async fn the_life_of_a_session_is_told(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn the_life_of_a_session_is_told(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = app.browser();
     app.events();
     browser.get("/visit").await;
@@ -416,7 +419,7 @@ pub async fn the_life_of_a_session_is_told(rig: Rig) {
     assert!(told.starts_with("Created") && told.contains("is_login: true"), "{told}");
 }
 
-async fn user(app: &App, name: &str) -> Client {
+async fn user(app: &TestApp, name: &str) -> Client {
     let browser = visitor(app).await;
     assert_eq!(browser.get(&format!("/login-with-role/{name}")).await.set_cookies().len(), 1);
     assert_eq!(browser.get("/read").await.text(), format!("{name} admin pen new hello"));
@@ -426,8 +429,8 @@ async fn user(app: &App, name: &str) -> Client {
 
 /// A login keeps all but what is marked, a logout leaves only what is marked; each with a new secret in one
 /// commit.
-pub async fn a_login_and_a_logout_keep_what_they_should(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_login_and_a_logout_keep_what_they_should(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = visitor(&app).await;
     let (id, visitors) = (record_of(&browser), browser.clone_jar());
     assert_eq!(browser.get("/login/ada").await.set_cookies().len(), 1);
@@ -443,8 +446,8 @@ pub async fn a_login_and_a_logout_keep_what_they_should(rig: Rig) {
 }
 
 /// What is the visitor's does not outlive a login, though it was set while the login was on its way.
-pub async fn a_draft_beside_a_login_does_not_outlive_it(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_draft_beside_a_login_does_not_outlive_it(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = app.browser();
     browser.get("/note/hello").await;
     let (id, tab, attacker) = (record_of(&browser), browser.fork(), browser.clone_jar());
@@ -458,8 +461,8 @@ pub async fn a_draft_beside_a_login_does_not_outlive_it(rig: Rig) {
 }
 
 /// Another user gets nothing of the one before, but for what belongs to the browser.
-pub async fn a_change_of_users_leaves_nothing(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_change_of_users_leaves_nothing(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     for (path, seen) in [
         ("/login/bob", "bob - pen - -"),
         ("/switch/bob", "bob - pen - -"),
@@ -476,8 +479,8 @@ pub async fn a_change_of_users_leaves_nothing(rig: Rig) {
 }
 
 /// Who proves again who it is gets a new secret, and keeps everything.
-pub async fn a_second_login_of_one_user_keeps_everything(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_second_login_of_one_user_keeps_everything(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = user(&app, "ada").await;
     let users = browser.clone_jar();
     assert_eq!(browser.get("/login/ada").await.set_cookies().len(), 1);
@@ -486,8 +489,8 @@ pub async fn a_second_login_of_one_user_keeps_everything(rig: Rig) {
 }
 
 /// A login that fails logs nobody in; a logout that fails logs out, and leaves the cart.
-pub async fn a_failing_login_is_none_and_a_failing_logout_is_one(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_failing_login_is_none_and_a_failing_logout_is_one(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = visitor(&app).await;
     let response = browser.get("/login-and-fail/ada").await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 0));
@@ -512,7 +515,7 @@ pub async fn a_failing_login_is_none_and_a_failing_logout_is_one(rig: Rig) {
 
 /// What outlives its response takes the login away as any other: it is gone at once, the browser's cookie opens what a
 /// logout leaves, and the next login replaces it.
-pub async fn a_late_logout_is_one(rig: Rig) {
+pub async fn a_late_logout_is_one(env: TestEnvironment) {
     for (how, seen) in [
         ("save", "- - pen - -"),
         ("save-and-go-on", "- - pen - after"),
@@ -524,7 +527,7 @@ pub async fn a_late_logout_is_one(rig: Rig) {
         ("clear-and-drop", "- - pen - -"),
         ("switch", "- - pen - -"),
     ] {
-        let ((app, gate), (elsewhere, there)) = (app(&rig).await, app(&rig).await);
+        let ((app, gate), (elsewhere, there)) = (app(&env).await, app(&env).await);
         let browser = user(&app, "ada").await;
         let (id, tab) = (record_of(&browser), browser.clone_jar());
         browser.get(&format!("/socket/{how}")).await;
@@ -565,7 +568,7 @@ pub async fn a_late_logout_is_one(rig: Rig) {
 }
 
 /// A late logout ends the login that its request saw, and no later one.
-pub async fn a_later_login_stays(rig: Rig) {
+pub async fn a_later_login_stays(env: TestEnvironment) {
     for (path, next) in [
         ("/socket/refused", "ada"),
         ("/socket/refused", "bob"),
@@ -573,7 +576,7 @@ pub async fn a_later_login_stays(rig: Rig) {
         ("/wait/logout", "ada"),
         ("/wait/logout", "bob"),
     ] {
-        let (app, gate) = app(&rig).await;
+        let (app, gate) = app(&env).await;
         let browser = user(&app, "ada").await;
         let (id, tab) = (record_of(&browser), browser.clone_jar());
         let mut slow = tokio::spawn(async move { tab.get(path).await });
@@ -584,7 +587,7 @@ pub async fn a_later_login_stays(rig: Rig) {
         gate.arrived().await;
         let created = app.load(id, &[]).await.expect("the record").created;
         // Two lives of one record do not begin in the same millisecond.
-        rig.clock.advance(Duration::from_secs(1));
+        env.clock.advance(Duration::from_secs(1));
         loop {
             browser.get("/logout").await;
             browser.get(&format!("/login-with-role/{next}")).await;
@@ -615,7 +618,7 @@ pub async fn a_later_login_stays(rig: Rig) {
         assert_eq!(browser.get("/read").await.text(), format!("{next} admin pen new -"), "{path} {next}");
     }
     // Nor does the same user's, who has proved it again meanwhile.
-    let (app, gate) = app(&rig).await;
+    let (app, gate) = app(&env).await;
     let browser = user(&app, "ada").await;
     let tab = browser.clone_jar();
     let slow = tokio::spawn(async move { tab.get("/wait/logout").await });
@@ -628,8 +631,8 @@ pub async fn a_later_login_stays(rig: Rig) {
 
 /// A logout, or the removal of another right, beside a rotation of another tab is one: the other's new cookie opens
 /// what is left.
-pub async fn a_logout_beside_a_rotation_is_one(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_logout_beside_a_rotation_is_one(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     for (path, change, status, seen) in [
         ("/wait/logout", "/rotate", 200, "- - pen - -"),
         ("/wait/logout-and-note", "/rotate", 409, "- - pen - -"),
@@ -670,8 +673,8 @@ pub async fn a_logout_beside_a_rotation_is_one(rig: Rig) {
 
 /// A request that is refused logs nobody in, and drops what the new user did; what came before stands, and so does a
 /// logout and what was saved.
-pub async fn a_refused_login_is_none(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_refused_login_is_none(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = visitor(&app).await;
     app.events();
     let response = browser.get("/refuse/ada").await;
@@ -699,8 +702,8 @@ pub async fn a_refused_login_is_none(rig: Rig) {
 
 /// Where a request has ended the login, or another one has taken its place, what asks for a recent one is refused at
 /// once.
-pub async fn a_login_that_the_request_has_ended_proves_nothing(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_login_that_the_request_has_ended_proves_nothing(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     for how in ["remove", "take", "switch", "clear", "destroy"] {
         let browser = user(&app, "ada").await;
         assert_eq!(browser.get(&format!("/out-beside/{how}")).await.status(), 200, "{how}");
@@ -709,8 +712,8 @@ pub async fn a_login_that_the_request_has_ended_proves_nothing(rig: Rig) {
 
 /// What a request flashes reaches the next page, whichever handle did it and whether before or after, though the same
 /// request logs out or ends the session. What else it changed goes, which an event says.
-pub async fn a_flash_reaches_the_page_after_a_logout(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_flash_reaches_the_page_after_a_logout(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     for what in ["out", "end", "clear"] {
         for when in
             ["before", "before-by-other", "before-and-dropped", "before-and-saved", "after", "after-by-other"]
@@ -746,8 +749,8 @@ pub async fn a_flash_reaches_the_page_after_a_logout(rig: Rig) {
 
 /// Nothing that was flashed for one user is the next one's, where one request logs the one out and the other in; but
 /// what it flashes for the new one is.
-pub async fn a_flash_is_not_the_next_users(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_flash_is_not_the_next_users(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     for what in ["switch", "in", "begin"] {
         for (when, seen) in [
             ("before", "-"),
@@ -774,8 +777,8 @@ pub async fn a_flash_is_not_the_next_users(rig: Rig) {
 
 /// Of two logins at once both succeed: the loser begins a session of its own. Whichever answer comes last, the
 /// user is logged in.
-pub async fn two_logins_at_once_both_log_in(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn two_logins_at_once_both_log_in(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     for order in [[0, 1], [1, 0]] {
         let browser = visitor(&app).await;
         let requests: Vec<_> = (0..2)
@@ -807,8 +810,8 @@ pub async fn two_logins_at_once_both_log_in(rig: Rig) {
 
 /// What was said of the visitor's session counts for each of two logins at once: how long it lives, and that the
 /// browser forgets it when it is closed.
-pub async fn two_logins_at_once_keep_what_was_said_of_the_session(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn two_logins_at_once_keep_what_was_said_of_the_session(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = app.browser();
     browser.get("/visit-for-an-hour").await;
     browser.get("/read").await;
@@ -829,11 +832,11 @@ pub async fn two_logins_at_once_keep_what_was_said_of_the_session(rig: Rig) {
     let cookies = late.get("/login/ada").await.set_cookies();
     assert!(matches!(&cookies[..], [cookie] if !cookie.contains("Max-Age")), "{cookies:?}");
     let tabs = [tabs[0].clone(), tabs[1].clone(), late];
-    if rig.can_move_time() {
+    if env.can_move_time() {
         for tab in &tabs {
             assert!(tab.get("/read").await.text().starts_with("ada"));
         }
-        rig.clock.advance(Duration::from_hours(1));
+        env.clock.advance(Duration::from_hours(1));
         for tab in &tabs {
             assert!(tab.get("/read").await.text().starts_with('-'));
         }
@@ -842,8 +845,8 @@ pub async fn two_logins_at_once_keep_what_was_said_of_the_session(rig: Rig) {
 
 /// Sixteen requests at once, one of them a login, their answers in any order: the user ends up logged in with
 /// one usable secret, nothing that was acknowledged is lost, and the old secret has no rights.
-pub async fn requests_around_a_login_in_any_order(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn requests_around_a_login_in_any_order(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     for round in 0..100 {
         let browser = visitor(&app).await;
         let (id, old) = (record_of(&browser), browser.clone_jar());
@@ -882,8 +885,8 @@ pub async fn requests_around_a_login_in_any_order(rig: Rig) {
 }
 
 /// A login whose answer was lost is repeated with the old cookie.
-pub async fn a_login_whose_answer_was_lost_is_repeated(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_login_whose_answer_was_lost_is_repeated(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = visitor(&app).await;
     let lost = browser.clone_jar();
     assert_eq!(lost.get("/login/ada").await.status(), 200);
@@ -894,8 +897,8 @@ pub async fn a_login_whose_answer_was_lost_is_repeated(rig: Rig) {
 }
 
 /// A login that finds its session ended meanwhile begins another.
-pub async fn a_login_after_the_end_begins_anew(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_login_after_the_end_begins_anew(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = visitor(&app).await;
     let (id, tab) = (record_of(&browser), browser.fork());
     let login = tokio::spawn(async move { tab.get("/wait/login/ada").await });
@@ -910,8 +913,8 @@ pub async fn a_login_after_the_end_begins_anew(rig: Rig) {
 
 /// What belongs to the browser may still be written by a request from before a login or logout; anything
 /// beside it may not, nor may it across two of them or a minute later.
-pub async fn what_is_carried_crosses_a_login(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn what_is_carried_crosses_a_login(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     for (path, change, carried) in [
         ("/wait/buy/ink", "/login/ada", true),
         ("/wait/buy-and-note/ink", "/login/ada", false),
@@ -939,21 +942,21 @@ pub async fn what_is_carried_crosses_a_login(rig: Rig) {
     browser.get("/rotate").await;
     gate.release();
     assert_eq!(slow.await.expect("an answer").status(), 409);
-    if rig.can_move_time() {
+    if env.can_move_time() {
         let browser = visitor(&app).await;
         let tab = browser.clone_jar();
         let slow = tokio::spawn(async move { tab.get("/wait/buy/ink").await });
         gate.arrived().await;
         browser.get("/login/ada").await;
-        rig.clock.advance(Duration::from_mins(1));
+        env.clock.advance(Duration::from_mins(1));
         gate.release();
         assert_eq!(slow.await.expect("an answer").status(), 409);
     }
 }
 
 /// A right is one for all views, whether they know or not.
-pub async fn a_view_that_knows_no_rights_changes_none_by_accident(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_view_that_knows_no_rights_changes_none_by_accident(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = user(&app, "ada").await;
     for path in ["/guest/role", "/guest/clear"] {
         assert_eq!(browser.get(path).await.status(), 500, "{path}");
@@ -962,7 +965,7 @@ pub async fn a_view_that_knows_no_rights_changes_none_by_accident(rig: Rig) {
     // Another instance has met no other view yet: what the record says of its rights counts.
     for (path, seen) in [("/guest/role", "ada - pen new hello"), ("/guest/clear", "- -  - -")] {
         let browser = user(&app, "ada").await;
-        let (users, (other, _)) = (browser.clone_jar(), self::app(&rig).await);
+        let (users, (other, _)) = (browser.clone_jar(), self::app(&env).await);
         assert_eq!(browser.at(&other.browser()).get(path).await.set_cookies().len(), 1, "{path}");
         assert_eq!(users.get("/read").await.text(), "- -  - -", "{path}");
         assert_eq!(browser.get("/read").await.text(), seen, "{path}");
@@ -971,8 +974,8 @@ pub async fn a_view_that_knows_no_rights_changes_none_by_accident(rig: Rig) {
 
 /// A superseded secret is known for a minute: it reads nothing, writes nothing, begins nothing and gets no
 /// cookie, so that it cannot take the place of the new one. After that its browser is a stranger's.
-pub async fn a_superseded_secret_begins_nothing(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_superseded_secret_begins_nothing(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = visitor(&app).await;
     let old = browser.clone_jar();
     browser.get("/login/ada").await;
@@ -989,8 +992,8 @@ pub async fn a_superseded_secret_begins_nothing(rig: Rig) {
     let conflicts: Vec<_> = events.iter().filter(|event| event.starts_with("Conflict")).collect();
     assert!(conflicts.len() == 2 && conflicts.iter().all(|event| event.contains(&record)), "{events:?}");
     assert_eq!(browser.get("/read").await.text(), "ada - pen - hello");
-    if rig.can_move_time() {
-        rig.clock.advance(Duration::from_secs(61));
+    if env.can_move_time() {
+        env.clock.advance(Duration::from_secs(61));
         assert_eq!(old.get("/read").await.text(), "- -  - -");
         assert!(app.events().iter().any(|event| event.contains("Stale")));
         assert_eq!(old.get("/note/x").await.set_cookies().len(), 1);
@@ -999,59 +1002,59 @@ pub async fn a_superseded_secret_begins_nothing(rig: Rig) {
 }
 
 /// A login begins the session's life anew; no other rotation does.
-pub async fn a_login_restarts_the_absolute_clock(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_login_restarts_the_absolute_clock(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
     let hour = Duration::from_hours(1);
     let (gate, barrier) = (Gate::new(), Arc::new(Barrier::new(TABS)));
     let timeouts = Timeouts::new(2 * hour, 3 * hour);
-    let app = rig
-        .app_with(
+    let app = env
+        .app_answering_with(
             |layer| layer.with_timeouts(timeouts),
             move |parts| answer(parts, gate.clone(), Arc::clone(&barrier)),
         )
         .await;
     let browser = visitor(&app).await;
-    rig.clock.advance(2 * hour);
+    env.clock.advance(2 * hour);
     browser.get("/rotate").await;
     assert_eq!(browser.get("/login/ada").await.set_cookies().len(), 1);
     for _ in 0..2 {
-        rig.clock.advance(hour + hour / 4);
+        env.clock.advance(hour + hour / 4);
         assert!(browser.get("/read").await.text().starts_with("ada"));
         // Not anew by proving it again, nor by a rotation.
         browser.get("/login/ada").await;
         browser.get("/rotate").await;
     }
-    rig.clock.advance(hour / 2);
+    env.clock.advance(hour / 2);
     assert_eq!(browser.get("/read").await.text(), "- -  - -");
 }
 
 /// When somebody proved who it is: by a login, or again, and by nothing else.
-pub async fn a_proof_is_as_old_as_it_is(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_proof_is_as_old_as_it_is(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, _) = app(&rig).await;
+    let (app, _) = app(&env).await;
     let browser = visitor(&app).await;
     assert_eq!(browser.get("/proof/60").await.text(), "false false");
     browser.get("/login/ada").await;
-    rig.clock.advance(Duration::from_secs(50));
+    env.clock.advance(Duration::from_secs(50));
     assert_eq!(browser.get("/proof/60").await.text(), "true true");
     browser.get("/rotate").await;
-    rig.clock.advance(Duration::from_secs(50));
+    env.clock.advance(Duration::from_secs(50));
     assert_eq!(browser.get("/proof/60").await.text(), "true false", "a rotation proves nothing");
     browser.get("/login/ada").await;
     assert_eq!(browser.get("/proof/60").await.text(), "true true");
-    rig.clock.advance(Duration::from_secs(70));
+    env.clock.advance(Duration::from_secs(70));
     assert_eq!(browser.get("/proof/60").await.text(), "true false");
     browser.get("/logout").await;
     assert_eq!(browser.get("/proof/60").await.text(), "false false");
 }
 
 /// A cookie that is not to be remembered ends with the browser, and so do those that follow it.
-pub async fn who_is_not_remembered_is_forgotten_with_the_browser(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn who_is_not_remembered_is_forgotten_with_the_browser(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = visitor(&app).await;
     assert!(browser.get("/rotate").await.set_cookies()[0].contains("Max-Age="), "by default it is kept");
     for path in ["/forget/ada", "/rotate", "/login/ada"] {
@@ -1064,22 +1067,22 @@ pub async fn who_is_not_remembered_is_forgotten_with_the_browser(rig: Rig) {
 }
 
 /// A visitor has an hour to come back; who has come back, or has a right, has longer.
-pub async fn a_visitor_who_never_comes_back_is_forgotten(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_visitor_who_never_comes_back_is_forgotten(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, _) = app(&rig).await;
+    let (app, _) = app(&env).await;
     let minutes = |minutes| Duration::from_mins(minutes);
     let (gone, back, known) = (app.browser(), app.browser(), app.browser());
     gone.get("/visit").await;
     back.get("/visit").await;
     known.get("/login/ada").await;
-    rig.clock.advance(minutes(45));
+    env.clock.advance(minutes(45));
     assert_eq!(back.get("/read").await.text(), "- - pen letter hello", "a sign-in elsewhere takes that long");
     let writes = app.calls.writes();
     back.get("/read").await;
     assert_eq!(app.calls.writes(), writes, "it is noted once");
-    rig.clock.advance(minutes(16));
+    env.clock.advance(minutes(16));
     assert_eq!(gone.get("/read").await.text(), "- -  - -");
     assert_eq!(back.get("/read").await.text(), "- - pen letter hello");
     assert!(known.get("/read").await.text().starts_with("ada"));

@@ -6,9 +6,9 @@ use tokio::sync::Barrier;
 
 use super::{
     super::Gate,
+    environment::{TestApp, TestEnvironment, at_once, session},
     kit::Kit,
-    rig::{App, Rig, at_once, session},
-    service::text,
+    reply::text,
 };
 use crate::TypedSession;
 
@@ -16,8 +16,8 @@ use crate::TypedSession;
 const MANY: usize = 20;
 
 /// `last`: one of the values stays, whole, and nobody is refused.
-pub async fn last_keeps_one_of_the_values(rig: Rig) {
-    let apps = meeting(&rig).await;
+pub async fn last_keeps_one_of_the_values(env: TestEnvironment) {
+    let apps = meeting(&env).await;
     let browser = apps[0].visitor("Ada").await;
     everybody(&apps, &browser, |index| format!("/set-name/writer-{index}")).await;
     let name = browser.get("/name").await;
@@ -25,8 +25,8 @@ pub async fn last_keeps_one_of_the_values(rig: Rig) {
 }
 
 /// `add`: every difference counts, added or counted in place, through both instances.
-pub async fn add_counts_every_one(rig: Rig) {
-    let apps = meeting(&rig).await;
+pub async fn add_counts_every_one(env: TestEnvironment) {
+    let apps = meeting(&env).await;
     let browser = apps[0].visitor("Ada").await;
     for _ in 0..10 {
         everybody(&apps, &browser, |index| match index % 2 {
@@ -41,8 +41,8 @@ pub async fn add_counts_every_one(rig: Rig) {
 }
 
 /// `max`: the largest stays, whatever the order.
-pub async fn max_keeps_the_largest(rig: Rig) {
-    let apps = meeting(&rig).await;
+pub async fn max_keeps_the_largest(env: TestEnvironment) {
+    let apps = meeting(&env).await;
     let browser = apps[0].visitor("Ada").await;
     everybody(&apps, &browser, |index| format!("/set-best/{}", (index * 7) % MANY)).await;
     assert_eq!(browser.get("/best").await.text(), "Some(19)");
@@ -53,8 +53,8 @@ pub async fn max_keeps_the_largest(rig: Rig) {
 }
 
 /// `min`: the smallest stays, below zero too.
-pub async fn min_keeps_the_smallest(rig: Rig) {
-    let apps = meeting(&rig).await;
+pub async fn min_keeps_the_smallest(env: TestEnvironment) {
+    let apps = meeting(&env).await;
     let browser = apps[0].visitor("Ada").await;
     everybody(&apps, &browser, |index| format!("/set-least/{}", 5 - i64::try_from(index).unwrap())).await;
     assert_eq!(browser.get("/least").await.text(), "Some(-14)");
@@ -63,8 +63,8 @@ pub async fn min_keeps_the_smallest(rig: Rig) {
 }
 
 /// `first`: one of the first writes stays, and later ones do not change it.
-pub async fn first_keeps_the_first_of_many(rig: Rig) {
-    let apps = meeting(&rig).await;
+pub async fn first_keeps_the_first_of_many(env: TestEnvironment) {
+    let apps = meeting(&env).await;
     for _ in 0..20 {
         let browser = apps[0].visitor("Ada").await;
         everybody(&apps, &browser, |index| format!("/set-origin/from-{index}")).await;
@@ -76,8 +76,8 @@ pub async fn first_keeps_the_first_of_many(rig: Rig) {
 }
 
 /// `first`: a writer that saw nothing and comes second changes nothing.
-pub async fn first_is_the_one_that_committed_first(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn first_is_the_one_that_committed_first(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let tab = browser.fork();
     let slow = tokio::spawn(async move { tab.get("/wait/set-origin/second").await });
@@ -89,8 +89,8 @@ pub async fn first_is_the_one_that_committed_first(rig: Rig) {
 }
 
 /// The first write of a counter by many at once counts every one from its default.
-pub async fn first_adds_by_many_start_once(rig: Rig) {
-    let apps = meeting(&rig).await;
+pub async fn first_adds_by_many_start_once(env: TestEnvironment) {
+    let apps = meeting(&env).await;
     for _ in 0..10 {
         let browser = apps[0].visitor("Ada").await;
         everybody(&apps, &browser, |_| "/hit".to_owned()).await;
@@ -99,9 +99,9 @@ pub async fn first_adds_by_many_start_once(rig: Rig) {
 }
 
 /// A set is absolute, and an add after it in one request is part of it.
-pub async fn set_and_add_in_one_request_are_one_put(rig: Rig) {
-    let app = rig
-        .app(|mut parts| async move {
+pub async fn set_and_add_in_one_request_are_one_put(env: TestEnvironment) {
+    let app = env
+        .app_answering(|mut parts| async move {
             let mut kit: TypedSession<Kit> = session(&mut parts).await?;
             kit.set_hits(40);
             kit.add_hits(2);
@@ -110,7 +110,7 @@ pub async fn set_and_add_in_one_request_are_one_put(rig: Rig) {
         .await;
     let browser = app.browser();
     assert_eq!(browser.get("/").await.text(), "42");
-    let other = rig.kit().await;
+    let other = env.kit().await;
     let tab = browser.at(&other.browser());
     tab.get("/add-hits/58").await;
     assert_eq!(tab.get("/hits").await.text(), "100");
@@ -119,8 +119,8 @@ pub async fn set_and_add_in_one_request_are_one_put(rig: Rig) {
 }
 
 /// Sums stop at the bounds of the field's type, in the store.
-pub async fn adds_stop_at_the_types_bounds(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn adds_stop_at_the_types_bounds(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     browser.get(&format!("/set-hits/{}", i64::MAX - 1)).await;
     for _ in 0..2 {
@@ -132,16 +132,16 @@ pub async fn adds_stop_at_the_types_bounds(rig: Rig) {
 }
 
 /// Two instances of the kit whose writers all meet between load and commit.
-async fn meeting(rig: &Rig) -> [App; 2] {
+async fn meeting(env: &TestEnvironment) -> [TestApp; 2] {
     let barrier = Arc::new(Barrier::new(MANY));
     let app = || {
         let barrier = Arc::clone(&barrier);
-        rig.kit_that_meets(barrier)
+        env.kit_that_meets(barrier)
     };
     [app().await, app().await]
 }
 
-async fn everybody(apps: &[App; 2], browser: &super::super::Client, path: impl Fn(usize) -> String) {
+async fn everybody(apps: &[TestApp; 2], browser: &super::super::Client, path: impl Fn(usize) -> String) {
     let tabs = (0..MANY).map(|index| {
         let tab = browser.at(&apps[index % 2].browser());
         let path = format!("/meet{}", path(index));
@@ -151,11 +151,11 @@ async fn everybody(apps: &[App; 2], browser: &super::super::Client, path: impl F
 }
 
 /// After a save the getters show what stayed in the store, whoever put it there.
-pub async fn a_save_shows_what_stayed(rig: Rig) {
+pub async fn a_save_shows_what_stayed(env: TestEnvironment) {
     let gate = Gate::new();
     let inside = gate.clone();
-    let app = rig
-        .app(move |mut parts| {
+    let app = env
+        .app_answering(move |mut parts| {
             let gate = inside.clone();
             async move {
                 let mut kit: TypedSession<Kit> = session(&mut parts).await?;

@@ -31,9 +31,11 @@ pub mod counters;
 pub mod delta;
 pub mod deploy;
 pub mod ended;
+mod environment;
 pub mod fault;
 pub mod fields;
 pub mod flash;
+mod handler;
 #[cfg(feature = "keys")]
 pub mod keys;
 mod kit;
@@ -45,8 +47,8 @@ pub mod names;
 pub mod overlap;
 pub mod remember;
 pub mod renewal;
+mod reply;
 pub mod requests;
-mod rig;
 pub mod rights;
 pub mod rotation;
 #[cfg(feature = "keys")]
@@ -57,7 +59,7 @@ pub mod values;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-pub use self::rig::Rig;
+pub use self::environment::TestEnvironment;
 use super::ManualClock;
 use crate::store::Store;
 
@@ -85,7 +87,7 @@ pub trait Harness: Send + Sync + 'static {
 }
 
 /// A scenario, as `conformance!` hands it over.
-pub type Scenario = fn(Rig) -> Pin<Box<dyn Future<Output = ()>>>;
+pub type Scenario = fn(TestEnvironment) -> Pin<Box<dyn Future<Output = ()>>>;
 
 /// Runs a scenario on a multi-threaded runtime of its own.
 ///
@@ -96,7 +98,7 @@ pub fn run(harness: impl Harness, scenario: Scenario) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(4).enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let finished = tokio::time::timeout(LIMIT, scenario(Rig::new(harness))).await;
+        let finished = tokio::time::timeout(LIMIT, scenario(TestEnvironment::new(harness))).await;
         assert!(finished.is_ok(), "the scenario still waits for something after {LIMIT:?}");
     });
     runtime.shutdown_background();
@@ -435,8 +437,8 @@ macro_rules! __conformance_tests {
     ($harness:expr; $($module:ident { $($scenario:ident)* })*) => {$($(
         #[test]
         fn $scenario() {
-            $crate::testing::conformance::run($harness, |rig| {
-                ::std::boxed::Box::pin($crate::testing::conformance::$module::$scenario(rig))
+            $crate::testing::conformance::run($harness, |env| {
+                ::std::boxed::Box::pin($crate::testing::conformance::$module::$scenario(env))
             });
         }
     )*)*};

@@ -1,8 +1,8 @@
 //! Field names that look like something else.
 
 use super::contract::{Direct, json};
-use super::rig::{Rig, record_of, session};
-use super::service::text;
+use super::environment::{TestEnvironment, record_of, session};
+use super::reply::text;
 use crate::{Session, TypedSession, delta::Op, value::FieldName};
 
 /// Names that are metadata of some store, part of its syntax, or hard to spell.
@@ -45,8 +45,8 @@ const NAMES: [&str; 34] = [
 
 /// Whatever a field is called, it is a field: it is stored, changed and removed by that very name,
 /// and the metadata stay what they were.
-pub async fn names_that_look_like_metadata_are_fields(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn names_that_look_like_metadata_are_fields(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let fields: Vec<_> = NAMES.iter().map(|name| (*name, json(&format!("\"{}\"", NAMES.len())))).collect();
     let id = direct.create(&fields).await;
     let before = direct.load(id, &NAMES).await.expect("the record");
@@ -73,7 +73,7 @@ pub async fn names_that_look_like_metadata_are_fields(rig: Rig) {
 }
 
 /// Names that differ in case, in a trailing space or in how a letter is composed are different.
-pub async fn names_that_look_alike_are_different(rig: Rig) {
+pub async fn names_that_look_alike_are_different(env: TestEnvironment) {
     let names = [
         "name",
         "Name",
@@ -86,7 +86,7 @@ pub async fn names_that_look_alike_are_different(rig: Rig) {
         "name.",
         ".name",
     ];
-    let direct = Direct::new(&rig).await;
+    let direct = Direct::new(&env).await;
     let values: Vec<_> = (0..names.len()).map(|index| json(&index.to_string())).collect();
     let fields: Vec<_> = names.iter().copied().zip(values.iter().cloned()).collect();
     let id = direct.create(&fields).await;
@@ -101,7 +101,7 @@ pub async fn names_that_look_alike_are_different(rig: Rig) {
 }
 
 /// A view may use such names.
-pub async fn views_may_use_such_names(rig: Rig) {
+pub async fn views_may_use_such_names(env: TestEnvironment) {
     #[derive(Session)]
     struct Metadata {
         hash: Option<String>,
@@ -113,8 +113,8 @@ pub async fn views_may_use_such_names(rig: Rig) {
         touched: bool,
     }
 
-    let app = rig
-        .app(|mut parts| async move {
+    let app = env
+        .app_answering(|mut parts| async move {
             let mut view: TypedSession<Metadata> = session(&mut parts).await?;
             if parts.uri.path() == "/set" {
                 view.set_hash("\u{1f980}");

@@ -3,13 +3,13 @@
 use super::{
     super::Operation,
     contract::{Direct, TIMEOUTS},
-    rig::{COOKIE, Rig, at_once, record_of},
+    environment::{COOKIE, TestEnvironment, at_once, record_of},
 };
 use crate::store::{Commit, CommitOutcome};
 
 /// A slow request writes after the logout, a hundred times: no session is alive, none is new.
-pub async fn a_slow_request_after_logout_leaves_it_dead(rig: Rig) {
-    let (app, other) = (rig.kit().await, rig.kit().await);
+pub async fn a_slow_request_after_logout_leaves_it_dead(env: TestEnvironment) {
+    let (app, other) = (env.kit().await, env.kit().await);
     let mut alive = 0;
     for round in 0..100 {
         let browser = app.visitor("Ada").await;
@@ -33,8 +33,8 @@ pub async fn a_slow_request_after_logout_leaves_it_dead(rig: Rig) {
 }
 
 /// A destroy between load and commit: no part of the record is there.
-pub async fn a_destroy_before_the_commit_leaves_no_partial_record(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_destroy_before_the_commit_leaves_no_partial_record(env: TestEnvironment) {
+    let app = env.kit().await;
     for path in [
         "/change-some/x",
         "/hit",
@@ -60,8 +60,8 @@ pub async fn a_destroy_before_the_commit_leaves_no_partial_record(rig: Rig) {
 }
 
 /// Noting a use of what is gone makes nothing.
-pub async fn a_touch_after_destroy_creates_nothing(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_touch_after_destroy_creates_nothing(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let id = direct.create(&[]).await;
     direct.raw.destroy(id).await.expect("destroyed");
     let touch = Commit::new(0, TIMEOUTS).with_touch(true);
@@ -70,14 +70,14 @@ pub async fn a_touch_after_destroy_creates_nothing(rig: Rig) {
 }
 
 /// The same from a browser: a request that only reads is answered, and makes nothing.
-pub async fn a_reading_request_after_destroy_creates_nothing(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_reading_request_after_destroy_creates_nothing(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit().await;
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);
-    rig.clock.advance(std::time::Duration::from_hours(2));
+    env.clock.advance(std::time::Duration::from_hours(2));
     let raw = app.raw.clone();
     app.faults.before(Operation::Commit, move || async move { raw.destroy(id).await.expect("destroyed") });
     let response = browser.get("/name").await;
@@ -87,8 +87,8 @@ pub async fn a_reading_request_after_destroy_creates_nothing(rig: Rig) {
 }
 
 /// Destroys and writes at once, in any order: at the end there is no session.
-pub async fn destroys_and_writes_at_once_end_destroyed(rig: Rig) {
-    let (app, other) = (rig.kit().await, rig.kit().await);
+pub async fn destroys_and_writes_at_once_end_destroyed(env: TestEnvironment) {
+    let (app, other) = (env.kit().await, env.kit().await);
     for _ in 0..20 {
         let browser = app.visitor("Ada").await;
         let id = record_of(&browser);
@@ -111,8 +111,8 @@ pub async fn destroys_and_writes_at_once_end_destroyed(rig: Rig) {
 }
 
 /// A logout counts even if the client goes away before it is answered.
-pub async fn a_logout_survives_a_disconnect(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_logout_survives_a_disconnect(env: TestEnvironment) {
+    let app = env.kit().await;
     for path in ["/end-and-wait", "/end"] {
         let browser = app.visitor("Ada").await;
         let id = record_of(&browser);
@@ -136,8 +136,8 @@ pub async fn a_logout_survives_a_disconnect(rig: Rig) {
 }
 
 /// A logout counts even if the handler panics after it.
-pub async fn a_logout_survives_a_panic(rig: Rig) {
-    let app = rig.kit().await;
+pub async fn a_logout_survives_a_panic(env: TestEnvironment) {
+    let app = env.kit().await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);
     let tab = browser.fork();

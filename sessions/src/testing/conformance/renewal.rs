@@ -7,8 +7,8 @@ use tokio::sync::Barrier;
 
 use super::{
     super::{Client, Gate, Operation},
-    rig::{App, COOKIE, Rig, at_once, record_of, session},
-    service::{Failure, Reply, text},
+    environment::{COOKIE, TestApp, TestEnvironment, at_once, record_of, session},
+    reply::{HandlerFailure, HandlerReply, text},
 };
 use crate::{Session, Timeouts, TypedSession};
 
@@ -24,7 +24,7 @@ struct Member {
     visits: u32,
 }
 
-async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<Reply, Failure> {
+async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<HandlerReply, HandlerFailure> {
     let path = parts.uri.path().to_owned();
     let mut member: TypedSession<Member> = session(&mut parts).await?;
     let path = match path.strip_prefix("/meet") {
@@ -61,12 +61,12 @@ async fn answer(mut parts: Parts, gate: Gate, barrier: Arc<Barrier>) -> Result<R
 /// How many requests meet.
 const TABS: usize = 16;
 
-async fn app(rig: &Rig) -> (App, Gate) {
+async fn app(env: &TestEnvironment) -> (TestApp, Gate) {
     let (gate, barrier) = (Gate::new(), Arc::new(Barrier::new(TABS)));
     let inside = gate.clone();
     let timeouts = Timeouts::default().with_renewal(HOUR);
-    let app = rig
-        .app_with(
+    let app = env
+        .app_answering_with(
             |layer| layer.with_timeouts(timeouts),
             move |parts| answer(parts, inside.clone(), Arc::clone(&barrier)),
         )
@@ -75,22 +75,22 @@ async fn app(rig: &Rig) -> (App, Gate) {
 }
 
 /// Somebody with a right and an old secret.
-async fn member(rig: &Rig, app: &App) -> Client {
+async fn member(env: &TestEnvironment, app: &TestApp) -> Client {
     let browser = app.browser();
     browser.get("/grant").await;
-    rig.clock.advance(HOUR);
+    env.clock.advance(HOUR);
     app.calls.clear();
     browser
 }
 
 /// The old secret is as good as the new one until that is seen, however long that takes, and ten seconds
 /// more; each request on it gets the same new one. Then it is superseded.
-pub async fn a_renewed_secret_serves_requests_on_their_way(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_renewed_secret_serves_requests_on_their_way(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, gate) = app(&rig).await;
-    let browser = member(&rig, &app).await;
+    let (app, gate) = app(&env).await;
+    let browser = member(&env, &app).await;
     let (id, old) = (record_of(&browser), browser.clone_jar());
     let slow = old.clone_jar();
     let waiting = tokio::spawn(async move { slow.get("/wait").await });
@@ -101,7 +101,7 @@ pub async fn a_renewed_secret_serves_requests_on_their_way(rig: Rig) {
     gate.release();
     assert_eq!(waiting.await.expect("an answer").status(), 200, "from before the renewal");
     // The answer was lost: the old secret goes on, and is told the same each time.
-    rig.clock.advance(HOUR);
+    env.clock.advance(HOUR);
     for path in ["/read", "/visit"] {
         let late = old.clone_jar();
         let response = late.get(path).await;
@@ -109,11 +109,11 @@ pub async fn a_renewed_secret_serves_requests_on_their_way(rig: Rig) {
         assert_eq!(late.cookie(COOKIE), renewed, "{path}");
     }
     assert!(browser.get("/read").await.set_cookies().is_empty(), "the new one is seen");
-    rig.clock.advance(Duration::from_secs(9));
+    env.clock.advance(Duration::from_secs(9));
     let late = old.clone_jar();
     let response = late.get("/visit").await;
     assert_eq!((response.status().as_u16(), late.cookie(COOKIE)), (200, renewed), "on its way");
-    rig.clock.advance(Duration::from_secs(2));
+    env.clock.advance(Duration::from_secs(2));
     let response = old.post("/visit", "").await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0), "too late");
     assert_eq!(old.get("/read").await.text(), "- - 0");
@@ -123,13 +123,13 @@ pub async fn a_renewed_secret_serves_requests_on_their_way(rig: Rig) {
 }
 
 /// A rotation ends a renewal at once, whether its secret was seen or not.
-pub async fn a_rotation_leaves_nothing_of_a_renewal(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_rotation_leaves_nothing_of_a_renewal(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, _) = app(&rig).await;
+    let (app, _) = app(&env).await;
     for is_seen in [false, true] {
-        let browser = member(&rig, &app).await;
+        let browser = member(&env, &app).await;
         let old = browser.clone_jar();
         browser.get("/read").await;
         let renewed = browser.clone_jar();
@@ -148,12 +148,12 @@ pub async fn a_rotation_leaves_nothing_of_a_renewal(rig: Rig) {
 
 /// A request that was told of a renewal and then finds that its secret was replaced sends no cookie of it: that
 /// would take the place of the newer one.
-pub async fn a_superseded_request_sends_no_renewed_cookie(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_superseded_request_sends_no_renewed_cookie(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, gate) = app(&rig).await;
-    let browser = member(&rig, &app).await;
+    let (app, gate) = app(&env).await;
+    let browser = member(&env, &app).await;
     let (slow, old) = (browser.clone_jar(), browser.clone_jar());
     assert_eq!(browser.get("/read").await.set_cookies().len(), 1);
     let reloading = slow.clone_jar();
@@ -171,28 +171,28 @@ pub async fn a_superseded_request_sends_no_renewed_cookie(rig: Rig) {
 }
 
 /// A request that is no use of the session does not keep it alive, though its secret is renewed.
-pub async fn a_passive_request_keeps_nothing_alive(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_passive_request_keeps_nothing_alive(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, _) = app(&rig).await;
-    let browser = member(&rig, &app).await;
+    let (app, _) = app(&env).await;
+    let browser = member(&env, &app).await;
     for _ in 0..30 {
         browser.get("/poll").await;
-        rig.clock.advance(HOUR);
+        env.clock.advance(HOUR);
     }
     assert_eq!(browser.get("/read").await.text(), "- - 0");
 }
 
 /// Sixteen requests at once around a renewal, their answers in any order: nobody is logged out, nothing is
 /// lost, and in the end one secret is left.
-pub async fn requests_around_a_renewal_all_come_to_the_same(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn requests_around_a_renewal_all_come_to_the_same(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, _) = app(&rig).await;
+    let (app, _) = app(&env).await;
     for round in 0..100 {
-        let browser = member(&rig, &app).await;
+        let browser = member(&env, &app).await;
         let old = browser.clone_jar();
         let tabs = (0..TABS).map(|_| {
             let tab = browser.clone_jar();
@@ -211,31 +211,31 @@ pub async fn requests_around_a_renewal_all_come_to_the_same(rig: Rig) {
             assert_eq!(browser.get("/read").await.text(), "admin - 16", "round {round}");
         }
         assert_ne!(browser.cookie(COOKIE), old.cookie(COOKIE));
-        rig.clock.advance(Duration::from_secs(11));
+        env.clock.advance(Duration::from_secs(11));
         assert_eq!(old.get("/read").await.text(), "- - 0", "round {round}");
         assert_eq!(browser.get("/read").await.text(), "admin - 16", "round {round}");
     }
 }
 
 /// A secret is renewed for who holds a right only, when it is old enough, at most once a minute when asked.
-pub async fn a_secret_is_renewed_when_it_is_due(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_secret_is_renewed_when_it_is_due(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, _) = app(&rig).await;
+    let (app, _) = app(&env).await;
     let visitor = app.browser();
     visitor.get("/name").await;
-    rig.clock.advance(Duration::from_mins(5));
+    env.clock.advance(Duration::from_mins(5));
     visitor.get("/read").await;
-    rig.clock.advance(2 * HOUR);
+    env.clock.advance(2 * HOUR);
     for path in ["/read", "/renew"] {
         assert!(visitor.get(path).await.set_cookies().is_empty(), "{path}");
     }
     let browser = app.browser();
     browser.get("/grant").await;
-    rig.clock.advance(Duration::from_secs(59));
+    env.clock.advance(Duration::from_secs(59));
     assert!(browser.get("/renew").await.set_cookies().is_empty());
-    rig.clock.advance(Duration::from_secs(1));
+    env.clock.advance(Duration::from_secs(1));
     assert!(browser.get("/read").await.set_cookies().is_empty());
     app.events();
     assert_eq!(browser.get("/renew").await.set_cookies().len(), 1);
@@ -247,20 +247,20 @@ pub async fn a_secret_is_renewed_when_it_is_due(rig: Rig) {
     );
     browser.get("/read").await;
     assert_eq!(app.events(), [""; 0], "its end is no step of its own");
-    rig.clock.advance(Duration::from_secs(59));
+    env.clock.advance(Duration::from_secs(59));
     assert!(browser.get("/renew").await.set_cookies().is_empty());
-    rig.clock.advance(HOUR);
+    env.clock.advance(HOUR);
     assert_eq!(browser.get("/read").await.set_cookies().len(), 1);
     assert_eq!(browser.get("/read").await.text(), "admin - 0");
 }
 
 /// A renewal that the store does not do fails nobody's request, and is tried again.
-pub async fn a_failed_renewal_is_only_an_event(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_failed_renewal_is_only_an_event(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (app, _) = app(&rig).await;
-    let browser = member(&rig, &app).await;
+    let (app, _) = app(&env).await;
+    let browser = member(&env, &app).await;
     // The use is noted now, so that only the renewal is left to do.
     app.faults.fail(Operation::Commit, 1);
     let response = browser.get("/read").await;

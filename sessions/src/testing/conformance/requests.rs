@@ -5,8 +5,8 @@ use http::{HeaderMap, Method, StatusCode, request::Parts};
 
 use super::{
     super::{Client, Gate, Response},
-    rig::{App, COOKIE, Rig, record_of, session},
-    service::{Failure, Reply, text},
+    environment::{COOKIE, TestApp, TestEnvironment, record_of, session},
+    reply::{HandlerFailure, HandlerReply, text},
 };
 use crate::{CookieConfig, SameSite, Session, SessionLayer, TypedSession};
 
@@ -29,7 +29,7 @@ struct Page {
 }
 
 // One arm for each thing a handler can do.
-async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
+async fn answer(mut parts: Parts, gate: Gate) -> Result<HandlerReply, HandlerFailure> {
     let path = parts.uri.path().to_owned();
     let mut page: TypedSession<Page> = session(&mut parts).await?;
     let path = match path.strip_prefix("/wait") {
@@ -73,14 +73,14 @@ async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
     text("done")
 }
 
-async fn app(rig: &Rig) -> App {
-    app_with(rig, |layer| layer).await
+async fn app(env: &TestEnvironment) -> TestApp {
+    app_with(env, |layer| layer).await
 }
 
-async fn app_with(rig: &Rig, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> App {
+async fn app_with(env: &TestEnvironment, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> TestApp {
     let gate = Gate::new();
     let inside = gate.clone();
-    let app = rig.app_with(configure, move |parts| answer(parts, inside.clone())).await;
+    let app = env.app_answering_with(configure, move |parts| answer(parts, inside.clone())).await;
     app.with_gate(gate)
 }
 
@@ -88,13 +88,13 @@ async fn head(browser: &Client, path: &str) -> Response {
     browser.request(Method::HEAD, path, &HeaderMap::new(), Bytes::new()).await
 }
 
-fn has_event(app: &App, words: &[&str]) -> bool {
+fn has_event(app: &TestApp, words: &[&str]) -> bool {
     app.events().iter().any(|event| words.iter().all(|word| event.contains(word)))
 }
 
 /// A take by a request whose answer may not be seen is shown and not committed; the first page that is seen has it.
-pub async fn a_head_and_a_prefetch_deliver_no_flash(rig: Rig) {
-    let app = app(&rig).await;
+pub async fn a_head_and_a_prefetch_deliver_no_flash(env: TestEnvironment) {
+    let app = app(&env).await;
     let browser = app.browser();
     browser.post("/flash/saved", "").await;
     browser.get("/read").await;
@@ -123,7 +123,7 @@ pub async fn a_head_and_a_prefetch_deliver_no_flash(rig: Rig) {
 }
 
 /// A request that waits, session in hand, while another tab does something else.
-async fn slow(app: &App, browser: &Client, method: Method, path: &str, meanwhile: &str) -> Response {
+async fn slow(app: &TestApp, browser: &Client, method: Method, path: &str, meanwhile: &str) -> Response {
     let (tab, path) = (browser.clone_jar(), format!("/wait{path}"));
     let slow = tokio::spawn(async move { tab.request(method, &path, &HeaderMap::new(), Bytes::new()).await });
     app.gate.arrived().await;
@@ -134,8 +134,8 @@ async fn slow(app: &App, browser: &Client, method: Method, path: &str, meanwhile
 }
 
 /// A page that counts something is the page also if the user logs out in another tab: an event, and no error.
-pub async fn a_page_is_worth_more_than_what_it_counts(rig: Rig) {
-    let app = app(&rig).await;
+pub async fn a_page_is_worth_more_than_what_it_counts(env: TestEnvironment) {
+    let app = app(&env).await;
     for path in ["/hit", "/best", "/least", "/taken", "/hit-best-least-taken"] {
         for method in [Method::GET, Method::HEAD] {
             for meanwhile in ["/end", "/rotate"] {
@@ -172,8 +172,8 @@ pub async fn a_page_is_worth_more_than_what_it_counts(rig: Rig) {
 }
 
 /// What somebody put, or ordered, is not told to be stored when it is not.
-pub async fn what_somebody_put_is_worth_more_than_the_page(rig: Rig) {
-    let app = app(&rig).await;
+pub async fn what_somebody_put_is_worth_more_than_the_page(env: TestEnvironment) {
+    let app = app(&env).await;
     for (method, path) in [
         (Method::GET, "/note/y"),
         (Method::GET, "/origin"),
@@ -197,8 +197,8 @@ pub async fn what_somebody_put_is_worth_more_than_the_page(rig: Rig) {
 }
 
 /// Where the browser may have kept the cookie back, no session begins that would take that one's place.
-pub async fn a_request_that_may_lack_its_cookie_begins_nothing(rig: Rig) {
-    let app = app(&rig).await;
+pub async fn a_request_that_may_lack_its_cookie_begins_nothing(env: TestEnvironment) {
+    let app = app(&env).await;
     let browser = app.browser();
     browser.post("/login/ada", "").await;
     let abroad = browser.from_another_site();
@@ -235,7 +235,7 @@ pub async fn a_request_that_may_lack_its_cookie_begins_nothing(rig: Rig) {
     for (same_site, links, forms) in [(SameSite::Strict, 0, 0), (SameSite::None, 1, 1)] {
         let cookie = CookieConfig::default().with_same_site(same_site);
         let app =
-            app_with(&rig, |layer| layer.with_cookie(cookie).expect("a cookie that browsers take")).await;
+            app_with(&env, |layer| layer.with_cookie(cookie).expect("a cookie that browsers take")).await;
         let abroad = || app.browser().from_another_site();
         assert_eq!(abroad().get("/note/x").await.set_cookies().len(), links, "{same_site:?}");
         assert_eq!(abroad().post("/note/x", "").await.set_cookies().len(), forms, "{same_site:?}");
@@ -243,8 +243,8 @@ pub async fn a_request_that_may_lack_its_cookie_begins_nothing(rig: Rig) {
 }
 
 /// A login is no exception, since another site could log its visitors in under a name of its choice.
-pub async fn no_other_site_logs_a_browser_in(rig: Rig) {
-    let app = app(&rig).await;
+pub async fn no_other_site_logs_a_browser_in(env: TestEnvironment) {
+    let app = app(&env).await;
     let browser = app.browser();
     browser.post("/login/ada", "").await;
     app.calls.clear();
@@ -257,7 +257,7 @@ pub async fn no_other_site_logs_a_browser_in(rig: Rig) {
     assert_eq!(app.calls(), []);
     assert_eq!(browser.get("/read").await.text(), "ada - 0");
 
-    let app = app_with(&rig, SessionLayer::with_cross_site_logins).await;
+    let app = app_with(&env, SessionLayer::with_cross_site_logins).await;
     let browser = app.browser();
     browser.post("/note/x", "").await;
     let response = browser.from_another_site().post("/login/bea", "").await;

@@ -4,8 +4,8 @@ use http::{StatusCode, request::Parts};
 
 use super::{
     super::{Client, Gate, Operation},
-    rig::{App, COOKIE, Rig, record_of, session},
-    service::{Failure, Reply, status, text},
+    environment::{COOKIE, TestApp, TestEnvironment, record_of, session},
+    reply::{HandlerFailure, HandlerReply, status, text},
 };
 use crate::{ErrorKind, Session, TypedSession};
 
@@ -31,7 +31,7 @@ struct Former {
 
 // One arm for each thing a handler can do.
 #[allow(clippy::too_many_lines)]
-async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
+async fn answer(mut parts: Parts, gate: Gate) -> Result<HandlerReply, HandlerFailure> {
     let path = parts.uri.path().to_owned();
     let mut person: TypedSession<Person> = session(&mut parts).await?;
     let path = match path.strip_prefix("/wait") {
@@ -184,14 +184,14 @@ fn lower(person: &mut TypedSession<Person>, path: &str) {
     }
 }
 
-async fn app(rig: &Rig) -> (App, Gate) {
+async fn app(env: &TestEnvironment) -> (TestApp, Gate) {
     let gate = Gate::new();
     let inside = gate.clone();
-    (rig.app(move |parts| answer(parts, inside.clone())).await, gate)
+    (env.app_answering(move |parts| answer(parts, inside.clone())).await, gate)
 }
 
 /// Somebody with a name and a right.
-async fn admin(app: &App) -> Client {
+async fn admin(app: &TestApp) -> Client {
     let browser = app.browser();
     browser.get("/name").await;
     browser.get("/grant").await;
@@ -202,8 +202,8 @@ async fn admin(app: &App) -> Client {
 
 /// Granting, granting again, changing and taking away a right each bring a new secret, without being
 /// asked for it, in one commit.
-pub async fn a_right_changes_the_secret(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_right_changes_the_secret(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     for (path, seen) in [
         ("/grant", "Ada admin 0"),
         ("/grant-other", "Ada editor 0"),
@@ -232,8 +232,8 @@ pub async fn a_right_changes_the_secret(rig: Rig) {
 }
 
 /// What changes no right leaves the secret alone.
-pub async fn other_changes_leave_the_secret(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn other_changes_leave_the_secret(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = admin(&app).await;
     for path in ["/read", "/look", "/name"] {
         assert!(browser.get(path).await.set_cookies().is_empty(), "{path}");
@@ -242,8 +242,8 @@ pub async fn other_changes_leave_the_secret(rig: Rig) {
 }
 
 /// A new session has a new secret anyway, and a right that nobody has cannot be taken away.
-pub async fn a_new_session_with_a_right_is_created_once(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_new_session_with_a_right_is_created_once(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = app.browser();
     for path in ["/revoke", "/take", "/clear"] {
         assert!(browser.get(path).await.set_cookies().is_empty(), "{path}");
@@ -255,9 +255,9 @@ pub async fn a_new_session_with_a_right_is_created_once(rig: Rig) {
 }
 
 /// Of many who change a right at once one wins; the others write nothing and get no cookie.
-pub async fn of_many_grants_at_once_one_wins(rig: Rig) {
+pub async fn of_many_grants_at_once_one_wins(env: TestEnvironment) {
     const TABS: usize = 8;
-    let (app, gate) = app(&rig).await;
+    let (app, gate) = app(&env).await;
     for _ in 0..10 {
         let browser = app.browser();
         browser.get("/name").await;
@@ -290,8 +290,8 @@ pub async fn of_many_grants_at_once_one_wins(rig: Rig) {
 }
 
 /// A request from before a right was granted has none of it, and writes nothing.
-pub async fn a_request_from_before_a_grant_writes_nothing(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_request_from_before_a_grant_writes_nothing(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     for (path, status, seen) in [
         ("/wait/name", 409, "- admin 0"),
         ("/wait/level", 409, "- admin 0"),
@@ -314,8 +314,8 @@ pub async fn a_request_from_before_a_grant_writes_nothing(rig: Rig) {
 }
 
 /// A request that fails grants nothing, and leaves the secret; but what it took away is gone.
-pub async fn a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_failing_request_grants_nothing_and_takes_away(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = app.browser();
     browser.get("/name").await;
     let cookie = browser.cookie(COOKIE);
@@ -332,8 +332,8 @@ pub async fn a_failing_request_grants_nothing_and_takes_away(rig: Rig) {
 
 /// Setting a right to its default is its removal: it happens though the request fails, panics or goes away, and what is
 /// stored then holds no right.
-pub async fn a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_right_that_is_set_to_its_default_is_taken_away(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     for path in [
         "/lower",
         "/lower-and-fail",
@@ -381,8 +381,8 @@ pub async fn a_right_that_is_set_to_its_default_is_taken_away(rig: Rig) {
 }
 
 /// A request that is refused grants no right and brings no new secret; what else it changed is written.
-pub async fn a_refused_request_grants_no_right(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_refused_request_grants_no_right(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     let browser = admin(&app).await;
     app.events();
     let response = browser.get("/grant-and-refuse").await;
@@ -397,8 +397,8 @@ pub async fn a_refused_request_grants_no_right(rig: Rig) {
 }
 
 /// What fails with it, an older name or a later grant do not bring back what was taken away.
-pub async fn a_right_that_was_taken_away_stays_away(rig: Rig) {
-    let (app, _) = app(&rig).await;
+pub async fn a_right_that_was_taken_away_stays_away(env: TestEnvironment) {
+    let (app, _) = app(&env).await;
     for path in ["/revoke-and-spoil", "/revoke-then-grant-and-fail", "/revoke-and-grant-and-fail"] {
         let browser = admin(&app).await;
         let stolen = browser.clone_jar();
@@ -407,8 +407,8 @@ pub async fn a_right_that_was_taken_away_stays_away(rig: Rig) {
         assert_eq!(browser.get("/read").await.text(), "Ada - 0", "{path}");
         assert_eq!(stolen.get("/read").await.text(), "- - 0", "{path}");
     }
-    let former = rig
-        .app(|mut parts| async move {
+    let former = env
+        .app_answering(|mut parts| async move {
             let mut former: TypedSession<Former> = session(&mut parts).await?;
             former.set_old_rank("boss");
             text("done")
@@ -425,10 +425,10 @@ pub async fn a_right_that_was_taken_away_stays_away(rig: Rig) {
 
 /// Once the head has left there is nobody to be given a new secret: a save with a right in it is refused
 /// as a whole, and is not in the way of the next.
-pub async fn a_late_right_is_refused(rig: Rig) {
+pub async fn a_late_right_is_refused(env: TestEnvironment) {
     // What it took away is gone.
     for (path, seen) in [("/late", "late admin 0"), ("/late-change", "late - 0")] {
-        let (app, gate) = app(&rig).await;
+        let (app, gate) = app(&env).await;
         let browser = admin(&app).await;
         browser.get(path).await;
         gate.arrived().await;
@@ -440,8 +440,8 @@ pub async fn a_late_right_is_refused(rig: Rig) {
 }
 
 /// What a request leaves behind grants nothing after the browser has gone away.
-pub async fn a_right_after_a_disconnect_is_refused(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_right_after_a_disconnect_is_refused(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     let browser = admin(&app).await;
     let tab = browser.fork();
     let request = tokio::spawn(async move { tab.get("/leave-behind-and-wait").await });
@@ -456,8 +456,8 @@ pub async fn a_right_after_a_disconnect_is_refused(rig: Rig) {
 }
 
 /// A right that was taken away is gone, even if the handler panics after it or the browser goes away.
-pub async fn a_right_that_was_taken_away_is_gone(rig: Rig) {
-    let (app, gate) = app(&rig).await;
+pub async fn a_right_that_was_taken_away_is_gone(env: TestEnvironment) {
+    let (app, gate) = app(&env).await;
     for path in ["/revoke-and-panic", "/revoke-and-wait"] {
         let browser = admin(&app).await;
         let (id, tab) = (record_of(&browser), browser.fork());

@@ -4,9 +4,9 @@ use http::request::Parts;
 
 use super::{
     contract::{TIMEOUTS, delta, json},
+    environment::{COOKIE, TestApp, TestEnvironment, record_of, session},
     keys::{copy, flipped, key},
-    rig::{App, COOKIE, Rig, record_of, session},
-    service::{Failure, Reply, text},
+    reply::{HandlerFailure, HandlerReply, text},
 };
 use crate::{
     Session, TypedSession,
@@ -76,8 +76,8 @@ struct Lenient {
 const NEEDLE: &str = "411123581321345589";
 
 /// No byte of a secret value is in the store, however it got there.
-pub async fn no_secret_value_is_in_the_store(rig: Rig) {
-    let app = sealing(&rig, KeyRing::new(key())).await;
+pub async fn no_secret_value_is_in_the_store(env: TestEnvironment) {
+    let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
     let names = ["card", "pin", "code", "level"];
     browser.get("/vault/set-name/visible").await;
@@ -87,7 +87,7 @@ pub async fn no_secret_value_is_in_the_store(rig: Rig) {
     }
     let id = record_of(&browser);
     assert_sealed(&app, id, &names).await;
-    assert_hidden(&rig).await;
+    assert_hidden(&env).await;
     for path in ["rotate", "set-user/1", "push-card/1", &format!("save-pin-twice/{NEEDLE}")] {
         assert_eq!(browser.get(&format!("/vault/{path}")).await.status(), 200, "{path}");
     }
@@ -98,15 +98,15 @@ pub async fn no_secret_value_is_in_the_store(rig: Rig) {
     begun.get(&format!("/vault/begin/{NEEDLE}")).await;
     assert_sealed(&app, id, &names).await;
     assert_sealed(&app, record_of(&begun), &["card", "code"]).await;
-    assert_hidden(&rig).await;
+    assert_hidden(&env).await;
     assert_eq!(browser.get("/vault/card").await.text(), NEEDLE);
     assert_eq!(browser.get("/vault/level").await.text(), NEEDLE);
     assert_eq!(begun.get("/vault/take-code").await.text(), NEEDLE);
 }
 
 /// A value that another view has read again is as plain to its own view as ever.
-pub async fn a_secret_that_another_view_loads_is_opened(rig: Rig) {
-    let app = sealing(&rig, KeyRing::new(key())).await;
+pub async fn a_secret_that_another_view_loads_is_opened(env: TestEnvironment) {
+    let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
     browser.get("/vault/set-name/Ada").await;
     let tab = browser.fork();
@@ -119,8 +119,8 @@ pub async fn a_secret_that_another_view_loads_is_opened(rig: Rig) {
 }
 
 /// A value that was changed or cut in any place is not read, and nothing is lost by it.
-pub async fn every_bit_of_a_sealed_value_counts(rig: Rig) {
-    let app = sealing(&rig, KeyRing::new(key())).await;
+pub async fn every_bit_of_a_sealed_value_counts(env: TestEnvironment) {
+    let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
     browser.get("/vault/set-card/4111").await;
     browser.get("/vault/set-name/Ada").await;
@@ -151,9 +151,9 @@ pub async fn every_bit_of_a_sealed_value_counts(rig: Rig) {
 }
 
 /// A value is good for its record, its field, its cookie's name and its keys only, by whatever name it was stored.
-pub async fn a_sealed_value_opens_nowhere_else(rig: Rig) {
+pub async fn a_sealed_value_opens_nowhere_else(env: TestEnvironment) {
     let key = key();
-    let app = sealing(&rig, KeyRing::new(copy(&key))).await;
+    let app = sealing(&env, KeyRing::new(copy(&key))).await;
     let [ada, bea] = [app.browser(), app.browser()];
     for (browser, card) in [(&ada, "4111"), (&bea, "4222")] {
         browser.get(&format!("/vault/set-card/{card}")).await;
@@ -179,8 +179,10 @@ pub async fn a_sealed_value_opens_nowhere_else(rig: Rig) {
         layer.with_cookie(CookieConfig::new("__Host-admin")).expect("a good cookie")
     };
     let keys = KeyRing::new(copy(&key));
-    let admin = rig.app_with(|layer| named(layer.with_keys(keys)), |parts| answer(parts, Gate::new())).await;
-    let staging = sealing(&rig, KeyRing::new(super::keys::key())).await;
+    let admin = env
+        .app_answering_with(|layer| named(layer.with_keys(keys)), |parts| answer(parts, Gate::new()))
+        .await;
+    let staging = sealing(&env, KeyRing::new(super::keys::key())).await;
     for (other, has_key) in [(admin, true), (staging, false)] {
         let browser = other.browser();
         browser.get("/vault/set-card/4333").await;
@@ -197,14 +199,14 @@ pub async fn a_sealed_value_opens_nowhere_else(rig: Rig) {
 }
 
 /// Through the steps of a change of keys all values open; what a revoked key sealed does not.
-pub async fn a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
+pub async fn a_sealed_value_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let (old, new) = (key(), key());
     let keys = || KeyRing::new(copy(&old));
-    let first = sealing(&rig, keys()).await;
-    let prepared = sealing(&rig, keys().add_created(copy(&new)).expect("another key")).await;
-    let switched = sealing(&rig, keys().add_active(copy(&new)).expect("another key")).await;
+    let first = sealing(&env, keys()).await;
+    let prepared = sealing(&env, keys().add_created(copy(&new)).expect("another key")).await;
+    let switched = sealing(&env, keys().add_active(copy(&new)).expect("another key")).await;
     let after = KeyRing::new(copy(&new)).add_revoked(old.id()).expect("another key");
-    let after = sealing(&rig, after).await;
+    let after = sealing(&env, after).await;
     let browser = first.browser();
     browser.get("/vault/set-card/4111").await;
     let id = record_of(&browser);
@@ -232,9 +234,9 @@ pub async fn a_sealed_value_is_worth_as_much_as_its_key(rig: Rig) {
 
 /// Of a record with a secret field whose key is not in the ring, a request sees what a logout would leave, and a login
 /// begins with that: of a right as of any other field. What the key did seal is read where it is.
-pub async fn a_secret_whose_key_is_gone_locks_nobody_out(rig: Rig) {
+pub async fn a_secret_whose_key_is_gone_locks_nobody_out(env: TestEnvironment) {
     let (before, after) =
-        (sealing(&rig, KeyRing::new(key())).await, sealing(&rig, KeyRing::new(key())).await);
+        (sealing(&env, KeyRing::new(key())).await, sealing(&env, KeyRing::new(key())).await);
     for (set, name) in [("/vault/set-card/4111", "/vault/name"), ("/member/join/1", "/member/note")] {
         let browser = before.browser();
         for path in ["/vault/set-name/Ada", "/vault/set-user/1", "/member/note/hello", set] {
@@ -283,9 +285,9 @@ pub async fn a_secret_whose_key_is_gone_locks_nobody_out(rig: Rig) {
 }
 
 /// Once a view has said that a field is secret, it is so for the others.
-pub async fn a_field_is_secret_for_every_view(rig: Rig) {
+pub async fn a_field_is_secret_for_every_view(env: TestEnvironment) {
     let keys = KeyRing::new(key());
-    let app = sealing(&rig, keys.clone()).await;
+    let app = sealing(&env, keys.clone()).await;
     let browser = app.browser();
     browser.get("/vault/set-card/4111").await;
     browser.get("/vault/set-level/8").await;
@@ -308,14 +310,14 @@ pub async fn a_field_is_secret_for_every_view(rig: Rig) {
     // Also within one request, whoever came first.
     assert_eq!(browser.get("/both/card").await.text(), "4222 4222");
     // In a process that has not met that view yet, it is found out as soon as it has.
-    let restarted = sealing(&rig, keys).await;
+    let restarted = sealing(&env, keys).await;
     let browser = browser.at(&restarted.browser());
     assert_eq!(browser.get("/both-careless-first/card").await.text(), "4222");
 }
 
 /// A value in plain is not taken for one that was sealed, and goes nowhere.
-pub async fn without_keys_nothing_is_read_or_written(rig: Rig) {
-    let app = rig.app(|parts| answer(parts, Gate::new())).await;
+pub async fn without_keys_nothing_is_read_or_written(env: TestEnvironment) {
+    let app = env.app_answering(|parts| answer(parts, Gate::new())).await;
     let browser = app.browser();
     for path in ["/vault/name", "/vault/set-card/4111", "/lenient/set-card/4111", "/careless/set-card/4111"] {
         assert_eq!(browser.get(path).await.status(), 500, "{path}");
@@ -325,7 +327,7 @@ pub async fn without_keys_nothing_is_read_or_written(rig: Rig) {
     let events = app.events();
     assert!(events.iter().any(|event| event.contains("Misconfigured") && event.contains(".with_keys(ring)")));
 
-    let sealing = sealing(&rig, KeyRing::new(key())).await;
+    let sealing = sealing(&env, KeyRing::new(key())).await;
     let browser = sealing.browser();
     browser.get("/vault/set-card/4111").await;
     let id = record_of(&browser);
@@ -337,8 +339,8 @@ pub async fn without_keys_nothing_is_read_or_written(rig: Rig) {
 }
 
 /// In all else a secret field is one like any other.
-pub async fn a_secret_field_is_a_field_like_any_other(rig: Rig) {
-    let app = sealing(&rig, KeyRing::new(key())).await;
+pub async fn a_secret_field_is_a_field_like_any_other(env: TestEnvironment) {
+    let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
     assert_eq!(browser.get("/vault/level").await.text(), "7");
     browser.get("/vault/set-level/7").await;
@@ -371,8 +373,8 @@ pub async fn a_secret_field_is_a_field_like_any_other(rig: Rig) {
 }
 
 /// A secret flash is delivered once, and one that came meanwhile is not lost.
-pub async fn a_secret_flash_is_delivered_once(rig: Rig) {
-    let app = sealing(&rig, KeyRing::new(key())).await;
+pub async fn a_secret_flash_is_delivered_once(env: TestEnvironment) {
+    let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
     browser.get("/vault/flash-code/one").await;
     let id = record_of(&browser);
@@ -400,8 +402,8 @@ pub async fn a_secret_flash_is_delivered_once(rig: Rig) {
 }
 
 /// Neither events nor answers nor `Debug` show a secret value, opened or not.
-pub async fn events_and_answers_show_no_secret_value(rig: Rig) {
-    let app = sealing(&rig, KeyRing::new(key())).await;
+pub async fn events_and_answers_show_no_secret_value(env: TestEnvironment) {
+    let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
     browser.get(&format!("/vault/set-card/{NEEDLE}")).await;
     let id = record_of(&browser);
@@ -427,17 +429,18 @@ pub async fn events_and_answers_show_no_secret_value(rig: Rig) {
     }
 }
 
-async fn sealing(rig: &Rig, keys: KeyRing) -> App {
+async fn sealing(env: &TestEnvironment, keys: KeyRing) -> TestApp {
     let gate = Gate::new();
     let inside = gate.clone();
-    let mut app =
-        rig.app_with(|layer| layer.with_keys(keys), move |parts| answer(parts, inside.clone())).await;
+    let mut app = env
+        .app_answering_with(|layer| layer.with_keys(keys), move |parts| answer(parts, inside.clone()))
+        .await;
     app.gate = gate;
     app
 }
 
 /// Answers `/<view>/<command>/<argument>`.
-async fn answer(mut parts: Parts, gate: Gate) -> Result<Reply, Failure> {
+async fn answer(mut parts: Parts, gate: Gate) -> Result<HandlerReply, HandlerFailure> {
     let path = parts.uri.path().to_owned();
     let mut path = path[1..].splitn(3, '/');
     let mut next = || path.next().unwrap_or_default();
@@ -499,7 +502,7 @@ async fn vault(
     command: &str,
     argument: &str,
     gate: Gate,
-) -> Result<Reply, Failure> {
+) -> Result<HandlerReply, HandlerFailure> {
     match command {
         "name" => return text(vault.name().unwrap_or("-")),
         "set-name" => vault.set_name(argument),
@@ -563,7 +566,7 @@ async fn careless(
     mut careless: TypedSession<Careless>,
     command: &str,
     argument: &str,
-) -> Result<Reply, Failure> {
+) -> Result<HandlerReply, HandlerFailure> {
     match command {
         "card" => return text(careless.card().unwrap_or("-")),
         "set-card" => careless.set_card(argument),
@@ -592,18 +595,18 @@ async fn withholds(browser: &Client, what: &str) {
 }
 
 /// Writes past the library, as who can write to the store does.
-async fn put(app: &App, id: RecordId, name: &'static str, value: &str) {
+async fn put(app: &TestApp, id: RecordId, name: &'static str, value: &str) {
     write(app, id, name, Op::Put(json(value))).await;
 }
 
-async fn write(app: &App, id: RecordId, name: &'static str, op: Op) {
+async fn write(app: &TestApp, id: RecordId, name: &'static str, op: Op) {
     let commit = Commit::new(0, TIMEOUTS).with_delta(delta(&[(name, op)]));
     let answer = app.raw.commit(id, commit).await.expect("an answer");
     assert!(matches!(answer, CommitOutcome::Applied(_)), "{answer:?}");
 }
 
 /// A browser with a token of the app's for a record of this id, in which who can write to the store put this card.
-async fn planted(app: &App, id: RecordId, card: &str) -> Client {
+async fn planted(app: &TestApp, id: RecordId, card: &str) -> Client {
     let token = Token::new(id, Secret::from_bytes([7; 32]));
     let hash = TokenHasher::new(COOKIE).hash(&id, token.secret());
     let fields = [(FieldName::from_static("card"), json(card))].into_iter().collect();
@@ -621,15 +624,15 @@ fn named_record(browser: &Client) -> RecordId {
     Token::parse(cookie.value.as_bytes()).expect("a token").id()
 }
 
-async fn assert_sealed(app: &App, id: RecordId, names: &[&'static str]) {
+async fn assert_sealed(app: &TestApp, id: RecordId, names: &[&'static str]) {
     for name in names {
         let stored = app.stored(id, name).await.expect("a value");
         assert!(stored.starts_with("\"s1."), "{name}: {stored}");
     }
 }
 
-async fn assert_hidden(rig: &Rig) {
-    let Some(dump) = rig.dump().await else { return };
+async fn assert_hidden(env: &TestEnvironment) {
+    let Some(dump) = env.dump().await else { return };
     let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     assert!(holds(b"visible"), "the dump shows what is stored");
     assert!(!holds(&NEEDLE.as_bytes()[..12]));

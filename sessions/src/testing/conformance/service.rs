@@ -1,48 +1,59 @@
-//! A service made of a function, so that the suite needs no framework.
-
-// What a handler returns, ready to be returned.
-#![allow(clippy::unnecessary_wraps)]
+//! The service under the layer: it runs the handler that a request carries.
 
 use std::{
     convert::Infallible,
+    fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
-use http::{Request, StatusCode, request::Parts};
+use http::{
+    Request, StatusCode,
+    request::{Builder, Parts},
+};
 use tower_service::Service;
 
-use super::super::Body;
-use crate::{error::Error, rejection::SessionRejection};
+use super::{
+    super::{Body, Client, Response},
+    handler::{BoxedFuture, HandlerArguments, TestHandler},
+    reply::{HandlerFailure, HandlerReply, IntoReply},
+};
 
-pub(super) type Reply = http::Response<Body>;
+type Answering = Pin<Box<dyn Future<Output = Result<HandlerReply, Infallible>> + Send>>;
+type Run = Box<dyn FnOnce(Parts) -> BoxedFuture<HandlerReply> + Send>;
 
-type Answering = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
-
-/// Why a handler has no reply of its own.
-#[derive(Debug)]
-pub(super) struct Failure(Box<Reply>);
-
-/// A handler as a service.
+/// The handler of a request, among its extensions.
+///
+/// It is taken out once, so that what it holds is dropped with it.
 #[derive(Clone)]
-pub(super) struct Handling(Arc<dyn Fn(Parts) -> Answering + Send + Sync>);
+struct Carried(Arc<Mutex<Option<Run>>>);
 
-impl Handling {
-    pub(super) fn new<F>(handler: impl Fn(Parts) -> F + Send + Sync + 'static) -> Self
+/// A service that runs the handler of each request; without one, it answers by its default.
+#[derive(Clone)]
+pub(super) struct TestService(Arc<dyn Fn(Parts) -> Answering + Send + Sync>);
+
+impl TestService {
+    /// Returns a service whose default is an empty response.
+    pub(super) fn new() -> Self {
+        Self::answering(|_parts| async { Ok(HandlerReply::default()) })
+    }
+
+    /// Returns a service whose default is this function.
+    pub(super) fn answering<F>(default: impl Fn(Parts) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<Reply, Failure>> + Send + 'static,
+        F: Future<Output = Result<HandlerReply, HandlerFailure>> + Send + 'static,
     {
         Self(Arc::new(move |parts| {
-            let answer = handler(parts);
-            Box::pin(async move { Ok(answer.await.unwrap_or_else(|Failure(reply)| *reply)) })
+            let answer = default(parts);
+            Box::pin(async move { Ok(answer.await.into_reply()) })
         }))
     }
 }
 
-impl Service<Request<Body>> for Handling {
-    type Response = Reply;
+impl Service<Request<Body>> for TestService {
+    type Response = HandlerReply;
     type Error = Infallible;
     type Future = Answering;
 
@@ -51,43 +62,90 @@ impl Service<Request<Body>> for Handling {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answering {
-        (self.0)(request.into_parts().0)
+        let mut parts = request.into_parts().0;
+        let carried = parts.extensions.remove::<Carried>();
+        let run = carried.and_then(|Carried(run)| run.lock().unwrap_or_else(PoisonError::into_inner).take());
+        match run {
+            Some(run) => {
+                let reply = run(parts);
+                Box::pin(async move { Ok(reply.await) })
+            }
+            None => (self.0)(parts),
+        }
     }
 }
 
-/// A reply with this text.
-pub(super) fn text(text: impl Into<String>) -> Result<Reply, Failure> {
-    Ok(http::Response::new(Body::from(text.into())))
-}
+/// Requests that carry their handlers.
+///
+/// The futures borrow nothing, so a scenario can spawn one and go on. All use the browser's cookies.
+impl Client {
+    /// Sends `GET /` and returns the value of the handler.
+    ///
+    /// # Panics
+    ///
+    /// If the response is not a 200.
+    pub(super) fn visit<A, H>(&self, handler: H) -> impl Future<Output = H::Output> + Send + use<A, H>
+    where
+        A: HandlerArguments,
+        H: TestHandler<A>,
+    {
+        let value = Arc::new(Mutex::new(None));
+        let returned = Arc::clone(&value);
+        let run: Run = Box::new(move |mut parts| {
+            Box::pin(async move {
+                let arguments = match A::take(&mut parts).await {
+                    Ok(arguments) => arguments,
+                    Err(failure) => return failure.into_reply(),
+                };
+                let output = handler.call(arguments).await;
+                *returned.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
+                HandlerReply::default()
+            })
+        });
+        let response = carry(self.clone(), Request::get("/"), run);
+        async move {
+            let response = response.await;
+            assert_eq!(response.status(), StatusCode::OK, "{}", response.text());
+            let value = value.lock().unwrap_or_else(PoisonError::into_inner).take();
+            value.expect("the handler ran, since the response is a 200")
+        }
+    }
 
-/// A reply with this status.
-pub(super) fn status(status: StatusCode) -> Result<Reply, Failure> {
-    let mut reply = http::Response::new(Body::default());
-    *reply.status_mut() = status;
-    Ok(reply)
-}
+    /// Sends `GET /` and returns the response, which the handler makes.
+    pub(super) fn send<A, H>(&self, handler: H) -> BoxedFuture<Response>
+    where
+        A: HandlerArguments,
+        H: TestHandler<A, Output: IntoReply>,
+    {
+        self.send_as(Request::get("/"), handler)
+    }
 
-/// A reply that sends the browser elsewhere.
-pub(super) fn redirect(to: &'static str) -> Result<Reply, Failure> {
-    let mut reply = http::Response::new(Body::default());
-    *reply.status_mut() = StatusCode::SEE_OTHER;
-    reply.headers_mut().insert(http::header::LOCATION, http::HeaderValue::from_static(to));
-    Ok(reply)
-}
-
-impl From<SessionRejection> for Failure {
-    fn from(rejection: SessionRejection) -> Self {
-        let mut reply = http::Response::new(Body::from(rejection.body_text()));
-        *reply.status_mut() = rejection.status();
-        Self(Box::new(reply))
+    /// Sends a request and returns the response, which the handler makes.
+    pub(super) fn send_as<A, H>(&self, request: Builder, handler: H) -> BoxedFuture<Response>
+    where
+        A: HandlerArguments,
+        H: TestHandler<A, Output: IntoReply>,
+    {
+        let run: Run = Box::new(|mut parts| {
+            Box::pin(async move {
+                match A::take(&mut parts).await {
+                    Ok(arguments) => handler.call(arguments).await.into_reply(),
+                    Err(failure) => failure.into_reply(),
+                }
+            })
+        });
+        carry(self.clone(), request, run)
     }
 }
 
-/// As an application would answer when a `save` fails.
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let mut reply = http::Response::new(Body::from(error.to_string()));
-        *reply.status_mut() = error.status();
-        Self(Box::new(reply))
+fn carry(client: Client, request: Builder, run: Run) -> BoxedFuture<Response> {
+    let carried = Carried(Arc::new(Mutex::new(Some(run))));
+    let request = request.extension(carried).body(Body::default()).expect("a request of a scenario");
+    Box::pin(async move { client.dispatch(request).await })
+}
+
+impl fmt::Debug for TestService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestService").finish_non_exhaustive()
     }
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     super::{Client, Gate, Operation},
+    environment::{COOKIE, TestEnvironment, record_of, session},
     kit::Kit,
-    rig::{COOKIE, Rig, record_of, session},
-    service::text,
+    reply::text,
 };
 use crate::{TypedSession, clock::Clock, value::Timeouts};
 
@@ -14,31 +14,31 @@ use crate::{TypedSession, clock::Clock, value::Timeouts};
 const TIMEOUTS: Timeouts = Timeouts::new(seconds(2400), seconds(36_000));
 
 /// A session ends by not being used, and lives as long as it is.
-pub async fn idle_time_ends_a_session_and_use_extends_it(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn idle_time_ends_a_session_and_use_extends_it(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     let browser = app.visitor("Ada").await;
     for _ in 0..10 {
-        rig.clock.advance(seconds(2399));
+        env.clock.advance(seconds(2399));
         assert_eq!(browser.get("/name").await.text(), "Ada");
     }
-    rig.clock.advance(seconds(2500));
+    env.clock.advance(seconds(2500));
     assert_eq!(browser.get("/name").await.text(), "-");
 }
 
 /// A socket that saves keeps its session alive, changes or none, with one touch per window; one that says that it
 /// goes on without a person does not.
-pub async fn a_save_is_a_use(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_save_is_a_use(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
     let sockets =
         [("/listen", "7"), ("/poll", "0")].map(|(path, left)| (path, left, Gate::new(), Gate::new()));
     let gates = sockets.clone();
-    let app = rig
-        .app_with(
+    let app = env
+        .app_answering_with(
             |layer| layer.with_timeouts(TIMEOUTS),
             move |mut parts| {
                 let gates = gates.clone();
@@ -74,7 +74,7 @@ pub async fn a_save_is_a_use(rig: Rig) {
         app.calls.clear();
         // Twice as long as a session lives without use.
         for _ in 0..100 {
-            rig.clock.advance(seconds(50));
+            env.clock.advance(seconds(50));
             next.arrived().await;
             next.release();
             saved.arrived().await;
@@ -87,65 +87,65 @@ pub async fn a_save_is_a_use(rig: Rig) {
 }
 
 /// The absolute deadline comes however much the session is used, and rotation does not move it.
-pub async fn the_absolute_deadline_never_moves(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn the_absolute_deadline_never_moves(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);
     let created = app.load(id, &[]).await.expect("the record").created;
     for _ in 0..35 {
-        rig.clock.advance(seconds(1000));
+        env.clock.advance(seconds(1000));
         let response = browser.get("/rotate-and-set-name/Ada").await;
         assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1));
     }
-    rig.clock.advance(seconds(999));
+    env.clock.advance(seconds(999));
     let browser = eternal(&browser);
     assert_eq!(browser.get("/name").await.text(), "Ada");
     assert_eq!(app.load(id, &[]).await.expect("the record").created, created);
-    rig.clock.advance(seconds(1));
+    env.clock.advance(seconds(1));
     assert_eq!(browser.get("/name").await.text(), "-", "the store's deadline, not the cookie's");
 }
 
 /// Whichever deadline is earlier counts.
-pub async fn the_earlier_deadline_counts(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn the_earlier_deadline_counts(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
     let short = Timeouts::new(seconds(2400), seconds(1000));
-    let app = rig.kit_with(|layer| layer.with_timeouts(short)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(short)).await;
     let browser = eternal(&app.visitor("Ada").await);
-    rig.clock.advance(seconds(999));
+    env.clock.advance(seconds(999));
     assert_eq!(browser.get("/name").await.text(), "Ada");
-    rig.clock.advance(seconds(1));
+    env.clock.advance(seconds(1));
     assert_eq!(browser.get("/name").await.text(), "-");
 }
 
 /// However many requests come within the touch window, one use is noted; and a session never ends
 /// before its idle time.
-pub async fn one_touch_per_window_and_never_early(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn one_touch_per_window_and_never_early(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     let browser = app.visitor("Ada").await;
     for _ in 0..99 {
-        rig.clock.advance(seconds(1));
+        env.clock.advance(seconds(1));
         browser.get("/name").await;
     }
     assert_eq!(app.calls.writes(), 0, "the create noted the first use");
     for _ in 0..100 {
-        rig.clock.advance(seconds(1));
+        env.clock.advance(seconds(1));
         browser.get("/name").await;
     }
     assert_eq!(app.calls.writes(), 1);
     assert!(app.calls.calls().iter().all(|call| call.changes().is_empty()));
-    rig.clock.advance(Duration::from_millis(2_399_999));
+    env.clock.advance(Duration::from_millis(2_399_999));
     assert_eq!(browser.get("/name").await.text(), "Ada", "idle since the last use, not since the last touch");
     for _ in 0..5 {
         app.calls.clear();
-        rig.clock.advance(seconds(100));
+        env.clock.advance(seconds(100));
         browser.get("/set-name/Bea").await;
         assert_eq!(app.calls.writes(), 1, "a write carries the touch");
         browser.get("/set-name/Ada").await;
@@ -153,17 +153,17 @@ pub async fn one_touch_per_window_and_never_early(rig: Rig) {
 }
 
 /// A dead session is never used, purged or not: it reads as none, and a write begins another.
-pub async fn a_dead_session_is_never_used(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_dead_session_is_never_used(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     for path in ["/name", "/set-name/x", "/hit", "/rotate", "/end", "/fetch-hit", "/flash/x"] {
         let browser = app.visitor("Ada").await;
         let (id, browser) = (record_of(&browser), eternal(&browser));
         // The clean-up after its create must not take it away.
         app.faults.fail(Operation::Purge, 10);
-        rig.clock.advance(seconds(2500));
+        env.clock.advance(seconds(2500));
         app.events();
         let response = browser.get(path).await;
         assert!(app.events().iter().any(|event| event.contains("Expired")), "{path}");
@@ -180,27 +180,27 @@ pub async fn a_dead_session_is_never_used(rig: Rig) {
 }
 
 /// A session that dies during a request takes no commit of it.
-pub async fn a_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_session_that_dies_meanwhile_takes_no_commit(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     let browser = app.visitor("Ada").await;
     let tab = browser.fork();
     let slow = tokio::spawn(async move { tab.get("/wait/set-name/x").await });
     app.gate.arrived().await;
-    rig.clock.advance(seconds(2500));
+    env.clock.advance(seconds(2500));
     app.gate.release();
     assert_eq!(slow.await.expect("an answer").status(), 409);
     assert_eq!(eternal(&browser).get("/name").await.text(), "-");
 }
 
 /// So is one that lives shorter than the layer says, whatever the request asks for.
-pub async fn a_short_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_short_session_that_dies_meanwhile_takes_no_commit(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     for path in ["/wait/set-name/x", "/wait/hit", "/wait/rotate", "/wait/lengthen-and-rotate"] {
         let browser = app.browser();
         browser.get("/shorten/Ada").await;
@@ -208,7 +208,7 @@ pub async fn a_short_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
         let tab = browser.fork();
         let slow = tokio::spawn(async move { tab.post(path, "").await });
         app.gate.arrived().await;
-        rig.clock.advance(seconds(625));
+        env.clock.advance(seconds(625));
         app.gate.release();
         assert_eq!(slow.await.expect("an answer").status(), 409, "{path}");
         assert_eq!(eternal(&browser).get("/name").await.text(), "-", "{path}");
@@ -216,40 +216,40 @@ pub async fn a_short_session_that_dies_meanwhile_takes_no_commit(rig: Rig) {
 }
 
 /// A shorter timeout acts at once on the sessions there are, and a longer one too.
-pub async fn a_changed_timeout_acts_at_once(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_changed_timeout_acts_at_once(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
     let long =
-        rig.kit_with(|layer| layer.with_timeouts(Timeouts::new(seconds(86_400), seconds(864_000)))).await;
-    let short = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+        env.kit_with(|layer| layer.with_timeouts(Timeouts::new(seconds(86_400), seconds(864_000)))).await;
+    let short = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     let browser = eternal(&long.visitor("Ada").await);
-    rig.clock.advance(seconds(3000));
+    env.clock.advance(seconds(3000));
     assert_eq!(browser.at(&short.browser()).get("/name").await.text(), "-");
     assert_eq!(browser.get("/name").await.text(), "Ada");
-    rig.clock.advance(seconds(33_000));
+    env.clock.advance(seconds(33_000));
     let absolute = Timeouts::new(seconds(86_400), seconds(36_000));
-    let short = rig.kit_with(|layer| layer.with_timeouts(absolute)).await;
+    let short = env.kit_with(|layer| layer.with_timeouts(absolute)).await;
     assert_eq!(browser.at(&short.browser()).get("/name").await.text(), "-");
     assert_eq!(browser.get("/name").await.text(), "Ada");
 }
 
 /// A session may have less time than the layer gives, and keeps that through rotations until another one says
 /// otherwise; never more.
-pub async fn a_session_may_live_shorter_than_the_layer_says(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_session_may_live_shorter_than_the_layer_says(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     let short = app.browser();
     assert_eq!(max_age(&short.get("/shorten/Ada").await.set_cookies()), 3600);
     assert_eq!(short.get("/name").await.text(), "Ada");
     assert_eq!(max_age(&short.get("/rotate").await.set_cookies()), 3600);
     let id = record_of(&short);
-    rig.clock.advance(seconds(600));
+    env.clock.advance(seconds(600));
     assert_eq!(short.get("/name").await.text(), "Ada");
     let lost = eternal(&short);
-    rig.clock.advance(seconds(625));
+    env.clock.advance(seconds(625));
     assert_eq!(lost.get("/name").await.text(), "-", "ten minutes, and a window of 25 seconds");
     assert!(app.events().iter().any(|event| event.contains("Expired") && event.contains(&id.to_string())));
 
@@ -257,30 +257,30 @@ pub async fn a_session_may_live_shorter_than_the_layer_says(rig: Rig) {
     long.get("/shorten/Bea").await;
     long.get("/name").await;
     assert_eq!(max_age(&long.get("/lengthen-and-rotate").await.set_cookies()), 36_000);
-    rig.clock.advance(seconds(2400));
+    env.clock.advance(seconds(2400));
     assert_eq!(long.get("/name").await.text(), "Bea");
     let long = eternal(&long);
-    rig.clock.advance(seconds(2500));
+    env.clock.advance(seconds(2500));
     assert_eq!(long.get("/name").await.text(), "-", "never longer than the layer says");
 }
 
 /// A rotation may shorten what a living session has left, even to nothing, and lengthen it again.
-pub async fn a_living_session_is_shortened_and_lengthened(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_living_session_is_shortened_and_lengthened(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     let browser = app.visitor("Ada").await;
-    rig.clock.advance(seconds(1800));
+    env.clock.advance(seconds(1800));
     assert_eq!(max_age(&browser.get("/shorten-and-rotate").await.set_cookies()), 1800);
     assert_eq!(browser.get("/name").await.text(), "Ada", "longer unused than it may be from now on");
     browser.get("/lengthen-and-rotate").await;
-    rig.clock.advance(seconds(1200));
+    env.clock.advance(seconds(1200));
     app.visitor("Bea").await;
     app.raw.purge(TIMEOUTS, 100).await.expect("a number");
     assert_eq!(browser.get("/name").await.text(), "Ada");
     let lost = browser.clone_jar();
-    rig.clock.advance(seconds(1200));
+    env.clock.advance(seconds(1200));
     browser.get("/name").await;
     let response = browser.get("/shorten-and-rotate").await;
     assert_eq!((response.status().as_u16(), max_age(&response.set_cookies())), (200, 0));
@@ -288,15 +288,15 @@ pub async fn a_living_session_is_shortened_and_lengthened(rig: Rig) {
 }
 
 /// Sessions of before a moment are over, whatever else is said of them; those that begin later are not.
-pub async fn what_began_before_the_layers_moment_is_over(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn what_began_before_the_layers_moment_is_over(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit().await;
+    let app = env.kit().await;
     let old = app.visitor("Ada").await;
-    rig.clock.advance(seconds(60));
-    let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(rig.clock.now().as_millis().cast_unsigned());
-    let after = rig.kit_with(|layer| layer.with_not_before(moment)).await;
+    env.clock.advance(seconds(60));
+    let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(env.clock.now().as_millis().cast_unsigned());
+    let after = env.kit_with(|layer| layer.with_not_before(moment)).await;
     let old = old.at(&after.browser());
     assert_eq!(old.get("/name").await.text(), "-");
     assert!(after.events().iter().any(|event| event.contains("Expired")));
@@ -306,9 +306,9 @@ pub async fn what_began_before_the_layers_moment_is_over(rig: Rig) {
 }
 
 /// Timeouts beyond the end of time neither overflow nor end anything.
-pub async fn very_long_timeouts_do_not_overflow(rig: Rig) {
+pub async fn very_long_timeouts_do_not_overflow(env: TestEnvironment) {
     let forever = Timeouts::new(Duration::MAX, Duration::MAX);
-    let app = rig.kit_with(|layer| layer.with_timeouts(forever)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(forever)).await;
     let browser = app.browser();
     let response = browser.get("/set-name/Ada").await;
     assert_eq!((response.status().as_u16(), max_age(&response.set_cookies())), (200, 400 * 86_400));
@@ -320,21 +320,21 @@ pub async fn very_long_timeouts_do_not_overflow(rig: Rig) {
 }
 
 /// `Max-Age` is the life that is left, 400 days at most; it is sent with a new secret only.
-pub async fn the_cookie_lives_no_longer_than_the_record(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn the_cookie_lives_no_longer_than_the_record(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let app = rig.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(TIMEOUTS)).await;
     let browser = app.browser();
     assert_eq!(max_age(&browser.get("/set-name/Ada").await.set_cookies()), 36_000);
     browser.get("/name").await;
-    rig.clock.advance(seconds(2000));
+    env.clock.advance(seconds(2000));
     for path in ["/name", "/set-name/Bea", "/hit"] {
         assert!(browser.get(path).await.set_cookies().is_empty(), "{path}");
     }
     assert_eq!(max_age(&browser.get("/rotate").await.set_cookies()), 34_000);
     let long = Timeouts::new(seconds(86_400), seconds(500 * 86_400));
-    let app = rig.kit_with(|layer| layer.with_timeouts(long)).await;
+    let app = env.kit_with(|layer| layer.with_timeouts(long)).await;
     assert_eq!(max_age(&app.browser().get("/set-name/Ada").await.set_cookies()), 400 * 86_400);
 }
 

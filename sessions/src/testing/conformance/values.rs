@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     contract::{Direct, json},
-    rig::{COOKIE, Rig, record_of, session},
-    service::text,
+    environment::{COOKIE, TestEnvironment, record_of, session},
+    reply::text,
 };
 use crate::{Session, TypedSession, delta::Op};
 
@@ -133,9 +133,9 @@ fn compare(view: &TypedSession<View>) {
 }
 
 /// What is set is what is read in the next request, to the bit.
-pub async fn edge_values_come_back_as_they_were(rig: Rig) {
-    let app = rig
-        .app(|mut parts| async move {
+pub async fn edge_values_come_back_as_they_were(env: TestEnvironment) {
+    let app = env
+        .app_answering(|mut parts| async move {
             let mut view: TypedSession<View> = session(&mut parts).await?;
             if parts.uri.path() == "/set" {
                 fill(&mut view);
@@ -151,7 +151,7 @@ pub async fn edge_values_come_back_as_they_were(rig: Rig) {
 }
 
 /// Floats come back to the bit, whatever their digits.
-pub async fn floats_come_back_to_the_bit(rig: Rig) {
+pub async fn floats_come_back_to_the_bit(env: TestEnvironment) {
     #[derive(Session)]
     struct Floats {
         doubles: Vec<f64>,
@@ -170,8 +170,8 @@ pub async fn floats_come_back_to_the_bit(rig: Rig) {
     let doubles: Vec<f64> = (0..2000).filter_map(|_| finite()).collect();
     let singles = (0..2000_u32).map(|index| f32::from_bits(index * 1_068_000)).collect::<Vec<_>>();
     let sent = (doubles.clone(), singles.clone());
-    let app = rig
-        .app(move |mut parts| {
+    let app = env
+        .app_answering(move |mut parts| {
             let (doubles, singles) = sent.clone();
             async move {
                 let mut floats: TypedSession<Floats> = session(&mut parts).await?;
@@ -198,11 +198,11 @@ pub async fn floats_come_back_to_the_bit(rig: Rig) {
 }
 
 /// A value of 1 MiB, of characters that take room when escaped.
-pub async fn a_value_of_a_mebibyte(rig: Rig) {
+pub async fn a_value_of_a_mebibyte(env: TestEnvironment) {
     let long = "\u{1f980}'\"\\\n".repeat((1 << 20) / 8);
     let sent = long.clone();
-    let app = rig
-        .app_with(
+    let app = env
+        .app_answering_with(
             |layer| layer.with_size_limits(2 << 20, 4 << 20),
             move |mut parts| {
                 let sent = sent.clone();
@@ -225,7 +225,7 @@ pub async fn a_value_of_a_mebibyte(rig: Rig) {
 
 /// A field or a session beyond its limit fails the request, which writes nothing; what is there is read, and can
 /// be made smaller.
-pub async fn what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig) {
+pub async fn what_is_too_large_is_refused_and_nothing_else_is_lost(env: TestEnvironment) {
     let handler = |mut parts: Parts| async move {
         let mut view: TypedSession<View> = session(&mut parts).await?;
         let path = parts.uri.path().to_owned();
@@ -247,7 +247,7 @@ pub async fn what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig) {
         }
         text(format!("{} {}", view.text().map_or(0, str::len), view.more().map_or(0, str::len)))
     };
-    let app = rig.app_with(|layer| layer.with_size_limits(1000, 1500), handler).await;
+    let app = env.app_answering_with(|layer| layer.with_size_limits(1000, 1500), handler).await;
     let browser = app.browser();
     assert_eq!(browser.get("/text/1001").await.status(), 500);
     assert_eq!(browser.cookie(COOKIE), None);
@@ -259,7 +259,7 @@ pub async fn what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig) {
     assert_eq!(browser.get("/more/400").await.status(), 200);
     assert_eq!(browser.get("/brief").await.status(), 200);
 
-    let strict = rig.app_with(|layer| layer.with_size_limits(1000, 1000), handler).await;
+    let strict = env.app_answering_with(|layer| layer.with_size_limits(1000, 1000), handler).await;
     let browser = browser.at(&strict.browser());
     assert_eq!(browser.get("/more/500").await.status(), 500);
     assert_eq!(browser.get("/more/300").await.status(), 200, "less than before");
@@ -271,7 +271,7 @@ pub async fn what_is_too_large_is_refused_and_nothing_else_is_lost(rig: Rig) {
 
 /// A value that cannot be stored, or not be read again, fails its request wholly, and one event names the field
 /// and the reason: without it, no log says why there was a 500.
-pub async fn what_cannot_be_stored_is_an_event_with_its_reason(rig: Rig) {
+pub async fn what_cannot_be_stored_is_an_event_with_its_reason(env: TestEnvironment) {
     #[derive(Session)]
     struct Values {
         count: u32,
@@ -315,7 +315,7 @@ pub async fn what_cannot_be_stored_is_an_event_with_its_reason(rig: Rig) {
         }
         text(format!("{} {:?}", values.count(), values.point().and_then(|point| point.x)))
     };
-    let app = rig.app_with(|layer| layer.with_size_limits(1000, 1500), handler).await;
+    let app = env.app_answering_with(|layer| layer.with_size_limits(1000, 1500), handler).await;
     let visitor = app.browser();
     assert_eq!(visitor.get("/drop").await.text(), "1 Some(0.5)");
     let id = record_of(&visitor);
@@ -385,8 +385,8 @@ fn lower_case<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Strin
 }
 
 /// The store takes any JSON text and gives back the same value.
-pub async fn the_store_keeps_any_json(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn the_store_keeps_any_json(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let mut values: Vec<_> = texts().iter().map(|text| serde_json::to_string(text).expect("JSON")).collect();
     values.extend(
         [

@@ -1,4 +1,4 @@
-//! What a browser was told of a session, by the token that it holds.
+//! The account of a session: the responses that a browser got, by the token that it holds.
 
 use std::{
     fmt,
@@ -7,68 +7,68 @@ use std::{
 
 use sessions::{RecordId, Timeouts};
 
-use super::{app::Seen, ask::Kind};
+use super::{app::SeenSession, ask::AskKind};
 
-/// At least as long as whatever goes on after a request was dropped may take; nothing happens later.
+/// The longest time that work goes on after its request was dropped. Nothing of it happens later.
 pub(crate) const TOO_LATE: Duration = Duration::from_secs(30);
 
-/// What two clocks, the store's and ours, may differ by in the length of a minute.
+/// The difference between the store's clock and this process' one in the length of a minute.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// How many characters of a token are the record's alone: of 17 bytes, version and id, whole ones.
+/// The number of characters of a token that belong to the record alone: the whole ones of 17 bytes, version and id.
 const OF_RECORD: usize = 22;
 
 const DROPPED: &str = "a put is back that a logout took away";
 const DROPPED_DRAFT: &str = "a put is back that a login or a logout took away (draft)";
 
-/// A token, and what a session must show to who presents it.
+/// A token, and the contents that a session must show to a request with it.
 ///
-/// Who is logged in and with which rights is the token's: any change of it brings another token. The
-/// other fields are the record's, of which no other token is alive.
+/// The user and the rights belong to the token, since any change of them brings another token. The other fields belong to
+/// the record, of which no other token is alive.
 #[derive(Clone, Debug)]
-pub(crate) struct Account {
+pub(crate) struct TokenAccount {
     pub(crate) token: Box<str>,
-    /// Which of its browser's tokens it is.
+    /// The number of the token among those of its browser.
     pub(crate) label: u32,
-    /// Once it was seen.
+    /// The record, once a response has shown it.
     pub(crate) record: Option<RecordId>,
     pub(crate) user: u64,
     pub(crate) role: u64,
-    pub(crate) clicks: Counter,
-    pub(crate) count: Counter,
+    pub(crate) clicks: CounterBounds,
+    pub(crate) count: CounterBounds,
     pub(crate) note: Register,
     pub(crate) draft: Register,
-    /// The last use that was acknowledged.
+    /// The moment of the last use that was acknowledged.
     pub(crate) used: Instant,
-    /// Whether the record has longer to live than a first visit's.
+    /// True if the record lives longer than that of a first visit.
     pub(crate) is_known: bool,
-    /// Until then a rotation may happen of which nobody knows.
+    /// The moment until which a rotation of unknown outcome may happen.
     pub(crate) may_be_rotated: Option<Instant>,
-    /// Until then the session may be ended without anybody knowing.
+    /// The moment until which an end of the session of unknown outcome may happen.
     pub(crate) may_be_ended: Option<Instant>,
-    /// Why nobody must be shown anything for it, ever again.
+    /// The reason that the token must never show anything again.
     pub(crate) dead: Option<Death>,
 }
 
-/// Why a token is dead.
+/// The reason that a token is dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Death {
     /// Another one has taken its place.
     Replaced,
     /// Its session was ended.
     Ended,
-    /// It was of no worth when it was last presented.
+    /// It was not accepted when it was last presented.
     Unknown,
 }
 
-/// A counter: what was acknowledged, and what may have been added beside it.
+/// The bounds of a counter: the acknowledged additions, and those of unknown outcome.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counter {
+pub(crate) struct CounterBounds {
     pub(crate) sure: u64,
     pub(crate) maybe: u64,
 }
 
-impl Counter {
+impl CounterBounds {
     fn put_up_with(&mut self, seen: u64) {
         let most = self.sure + self.maybe;
         self.sure = self.sure.min(seen);
@@ -80,81 +80,81 @@ impl Counter {
     }
 }
 
-/// A field of which the last write stays: those that may be the last one.
+/// A field whose last write stays, as the writes that may be the last one.
 #[derive(Clone, Debug)]
-pub(crate) struct Register(Vec<Written>);
+pub(crate) struct Register(Vec<PossibleWrite>);
 
 #[derive(Clone, Copy, Debug)]
-struct Written {
+struct PossibleWrite {
     value: u64,
-    /// When it has happened, if it has.
+    /// The moment at which it happened, if it did.
     until: Instant,
 }
 
 impl Register {
     pub(crate) fn new(value: u64, until: Instant) -> Self {
-        Self(vec![Written { value, until }])
+        Self(vec![PossibleWrite { value, until }])
     }
 
     pub(crate) fn allows(&self, seen: u64) -> bool {
         self.0.iter().any(|written| written.value == seen)
     }
 
-    /// Whether nothing can be there.
+    /// Returns true if the field must be empty.
     fn is_dropped(&self) -> bool {
         self.0.iter().all(|written| written.value == 0)
     }
 
-    /// For people: without the browser's number.
+    /// Returns a text for messages, without the browser's number.
     fn values(&self) -> Vec<u64> {
         self.0.iter().map(|written| written.value & u64::from(u32::MAX)).collect()
     }
 
-    /// A write that was acknowledged: nothing that had happened before it was sent is left.
+    /// Notes a write that was acknowledged. It replaces all that had happened before it was sent.
     pub(crate) fn put(&mut self, value: u64, sent: Instant, done: Instant) {
         self.0.retain(|written| written.until >= sent);
-        self.0.push(Written { value, until: done });
+        self.0.push(PossibleWrite { value, until: done });
     }
 
-    /// A write that may have happened, or may yet.
+    /// Notes a write that may have happened, or may happen later.
     pub(crate) fn may_put(&mut self, value: u64, done: Instant) {
-        self.0.push(Written { value, until: done + TOO_LATE });
+        self.0.push(PossibleWrite { value, until: done + TOO_LATE });
     }
 
-    /// Notes that what has not happened never will.
+    /// Notes that writes which have not happened never will.
     fn fence(&mut self, done: Instant) {
         for written in &mut self.0 {
             written.until = written.until.min(done);
         }
     }
 
-    /// None of it can be there any more.
+    /// Notes that all writes were dropped at this moment.
     fn reset(&mut self, done: Instant) {
         *self = Self::new(0, done);
     }
 }
 
-impl Account {
-    /// A session that a request began.
+impl TokenAccount {
+    /// Creates the account of a session that a request began.
     pub(crate) fn new(
         token: Box<str>,
         label: u32,
-        kind: Kind,
+        kind: AskKind,
         value: u64,
         [sent, done]: [Instant; 2],
     ) -> Self {
         let of = |wanted| if kind == wanted { value } else { 0 };
-        let counted = |wanted| Counter { sure: u64::from(kind == wanted), maybe: 0 };
+        let counted = |wanted| CounterBounds { sure: u64::from(kind == wanted), maybe: 0 };
         Self {
             token,
             label,
             record: None,
-            user: of(Kind::Login),
-            role: of(Kind::Grant),
-            clicks: counted(Kind::Click),
-            count: counted(Kind::Add),
-            note: Register::new(of(Kind::Note), done),
-            draft: Register::new(of(Kind::Draft), done),
+            user: of(AskKind::Login),
+            role: of(AskKind::Grant),
+            clicks: counted(AskKind::Click),
+            count: counted(AskKind::Add),
+            note: Register::new(of(AskKind::Note), done),
+            draft: Register::new(of(AskKind::Draft), done),
             used: sent,
             is_known: kind.gives_rights(),
             may_be_rotated: None,
@@ -163,12 +163,12 @@ impl Account {
         }
     }
 
-    /// The same session after a request gave it another token.
+    /// Creates the account of the same session after a request gave it another token.
     pub(crate) fn successor(
         &self,
         token: Box<str>,
         label: u32,
-        kind: Kind,
+        kind: AskKind,
         value: u64,
         done: Instant,
     ) -> Self {
@@ -176,24 +176,24 @@ impl Account {
         next.note.fence(done);
         next.draft.fence(done);
         match kind {
-            Kind::Login if self.user == 0 => {
+            AskKind::Login if self.user == 0 => {
                 next.user = value;
                 next.draft.reset(done);
             }
-            Kind::Login => {
+            AskKind::Login => {
                 next.drop_all_but_carried(done);
                 next.user = value;
             }
-            Kind::Logout if self.user != 0 => next.drop_all_but_carried(done),
-            Kind::Grant => next.role = value,
-            Kind::Revoke => next.role = 0,
+            AskKind::Logout if self.user != 0 => next.drop_all_but_carried(done),
+            AskKind::Grant => next.role = value,
+            AskKind::Revoke => next.role = 0,
             _ => {}
         }
         next
     }
 
-    /// Allows what was seen from now on, so that what is wrong is told once.
-    pub(crate) fn put_up_with(&mut self, seen: &Seen, done: Instant) {
+    /// Allows the contents that were seen from now on, so that an error is reported once.
+    pub(crate) fn put_up_with(&mut self, seen: &SeenSession, done: Instant) {
         (self.user, self.role) = (seen.user, seen.role);
         self.clicks.put_up_with(seen.clicks);
         self.count.put_up_with(seen.count);
@@ -202,29 +202,34 @@ impl Account {
     }
 
     fn drop_all_but_carried(&mut self, done: Instant) {
-        (self.user, self.role, self.count) = (0, 0, Counter::default());
+        (self.user, self.role, self.count) = (0, 0, CounterBounds::default());
         self.note.reset(done);
         self.draft.reset(done);
     }
 
-    /// Whether a token is of the same record.
+    /// Returns true if a token belongs to the same record.
     pub(crate) fn shares_record(&self, token: &str) -> bool {
         let own = self.token.get(..OF_RECORD);
         own.is_some() && own == token.get(..OF_RECORD)
     }
 
-    /// Whether the session must be there.
+    /// Returns true if the session must exist.
     pub(crate) fn is_certain(&self, at: Instant, timeouts: &Timeouts) -> bool {
         let idle = if self.is_known { timeouts.idle() } else { timeouts.idle().min(timeouts.first_visit()) };
         let is_in_time = at.saturating_duration_since(self.used) + TOLERANCE < idle;
         self.dead.is_none() && self.may_be_rotated.is_none() && self.may_be_ended.is_none() && is_in_time
     }
 
-    /// What is wrong with what the session shows, if anything is. `also` are writes that were under way.
-    pub(crate) fn objection(&self, seen: &Seen, browser: u32, also: &Underway) -> Option<&'static str> {
+    /// Returns an error in the contents of the session, if there is one. `also` are writes that were under way.
+    pub(crate) fn objection(
+        &self,
+        seen: &SeenSession,
+        browser: u32,
+        also: &Underway,
+    ) -> Option<&'static str> {
         let (clicks, count) = (self.clicks, self.count);
-        let clicks = Counter { maybe: clicks.maybe + also.clicks, ..clicks };
-        let count = Counter { maybe: count.maybe + also.adds, ..count };
+        let clicks = CounterBounds { maybe: clicks.maybe + also.clicks, ..clicks };
+        let count = CounterBounds { maybe: count.maybe + also.adds, ..count };
         let is_own = |value: u64| value == 0 || value >> 32 == u64::from(browser);
         let values = [seen.left, seen.right, seen.draft, seen.user, seen.role];
         let checks = [
@@ -254,7 +259,7 @@ impl Account {
     }
 }
 
-impl fmt::Display for Account {
+impl fmt::Display for TokenAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let low = |value: u64| value & u64::from(u32::MAX);
         let Self { label, clicks, count, may_be_rotated, may_be_ended, dead, .. } = self;
@@ -285,7 +290,7 @@ impl fmt::Display for Account {
     }
 }
 
-/// Writes that were under way at the time.
+/// The writes that were under way at the time.
 #[derive(Debug, Default)]
 pub(crate) struct Underway {
     pub(crate) clicks: u64,

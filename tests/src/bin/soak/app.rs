@@ -1,23 +1,23 @@
-//! The application.
+//! The application under load.
 
 use axum::{Router, extract::Path, http::StatusCode, routing::post};
 use sessions::{RecordId, Session, SessionLayer, Timeouts, TypedSession, store::AnyStore, testing::Client};
 
-use super::ask::Kind;
+use super::ask::AskKind;
 
-/// What the handler answers if there is no session.
+/// The response of the handler if there is no session.
 pub(crate) const NOTHING: &str = "nothing";
 
 #[derive(Session)]
-struct Visitor {
-    /// Whose it is.
+struct SoakVisitor {
+    /// The user.
     #[session(keep_on_logout)]
     browser: Option<u32>,
     #[session(keep_on_logout, merge = "add")]
     clicks: u64,
     #[session(merge = "add")]
     count: u64,
-    /// Both are put in one commit, always to the same number.
+    /// One of two fields that are always put together, to the same number.
     left: u64,
     right: u64,
     #[session(drop_on_login)]
@@ -28,9 +28,9 @@ struct Visitor {
     role: Option<u64>,
 }
 
-/// What a request saw of its session before it changed anything; zero is nothing.
+/// The contents of the session that a request saw before it changed anything. Zero means an empty field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct SeenSession {
     pub(crate) record: RecordId,
     pub(crate) browser: Option<u32>,
     pub(crate) clicks: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Seen {
     pub(crate) role: u64,
 }
 
-/// The application in front of this store.
+/// Returns the application in front of this store.
 pub(crate) fn client(
     store: AnyStore,
     timeouts: Timeouts,
@@ -60,46 +60,46 @@ pub(crate) fn client(
     Client::new(routes.layer(layer))
 }
 
-type Arguments = Path<(String, u32, u64, u32, u32, bool)>;
+type RouteArguments = Path<(String, u32, u64, u32, u32, bool)>;
 
 async fn answer(
-    Path((kind, browser, value, before, after, fails)): Arguments,
-    mut session: TypedSession<Visitor>,
+    Path((kind, browser, value, before, after, fails)): RouteArguments,
+    mut session: TypedSession<SoakVisitor>,
 ) -> (StatusCode, String) {
-    let Some(kind) = Kind::parse(&kind) else { return (StatusCode::NOT_FOUND, kind) };
+    let Some(kind) = AskKind::parse(&kind) else { return (StatusCode::NOT_FOUND, kind) };
     let seen = seen(&session);
     pause(before).await;
     if kind.creates() && !session.has_browser() {
         session.set_browser(browser);
     }
     match kind {
-        Kind::Read => {}
-        Kind::Add => session.add_count(1),
-        Kind::Click => session.add_clicks(1),
-        Kind::Note => {
+        AskKind::Read => {}
+        AskKind::Add => session.add_count(1),
+        AskKind::Click => session.add_clicks(1),
+        AskKind::Note => {
             session.set_left(value);
             session.set_right(value);
         }
-        Kind::Draft => session.set_draft(value),
-        Kind::Login => session.set_user(value),
-        Kind::Logout => session.remove_user(),
-        Kind::Destroy => session.destroy(),
-        Kind::Rotate => session.rotate(),
-        Kind::Grant => session.set_role(value),
-        Kind::Revoke => session.remove_role(),
+        AskKind::Draft => session.set_draft(value),
+        AskKind::Login => session.set_user(value),
+        AskKind::Logout => session.remove_user(),
+        AskKind::Destroy => session.destroy(),
+        AskKind::Rotate => session.rotate(),
+        AskKind::Grant => session.set_role(value),
+        AskKind::Revoke => session.remove_role(),
     }
     pause(after).await;
     (if fails { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }, seen)
 }
 
-/// Lets others go first.
+/// Lets other requests go first.
 async fn pause(times: u32) {
     for _ in 0..times {
         tokio::task::yield_now().await;
     }
 }
 
-fn seen(session: &TypedSession<Visitor>) -> String {
+fn seen(session: &TypedSession<SoakVisitor>) -> String {
     let Some(record) = session.record_id() else { return NOTHING.to_owned() };
     let browser = session.browser().map_or_else(|| "-".to_owned(), |number| number.to_string());
     let (user, role) = (session.user().unwrap_or(0), session.role().unwrap_or(0));
@@ -113,8 +113,8 @@ fn seen(session: &TypedSession<Visitor>) -> String {
     )
 }
 
-impl Seen {
-    /// Reads what a handler saw.
+impl SeenSession {
+    /// Reads the contents that a handler saw.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let record = RecordId::parse(words.next()?)?;

@@ -1,4 +1,4 @@
-//! What a browser asks for, and what it is answered.
+//! The requests of a browser, and their responses.
 
 use std::{
     future::{Future, poll_fn},
@@ -13,33 +13,33 @@ use sessions::testing::{Client, Response};
 
 use super::random::Random;
 
-/// The default cookie.
+/// The name of the default cookie.
 const COOKIE: &str = "__Host-sid";
 
 /// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum AskKind {
     Read,
-    /// Adds to a counter that is the user's.
+    /// Adds to a counter that belongs to the user.
     Add,
-    /// Adds to a counter that is the browser's (`keep_on_logout`).
+    /// Adds to a counter that belongs to the browser (`keep_on_logout`).
     Click,
     /// Puts two fields to one number.
     Note,
     /// Puts a field that a login drops.
     Draft,
-    /// From nobody to somebody, or from somebody to somebody else.
+    /// Logs in, also in place of another user.
     Login,
     Logout,
     Destroy,
     Rotate,
     /// Sets a right.
     Grant,
-    /// Removes it.
+    /// Removes a right.
     Revoke,
 }
 
-impl Kind {
+impl AskKind {
     pub(crate) const ALL: [Self; 11] = [
         Self::Read,
         Self::Add,
@@ -54,7 +54,7 @@ impl Kind {
         Self::Revoke,
     ];
 
-    /// How many of a hundred requests are of each kind.
+    /// Returns how many of a hundred requests are of each kind.
     const SHARES: [usize; 11] = [30, 18, 10, 14, 4, 7, 4, 2, 4, 4, 3];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -81,22 +81,22 @@ impl Kind {
         Self::ALL.iter().position(|kind| *kind == self).unwrap_or(0)
     }
 
-    /// Whether it gives a session a new secret.
+    /// Returns true if it gives a session a new secret.
     pub(crate) const fn rotates(self) -> bool {
         matches!(self, Self::Login | Self::Logout | Self::Rotate | Self::Grant | Self::Revoke)
     }
 
-    /// Whether it begins a session where there is none.
+    /// Returns true if it begins a session if there is none.
     pub(crate) const fn creates(self) -> bool {
         matches!(self, Self::Add | Self::Click | Self::Note | Self::Draft | Self::Login | Self::Grant)
     }
 
-    /// Whether a session that it begins holds a right.
+    /// Returns true if a session that it begins holds a right.
     pub(crate) const fn gives_rights(self) -> bool {
         matches!(self, Self::Login | Self::Grant)
     }
 
-    /// Whether it happens even if the response is a server error.
+    /// Returns true if it happens even if the response is a server error.
     const fn survives_failure(self) -> bool {
         matches!(self, Self::Logout | Self::Rotate | Self::Revoke | Self::Destroy)
     }
@@ -116,26 +116,26 @@ impl Kind {
 /// One request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask {
-    pub(crate) kind: Kind,
-    /// What it puts, or who logs in: another one each time, with the browser's number in it.
+    pub(crate) kind: AskKind,
+    /// The value that it puts, or the user that logs in. It is another one each time, with the browser's number in it.
     pub(crate) value: u64,
-    /// How often the handler lets others go first, before its changes and after them.
+    /// The numbers of times that the handler lets others go first, before its changes and after them.
     pauses: [u32; 2],
-    /// Whether the handler answers with 500 after its changes.
+    /// True if the handler answers with 500 after its changes.
     pub(crate) fails: bool,
-    /// After how often it was polled the request is dropped.
+    /// The number of polls after which the request is dropped.
     dropped_after: Option<u32>,
 }
 
 impl Ask {
-    pub(crate) const fn new(kind: Kind, value: u64) -> Self {
+    pub(crate) const fn new(kind: AskKind, value: u64) -> Self {
         Self { kind, value, pauses: [0; 2], fails: false, dropped_after: None }
     }
 
-    /// Of any kind, at an unhurried pace.
+    /// Creates a request of any kind, whose handler lets others go first.
     pub(crate) fn any(value: u64, random: &mut Random) -> Self {
         let pauses = [random.number(3), random.number(3)];
-        Self { pauses, ..Self::new(Kind::any(random), value) }
+        Self { pauses, ..Self::new(AskKind::any(random), value) }
     }
 
     pub(crate) fn with_long_pauses(self, random: &mut Random) -> Self {
@@ -154,17 +154,17 @@ impl Ask {
         self.dropped_after.is_some()
     }
 
-    /// Whether it changes anything if the handler gets as far as its answer.
+    /// Returns true if it changes anything, once the handler has come to its response.
     pub(crate) const fn has_effect(&self) -> bool {
         !self.fails || self.kind.survives_failure()
     }
 
-    /// Whether it replaces the secret of a session that is there.
+    /// Returns true if it replaces the secret of a session that exists.
     pub(crate) const fn rotates(&self) -> bool {
         self.kind.rotates() && self.has_effect()
     }
 
-    /// Sends it with this cookie.
+    /// Sends the request with this cookie.
     pub(crate) async fn send(self, app: Client, browser: u32, token: Option<Box<str>>) -> Shot {
         let Self { kind, value, pauses: [before, after], fails, .. } = self;
         let path = format!("/{}/{browser}/{value}/{before}/{after}/{fails}", kind.name());
@@ -172,7 +172,7 @@ impl Ask {
         let sent = Instant::now();
         let answering = async {
             let mut headers = HeaderMap::new();
-            // A token of the library is a header's value.
+            // A token is always valid in a header.
             if let Some(cookie) = token.and_then(|token| format!("{COOKIE}={token}").parse().ok()) {
                 headers.insert(header::COOKIE, cookie);
             }
@@ -183,7 +183,7 @@ impl Ask {
             None => Some(answering.await),
             Some(polls) => at_most(polls, answering).await,
         };
-        Shot { ask: self, sent, done: Instant::now(), answer: response.map(Answer::new) }
+        Shot { ask: self, sent, done: Instant::now(), answer: response.map(SoakAnswer::new) }
     }
 }
 
@@ -193,28 +193,28 @@ pub(crate) struct Shot {
     pub(crate) ask: Ask,
     pub(crate) sent: Instant,
     pub(crate) done: Instant,
-    /// None if it was dropped.
-    pub(crate) answer: Option<Answer>,
+    /// The response. `None` if the request was dropped.
+    pub(crate) answer: Option<SoakAnswer>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct SoakAnswer {
     pub(crate) status: u16,
     pub(crate) text: Box<str>,
     pub(crate) cookie: Cookie,
 }
 
-/// What a response does to the browser's cookie.
+/// The effect of a response on the browser's cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cookie {
     Kept,
     Set(Box<str>),
     Removed,
-    /// Something that no response should do.
+    /// An effect that no response may have.
     Strange,
 }
 
-impl Answer {
+impl SoakAnswer {
     fn new(response: Response) -> Self {
         let lines = response.set_cookies();
         let cookie = match &lines[..] {
@@ -238,7 +238,7 @@ impl Cookie {
     }
 }
 
-/// What some work comes to, unless it is polled so often without an end; then it is dropped.
+/// Runs a future to its end, or drops it after this many polls.
 async fn at_most<T>(polls: u32, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     let mut left = polls;

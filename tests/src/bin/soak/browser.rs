@@ -1,4 +1,4 @@
-//! A browser: its cookie jar, the tokens it once had, and what it does.
+//! A browser: its cookie jar, its former tokens, and its requests.
 
 use std::{
     collections::VecDeque,
@@ -11,20 +11,20 @@ use sessions::{Timeouts, testing::Client};
 use tokio::sync::Semaphore;
 
 use super::{
-    account::Account,
-    ask::{Answer, Ask, Cookie, Kind, Shot},
+    account::TokenAccount,
+    ask::{Ask, AskKind, Cookie, Shot, SoakAnswer},
     random::Random,
-    settle::{End, Settled, Settling},
+    settle::{RequestEnd, Settling, TokenOutcome},
     tally::{Manner, Tally},
 };
 
-/// How many of its former tokens a browser keeps.
+/// The number of former tokens that a browser keeps.
 const FORMER: usize = 4;
 
-/// How many of its last requests a browser tells of when something is wrong.
+/// The number of last requests that a browser reports with an error.
 const HISTORY: usize = 12;
 
-/// What all browsers share.
+/// The application and the counts that all browsers share.
 pub(crate) struct World {
     pub(crate) app: Client,
     pub(crate) timeouts: Timeouts,
@@ -38,22 +38,22 @@ pub(crate) struct World {
 pub(crate) struct Browser {
     number: u32,
     /// The token that it sends.
-    jar: Option<Account>,
-    former: Vec<Account>,
-    /// How many values and tokens it had so far.
+    jar: Option<TokenAccount>,
+    former: Vec<TokenAccount>,
+    /// The number of values and tokens that it had so far.
     last_value: u32,
     last_label: u32,
-    history: VecDeque<Told>,
+    history: VecDeque<FinishedRequest>,
 }
 
-/// A request that is over, for people to read.
-struct Told {
+/// A request that is over, as a text for messages.
+struct FinishedRequest {
     ask: Ask,
     manner: Manner,
     token: u32,
     times: [Instant; 2],
     status: u16,
-    end: End,
+    end: RequestEnd,
     cookie: &'static str,
 }
 
@@ -63,27 +63,27 @@ impl Browser {
         Self { number, jar: None, former, last_value: 0, last_label: 0, history }
     }
 
-    /// Has a session.
+    /// Begins a session.
     pub(crate) async fn begin(&mut self, world: &World) {
-        self.one(world, Kind::Note).await;
+        self.one(world, AskKind::Note).await;
     }
 
-    /// Looks at its session.
+    /// Reads its session.
     pub(crate) async fn look(&mut self, world: &World) {
-        self.one(world, Kind::Read).await;
+        self.one(world, AskKind::Read).await;
     }
 
-    /// What it may still have a record for.
+    /// Returns the number of records that it may still have.
     pub(crate) fn records(&self) -> usize {
         self.jar.iter().chain(&self.former).filter(|account| account.dead.is_none()).count()
     }
 
-    /// Whether the session of its jar must be there.
+    /// Returns true if the session of its jar must exist.
     pub(crate) fn is_certain(&self, world: &World) -> bool {
         self.jar.as_ref().is_some_and(|jar| jar.is_certain(Instant::now(), &world.timeouts))
     }
 
-    /// Does something, and checks what it sees.
+    /// Acts once at random, and checks the responses.
     pub(crate) async fn act(&mut self, world: &World, random: &mut Random) {
         match random.below(100) {
             0..15 => self.at_once(world, random).await,
@@ -100,7 +100,7 @@ impl Browser {
         }
     }
 
-    /// Several requests with one token, whose responses come in any order.
+    /// Sends several requests with one token, whose responses come in any order.
     async fn at_once(&mut self, world: &World, random: &mut Random) {
         let mut asks: Vec<_> = (0..2 + random.below(3)).map(|_| self.ask(random, 10)).collect();
         for ask in &mut asks {
@@ -112,7 +112,7 @@ impl Browser {
         self.tidy(world, random, others).await;
     }
 
-    /// A request with a token that the browser had before.
+    /// Sends a request with a former token.
     async fn with_former_token(&mut self, world: &World, random: &mut Random) {
         let ask = self.ask(random, 5);
         let former = self.former.swap_remove(random.below(self.former.len()));
@@ -120,43 +120,43 @@ impl Browser {
         self.tidy(world, random, kept.into_iter().chain(others).collect()).await;
     }
 
-    /// A request of somebody who takes no cookie.
+    /// Sends a request of a browser that takes no cookie.
     async fn as_stranger(&mut self, world: &World, random: &mut Random) {
-        let ask = Ask::new(Kind::Add, self.value());
+        let ask = Ask::new(AskKind::Add, self.value());
         let (kept, _) = self.send_all(world, random, Manner::Stranger, None, vec![ask]).await;
         world.tally.leave(kept.map_or(0, |_| 1), world.timeouts.first_visit());
     }
 
-    async fn one(&mut self, world: &World, kind: Kind) {
+    async fn one(&mut self, world: &World, kind: AskKind) {
         let (ask, jar) = (Ask::new(kind, self.value()), self.jar.take());
         let mut random = Random::new(0, 0);
         let (jar, _) = self.send_all(world, &mut random, Manner::Alone, jar, vec![ask]).await;
         self.jar = jar;
     }
 
-    /// A request of any kind, which is dropped in so many of a hundred cases, or fails.
+    /// Creates a request of any kind, which is dropped in this many of a hundred cases, or fails.
     fn ask(&mut self, random: &mut Random, drops: usize) -> Ask {
         let ask = Ask::any(self.value(), random);
         let ask = if random.percent(6) { ask.with_failure() } else { ask };
         if random.percent(drops) { ask.with_drop(random) } else { ask }
     }
 
-    /// Another one each time, and no other browser's.
+    /// Returns another value each time, which no other browser uses.
     fn value(&mut self) -> u64 {
         self.last_value += 1;
         u64::from(self.number) << 32 | u64::from(self.last_value)
     }
 
-    /// Sends requests with one token, takes the responses in any order, and returns the token that a jar has
-    /// then, and the others.
+    /// Sends requests with one token and takes the responses in any order. Returns the token that a jar has then, and the
+    /// others.
     async fn send_all(
         &mut self,
         world: &World,
         random: &mut Random,
         manner: Manner,
-        account: Option<Account>,
+        account: Option<TokenAccount>,
         asks: Vec<Ask>,
-    ) -> (Option<Account>, Vec<Account>) {
+    ) -> (Option<TokenAccount>, Vec<TokenAccount>) {
         let token = account.as_ref().map(|account| account.token.clone());
         let label = account.as_ref().map_or(0, |account| account.label);
         let shots = send(world, self.number, token.as_deref(), asks).await;
@@ -167,12 +167,12 @@ impl Browser {
             next_label: &mut self.last_label,
         };
         let before = account.as_ref().map_or_else(|| "no token".to_owned(), ToString::to_string);
-        let Settled { presented, minted, lost_records, is_gone, violations } = settling.settle(account);
+        let TokenOutcome { presented, minted, lost_records, is_gone, violations } = settling.settle(account);
         world.tally.leave(lost_records, world.timeouts.idle());
-        // Its record may be dead and not yet cleared away.
+        // Its record may be dead and not yet purged.
         world.tally.leave(usize::from(is_gone), Duration::ZERO);
         for shot in &shots {
-            let told = Told::new(shot, manner, label, &minted);
+            let told = FinishedRequest::new(shot, manner, label, &minted);
             world.tally.count(shot.ask.kind, manner, &told.end, shot.ask.fails, shot.ask.is_to_be_dropped());
             if self.history.len() == HISTORY {
                 self.history.pop_front();
@@ -192,13 +192,13 @@ impl Browser {
         (kept, others)
     }
 
-    /// Ends the sessions that the browser has lost the tokens of, or leaves them; keeps the tokens.
-    async fn tidy(&mut self, world: &World, random: &mut Random, others: Vec<Account>) {
+    /// Ends or leaves the sessions whose tokens the browser has lost, and keeps the tokens.
+    async fn tidy(&mut self, world: &World, random: &mut Random, others: Vec<TokenAccount>) {
         for account in others {
             let is_to_be_ended = account.dead.is_none() && random.percent(50);
             let account = if is_to_be_ended {
-                let ask = Ask::new(Kind::Destroy, self.value());
-                // Takes nothing from the jar, and brings nothing but a removal.
+                let ask = Ask::new(AskKind::Destroy, self.value());
+                // It uses no cookie of the jar, and brings nothing but a removal.
                 let (kept, mut rest) =
                     self.send_all(world, random, Manner::Former, Some(account), vec![ask]).await;
                 kept.or_else(|| rest.pop())
@@ -213,7 +213,7 @@ impl Browser {
         }
     }
 
-    /// What happened before something was wrong.
+    /// Returns the requests before an error, as a text.
     fn story(&self, world: &World, ask: Ask, expected: &str) -> String {
         let value = ask.value & u64::from(u32::MAX);
         let mut story =
@@ -225,7 +225,7 @@ impl Browser {
     }
 }
 
-/// Sends requests, no more at a time than are allowed.
+/// Sends requests, at most as many at a time as are allowed.
 async fn send(world: &World, browser: u32, token: Option<&str>, asks: Vec<Ask>) -> Vec<Shot> {
     let mut tasks = Vec::with_capacity(asks.len());
     for ask in asks {
@@ -248,8 +248,8 @@ async fn send(world: &World, browser: u32, token: Option<&str>, asks: Vec<Ask>) 
     shots
 }
 
-/// The token that a jar has after these responses.
-fn after(token: Option<Box<str>>, responses: &[&Answer]) -> Option<Box<str>> {
+/// Returns the token that a jar has after these responses.
+fn after(token: Option<Box<str>>, responses: &[&SoakAnswer]) -> Option<Box<str>> {
     let mut jar = token;
     for response in responses {
         match &response.cookie {
@@ -261,8 +261,8 @@ fn after(token: Option<Box<str>>, responses: &[&Answer]) -> Option<Box<str>> {
     jar
 }
 
-impl Told {
-    fn new(shot: &Shot, manner: Manner, token: u32, minted: &[Account]) -> Self {
+impl FinishedRequest {
+    fn new(shot: &Shot, manner: Manner, token: u32, minted: &[TokenAccount]) -> Self {
         let answer = shot.answer.as_ref();
         let cookie = match answer.map(|answer| &answer.cookie) {
             Some(Cookie::Set(_)) if minted.is_empty() => "a strange cookie",
@@ -272,14 +272,14 @@ impl Told {
             Some(Cookie::Kept) | None => "no cookie",
         };
         let status = answer.map_or(0, |answer| answer.status);
-        let (ask, times, end) = (shot.ask, [shot.sent, shot.done], End::of(shot));
+        let (ask, times, end) = (shot.ask, [shot.sent, shot.done], RequestEnd::of(shot));
         Self { ask, manner, token, times, status, end, cookie }
     }
 
     fn line(&self, began: Instant) -> String {
         let [sent, done] = self.times.map(|time| time.saturating_duration_since(began).as_secs_f64());
         let seen = match &self.end {
-            End::Answered(Some(seen)) => {
+            RequestEnd::Answered(Some(seen)) => {
                 let low = |value: u64| value & u64::from(u32::MAX);
                 format!(
                     "saw clicks {} count {} note {} draft {} user {} role {}",
@@ -291,7 +291,7 @@ impl Told {
                     low(seen.role),
                 )
             }
-            End::Answered(None) => "saw nothing".to_owned(),
+            RequestEnd::Answered(None) => "saw nothing".to_owned(),
             other => format!("{other:?}"),
         };
         format!(

@@ -1,9 +1,9 @@
-//! A soak: browsers, each with a cookie jar and an account of what it was told, in front of one application for
-//! a long time.
+//! A soak test: browsers, each with a cookie jar and an account of its responses, in front of one application for a long
+//! time.
 //!
-//! Requests of all kinds are sent one by one and at once, dropped midway, failing, and with tokens from before a
-//! rotation or a logout. Each answer must agree with the account of its browser. The memory of the process and
-//! the number of records in the store must stop growing.
+//! Requests of all kinds are sent one by one and at once. Some are dropped midway, some fail, and some have tokens from before
+//! a rotation or a logout. Each response must agree with the account of its browser. The memory of the process and the
+//! number of records in the store must stop growing.
 //!
 //! `tests/soak [MINUTES] [STORE…]` runs it.
 
@@ -42,24 +42,24 @@ use self::{
 
 const BROWSERS: u32 = 10_000;
 
-/// How many requests are in flight; so many browsers act at a time.
+/// The number of requests in flight, which is the number of browsers that act at a time.
 const IN_FLIGHT: u32 = 64;
 
 const SAMPLED_EVERY: Duration = Duration::from_secs(10);
 
-/// How far apart two looks at numbers that change may be.
+/// The largest difference between two readings of a number that changes.
 const LEEWAY: usize = 500;
 
 const UNEXPLAINED: &str = "more records than browsers, and what they left, explain";
 
 #[derive(Debug)]
-struct Arguments {
+struct SoakArguments {
     run: Duration,
     store: String,
     seed: u64,
 }
 
-impl Arguments {
+impl SoakArguments {
     fn read() -> Option<Self> {
         let mut arguments = env::args().skip(1);
         let minutes: f64 = arguments.next()?.parse().ok()?;
@@ -72,7 +72,7 @@ impl Arguments {
         Some(Self { run, store, seed })
     }
 
-    /// Short enough that in a run many sessions end unused.
+    /// The idle timeout, which is so short that many sessions end unused in a run.
     fn timeouts(&self) -> Timeouts {
         let idle = (self.run / 6).clamp(Duration::from_mins(1), Duration::from_mins(5));
         Timeouts::new(idle, Duration::from_hours(24)).with_first_visit(idle / 4)
@@ -81,7 +81,7 @@ impl Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Some(arguments) = Arguments::read() else {
+    let Some(arguments) = SoakArguments::read() else {
         eprintln!("usage: soak MINUTES STORE [SEED], where STORE is one of {}", Backend::NAMES);
         return ExitCode::FAILURE;
     };
@@ -95,9 +95,9 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs it, and says whether all was well.
-async fn soak(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
-    let Arguments { run, store, seed } = arguments;
+/// Runs the soak test, and returns true if there was no error.
+async fn soak(arguments: &SoakArguments) -> Result<bool, Box<dyn Error>> {
+    let SoakArguments { run, store, seed } = arguments;
     let backend = Backend::open(store).await?;
     let backend = backend.ok_or_else(|| format!("no store `{store}`; there are {}", Backend::NAMES))?;
     let timeouts = arguments.timeouts();
@@ -159,7 +159,7 @@ async fn soak(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     Ok(world.tally.violations() == 0 && !samples.is_leaking())
 }
 
-/// Lets a share of the browsers act until the end; then says how many must have a session.
+/// Lets a share of the browsers act until the end. Returns the number of those that must have a session then.
 async fn work(world: Arc<World>, ends: Arc<AtomicBool>, seed: u64, worker: u32) -> usize {
     let mut random = Random::new(seed, u64::from(worker) + 1);
     let numbers = (0..BROWSERS).filter(|number| number % IN_FLIGHT == worker);
@@ -185,7 +185,7 @@ async fn work(world: Arc<World>, ends: Arc<AtomicBool>, seed: u64, worker: u32) 
     certain
 }
 
-/// Notes how large the process and the store are.
+/// Notes the sizes of the process and of the store.
 async fn sample(world: &World, backend: &Backend, samples: &mut Samples) -> Result<(), Box<dyn Error>> {
     let (at, resident) = (world.began.elapsed(), samples::resident()?);
     samples.add(at, resident);

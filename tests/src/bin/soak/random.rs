@@ -5,7 +5,7 @@
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// One of many that one seed gives.
+    /// Creates one of the many sequences of a seed.
     pub(crate) const fn new(seed: u64, index: u64) -> Self {
         Self(seed ^ index.wrapping_mul(0xd134_2543_de82_ef95))
     }
@@ -17,18 +17,18 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below this one, which is not zero.
+    /// Returns a number below this one, which is not zero.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let drawn = self.next() % u64::try_from(bound).unwrap_or(u64::MAX);
         usize::try_from(drawn).unwrap_or(0)
     }
 
-    /// The same for what counts in 32 bits.
+    /// Returns a number of 32 bits below this one.
     pub(crate) fn number(&mut self, bound: u32) -> u32 {
         u32::try_from(self.next() % u64::from(bound)).unwrap_or(0)
     }
 
-    /// Whether something happens that does in so many of a hundred cases.
+    /// Returns true in this many of a hundred cases.
     pub(crate) fn percent(&mut self, cases: usize) -> bool {
         self.below(100) < cases
     }

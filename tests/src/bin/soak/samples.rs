@@ -1,14 +1,14 @@
-//! The memory of this process over time.
+//! The memory of this process during a run.
 
 use std::{fmt, fs, io, time::Duration};
 
-/// By how much the last quarter's median may be above the second one's, in percent.
+/// The limit of the growth from the second quarter's median to the last one's, in percent.
 const FLAT: u64 = 10;
 
-/// How many samples a quarter needs.
+/// The number of samples that a quarter needs.
 const FEWEST: usize = 3;
 
-/// The resident set of this process in KiB.
+/// Returns the resident set of this process in KiB.
 pub(crate) fn resident() -> io::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -16,10 +16,10 @@ pub(crate) fn resident() -> io::Result<u64> {
     kib.ok_or_else(|| io::Error::other("no VmRSS in /proc/self/status"))
 }
 
-/// Of a shorter run it is told and not held against it: records are still piling up as fast as they end.
+/// The shortest run in which growth is an error. In a shorter one, more records are created than end.
 const LONG_ENOUGH: Duration = Duration::from_mins(10);
 
-/// Samples of a run, by quarters.
+/// The samples of a run, by quarters.
 #[derive(Debug)]
 pub(crate) struct Samples {
     run: Duration,
@@ -31,7 +31,7 @@ impl Samples {
         Self { run, quarters: [const { Vec::new() }; 4] }
     }
 
-    /// Adds a sample that was taken so long after the beginning.
+    /// Adds a sample that was taken this long after the beginning.
     pub(crate) fn add(&mut self, at: Duration, kib: u64) {
         let quarter = at.as_millis() * 4 / self.run.as_millis().max(1);
         let quarter = usize::try_from(quarter).unwrap_or(3).min(3);
@@ -39,12 +39,12 @@ impl Samples {
         self.quarters[quarter].sort_unstable();
     }
 
-    /// Whether the process goes on growing after a run that was long enough to tell.
+    /// Returns true if the process went on growing in a run that was long enough to tell.
     pub(crate) fn is_leaking(&self) -> bool {
         self.run >= LONG_ENOUGH && self.is_flat() == Some(false)
     }
 
-    /// Whether the process has stopped growing; `None` with too few samples.
+    /// Returns true if the process has stopped growing, or `None` with too few samples.
     fn is_flat(&self) -> Option<bool> {
         let [_, second, _, last] = &self.quarters;
         if second.len().min(last.len()) < FEWEST {

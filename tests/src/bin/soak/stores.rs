@@ -1,4 +1,4 @@
-//! The stores that are put under load, and how many records each holds.
+//! The stores under load, and the number of records of each.
 
 use std::{error::Error, sync::Arc};
 
@@ -9,19 +9,19 @@ use sessions::{
 use sqlx::SqlitePool;
 use tests::servers::RedisServer;
 
-/// How many dead records are cleared away at a time.
+/// The number of dead records that one purge removes.
 const PURGED_AT_ONCE: usize = 1000;
 
 /// A store under load.
 pub(crate) enum Backend {
     Memory(Arc<MemoryStore>),
-    /// The folder goes with it.
+    /// The database, and its folder, which is removed with it.
     Sqlite {
         store: SqliteStore,
         pool: SqlitePool,
         _folder: tempfile::TempDir,
     },
-    /// A server of its own.
+    /// A store on a server that no other test uses.
     Redis {
         store: RedisStore,
         server: RedisServer,
@@ -31,7 +31,7 @@ pub(crate) enum Backend {
 impl Backend {
     pub(crate) const NAMES: &str = "memory, sqlite, redis";
 
-    /// Opens an empty one; `None` if there is none of this name.
+    /// Opens an empty store of this name. Returns `None` for an unknown name.
     pub(crate) async fn open(name: &str) -> Result<Option<Self>, Box<dyn Error>> {
         Ok(Some(match name {
             "memory" => Self::Memory(Arc::default()),
@@ -58,7 +58,7 @@ impl Backend {
         }
     }
 
-    /// How many records it holds, dead ones that are still there included.
+    /// Returns the number of records, with dead ones that were not purged yet.
     pub(crate) async fn count(&self) -> Result<usize, Box<dyn Error>> {
         Ok(match self {
             Self::Memory(store) => store.len(),
@@ -72,7 +72,7 @@ impl Backend {
         })
     }
 
-    /// Clears away what is dead.
+    /// Purges dead records.
     pub(crate) async fn purge(&self, timeouts: Timeouts) -> Result<(), sessions::Error> {
         loop {
             let purged = match self {

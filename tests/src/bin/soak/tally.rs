@@ -1,4 +1,4 @@
-//! What is counted, and what was wrong.
+//! The counts of a run, and its errors.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,18 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{ask::Kind, settle::End};
+use super::{ask::AskKind, settle::RequestEnd};
 
-/// How many violations of a kind are told; all are counted.
+/// The number of errors of a kind that are printed. All are counted.
 const TOLD: u64 = 3;
 
-/// For how long the dead may be found in a store, which is cleared once a minute.
+/// The time for which dead records may be found in a store, which is purged once a minute.
 pub(crate) const CLEARED_AFTER: Duration = Duration::from_secs(75);
 
-/// How much later than a request was dropped what it began may be done.
+/// The time after which no work of a dropped request is done.
 const LATE: Duration = Duration::from_secs(5);
 
-/// In whose place a request was sent.
+/// The manner in which a request was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
     Alone,
@@ -29,11 +29,11 @@ pub(crate) enum Manner {
     AtOnce,
     /// With a token that the browser had before.
     Former,
-    /// By somebody who takes no cookie.
+    /// By a browser that takes no cookie.
     Stranger,
 }
 
-/// Counts.
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     kinds: [Ends; 11],
@@ -41,10 +41,10 @@ pub(crate) struct Tally {
     former: AtomicU64,
     strangers: AtomicU64,
     drops: AtomicU64,
-    /// By what was wrong.
+    /// The errors, by kind.
     violations: Mutex<BTreeMap<String, u64>>,
     store_errors: AtomicU64,
-    /// How many records browsers may have tokens of.
+    /// The number of records of which browsers may have tokens.
     records: AtomicUsize,
     left: Mutex<Left>,
 }
@@ -54,21 +54,28 @@ struct Ends {
     acknowledged: AtomicU64,
     failed: AtomicU64,
     refused: AtomicU64,
-    in_doubt: AtomicU64,
+    outcome_unknown: AtomicU64,
 }
 
-/// Until when records may be found of which no browser has a token; one list for each lifetime.
+/// The moments until which records may be found of which no browser has a token, in one list for each lifetime.
 #[derive(Debug, Default)]
 struct Left(Vec<(Duration, VecDeque<(Instant, usize)>)>);
 
 impl Tally {
-    pub(crate) fn count(&self, kind: Kind, manner: Manner, end: &End, fails: bool, is_to_be_dropped: bool) {
+    pub(crate) fn count(
+        &self,
+        kind: AskKind,
+        manner: Manner,
+        end: &RequestEnd,
+        fails: bool,
+        is_to_be_dropped: bool,
+    ) {
         let ends = &self.kinds[kind.index()];
         let counted = match end {
-            End::Answered(_) if fails => &ends.failed,
-            End::Answered(_) => &ends.acknowledged,
-            End::Refused | End::Strange => &ends.refused,
-            End::InDoubt => &ends.in_doubt,
+            RequestEnd::Answered(_) if fails => &ends.failed,
+            RequestEnd::Answered(_) => &ends.acknowledged,
+            RequestEnd::Refused | RequestEnd::Strange => &ends.refused,
+            RequestEnd::OutcomeUnknown => &ends.outcome_unknown,
         };
         add(counted);
         match manner {
@@ -77,12 +84,12 @@ impl Tally {
             Manner::Former => add(&self.former),
             Manner::Stranger => add(&self.strangers),
         }
-        if is_to_be_dropped && *end == End::InDoubt {
+        if is_to_be_dropped && *end == RequestEnd::OutcomeUnknown {
             add(&self.drops);
         }
     }
 
-    /// Notes something that must not be, and tells its story.
+    /// Notes an error, and prints the requests before it.
     pub(crate) fn violate(&self, what: &str, story: impl FnOnce() -> String) {
         let mut violations = lock(&self.violations);
         let count = violations.entry(what.to_owned()).or_default();
@@ -96,7 +103,7 @@ impl Tally {
         add(&self.store_errors);
     }
 
-    /// Notes records that no browser has the token of, which live so long.
+    /// Notes records of which no browser has a token, with this lifetime.
     pub(crate) fn leave(&self, records: usize, lifetime: Duration) {
         if records != 0 {
             let until = Instant::now() + lifetime + lifetime / 24 + LATE;
@@ -104,12 +111,12 @@ impl Tally {
         }
     }
 
-    /// Notes that a browser may have tokens of so many records, and had of so many before.
+    /// Notes the number of records of which a browser may have tokens, and the number before.
     pub(crate) fn note_records(&self, now: usize, before: usize) {
         self.records.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }
 
-    /// How many records there may be, if the dead stay for so long.
+    /// Returns the largest number of records, if dead ones stay for this long.
     pub(crate) fn explained(&self, dead_stay: Duration) -> usize {
         self.records.load(Ordering::Relaxed) + lock(&self.left).count(Instant::now(), dead_stay)
     }
@@ -118,7 +125,7 @@ impl Tally {
         lock(&self.violations).values().sum()
     }
 
-    /// The violations by what was wrong.
+    /// Returns the errors by kind.
     pub(crate) fn violations_by_kind(&self) -> String {
         lock(&self.violations).iter().fold(String::new(), |mut all, (what, count)| {
             let _ = writeln!(all, "  {count:>7}  {what}");
@@ -130,7 +137,7 @@ impl Tally {
         self.kinds.iter().map(Ends::all).sum()
     }
 
-    /// The counts as a table, of a run that took so long.
+    /// Returns the counts as a table, of a run that took this long.
     pub(crate) fn table(&self, took: Duration) -> String {
         let mut table = String::new();
         let mut row = |cells: [String; 7]| {
@@ -141,15 +148,15 @@ impl Tally {
             }
             table.push('\n');
         };
-        row(["requests", "sent", "per second", "acknowledged", "failed (500)", "refused", "in doubt"]
+        row(["requests", "sent", "per second", "acknowledged", "failed (500)", "refused", "unknown"]
             .map(str::to_owned));
         let numbers = |name: &str, all: u64, ends: [u64; 4]| {
             let per_second = format!("{:.0}", rate(all, took));
-            let [acknowledged, failed, refused, in_doubt] = ends.map(|number| number.to_string());
-            [name.to_owned(), all.to_string(), per_second, acknowledged, failed, refused, in_doubt]
+            let [acknowledged, failed, refused, outcome_unknown] = ends.map(|number| number.to_string());
+            [name.to_owned(), all.to_string(), per_second, acknowledged, failed, refused, outcome_unknown]
         };
         let mut sums = [0; 4];
-        for kind in Kind::ALL {
+        for kind in AskKind::ALL {
             let ends = self.kinds[kind.index()].each();
             for (sum, number) in sums.iter_mut().zip(ends) {
                 *sum += number;
@@ -173,7 +180,7 @@ impl Tally {
 
 impl Ends {
     fn each(&self) -> [u64; 4] {
-        [&self.acknowledged, &self.failed, &self.refused, &self.in_doubt]
+        [&self.acknowledged, &self.failed, &self.refused, &self.outcome_unknown]
             .map(|number| number.load(Ordering::Relaxed))
     }
 
@@ -203,7 +210,7 @@ impl Left {
     }
 }
 
-/// So many in this time, per second.
+/// Returns the rate per second of this many in this time.
 #[allow(clippy::cast_precision_loss)]
 pub(crate) fn rate(number: u64, took: Duration) -> f64 {
     number as f64 / took.as_secs_f64().max(0.001)

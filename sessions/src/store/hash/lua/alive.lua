@@ -1,4 +1,4 @@
--- In time, or who asked has been told that it failed; and alive, or the script is over.
+-- Ends the script if it comes too late, for its caller has got an error by now; and if the record is not alive.
 if not manual and #head > 17 and now > struct.unpack('>I5', head, 18) * 16 then return -3 end
 local stored = redis.call('HGET', key, '@')
 if not stored then return 0 end

@@ -1,8 +1,8 @@
--- Any commit. All that can fail is found out before anything is written: scripts do not roll back.
+-- Any commit. Every error is found before the first write: scripts do not roll back.
 --
--- args[2]: the commit's id or ''. args[3]: new credentials or ''.
+-- args[2]: the commit's id or ''. args[3]: the change of credentials or ''.
 -- args[4]: the number of operations. args[5]: the number of retained fields, -1 to retain all.
--- Then for each operation its kind, field and operand; the retained fields; the fields to return.
+-- Then for each operation its kind, field and operand; then the retained fields; then the fields to return.
 local id, rotation = args[2], args[3]
 local first_op, first_kept = 6, 6 + 3 * args[4]
 local kept = tonumber(args[5])
@@ -16,15 +16,15 @@ local function applied()
   return reply
 end
 
--- Before the epoch: the repetition of a rotation would otherwise find itself superseded.
+-- The ids are compared before the epoch: otherwise the repetition of a rotation would find a later epoch.
 local commits = id ~= '' and redis.call('HGET', key, '@c') or ''
 for start = 1, #commits, 8 do
   if string.sub(commits, start, start + 7) == id then return applied() end
 end
 if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
--- New credentials: flags (1 byte: 1 if the record's life begins anew, 2 if it gets other times), the next epoch (4),
--- the lifetime without use and in all that it gets (6 each, or nothing), how long the credentials is that is to be
--- replaced (4), that credentials, and the new one.
+-- The change of credentials: flags (1 byte: 1 for a login, which restarts the record's lifetime; 2 for other timeouts), the
+-- next epoch (4), the idle and the absolute timeout (6 each, or nothing), the length of the credentials to be replaced (4),
+-- those credentials, and the new ones.
 local epoch, credentials, pieces = string.sub(stored, 1, 4), string.sub(stored, 17), 0
 if rotation ~= '' then
   local kind, at = string.byte(rotation), 6
@@ -47,7 +47,7 @@ local function current(field)
   return redis.call('HGET', key, field)
 end
 
--- Integers are texts: Lua's numbers are exact up to 2^53 only.
+-- Integers are texts, since Lua's numbers are exact up to 2^53 only.
 local function less(left, right)
   local negative = string.sub(left, 1, 1) == '-'
   if negative ~= (string.sub(right, 1, 1) == '-') then return negative end
@@ -61,7 +61,7 @@ local function is_integer(text)
     and not less(text, '-9223372036854775808') and not less('9223372036854775807', text)
 end
 
--- Two parts of nine decimal digits and the rest, both with the integer's sign.
+-- Splits an integer into its last nine decimal digits and the others, both with the integer's sign.
 local function parts(text)
   local sign, digits = string.match(text, '^(%-?)(%d+)$')
   local high, low = tonumber(string.sub(digits, 1, -10)) or 0, tonumber(string.sub(digits, -9))
@@ -89,12 +89,13 @@ local kinds = {
   F = function(field, operand) return current(field) or operand end,
   -- Remove.
   R = function() return false end,
-  -- Remove if it is still this.
+  -- Remove if the value is still the operand.
   U = function(field, operand)
     local value = current(field)
     return value ~= operand and value
   end,
-  -- Add: a difference, what an absent field counts as, and the bounds, of which the upper counts if it is lower.
+  -- Add. The operand is the difference, the value of an absent field, the lower bound and the upper bound. The upper one
+  -- takes precedence.
   A = function(field, operand)
     local by, start, least, most = string.match(operand, '^(%S+) (%S+) (%S+) (%S+)$')
     local value = current(field) or start
@@ -103,7 +104,7 @@ local kinds = {
     if less(value, least) then value = least end
     return less(most, value) and most or value
   end,
-  -- The larger, the smaller.
+  -- The larger one, and the smaller one.
   G = function(field, operand)
     local value = current(field) or operand
     if not is_integer(value) then return nil end
@@ -131,14 +132,14 @@ for index = first_op, first_kept - 1, 3 do
 end
 if retained then
   for _, field in ipairs(redis.call('HKEYS', key)) do
-    -- All that begins with one '@' is metadata, of this version or another.
+    -- A name that begins with one '@' is metadata, of this version or another.
     if not (retained[field] or changed[field] or string.find(field, '^@[^@]') or field == '@') then
       removals[#removals + 1] = field
     end
   end
 end
 
--- Nothing below can fail but the first write, which the server may refuse as a whole.
+-- Below only the first write can fail: the server may refuse it, and the script with it.
 if touches or rotation ~= '' then
   if touches then touched = math.max(touched, now) end
   local metadata = epoch .. struct.pack('>I6I6', created, touched) .. credentials
@@ -153,7 +154,7 @@ if id ~= '' then
   puts[#puts + 1] = '@c'
   puts[#puts + 1] = string.sub(commits .. id, -64)
 end
--- The commit's id comes last: who finds it finds all of the commit.
+-- The commit's id is written last, so a record with the id has all of the commit.
 call_with_all('HDEL', removals, 1)
 if touches then expire_later() end
 call_with_all('HSET', puts, 1)

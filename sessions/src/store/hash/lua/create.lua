@@ -1,14 +1,14 @@
--- args[2]: the credentials. args[3]: not empty if the token may never come back. Then names and values.
+-- args[2]: the credentials. args[3]: not empty for a first visit, whose token may never come back. Then names and values.
 local stored = redis.call('HGET', key, '@')
 if stored then
   local created, touched = struct.unpack('>I6I6', stored, 5)
-  -- The hash of the secret is in there, which is nobody else's.
+  -- The credentials contain the hash of the secret, so the same ones mean the same create.
   local repeated = string.sub(stored, 17) == string.sub(args[2], 1, 40) and now < deadline(created, touched)
   return repeated and string.format('%.0f', created) or 0
 end
--- Something else under our name.
+-- The key belongs to another program.
 if redis.call('EXISTS', key) == 1 then return 0 end
--- Touched before it was created, until it is used.
+-- On a first visit the last use is before the creation, until the record is used.
 local touched = args[3] == '' and now or now - 1
 local metadata = struct.pack('>I4I6I6', 0, now, touched) .. args[2]
 args[2], args[3] = '@', string.sub(metadata, 1, 56)

@@ -1,6 +1,5 @@
--- A commit of puts alone, which most are: args[2], args[3] and so on are names and values. The same
--- rules as in record.lua, alive.lua and touch.lua, written out without functions: each that is made
--- costs a twentieth of the whole.
+-- A commit of puts alone, which most are: args[2], args[3] and so on are names and values. The rules are those of
+-- record.lua, alive.lua and touch.lua, written out without functions: each function costs a twentieth of the script.
 local key, head, call = KEYS[1], args[1], redis.call
 local stored = call('HGET', key, '@')
 if not stored then return 0 end
@@ -24,7 +23,7 @@ end
 if #args <= 1000 then
   call('HSET', key, unpack(args, 2))
 else
-  -- `unpack` takes some thousands only.
+  -- `unpack` takes some thousands of values only.
   for start = 2, #args, 1000 do
     call('HSET', key, unpack(args, start, math.min(start + 999, #args)))
   end

@@ -16,8 +16,8 @@ use tokio_rustls::rustls::{
 
 use super::digest;
 
-/// How many records one key may encrypt (draft-irtf-cfrg-aead-limits-08, 5.1.1); `ChaCha20` knows no bound that could
-/// be reached (5.2.1).
+/// The number of records that one key may encrypt (draft-irtf-cfrg-aead-limits-08, 5.1.1). `ChaCha20` has no limit that
+/// a connection could reach (5.2.1).
 pub(super) const GCM_RECORDS: u64 = 1 << 24;
 
 /// The suites, the preferred one first.
@@ -54,14 +54,14 @@ pub(super) static SUITES: &[SupportedCipherSuite] = &[
     }),
 ];
 
-/// A key of this algorithm.
+/// Creates a key of this algorithm.
 pub(super) fn less_safe_key(algorithm: &'static Algorithm, key: &AeadKey) -> LessSafeKey {
     // invariant: rustls asks the algorithm how long a key is, and gives one of that length.
     #[allow(clippy::expect_used)]
     LessSafeKey::new(UnboundKey::new(algorithm, key.as_ref()).expect("a key of the algorithm's length"))
 }
 
-/// The nonce of a record: the number of it under its key, which rustls never lets come twice.
+/// Returns the nonce of a record, from its number under the key. rustls never repeats that number.
 pub(super) fn nonce(iv: &Iv, sequence: u64) -> ring::aead::Nonce {
     ring::aead::Nonce::assume_unique_for_key(Nonce::new(iv, sequence).0)
 }
@@ -81,7 +81,7 @@ impl Tls13AeadAlgorithm for Aead {
         self.0.key_len()
     }
 
-    /// For the kernel's TLS, which is not used.
+    /// Refuses: only TLS in the kernel needs it, which is not used.
     fn extract_keys(&self, _: AeadKey, _: Iv) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
         Err(UnsupportedOperationError)
     }
@@ -107,7 +107,7 @@ impl MessageEncrypter for Records {
         self.key
             .seal_in_place_append_tag(nonce(&self.iv, sequence), aad, &mut payload)
             .map_err(|_| Error::EncryptError)?;
-        // All records call themselves that (RFC 8446, 5.1).
+        // All encrypted records name this type (RFC 8446, 5.1).
         Ok(OutboundOpaqueMessage::new(ContentType::ApplicationData, ProtocolVersion::TLSv1_2, payload))
     }
 

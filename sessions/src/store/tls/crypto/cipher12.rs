@@ -86,19 +86,19 @@ static RSA: &[SignatureScheme] = &[
 /// The part of a nonce that both sides know.
 const SALT: usize = 4;
 
-/// The part of a nonce that stands in the record.
+/// The part of a nonce that is written in the record.
 const EXPLICIT: usize = 8;
 
 const TAG: usize = 16;
 
-/// The most that a record may hold (RFC 5246, 6.2.1).
+/// The largest number of bytes in a record (RFC 5246, 6.2.1).
 const LARGEST: usize = 1 << 14;
 
 struct Gcm(&'static Algorithm);
 
 impl Tls12AeadAlgorithm for Gcm {
     fn encrypter(&self, key: AeadKey, salt: &[u8], explicit: &[u8]) -> Box<dyn MessageEncrypter> {
-        // The explicit part need only never come twice: a secret beginning, and the record's number.
+        // The explicit part must never repeat under a key: a secret beginning, and the number of the record.
         let mut iv = [0; NONCE_LEN];
         iv[..SALT].copy_from_slice(salt);
         iv[SALT..].copy_from_slice(explicit);
@@ -115,7 +115,7 @@ impl Tls12AeadAlgorithm for Gcm {
         KeyBlockShape { enc_key_len: self.0.key_len(), fixed_iv_len: SALT, explicit_nonce_len: EXPLICIT }
     }
 
-    /// For the kernel's TLS, which is not used.
+    /// Refuses: only TLS in the kernel needs it, which is not used.
     fn extract_keys(
         &self,
         _: AeadKey,
@@ -176,7 +176,7 @@ impl MessageDecrypter for Decrypter {
         let nonce = Nonce::assume_unique_for_key(nonce);
         let aad = Aad::from(make_tls12_aad(sequence, message.typ, message.version, length));
         let payload = &mut message.payload;
-        // What was decrypted stands at the beginning then.
+        // The plain text stands at the beginning then.
         let length =
             self.key.open_within(nonce, aad, payload, EXPLICIT..).map_err(|_| Error::DecryptError)?.len();
         if length > LARGEST {

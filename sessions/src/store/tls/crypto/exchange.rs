@@ -1,4 +1,4 @@
-//! Agreeing on a secret.
+//! The key exchange.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ struct Exchange {
 
 impl ActiveKeyExchange for Exchange {
     fn complete(self: Box<Self>, theirs: &[u8]) -> Result<SharedSecret, Error> {
-        // `ring` takes points of other forms for none (RFC 8446, 4.2.8.2), and those of small order.
+        // `ring` refuses points of other forms (RFC 8446, 4.2.8.2), and those of small order.
         let theirs = agreement::UnparsedPublicKey::new(self.algorithm, theirs);
         agreement::agree_ephemeral(self.ours, &theirs, |secret| SharedSecret::from(secret))
             .map_err(|_| PeerMisbehaved::InvalidKeyShare.into())

@@ -1,12 +1,15 @@
-//! The cryptography of our TLS: what rustls asks for, carried out by `ring`.
+//! The cryptography that rustls asks for, carried out by `ring`.
 //!
-//! rustls has the same behind its feature `ring`. But a feature that one crate switches on is on for the whole
-//! program, and rustls then no longer knows what to take by itself where the program has chosen another: the
-//! program's own TLS panics. So the feature stays off, and this is named wherever a connection is set up;
-//! nothing is installed as the process's default. rustls 0.24 has such providers as crates of their own; then
-//! this folder goes.
+//! # Design
 //!
-//! Suites, groups and limits are those of rustls' own provider, without `ChaCha20` in TLS 1.2.
+//! rustls has the same behind its feature `ring`. But a feature that one crate switches on is on for the whole program.
+//! If the program has chosen another provider, rustls no longer knows a default, and the program's own TLS panics. To
+//! name a provider would mend the TLS of this library only. So the feature stays off, this provider is named wherever a
+//! connection is set up, and nothing is installed as the process's default. In rustls 0.24 providers are crates of their
+//! own. Then this folder goes.
+//!
+//! Suites, groups and limits are those of rustls' own provider, without `ChaCha20` in TLS 1.2. Every suite, both
+//! versions, and each kind of key are tested against OpenSSL (`tests/tests/redis/tls.rs`).
 
 mod cipher;
 mod cipher12;
@@ -25,7 +28,7 @@ use tokio_rustls::rustls::{
 };
 use webpki::ring as algorithms;
 
-/// What rustls needs, of `ring`.
+/// Returns the functions of `ring` that rustls needs.
 pub(in crate::store) fn provider() -> CryptoProvider {
     CryptoProvider {
         cipher_suites: cipher::SUITES.iter().chain(cipher12::SUITES).copied().collect(),
@@ -51,7 +54,7 @@ impl KeyProvider for Ring {
     }
 }
 
-/// Which signatures of others are checked, the certificates' and the handshake's.
+/// The signatures that are checked, in certificates and in the handshake.
 static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         algorithms::ECDSA_P256_SHA256,
@@ -69,7 +72,7 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         algorithms::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
         algorithms::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
     ],
-    // In TLS 1.2 the name of an ECDSA scheme says nothing of the curve.
+    // In TLS 1.2 the name of an ECDSA scheme does not name the curve.
     mapping: &[
         (
             SignatureScheme::ECDSA_NISTP384_SHA384,

@@ -1,4 +1,4 @@
-//! Proving who we are with a private key.
+//! The private key of the client certificate, and its signatures.
 
 use std::{fmt, sync::Arc};
 
@@ -12,7 +12,7 @@ use tokio_rustls::rustls::{
     sign::{Signer, SigningKey, public_key_to_spki},
 };
 
-/// The key in any of the forms in which it may be written.
+/// Reads a key in any of its three formats.
 pub(super) fn key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, Error> {
     let pair = match der {
         PrivateKeyDer::Pkcs1(der) => rsa(RsaKeyPair::from_der(der.secret_pkcs1_der()).ok()),
@@ -21,7 +21,7 @@ pub(super) fn key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, Error>
             let der = der.secret_pkcs8_der();
             rsa(RsaKeyPair::from_pkcs8(der).ok()).or_else(|| ecdsa(|_| Some(der.to_vec()))).or_else(|| {
                 let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok()?;
-                Some((Pair::Ed25519(pair), &[SignatureScheme::ED25519]))
+                Some((AlgorithmKey::Ed25519(pair), &[SignatureScheme::ED25519]))
             })
         }
         _ => None,
@@ -29,12 +29,12 @@ pub(super) fn key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, Error>
     let (pair, schemes) = pair.ok_or_else(|| {
         Error::General("the private key is neither RSA, ECDSA on P-256 or P-384, nor Ed25519".into())
     })?;
-    Ok(Arc::new(Key { pair: Arc::new(pair), schemes }))
+    Ok(Arc::new(ClientKey { pair: Arc::new(pair), schemes }))
 }
 
 type Schemes = &'static [SignatureScheme];
 
-enum Pair {
+enum AlgorithmKey {
     Rsa(RsaKeyPair),
     Ecdsa(Curve, EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
@@ -46,7 +46,7 @@ enum Curve {
     P384,
 }
 
-fn rsa(pair: Option<RsaKeyPair>) -> Option<(Pair, Schemes)> {
+fn rsa(pair: Option<RsaKeyPair>) -> Option<(AlgorithmKey, Schemes)> {
     let schemes = &[
         SignatureScheme::RSA_PSS_SHA512,
         SignatureScheme::RSA_PSS_SHA384,
@@ -55,10 +55,10 @@ fn rsa(pair: Option<RsaKeyPair>) -> Option<(Pair, Schemes)> {
         SignatureScheme::RSA_PKCS1_SHA384,
         SignatureScheme::RSA_PKCS1_SHA256,
     ];
-    Some((Pair::Rsa(pair?), schemes))
+    Some((AlgorithmKey::Rsa(pair?), schemes))
 }
 
-fn ecdsa(pkcs8: impl Fn(Curve) -> Option<Vec<u8>>) -> Option<(Pair, Schemes)> {
+fn ecdsa(pkcs8: impl Fn(Curve) -> Option<Vec<u8>>) -> Option<(AlgorithmKey, Schemes)> {
     [Curve::P256, Curve::P384].into_iter().find_map(|curve| {
         let (algorithm, schemes): (_, Schemes) = match curve {
             Curve::P256 => {
@@ -69,11 +69,11 @@ fn ecdsa(pkcs8: impl Fn(Curve) -> Option<Vec<u8>>) -> Option<(Pair, Schemes)> {
             }
         };
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8(curve)?, &SystemRandom::new()).ok()?;
-        Some((Pair::Ecdsa(curve, pair), schemes))
+        Some((AlgorithmKey::Ecdsa(curve, pair), schemes))
     })
 }
 
-/// `BEGIN EC PRIVATE KEY` (RFC 5915) as `BEGIN PRIVATE KEY` (RFC 5958), the only form that `ring` reads.
+/// Converts `BEGIN EC PRIVATE KEY` (RFC 5915) to `BEGIN PRIVATE KEY` (RFC 5958), the only form that `ring` reads.
 fn pkcs8_of_sec1(curve: Curve, sec1: &[u8]) -> Option<Vec<u8>> {
     // Version 0; the algorithm: id-ecPublicKey, and the curve.
     let head: &[u8] = match curve {
@@ -89,7 +89,7 @@ fn pkcs8_of_sec1(curve: Curve, sec1: &[u8]) -> Option<Vec<u8>> {
     der(0x30, &body)
 }
 
-/// A value of DER, of at most 65,535 bytes.
+/// Encodes a DER value of at most 65,535 bytes.
 fn der(tag: u8, value: &[u8]) -> Option<Vec<u8>> {
     let [high, low] = u16::try_from(value.len()).ok()?.to_be_bytes();
     let mut bytes = vec![tag];
@@ -102,46 +102,50 @@ fn der(tag: u8, value: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-struct Key {
-    pair: Arc<Pair>,
-    /// What it can sign, the preferred one first.
+struct ClientKey {
+    pair: Arc<AlgorithmKey>,
+    /// The signature schemes of the key, the preferred one first.
     schemes: Schemes,
 }
 
-impl SigningKey for Key {
+impl SigningKey for ClientKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let scheme = *self.schemes.iter().find(|scheme| offered.contains(scheme))?;
         Some(Box::new(Signing { pair: Arc::clone(&self.pair), scheme }))
     }
 
-    /// With it rustls finds out whether the key is the certificate's.
+    /// Returns the public key, by which rustls checks that the key belongs to the certificate.
     fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
         Some(match &*self.pair {
-            Pair::Rsa(pair) => public_key_to_spki(&alg_id::RSA_ENCRYPTION, pair.public_key()),
-            Pair::Ecdsa(Curve::P256, pair) => public_key_to_spki(&alg_id::ECDSA_P256, pair.public_key()),
-            Pair::Ecdsa(Curve::P384, pair) => public_key_to_spki(&alg_id::ECDSA_P384, pair.public_key()),
-            Pair::Ed25519(pair) => public_key_to_spki(&alg_id::ED25519, pair.public_key()),
+            AlgorithmKey::Rsa(pair) => public_key_to_spki(&alg_id::RSA_ENCRYPTION, pair.public_key()),
+            AlgorithmKey::Ecdsa(Curve::P256, pair) => {
+                public_key_to_spki(&alg_id::ECDSA_P256, pair.public_key())
+            }
+            AlgorithmKey::Ecdsa(Curve::P384, pair) => {
+                public_key_to_spki(&alg_id::ECDSA_P384, pair.public_key())
+            }
+            AlgorithmKey::Ed25519(pair) => public_key_to_spki(&alg_id::ED25519, pair.public_key()),
         })
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
         match &*self.pair {
-            Pair::Rsa(_) => SignatureAlgorithm::RSA,
-            Pair::Ecdsa(..) => SignatureAlgorithm::ECDSA,
-            Pair::Ed25519(_) => SignatureAlgorithm::ED25519,
+            AlgorithmKey::Rsa(_) => SignatureAlgorithm::RSA,
+            AlgorithmKey::Ecdsa(..) => SignatureAlgorithm::ECDSA,
+            AlgorithmKey::Ed25519(_) => SignatureAlgorithm::ED25519,
         }
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("algorithm", &self.algorithm()).finish_non_exhaustive()
+        f.debug_struct("ClientKey").field("algorithm", &self.algorithm()).finish_non_exhaustive()
     }
 }
 
-/// A key and how it signs.
+/// A key and the scheme by which it signs.
 struct Signing {
-    pair: Arc<Pair>,
+    pair: Arc<AlgorithmKey>,
     scheme: SignatureScheme,
 }
 
@@ -150,9 +154,9 @@ impl Signer for Signing {
         let failed = |_| Error::General("signing failed".into());
         let random = SystemRandom::new();
         match &*self.pair {
-            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().into()),
-            Pair::Ecdsa(_, pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().into()),
-            Pair::Rsa(pair) => {
+            AlgorithmKey::Ed25519(pair) => Ok(pair.sign(message).as_ref().into()),
+            AlgorithmKey::Ecdsa(_, pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().into()),
+            AlgorithmKey::Rsa(pair) => {
                 let padding: &'static dyn signature::RsaEncoding = match self.scheme {
                     SignatureScheme::RSA_PSS_SHA512 => &signature::RSA_PSS_SHA512,
                     SignatureScheme::RSA_PSS_SHA384 => &signature::RSA_PSS_SHA384,

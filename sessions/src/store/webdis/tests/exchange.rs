@@ -1,22 +1,22 @@
-//! What is sent and what comes back.
+//! The bytes of requests and replies.
 
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_byte_comes_back_as_it_was_sent() {
-    let live = Live::new(OPEN);
-    let channels = live.channels().await;
+    let live = LiveWebdis::new(OPEN);
+    let client = live.client().await;
     for byte in 0..=255_u8 {
-        assert_eq!(echo(&channels, &[byte]).await.unwrap(), [byte].as_slice(), "{byte}");
+        assert_eq!(echo(&client, &[byte]).await.unwrap(), [byte].as_slice(), "{byte}");
     }
     let all: Vec<u8> = (0..=255).collect();
     let long = all.repeat(1000);
     let values: [&[u8]; 9] =
         [b"", b"a.json", b".raw", b"../..", b"%2e%2e", b"a/b//", b"?type=x", b"+ +", b"\r\n\r\n"];
     for value in values.into_iter().chain([all.as_slice(), &long]) {
-        assert_eq!(echo(&channels, value).await.unwrap(), value);
+        assert_eq!(echo(&client, value).await.unwrap(), value);
     }
-    assert_eq!((channels.poisoned_now(), channels.poisoned_total()), (0, 0));
+    assert_eq!((client.quarantined_now(), client.quarantined_total()), (0, 0));
 }
 
 #[tokio::test]
@@ -24,10 +24,10 @@ async fn a_request_leaves_in_one_piece_and_says_nothing_else() {
     let peer = Peer::new().await;
     let url = peer.url();
     let builder = peer.builder().with_basic_auth("Aladdin", "open sesame");
-    let channels = Arc::new(builder.channels().unwrap());
+    let client = Arc::new(builder.client().unwrap());
     let mut line = None;
     for value in ["x".repeat(30_000), "y".into(), String::new()] {
-        let call = start_echo(&channels, &value);
+        let call = start_echo(&client, &value);
         if line.is_none() {
             line = Some(peer.accept().await);
         }
@@ -51,8 +51,8 @@ async fn a_request_leaves_in_one_piece_and_says_nothing_else() {
 #[tokio::test]
 async fn answers_may_come_in_chunks() {
     let peer = Peer::new().await;
-    let channels = peer.channels();
-    let call = start_echo(&channels, "v");
+    let client = peer.client();
+    let call = start_echo(&client, "v");
     let mut line = peer.accept().await;
     let request = line.request().await;
     let nonce = &request.nonce;
@@ -67,9 +67,9 @@ async fn answers_may_come_in_chunks() {
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let (peer, other) = (Peer::new().await, Peer::new().await);
-    let channels = peer.channels();
+    let client = peer.client();
     for code in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
-        let call = start_echo(&channels, "v");
+        let call = start_echo(&client, "v");
         let mut line = peer.accept().await;
         line.request().await;
         let location = format!("{code}\r\nLocation: {}/", other.url());
@@ -84,12 +84,12 @@ async fn redirects_are_not_followed() {
 async fn a_proxy_in_the_environment_is_ignored() {
     const CHILD: &str = "SESSIONS_WEBDIS_TEST_URL";
     if let Ok(url) = std::env::var(CHILD) {
-        let channels = WebdisStoreBuilder::new(url).with_timeout(SOON).channels().unwrap();
-        echo(&channels, b"x").await.unwrap();
+        let client = WebdisStoreBuilder::new(url).with_timeout(SOON).client().unwrap();
+        echo(&client, b"x").await.unwrap();
         return;
     }
-    let live = Live::new(OPEN);
-    live.channels().await;
+    let live = LiveWebdis::new(OPEN);
+    live.client().await;
     let proxy = Peer::new().await;
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "store::webdis::tests::exchange::a_proxy_in_the_environment_is_ignored"]);

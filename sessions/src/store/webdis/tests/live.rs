@@ -1,20 +1,20 @@
-//! A Redis and a Webdis of a test's own.
+//! A real Redis and a real Webdis for one test.
 
 use super::*;
 
 /// A process of this test, which ends with it.
-pub(super) struct Server {
+pub(super) struct OwnServer {
     pub(super) child: Child,
     pub(super) port: u16,
 }
 
-impl Server {
+impl OwnServer {
     pub(super) fn signal(&self, signal: &str) {
         let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
     }
 
-    /// Starts one on a port that nobody uses, again on another if somebody was faster.
+    /// Starts a server on a free port, and on another one if that port was taken meanwhile.
     pub(super) fn start(command: impl Fn(u16) -> Command) -> Self {
         for _ in 0..10 {
             if let Some(server) = Self::start_on(free_port(), &command) {
@@ -46,7 +46,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for OwnServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -57,10 +57,10 @@ pub(super) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A folder of its own for one test, removed with everything in it.
-pub(super) struct Folder(pub(super) PathBuf);
+/// A folder for one test, removed with everything in it.
+pub(super) struct ServerFolder(pub(super) PathBuf);
 
-impl Folder {
+impl ServerFolder {
     pub(super) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -70,31 +70,31 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for ServerFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 /// A Redis and a Webdis in front of it. The order of the fields is the order of their end.
-pub(super) struct Live {
-    pub(super) webdis: Server,
-    pub(super) redis: Option<Server>,
-    pub(super) folder: Folder,
+pub(super) struct LiveWebdis {
+    pub(super) webdis: OwnServer,
+    pub(super) redis: Option<OwnServer>,
+    pub(super) folder: ServerFolder,
 }
 
 pub(super) const OPEN: &str = "[]";
 
-/// The only list that keeps everybody else from everything.
+/// An ACL that refuses every command but scripts, and scripts without the login. No other form does that.
 pub(super) const CLOSED: &str = r#"[{"disabled": ["*"]},
     {"http_basic_auth": "user:pass/word", "enabled": ["EVAL", "EVALSHA", "SCRIPT"]}]"#;
 
-impl Live {
+impl LiveWebdis {
     pub(super) fn new(acl: &str) -> Self {
-        let folder = Folder::new();
-        let redis = Server::start(|port| redis(port, &folder.0));
+        let folder = ServerFolder::new();
+        let redis = OwnServer::start(|port| redis(port, &folder.0));
         let redis_port = redis.port;
-        let webdis = Server::start(|port| {
+        let webdis = OwnServer::start(|port| {
             let log = folder.0.join("webdis.log");
             let config = format!(
                 r#"{{"redis_host": "127.0.0.1", "redis_port": {redis_port}, "http_host": "127.0.0.1",
@@ -120,11 +120,11 @@ impl Live {
         WebdisStoreBuilder::new(self.url()).with_timeout(SOON)
     }
 
-    /// Once Webdis has got its Redis.
-    pub(super) async fn channels(&self) -> Arc<Channels> {
-        let channels = Arc::new(self.builder().channels().unwrap());
-        until_answered(&channels).await;
-        channels
+    /// Returns a client once Webdis has reached its Redis.
+    pub(super) async fn client(&self) -> Arc<WebdisClient> {
+        let client = Arc::new(self.builder().client().unwrap());
+        until_answered(&client).await;
+        client
     }
 
     pub(super) fn stop_redis(&mut self) -> u16 {
@@ -135,7 +135,7 @@ impl Live {
         let end = Instant::now() + SOON;
         while self.redis.is_none() {
             assert!(Instant::now() < end);
-            self.redis = Server::start_on(port, |port| redis(port, &self.folder.0));
+            self.redis = OwnServer::start_on(port, |port| redis(port, &self.folder.0));
         }
     }
 }
@@ -147,10 +147,10 @@ pub(super) fn redis(port: u16, folder: &Path) -> Command {
     command
 }
 
-pub(super) async fn until_answered(channels: &Channels) {
+pub(super) async fn until_answered(client: &WebdisClient) {
     let end = Instant::now() + SOON;
     loop {
-        match echo(channels, b"x").await {
+        match echo(client, b"x").await {
             Ok(_) => return,
             Err(failure) => assert!(Instant::now() < end, "{failure:?}"),
         }

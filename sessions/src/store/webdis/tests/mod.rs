@@ -1,5 +1,4 @@
-//! The way to Webdis and back: with a real one, and with a peer that does what a real one does only
-//! now and then.
+//! Calls to a real Webdis, and to a peer that does at will what a real one does only now and then.
 
 mod connections;
 mod errors;
@@ -25,7 +24,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use http::StatusCode;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -36,43 +34,43 @@ use tokio::{
 use self::{live::*, peer::*};
 use super::{
     WebdisStoreBuilder,
-    channels::{Channels, DRAIN_FOR, Limits, POISONED_AT_MOST},
+    call::CallResult,
+    client::WebdisClient,
     failure::{CallFailure, Reason},
     nonce::Nonce,
+    pool::{DRAIN_FOR, Limits, MAX_QUARANTINED},
 };
 use crate::ErrorKind;
 
 const ECHO: &[u8] = b"return ARGV[1]..ARGV[2]..ARGV[1]";
 
-/// For what must happen. Never waited for in full unless the test fails.
+/// The time for something that must happen. It passes in full only if the test fails.
 const SOON: Duration = Duration::from_secs(30);
 
-/// For callers that are to be let down. No call that is to succeed has it.
+/// The timeout of calls that must time out. No call that must succeed has it.
 const BRIEF: Duration = Duration::from_millis(300);
 
-type CommitOutcome = Result<Bytes, CallFailure>;
-
-/// Asks for a value to be sent back.
-async fn echo(channels: &Channels, value: &[u8]) -> CommitOutcome {
+/// Makes a call that returns this value.
+async fn echo(client: &WebdisClient, value: &[u8]) -> CallResult {
     let nonce = Nonce::new().unwrap();
-    within(channels.call(&[b"EVAL", ECHO, b"0", nonce.as_bytes(), value], &nonce)).await
+    within(client.call(&[b"EVAL", ECHO, b"0", nonce.as_bytes(), value], &nonce)).await
 }
 
-/// The same in a task.
-fn start_echo(channels: &Arc<Channels>, value: &str) -> JoinHandle<CommitOutcome> {
-    let (channels, value) = (Arc::clone(channels), value.to_owned());
-    tokio::spawn(async move { echo(&channels, value.as_bytes()).await })
+/// Makes the call in a task.
+fn start_echo(client: &Arc<WebdisClient>, value: &str) -> JoinHandle<CallResult> {
+    let (client, value) = (Arc::clone(client), value.to_owned());
+    tokio::spawn(async move { echo(&client, value.as_bytes()).await })
 }
 
-fn reason(answer: CommitOutcome) -> Reason {
+fn reason(answer: CallResult) -> Reason {
     match answer {
-        Err(CallFailure::Unproven { reason }) => reason,
+        Err(CallFailure::Unverified { reason }) => reason,
         other => panic!("{other:?}"),
     }
 }
 
-/// The text of an error for a call that certainly did not happen.
-fn not_sent(answer: CommitOutcome) -> String {
+/// Returns the text of the error of a call that certainly did not happen.
+fn not_sent(answer: CallResult) -> String {
     match answer {
         Err(CallFailure::NotSent(error)) => {
             assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -86,7 +84,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, future).await.expect("this takes too long")
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + SOON;
     while !is_so() {

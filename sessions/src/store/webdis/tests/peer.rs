@@ -1,7 +1,8 @@
-//! A peer that says what the test wants.
+//! A peer that sends what the test wants, in place of Webdis.
 
 use super::*;
 
+/// A listener that the test controls.
 pub(super) struct Peer(pub(super) TcpListener);
 
 impl Peer {
@@ -17,23 +18,23 @@ impl Peer {
         WebdisStoreBuilder::new(self.url()).with_timeout(SOON)
     }
 
-    pub(super) fn channels(&self) -> Arc<Channels> {
-        Arc::new(self.builder().channels().unwrap())
+    pub(super) fn client(&self) -> Arc<WebdisClient> {
+        Arc::new(self.builder().client().unwrap())
     }
 
-    /// With callers that are soon let down.
-    pub(super) fn impatient(&self, change: impl FnOnce(&mut Limits)) -> Arc<Channels> {
+    /// Creates a client whose calls time out soon.
+    pub(super) fn impatient(&self, change: impl FnOnce(&mut Limits)) -> Arc<WebdisClient> {
         let mut limits = Limits { timeout: BRIEF, ..Limits::DEFAULT };
         change(&mut limits);
         let endpoint = self.builder().endpoint().unwrap();
-        Arc::new(Channels::new(endpoint, limits))
+        Arc::new(WebdisClient::new(endpoint, limits))
     }
 
-    pub(super) async fn accept(&self) -> Line {
-        Line { stream: within(self.0.accept()).await.unwrap().0 }
+    pub(super) async fn accept(&self) -> PeerConnection {
+        PeerConnection { stream: within(self.0.accept()).await.unwrap().0 }
     }
 
-    /// Nobody is waiting to be accepted.
+    /// Asserts that no connection waits to be accepted.
     pub(super) async fn assert_alone(&self) {
         let accepted = poll_fn(|context| Poll::Ready(self.0.poll_accept(context))).await;
         assert!(accepted.is_pending(), "there is another connection");
@@ -41,21 +42,21 @@ impl Peer {
 }
 
 /// One connection to the peer.
-pub(super) struct Line {
+pub(super) struct PeerConnection {
     pub(super) stream: TcpStream,
 }
 
-/// What came over it.
-pub(super) struct Request {
+/// A request that came on it.
+pub(super) struct PeerRequest {
     pub(super) text: String,
     pub(super) nonce: String,
     pub(super) value: String,
     pub(super) reads: usize,
 }
 
-impl Line {
+impl PeerConnection {
     /// Reads one request, and not a byte more.
-    pub(super) async fn request(&mut self) -> Request {
+    pub(super) async fn request(&mut self) -> PeerRequest {
         let mut bytes = Vec::new();
         let mut reads = 0;
         loop {
@@ -75,7 +76,7 @@ impl Line {
                 let mut words = body.strip_suffix(".raw").unwrap().split('/').skip(3);
                 let nonce = words.next().unwrap().to_owned();
                 let value = words.next().unwrap().to_owned();
-                return Request { text, nonce, value, reads };
+                return PeerRequest { text, nonce, value, reads };
             }
         }
     }
@@ -84,8 +85,8 @@ impl Line {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// What Webdis answers to this request.
-    pub(super) async fn answer(&mut self, request: &Request) {
+    /// Sends the reply of Webdis to this request.
+    pub(super) async fn answer(&mut self, request: &PeerRequest) {
         self.send(&bulk(&request.nonce, &request.value)).await;
     }
 
@@ -95,7 +96,7 @@ impl Line {
         assert!(matches!(read, Ok(0) | Err(_)), "there is another request");
     }
 
-    /// The other side is there and sends nothing.
+    /// Asserts that the other side is there and has sent nothing.
     pub(super) fn assert_silent(&self) {
         let read = self.stream.try_read(&mut [0; 1]);
         assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
@@ -118,7 +119,7 @@ pub(super) fn status(status: &str, body: &str) -> String {
     )
 }
 
-/// The reply to somebody else.
+/// Returns the reply to another client.
 pub(super) fn foreign() -> String {
     let nonce = Nonce::new().unwrap();
     bulk(std::str::from_utf8(nonce.as_bytes()).unwrap(), "{\"user\":\"mallory\"}")

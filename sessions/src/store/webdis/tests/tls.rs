@@ -1,4 +1,4 @@
-//! TLS.
+//! TLS between the store and a server in front of Webdis.
 
 use tokio_rustls::{
     TlsAcceptor,
@@ -13,20 +13,20 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn https_is_spoken_to_whom_the_roots_vouch_for() {
-    let live = Live::new(OPEN);
-    live.channels().await;
+    let live = LiveWebdis::new(OPEN);
+    live.client().await;
     let (certificate, key) = certificate(&live.folder.0, "right");
     let (other, _) = self::certificate(&live.folder.0, "wrong");
     let address = serve(&certificate, &key, None, live.webdis.address()).await;
     let builder = WebdisStoreBuilder::new(format!("https://{address}")).with_timeout(SOON);
 
-    let trusting = builder.clone().with_root_certificates(&certificate).unwrap().channels().unwrap();
+    let trusting = builder.clone().with_root_certificates(&certificate).unwrap().client().unwrap();
     let long = vec![7; 100_000];
     assert_eq!(echo(&trusting, &long).await.unwrap(), long);
-    for doubting in [builder.clone(), builder.clone().with_root_certificates(&other).unwrap()] {
-        // A machine without roots of its own refuses to begin.
-        if let Ok(channels) = doubting.channels() {
-            assert!(not_sent(echo(&channels, b"v").await).starts_with("cannot connect"));
+    for not_trusting in [builder.clone(), builder.clone().with_root_certificates(&other).unwrap()] {
+        // A machine without root certificates refuses to open it.
+        if let Ok(client) = not_trusting.client() {
+            assert!(not_sent(echo(&client, b"v").await).starts_with("cannot connect"));
         }
     }
     for bad in [&b""[..], b"nonsense", &key] {
@@ -35,11 +35,11 @@ async fn https_is_spoken_to_whom_the_roots_vouch_for() {
     }
 }
 
-/// With the reason at the top, and of a kind that says that something must be changed.
+/// The reason is in the text of the error, and the kind says that something must be changed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_is_not_good_is_said_to_be_the_reason() {
-    let live = Live::new(OPEN);
-    live.channels().await;
+    let live = LiveWebdis::new(OPEN);
+    live.client().await;
     let (certificate, key) = certificate(&live.folder.0, "right");
     let (other, other_key) = self::certificate(&live.folder.0, "wrong");
     let (client, client_key) = self::certificate(&live.folder.0, "client");
@@ -47,7 +47,7 @@ async fn a_certificate_that_is_not_good_is_said_to_be_the_reason() {
     let asking = serve(&certificate, &key, Some(&client), live.webdis.address()).await;
     let builder = |address: SocketAddr, root: &[u8]| {
         let builder = WebdisStoreBuilder::new(format!("https://{address}")).with_timeout(SOON);
-        // Longer than the test may take, if any of this were tried again.
+        // Longer than the test may take, so that no failure may be tried again.
         builder.with_start_timeout(Duration::from_hours(1)).with_root_certificates(root).unwrap()
     };
     for (builder, reason) in [
@@ -68,7 +68,7 @@ async fn a_certificate_that_is_not_good_is_said_to_be_the_reason() {
     }
     let error = builder(open, &certificate).with_client_certificate(&*client, &*other_key).connect().await;
     assert!(error.unwrap_err().to_string().contains("client certificate"));
-    // In plain text neither is anything shown nor anything checked.
+    // Over plain text no certificate is shown or checked.
     let builder = WebdisStoreBuilder::new("http://webdis");
     for builder in [
         builder.clone().with_root_certificates(&certificate).unwrap(),
@@ -96,7 +96,7 @@ fn certificate(folder: &Path, name: &str) -> (Vec<u8>, Vec<u8>) {
     (std::fs::read(certificate).unwrap(), std::fs::read(key).unwrap())
 }
 
-/// What stands before Webdis. It lets in only whom `clients` vouches for.
+/// Starts a TLS server in front of Webdis. It lets in only clients with a certificate of `clients`.
 async fn serve(certificate: &[u8], key: &[u8], clients: Option<&[u8]>, webdis: SocketAddr) -> SocketAddr {
     let certificates = CertificateDer::pem_slice_iter(certificate).map(Result::unwrap).collect();
     let config = ServerConfig::builder_with_provider(crate::store::tls::provider())

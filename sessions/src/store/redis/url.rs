@@ -1,12 +1,14 @@
-//! Where a server is, and what else its URL says.
+//! The URL of a server or of a Sentinel.
+//!
+//! The client library's parser reads it. Anything in a URL that this parser ignores is an error here.
 
 use crate::{error::Error, store::userinfo::percent_decoded};
 
-/// What a URL says. It is either understood wholly or refused: what is silently left out may be the password, the
-/// database, or that certificates are not to be checked.
-pub(super) struct Address {
-    pub(super) place: Place,
-    /// Without the feature, such an address is refused.
+/// The contents of a URL. A URL is understood as a whole or refused: a part that is silently left out may be the
+/// password, the database, or an option about certificates.
+pub(super) struct RedisUrl {
+    pub(super) address: ServerAddress,
+    /// True for `rediss://`, which is refused without the feature.
     #[cfg_attr(not(feature = "redis-tls"), allow(dead_code))]
     pub(super) is_tls: bool,
     pub(super) user: Option<String>,
@@ -14,26 +16,27 @@ pub(super) struct Address {
     pub(super) database: Option<u32>,
 }
 
-/// Where a server listens.
+/// The address at which a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// A name or an address, an IPv6 one without its brackets; and the port.
+pub(super) enum ServerAddress {
+    /// A host name or an IP address (IPv6 without its brackets), and the port.
     Tcp(String, u16),
+    /// The path of a Unix socket.
     #[cfg(unix)]
     Unix(std::path::PathBuf),
 }
 
-/// The port of Redis.
+/// The default port of Redis.
 pub(super) const REDIS: u16 = 6379;
 
-/// The port of a Sentinel.
+/// The default port of a Sentinel.
 pub(super) const SENTINEL: u16 = 26379;
 
-impl Address {
+impl RedisUrl {
     /// Reads `redis://user:password@host:port/database`, `rediss://…`, the same with `valkey` and `valkeys`, and
     /// `redis+unix:///path?db=1&user=…&pass=…`.
     pub(super) fn parse(text: &str, default_port: u16) -> Result<Self, Error> {
-        // The parser drops line breaks without a word, and spaces at the ends.
+        // The parser silently drops line breaks, and spaces at the ends.
         if text.chars().any(|char| char.is_whitespace() || char.is_control()) {
             return Err(refused("has a space or a line break in it"));
         }
@@ -43,7 +46,7 @@ impl Address {
             Some(fragment) if fragment.eq_ignore_ascii_case("insecure") => {
                 return Err(Error::config(
                     "the address of the session store ends with `#insecure`, but certificates are always checked: \
-                     leave it out, trust the server's authority by `with_root_certificate`, and if the certificate \
+                     leave it out, trust the server's authority by `with_root_certificates`, and if the certificate \
                      is for another name, give that by `with_tls_name`",
                 ));
             }
@@ -61,13 +64,14 @@ impl Address {
             percent_decoded(text)
                 .ok_or_else(|| refused("has a `%` that stands for nothing; in a password it is `%25`"))
         };
-        let place = if is_unix {
+        let address = if is_unix {
             #[cfg(unix)]
-            let place = Place::Unix(url.to_file_path().map_err(|()| refused("has no path of a socket"))?);
+            let address =
+                ServerAddress::Unix(url.to_file_path().map_err(|()| refused("has no path of a socket"))?);
             #[cfg(not(unix))]
             return Err(refused("names a Unix socket, which this system does not have"));
             #[cfg(unix)]
-            place
+            address
         } else {
             let host =
                 url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused("has no host"))?;
@@ -79,32 +83,32 @@ impl Address {
             if port == 0 {
                 return Err(refused("has the port 0"));
             }
-            Place::Tcp(host.to_owned(), port)
+            ServerAddress::Tcp(host.to_owned(), port)
         };
-        let mut address = Self {
-            place,
+        let mut parsed = Self {
+            address,
             is_tls,
             user: Some(url.username()).filter(|user| !user.is_empty()).map(decoded).transpose()?,
             password: url.password().map(decoded).transpose()?,
             database: None,
         };
-        let has_login = address.user.is_some() || address.password.is_some();
+        let has_login = parsed.user.is_some() || parsed.password.is_some();
         if !is_unix && !has_login && authority(text).contains('@') {
             return Err(refused("has an `@` with neither a user nor a password before it"));
         }
         let path = url.path().trim_matches('/');
         if !is_unix && !path.is_empty() {
-            address.set_database(path)?;
+            parsed.set_database(path)?;
         }
         for (name, value) in url.query_pairs() {
             match &*name {
-                "db" => address.set_database(&value)?,
-                // It is spoken in any case.
+                "db" => parsed.set_database(&value)?,
+                // Connections speak this version in any case.
                 "protocol" if matches!(&*value, "3" | "resp3") => {}
                 "protocol" => return Err(refused("asks for a version of the protocol other than 3")),
-                "user" if is_unix => set_once(&mut address.user, value.into_owned(), "user")?,
-                "pass" if is_unix => set_once(&mut address.password, value.into_owned(), "password")?,
-                // Not shown: with a `?` in a password, this is what follows.
+                "user" if is_unix => set_once(&mut parsed.user, value.into_owned(), "user")?,
+                "pass" if is_unix => set_once(&mut parsed.password, value.into_owned(), "password")?,
+                // The message does not show it: it is the rest of a password that contains a `?`.
                 _ if is_unix => {
                     return Err(refused("has options other than `?db=…`, `user`, `pass` and `protocol`"));
                 }
@@ -115,9 +119,10 @@ impl Address {
                 }
             }
         }
-        Ok(address)
+        Ok(parsed)
     }
 
+    /// Notes the number of the database, which a URL may give once.
     fn set_database(&mut self, text: &str) -> Result<(), Error> {
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse().ok().filter(|_| is_number);
@@ -133,13 +138,13 @@ fn set_once<T>(option: &mut Option<T>, value: T, what: &str) -> Result<(), Error
     Ok(())
 }
 
-/// From after the scheme to the first slash.
+/// Returns the part of a URL from after the scheme to the first slash.
 fn authority(text: &str) -> &str {
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// An error that shows nothing of the URL, which may hold a password.
+/// Creates an error that shows nothing of the URL, which may contain a password.
 fn refused(what: &str) -> Error {
     Error::config(format!(
         "the address of the session store {what}; write it like `redis://user:password@host:6379/0`, with \
@@ -152,8 +157,8 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
 
-    fn parse(text: &str) -> Result<Address, Error> {
-        Address::parse(text, REDIS)
+    fn parse(text: &str) -> Result<RedisUrl, Error> {
+        RedisUrl::parse(text, REDIS)
     }
 
     #[test]
@@ -170,12 +175,15 @@ mod tests {
             ("redis://a%40:%3A%25%c3%a9%20@host", "host", 6379, (Some("a@"), Some(":%é ")), None),
         ];
         for (url, host, port, (user, password), database) in cases {
-            let address = parse(url).unwrap();
-            assert_eq!(address.place, Place::Tcp(host.into(), port), "{url}");
-            assert_eq!((address.user.as_deref(), address.password.as_deref()), (user, password), "{url}");
-            assert_eq!((address.database, address.is_tls), (database, false), "{url}");
+            let parsed = parse(url).unwrap();
+            assert_eq!(parsed.address, ServerAddress::Tcp(host.into(), port), "{url}");
+            assert_eq!((parsed.user.as_deref(), parsed.password.as_deref()), (user, password), "{url}");
+            assert_eq!((parsed.database, parsed.is_tls), (database, false), "{url}");
         }
-        assert_eq!(Address::parse("redis://host", SENTINEL).unwrap().place, Place::Tcp("host".into(), 26379));
+        assert_eq!(
+            RedisUrl::parse("redis://host", SENTINEL).unwrap().address,
+            ServerAddress::Tcp("host".into(), 26379)
+        );
     }
 
     #[cfg(unix)]
@@ -184,10 +192,10 @@ mod tests {
         for url in
             ["redis+unix:///run/redis?db=3&user=a&pass=b%25", "unix:///run/redis?pass=b%25&user=a&db=3"]
         {
-            let address = parse(url).unwrap();
-            assert_eq!(address.place, Place::Unix("/run/redis".into()), "{url}");
-            assert_eq!((address.user.as_deref(), address.password.as_deref()), (Some("a"), Some("b%")));
-            assert_eq!((address.database, address.is_tls), (Some(3), false));
+            let parsed = parse(url).unwrap();
+            assert_eq!(parsed.address, ServerAddress::Unix("/run/redis".into()), "{url}");
+            assert_eq!((parsed.user.as_deref(), parsed.password.as_deref()), (Some("a"), Some("b%")));
+            assert_eq!((parsed.database, parsed.is_tls), (Some(3), false));
         }
     }
 

@@ -1,19 +1,20 @@
 //! One connection to Webdis, for one call at a time.
 //!
-//! This is hyper's connection and not a client such as reqwest, because the defence against foreign
-//! replies needs what a pool does not give:
+//! # Design
 //!
-//! - After a foreign reply our own is still to come, and the connection must be read until it is
-//!   there. hyper gives the socket back, with what it had read ([`Channel::retire`]). A pooled
-//!   connection closes itself at the first byte that comes unasked, be that ours or not, and says
-//!   so to nobody: each would have to be counted as poisoned for a minute that mostly takes a
-//!   millisecond, and sixty-four of them would stop every call for that long.
-//! - A pool may open a second connection for a call that follows closely on another, while the
-//!   first is not yet marked as idle, and it sends a request again by itself if it believes that
-//!   the first time nothing was sent. Here there is one socket, and whether a request has left is
-//!   seen.
+//! The connection is hyper's, and not that of a client such as reqwest. Webdis 0.1.9 can deliver a reply to another client,
+//! and the defence against that needs two things that a pool does not give:
 //!
-//! Nor is there anything here that follows redirects, asks a proxy, or repeats a request.
+//! - After a foreign reply the call's own reply is still to come. The very socket must be read until it is there, and kept
+//!   out of use until then. hyper gives the socket back, with the bytes that it had read
+//!   ([`WebdisConnection::retire`]). A connection of a pool closes itself at the first unexpected byte, and reports that
+//!   to no caller. So each would have to count as quarantined for a minute, where a millisecond mostly suffices.
+//!   Sixty-four of them would stop every call for that long.
+//! - A pool may open a second connection for a call that follows closely on another, while the first is not yet marked as
+//!   idle. It also sends a request again by itself if it believes that nothing was sent the first time. Here there is one
+//!   socket, and it is known whether a request was sent.
+//!
+//! Nothing here follows redirects, uses a proxy, or repeats a request.
 
 use std::{
     future::poll_fn,
@@ -35,50 +36,50 @@ use tokio::{
     time::Instant,
 };
 
-use super::{drain::Remains, endpoint::Endpoint, failure::NotSent};
+use super::{drain::Remains, endpoint::Endpoint, failure::NotSent, percent};
 
-/// The largest reply that is read. More cannot have been written by one request.
-const LARGEST_REPLY: usize = super::percent::LARGEST;
+/// The largest reply that is read. No request can have written more.
+const LARGEST_REPLY: usize = percent::LARGEST;
 
 /// An open connection.
-pub(super) struct Channel {
+pub(super) struct WebdisConnection {
     sender: SendRequest<Full<Bytes>>,
-    /// Ends when hyper is done with the socket.
-    driver: JoinHandle<Ended>,
-    /// Whether an answer may be to come. Otherwise what the other side ends is closed at once.
+    /// The task that ends when hyper is done with the socket.
+    driver: JoinHandle<ClosedConnection>,
+    /// True while a reply may be to come. Otherwise a connection that the other side ends is closed at once.
     is_busy: Arc<AtomicBool>,
-    /// Where the driver runs: in another runtime, it may stand still.
+    /// The runtime of the driver. To a call in another runtime the driver may stand still.
     runtime: Id,
-    /// Since when no call uses it. `None` before the first.
-    rests_since: Option<Instant>,
+    /// The moment since which no call uses it. `None` before the first call.
+    idle_since: Option<Instant>,
 }
 
-/// What is left of a connection.
-struct Ended {
-    /// The socket, if an answer may be to come.
+/// The remains of a connection that hyper is done with.
+struct ClosedConnection {
+    /// The socket, if a reply may be to come.
     remains: Option<Remains>,
-    /// Why TLS was refused, if that ended it. With TLS 1.3 a server looks at our certificate when we believe that all
-    /// is well.
+    /// The reason, if a refusal of TLS ended it. In TLS 1.3 a server checks the client certificate only after the client
+    /// has completed the handshake.
     refusal: Option<Box<str>>,
 }
 
-/// How an exchange ended.
+/// The end of an exchange.
 pub(super) enum Exchanged {
-    /// With a whole answer, of whomever.
+    /// A whole reply, to this call or to another one.
     Answered(StatusCode, Bytes),
-    /// With one beyond all bounds, which is not ours.
+    /// A reply that is larger than any to this store.
     TooLarge,
     /// The connection ended after something was sent.
     Cut,
-    /// The connection had ended before: nothing was sent.
+    /// The connection had ended before anything was sent.
     Unsent,
 }
 
-impl Channel {
+impl WebdisConnection {
     pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, NotSent> {
         let stream = endpoint.connect().await?;
-        // `writev(false)`: head and body are one buffer and one write, over TLS too. Webdis may wait
-        // for ever for a body that comes in a packet of its own.
+        // `writev(false)`: head and body are one buffer and one write, over TLS too. Webdis may wait for ever for a body
+        // in a packet of its own.
         let (sender, mut connection) =
             http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await.map_err(|error| {
                 NotSent::NoConnection { address: endpoint.address(), source: error.into() }
@@ -87,56 +88,56 @@ impl Channel {
         let driver = tokio::spawn({
             let is_busy = Arc::clone(&is_busy);
             async move {
-                // Else what ended it does not matter: whoever waited for an answer is told by hyper.
+                // Any other error is reported by hyper to the call that waits for a reply.
                 let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
                 let refusal = ended.err().and_then(|error| refusal(&error));
                 let parts = connection.into_parts();
                 let remains = Remains { stream: parts.io.into_inner(), unread: parts.read_buf };
-                Ended { remains: is_busy.load(Ordering::SeqCst).then_some(remains), refusal }
+                ClosedConnection { remains: is_busy.load(Ordering::SeqCst).then_some(remains), refusal }
             }
         });
         let runtime = Handle::current().id();
-        Ok(Self { sender, driver, is_busy, runtime, rests_since: None })
+        Ok(Self { sender, driver, is_busy, runtime, idle_since: None })
     }
 
-    /// Sends a request and reads an answer. To drop this unfinished is to close the connection.
+    /// Sends a request and reads a reply. The connection closes if the future is dropped unfinished.
     pub(super) async fn exchange(mut self, endpoint: &Endpoint, body: Bytes) -> (Self, Exchanged) {
         self.is_busy.store(true, Ordering::SeqCst);
         let exchanged = self.try_exchange(endpoint, body).await;
         (self, exchanged)
     }
 
-    /// Notes that no answer is waited for, until the next exchange.
-    pub(super) fn rest(&mut self) {
+    /// Notes that no reply is to come until the next exchange.
+    pub(super) fn mark_idle(&mut self) {
         self.is_busy.store(false, Ordering::SeqCst);
-        self.rests_since = Some(Instant::now());
+        self.idle_since = Some(Instant::now());
     }
 
-    /// Ends HTTP on the connection after an exchange, and gives what is left of it. `None` if its
-    /// runtime ended.
+    /// Ends HTTP on the connection after an exchange, and returns the remains. Returns `None` if its runtime ended.
     pub(super) async fn retire(self) -> Option<Remains> {
         drop(self.sender);
         self.driver.await.ok()?.remains
     }
 
-    /// Why TLS was refused, if that ended the connection, which has ended.
+    /// Returns the reason, if a refusal of TLS ended this connection.
     pub(super) async fn refusal(self) -> Option<Box<str>> {
         drop(self.sender);
         self.driver.await.ok()?.refusal
     }
 
-    /// Whether the other side closed it, or sent what nobody had asked for.
+    /// Returns true if the other side closed it, or sent bytes without a request.
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
+    /// Returns true before the first call.
     pub(super) const fn is_new(&self) -> bool {
-        self.rests_since.is_none()
+        self.idle_since.is_none()
     }
 
-    /// How long it has not been used.
-    pub(super) fn rests_for(&self) -> Duration {
-        self.rests_since.map_or(Duration::ZERO, |since| since.elapsed())
+    /// Returns how long no call has used it.
+    pub(super) fn idle_for(&self) -> Duration {
+        self.idle_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     pub(super) fn runs_in(&self, runtime: Id) -> bool {
@@ -149,7 +150,7 @@ impl Channel {
         }
         let response = match self.sender.try_send_request(request(endpoint, body)).await {
             Ok(response) => response,
-            // hyper gives a request back only if it did not begin to write it.
+            // hyper returns the request only if it did not begin to write it.
             Err(error) if error.message().is_some() => return Exchanged::Unsent,
             Err(_) => return Exchanged::Cut,
         };
@@ -175,7 +176,7 @@ fn refusal(_: &hyper::Error) -> Option<Box<str>> {
     None
 }
 
-/// The path is always `/`: nothing of what is sent is ever read as a URL.
+/// Returns the request with this body. The path is always `/`, so nothing in it is read as a URL.
 fn request(endpoint: &Endpoint, body: Bytes) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;

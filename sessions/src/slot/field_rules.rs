@@ -1,4 +1,4 @@
-//! Action the views of a layer say of fields: which are rights, which outlive what, and which are secret.
+//! The rules of a layer's views for fields: which are rights, which outlive what, and which are secret.
 
 use std::{
     any::Any,
@@ -17,13 +17,13 @@ use crate::{
     value::{FieldName, Fields},
 };
 
-/// Action is known of fields by their stored names, from every view that the layer has met.
+/// The rules of fields by their stored names, from every view that the layer has met.
 ///
-/// Several views may show one field, and not all say what it is. So one says it for all: a view that does not
-/// know a right for one cannot change it by accident without a new secret, nor write a secret field in plain.
+/// Several views may show one field, and not all say what it is. So one says it for all. A view that does not know a
+/// field for a right cannot change it by accident without a new secret, nor write a secret field in plain.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// A number of its own for each state of these rules: no others of the process have the same.
+    /// The number of these rules: each state has its own, also among several layers.
     number: AtomicUsize,
     has_any: AtomicBool,
     has_rights: AtomicBool,
@@ -38,7 +38,7 @@ struct Known {
     rights: Arc<[Rule]>,
 }
 
-/// Action a view says of a field.
+/// The rule of one view for one field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
@@ -46,13 +46,13 @@ pub(crate) struct Rule {
     pub(crate) class: FieldClass,
     pub(crate) is_secret: bool,
     pub(crate) on_invalid: OnInvalid,
-    pub(crate) decode: Decode,
+    pub(crate) decode: DecodeValue,
 }
 
 /// Reads a stored value.
-type Decode = fn(&[u8]) -> Result<Box<dyn Any + Send + Sync>, serde_json::Error>;
+type DecodeValue = fn(&[u8]) -> Result<Box<dyn Any + Send + Sync>, serde_json::Error>;
 
-/// Action happens to a stored value that does not decode, or does not open.
+/// The treatment of a stored value that does not decode, or does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnInvalid {
     /// It counts as absent.
@@ -65,7 +65,7 @@ pub(crate) enum OnInvalid {
     Withhold,
 }
 
-/// Action a field is to whoever uses the session.
+/// The class of a field: what login, logout and rotation make of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FieldClass {
     /// It ends with a login's end.
@@ -73,7 +73,7 @@ pub(crate) enum FieldClass {
     Plain,
     /// A right: a new secret goes with every change.
     Privilege,
-    /// The right to be somebody: who is logged in.
+    /// The right that says who is logged in.
     Identity,
     /// It belongs to the browser, and outlives a logout.
     KeepOnLogout,
@@ -82,7 +82,7 @@ pub(crate) enum FieldClass {
 }
 
 impl FieldClass {
-    /// The one that counts where several views, or the record, say different things.
+    /// The class that counts where several views, or the record, say different things.
     pub(super) fn strongest(self, other: Self) -> Self {
         let strength = |class: Self| match class {
             Self::Identity => 4,
@@ -123,12 +123,12 @@ impl Rule {
 }
 
 impl Rules {
-    /// Which rules these are: it changes with what they say, and no others of the process have the same.
+    /// The number of these rules. It changes with what they say, and no others of the process have the same.
     pub(crate) fn number(&self) -> usize {
         self.number.load(Ordering::Acquire)
     }
 
-    /// Adds what a view says.
+    /// Adds the rules of a view.
     pub(crate) fn add(&self, rules: impl Iterator<Item = Rule>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let before = known.all.len();
@@ -147,8 +147,12 @@ impl Rules {
         self.number.store(next_number(), Ordering::Release);
     }
 
-    /// Action is wrong with what a view says of a field, or does not say: another view may say that it is a right, or
-    /// that it does not outlive a login.
+    /// Checks the class that a view gives to a field: another view may say that it is a right, or that it does not
+    /// outlive a login.
+    ///
+    /// # Errors
+    ///
+    /// A contradiction between the two.
     pub(crate) fn check(
         &self,
         names: impl Iterator<Item = FieldName>,
@@ -168,12 +172,12 @@ impl Rules {
         Ok(())
     }
 
-    /// Whether any view says anything that counts.
+    /// True if any view has a rule that counts.
     pub(super) fn has_any(&self) -> bool {
         self.has_any.load(Ordering::Acquire)
     }
 
-    /// Action views say of rights.
+    /// The rules of rights.
     pub(super) fn rights(&self) -> Arc<[Rule]> {
         if self.has_rights.load(Ordering::Acquire) {
             return Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).rights);
@@ -181,7 +185,7 @@ impl Rules {
         Arc::default()
     }
 
-    /// These names, and those of all rights: whatever a request is about, it is seen whether they can be read.
+    /// These names, and those of all rights: each request finds out if they can be read.
     pub(super) fn with_rights<'a>(&self, names: &'a [FieldName]) -> Cow<'a, [FieldName]> {
         let mut all = Cow::Borrowed(names);
         for name in self.rights().iter().flat_map(Rule::names) {
@@ -192,7 +196,7 @@ impl Rules {
         all
     }
 
-    /// Action becomes of a secret field whose key is not there: the strictest that a view says of it.
+    /// The treatment of a secret field whose key is not there: the strictest of any view.
     pub(super) fn on_missing_key(&self, name: &FieldName) -> OnInvalid {
         let mut strictest = OnInvalid::Reset;
         self.each(|rule| {
@@ -207,19 +211,19 @@ impl Rules {
         strictest
     }
 
-    /// Whether any view has a secret field.
+    /// True if any view has a secret field.
     pub(super) fn has_secrets(&self) -> bool {
         self.has_secrets.load(Ordering::Acquire)
     }
 
-    /// Whether any view says that the field is secret.
+    /// True if any view says that the field is secret.
     pub(super) fn is_secret(&self, name: &FieldName) -> bool {
         let mut is_secret = false;
         self.each(|rule| is_secret |= rule.is_secret && rule.is_about(name));
         is_secret
     }
 
-    /// Action is said of a field. Who says that it is a right has the last word.
+    /// The class of a field, by all views. One that says that it is a right has the last word.
     pub(super) fn of(&self, name: &FieldName) -> FieldClass {
         let mut class = FieldClass::Plain;
         self.each(|rule| {
@@ -230,7 +234,7 @@ impl Rules {
         class
     }
 
-    /// All names of the fields of this class, of which no view says otherwise.
+    /// The names of the fields of this class, of which no view says otherwise.
     pub(super) fn names(&self, class: FieldClass) -> Vec<FieldName> {
         let rules = self.all(|known| known == class);
         rules.iter().flat_map(Rule::names).filter(|name| self.of(name) == class).collect()

@@ -1,9 +1,8 @@
-//! A backend, the instances of an application over it, and what scenarios ask of them.
+//! The environment of a scenario: a backend, and instances of an application over it.
 
 use std::{
     fmt,
     future::Future,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,11 +14,14 @@ use tower_layer::Layer;
 use super::{
     super::{Call, Client, FaultStore, Faults, Gate, ManualClock, Operation, Recording, RecordingStore},
     Harness,
+    handler::BoxedFuture,
     kit::{self, Stop},
-    service::{Failure, Handling, Reply},
+    reply::{HandlerFailure, HandlerReply},
+    service::TestService,
 };
 use crate::{
     __private::FromRequestParts,
+    Session, TypedSession,
     event::Event,
     layer::SessionLayer,
     rejection::SessionRejection,
@@ -27,14 +29,12 @@ use crate::{
     value::{FieldName, RecordId, Token},
 };
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// What a scenario works with: a backend that was empty at first, behind a manual clock.
-pub struct Rig {
+/// A backend that was empty at first, and a manual clock.
+pub struct TestEnvironment {
     pub(super) clock: ManualClock,
     has_manual_clock: bool,
-    open: Box<dyn Fn(ManualClock) -> Boxed<Opened> + Send + Sync>,
-    dump: Box<dyn Fn() -> Boxed<Option<Vec<u8>>> + Send + Sync>,
+    open: Box<dyn Fn(ManualClock) -> BoxedFuture<Opened> + Send + Sync>,
+    dump: Box<dyn Fn() -> BoxedFuture<Option<Vec<u8>>> + Send + Sync>,
 }
 
 struct Opened {
@@ -44,24 +44,30 @@ struct Opened {
     calls: Recording,
 }
 
+/// The session of [`TestApp::visitor`].
+#[derive(Session)]
+struct NamedVisitor {
+    name: Option<String>,
+}
+
 /// One instance of an application.
 #[derive(Clone)]
-pub(super) struct App {
-    /// The store without what is around it: its calls are neither recorded nor failed.
+pub(super) struct TestApp {
+    /// The store itself: its calls are neither recorded nor failed.
     pub(super) raw: Arc<dyn DynStore>,
     pub(super) faults: Faults,
     pub(super) calls: Recording,
-    /// The gate at which the kit's `/wait/…` waits, session in hand.
+    /// The gate of the kit's `/wait/…`, which waits there with its session.
     pub(super) gate: Gate,
     /// The layer around the handler.
     pub(super) layer: SessionLayer,
     events: Arc<Mutex<Vec<String>>>,
-    /// What handlers have to say, besides events.
+    /// Notes of handlers, beside the events.
     noted: Vec<Arc<Mutex<Vec<String>>>>,
     client: Client,
 }
 
-impl Rig {
+impl TestEnvironment {
     pub(super) fn new<H: Harness>(harness: H) -> Self {
         let harness = Arc::new(harness);
         let dumped = Arc::clone(&harness);
@@ -86,44 +92,67 @@ impl Rig {
         }
     }
 
-    /// The store itself.
+    /// Opens the store itself.
     pub(super) async fn store(&self) -> Arc<dyn DynStore> {
         (self.open)(self.clock.clone()).await.raw
     }
 
-    /// An instance of the application that is the kit.
-    pub(super) async fn kit(&self) -> App {
+    /// Opens an instance of the kit, for the files that are written in its commands.
+    pub(super) async fn kit(&self) -> TestApp {
         self.kit_with(|layer| layer).await
     }
 
-    pub(super) async fn kit_with(&self, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> App {
+    pub(super) async fn kit_with(&self, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> TestApp {
         let gate = Gate::new();
         let inside = gate.clone();
-        let app = self.app_with(configure, move |parts| kit::answer(parts, Stop::Gate(inside.clone()))).await;
+        let app = self
+            .app_answering_with(configure, move |parts| kit::answer(parts, Stop::Gate(inside.clone())))
+            .await;
         app.with_gate(gate)
     }
 
-    /// An instance of the kit, whose `/meet/…` waits at the barrier, session in hand.
-    pub(super) async fn kit_that_meets(&self, barrier: Arc<Barrier>) -> App {
-        self.app(move |parts| kit::answer(parts, Stop::Barrier(Arc::clone(&barrier)))).await
+    /// Opens an instance of the kit whose `/meet/…` waits at the barrier, with its session.
+    pub(super) async fn kit_that_meets(&self, barrier: Arc<Barrier>) -> TestApp {
+        self.app_answering(move |parts| kit::answer(parts, Stop::Barrier(Arc::clone(&barrier)))).await
     }
 
-    /// An instance of another application.
-    pub(super) async fn app<F>(&self, handler: impl Fn(Parts) -> F + Send + Sync + 'static) -> App
+    /// Opens an instance of the application, whose requests carry their handlers.
+    pub(super) async fn app(&self) -> TestApp {
+        self.app_with(|layer| layer).await
+    }
+
+    /// Opens an instance of the application, with another configuration of its layer.
+    pub(super) async fn app_with(&self, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> TestApp {
+        self.app_around(configure, TestService::new()).await
+    }
+
+    /// Opens an instance of an application that answers by itself.
+    pub(super) async fn app_answering<F>(
+        &self,
+        handler: impl Fn(Parts) -> F + Send + Sync + 'static,
+    ) -> TestApp
     where
-        F: Future<Output = Result<Reply, Failure>> + Send + 'static,
+        F: Future<Output = Result<HandlerReply, HandlerFailure>> + Send + 'static,
     {
-        self.app_with(|layer| layer, handler).await
+        self.app_answering_with(|layer| layer, handler).await
     }
 
-    pub(super) async fn app_with<F>(
+    pub(super) async fn app_answering_with<F>(
         &self,
         configure: impl FnOnce(SessionLayer) -> SessionLayer,
         handler: impl Fn(Parts) -> F + Send + Sync + 'static,
-    ) -> App
+    ) -> TestApp
     where
-        F: Future<Output = Result<Reply, Failure>> + Send + 'static,
+        F: Future<Output = Result<HandlerReply, HandlerFailure>> + Send + 'static,
     {
+        self.app_around(configure, TestService::answering(handler)).await
+    }
+
+    async fn app_around(
+        &self,
+        configure: impl FnOnce(SessionLayer) -> SessionLayer,
+        service: TestService,
+    ) -> TestApp {
         let Opened { raw, store, faults, calls } = (self.open)(self.clock.clone()).await;
         let events = Arc::<Mutex<Vec<String>>>::default();
         let heard = Arc::clone(&events);
@@ -133,11 +162,11 @@ impl Rig {
         let layer = SessionLayer::new(store);
         let layer = if self.has_manual_clock { layer.with_stopwatch(self.clock.clone()) } else { layer };
         let layer = configure(layer).with_event_hook(note).with_event_interval(Duration::ZERO);
-        let client = Client::new(layer.layer(Handling::new(handler))).with_clock(self.clock.clone());
-        App { raw, faults, calls, gate: Gate::new(), layer, events, noted: Vec::new(), client }
+        let client = Client::new(layer.layer(service)).with_clock(self.clock.clone());
+        TestApp { raw, faults, calls, gate: Gate::new(), layer, events, noted: Vec::new(), client }
     }
 
-    /// Whether a scenario about time can be run; if not, says so.
+    /// Returns true if a scenario can move time, and otherwise prints that it is skipped.
     pub(super) fn can_move_time(&self) -> bool {
         if !self.has_manual_clock {
             println!("skipped: the store reads no manual clock (`Harness::MANUAL_CLOCK`)");
@@ -145,7 +174,7 @@ impl Rig {
         self.has_manual_clock
     }
 
-    /// All that the backend holds; if nobody can tell, says so.
+    /// Returns all bytes of the backend, and otherwise prints that the scenario is skipped.
     pub(super) async fn dump(&self) -> Option<Vec<u8>> {
         let dump = (self.dump)().await;
         if dump.is_none() {
@@ -155,35 +184,37 @@ impl Rig {
     }
 }
 
-impl App {
-    /// The same, whose handler waits at this gate.
+impl TestApp {
+    /// Replaces the gate of the handler.
     pub(super) fn with_gate(self, gate: Gate) -> Self {
         Self { gate, ..self }
     }
 
-    /// A browser that was never here.
+    /// Returns a browser without cookies.
     pub(super) fn browser(&self) -> Client {
         self.client.stranger()
     }
 
-    /// A browser whose session has this name in it, and that has come back with its cookie; with what that
-    /// took forgotten.
+    /// Returns a browser that has come back to a session with this name.
+    ///
+    /// The calls that this took are forgotten.
     pub(super) async fn visitor(&self, name: &str) -> Client {
         let browser = self.browser();
-        let response = browser.get(&format!("/set-name/{name}")).await;
-        assert_eq!(response.status(), 200, "{}", response.text());
-        assert_eq!(browser.get("/name").await.text(), name);
+        let given = name.to_owned();
+        browser.visit(async |mut session: TypedSession<NamedVisitor>| session.set_name(given)).await;
+        let read = async |session: TypedSession<NamedVisitor>| session.name().map(str::to_owned);
+        assert_eq!(browser.visit(read).await.as_deref(), Some(name));
         self.calls.clear();
         browser
     }
 
-    /// What the store was asked to do, but for the clean-up, which comes when it comes.
+    /// Returns the calls that reached the store, without purges, which may come at any time.
     pub(super) fn calls(&self) -> Vec<Call> {
         let calls = self.calls.calls().into_iter();
         calls.filter(|call| call.operation() != Operation::Purge).collect()
     }
 
-    /// The events since the last time, and what else is heard.
+    /// Returns the events and notes since the last call.
     pub(super) fn events(&self) -> Vec<String> {
         let lists = self.noted.iter().chain([&self.events]);
         lists
@@ -191,18 +222,18 @@ impl App {
             .collect()
     }
 
-    /// Hears what a handler notes, too.
+    /// Adds a list of notes to the events.
     pub(super) fn also_hear(&mut self, noted: Arc<Mutex<Vec<String>>>) {
         self.noted.push(noted);
     }
 
-    /// A record as the store has it, with these fields at least.
+    /// Loads a record from the store, with at least these fields.
     pub(super) async fn load(&self, id: RecordId, names: &[&'static str]) -> Option<Loaded> {
         let names: Vec<_> = names.iter().map(|name| FieldName::from_static(name)).collect();
         self.raw.load(id, &names).await.expect("the store answers")
     }
 
-    /// A field as the store has it.
+    /// Loads the JSON of a field from the store.
     pub(super) async fn stored(&self, id: RecordId, name: &'static str) -> Option<String> {
         let loaded = self.load(id, &[name]).await?;
         loaded.fields.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
@@ -212,13 +243,13 @@ impl App {
 /// The name of the session cookie.
 pub(super) const COOKIE: &str = "__Host-sid";
 
-/// The record that a browser's cookie names.
+/// Returns the record id of a browser's cookie.
 pub(super) fn record_of(browser: &Client) -> RecordId {
     let cookie = browser.cookie(COOKIE).expect("the browser has a session cookie");
     Token::parse(cookie.as_bytes()).expect("the cookie holds a token").id()
 }
 
-/// The session of a request, as an extractor gives it to a handler.
+/// Extracts a session from a request.
 pub(super) async fn session<S>(parts: &mut Parts) -> Result<S, SessionRejection>
 where
     S: FromRequestParts<(), Rejection = SessionRejection>,
@@ -241,8 +272,8 @@ where
     outputs
 }
 
-impl fmt::Debug for Rig {
+impl fmt::Debug for TestEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rig").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("TestEnvironment").field("clock", &self.clock).finish_non_exhaustive()
     }
 }

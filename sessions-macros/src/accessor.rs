@@ -1,0 +1,232 @@
+//! The accessors: for each its name, its signature, the function that it calls, and its documentation.
+//!
+//! This is the only list of them. The model asks it for names, and the expansion for everything else.
+
+use crate::attr::{FieldClass, Merge};
+
+/// A method that the handle has for a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Accessor {
+    Get,
+    Has,
+    Set,
+    Edit,
+    Reset,
+    Add,
+    FetchAdd,
+    Take,
+    Remove,
+    Flash,
+    FlashNow,
+    Keep,
+    Discard,
+}
+
+/// The facts of a field that its accessors depend on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldFacts {
+    pub(crate) is_optional: bool,
+    pub(crate) is_flash: bool,
+    pub(crate) is_skipped: bool,
+    pub(crate) is_secret: bool,
+    pub(crate) merge: Merge,
+    pub(crate) class: Option<FieldClass>,
+}
+
+/// The shape of an accessor, apart from its name.
+pub(crate) struct Signature {
+    pub(crate) is_mut: bool,
+    pub(crate) parameter: Parameter,
+    pub(crate) returns: Returns,
+    /// The method of the library's handle that does the work.
+    pub(crate) call: Call,
+}
+
+/// The parameter behind `self`.
+pub(crate) enum Parameter {
+    None,
+    /// A value of the field's type.
+    Value,
+    /// An `i64`.
+    Difference,
+}
+
+/// The return type.
+pub(crate) enum Returns {
+    Nothing,
+    /// The getter's view of the value.
+    View,
+    Bool,
+    /// A mutable borrow.
+    Borrow,
+    /// An `Option` of the value.
+    Taken,
+    /// A future of the value.
+    Sum,
+}
+
+/// A method of the library's handle.
+pub(crate) enum Call {
+    /// Generic over the field's type; the name depends on how the type is read.
+    Read,
+    /// Generic over the field's type; the name depends on what a setter takes.
+    Write(&'static str),
+    /// Generic over the field's type; the name depends on whether the field is an `Option`.
+    Borrow(&'static str),
+    /// Generic over the field's type.
+    Typed(&'static str),
+    /// The same code for all types.
+    Untyped(&'static str),
+}
+
+impl Accessor {
+    /// The accessors of a field, in the order in which the documentation shows them.
+    pub(crate) fn of(field: FieldFacts) -> impl Iterator<Item = Self> {
+        let all: &[Self] = if field.is_flash {
+            &[Self::Get, Self::Has, Self::Flash, Self::FlashNow, Self::Take, Self::Keep, Self::Discard]
+        } else if field.is_optional {
+            &[Self::Get, Self::Has, Self::Set, Self::Edit, Self::Take, Self::Remove]
+        } else {
+            &[Self::Get, Self::Set, Self::Edit, Self::Reset, Self::Add, Self::FetchAdd]
+        };
+        all.iter().copied().filter(move |accessor| match accessor {
+            Self::Add | Self::FetchAdd => field.merge == Merge::Add && !field.is_skipped,
+            // a change of users takes effect with the call, and a borrow has no such moment
+            Self::Edit => field.class != Some(FieldClass::Identity),
+            _ => true,
+        })
+    }
+
+    /// The method's name for a field whose base name is `base`.
+    pub(crate) fn name(self, base: &str) -> String {
+        match self {
+            Self::Get => base.to_owned(),
+            Self::Has => format!("has_{base}"),
+            Self::Set => format!("set_{base}"),
+            Self::Edit => format!("{base}_mut"),
+            Self::Reset => format!("reset_{base}"),
+            Self::Add => format!("add_{base}"),
+            Self::FetchAdd => format!("fetch_add_{base}"),
+            Self::Take => format!("take_{base}"),
+            Self::Remove => format!("remove_{base}"),
+            Self::Flash => format!("flash_{base}"),
+            Self::FlashNow => format!("flash_now_{base}"),
+            Self::Keep => format!("keep_{base}"),
+            Self::Discard => format!("discard_{base}"),
+        }
+    }
+
+    pub(crate) const fn signature(self) -> Signature {
+        let (parameter, returns, call) = match self {
+            Self::Get => (Parameter::None, Returns::View, Call::Read),
+            Self::Has => (Parameter::None, Returns::Bool, Call::Untyped("__field_has")),
+            Self::Set => (Parameter::Value, Returns::Nothing, Call::Write("__field_set")),
+            Self::Edit => (Parameter::None, Returns::Borrow, Call::Borrow("__field_edit")),
+            Self::Reset | Self::Remove => {
+                (Parameter::None, Returns::Nothing, Call::Untyped("__field_remove"))
+            }
+            Self::Add => (Parameter::Difference, Returns::Nothing, Call::Untyped("__field_add")),
+            Self::FetchAdd => (Parameter::Difference, Returns::Sum, Call::Typed("__field_fetch_add")),
+            Self::Take => (Parameter::None, Returns::Taken, Call::Typed("__field_take")),
+            Self::Flash => (Parameter::Value, Returns::Nothing, Call::Write("__field_flash")),
+            Self::FlashNow => (Parameter::Value, Returns::Nothing, Call::Write("__field_flash_now")),
+            Self::Keep => (Parameter::None, Returns::Nothing, Call::Untyped("__field_keep")),
+            Self::Discard => (Parameter::None, Returns::Nothing, Call::Typed("__field_discard")),
+        };
+        Signature { is_mut: !matches!(self, Self::Get | Self::Has), parameter, returns, call }
+    }
+
+    /// The documentation, for a field that is called `name` in the struct.
+    ///
+    /// Short, since each view repeats it for each field, and the compiler takes its time over each.
+    pub(crate) fn doc(self, name: &str, field: FieldFacts) -> String {
+        let text = match self {
+            Self::Get => return getter_doc(name, field),
+            Self::Set | Self::Flash if field.is_secret => {
+                return format!("{} The store gets it sealed.", self.sentence(field));
+            }
+            _ => self.sentence(field),
+        };
+        text.to_owned()
+    }
+
+    fn sentence(self, field: FieldFacts) -> &'static str {
+        let class = field.class;
+        match (self, class) {
+            (Self::Has, Some(FieldClass::Identity)) => "Returns true if a user is logged in.",
+            (Self::Has, _) if field.is_flash => "Returns true if there is a flash to deliver.",
+            (Self::Set, Some(FieldClass::Identity)) => {
+                "Logs in: at commit the session gets a new secret, and the old cookie is void. \
+                 A change of users drops every field that is not `keep_on_logout`."
+            }
+            (Self::Set, Some(FieldClass::Privilege)) if field.is_optional => {
+                "Grants the right: at commit the session gets a new secret, and the old cookie is void."
+            }
+            (Self::Set, Some(FieldClass::Privilege)) => {
+                "Grants the right: at commit the session gets a new secret, and the old cookie is void. \
+                 Setting the default takes the right away."
+            }
+            (Self::Edit, Some(FieldClass::Privilege)) => {
+                "Borrows the right mutably: a change brings a new secret at commit."
+            }
+            (Self::Reset | Self::Remove, Some(FieldClass::Privilege)) => {
+                "Takes the right away, even if the request fails; at commit the session gets a new secret."
+            }
+            (Self::Take, Some(FieldClass::Privilege)) => {
+                "Takes the right away, even if the request fails, and returns it."
+            }
+            (Self::Take, Some(FieldClass::Identity)) => {
+                "Logs out, as `remove` does, and returns the identity."
+            }
+            (Self::Remove, Some(FieldClass::Identity)) => {
+                "Logs out: every field that is not `keep_on_logout` goes, even if the request fails, and the old \
+                 cookie is void."
+            }
+            (Self::Take, _) if field.is_flash => {
+                "Delivers the flash: it is gone once the request is answered."
+            }
+            (Self::Set, _) => match field.merge {
+                _ if field.is_skipped => "Sets the field, which is never stored.",
+                Merge::Max => "Raises the field to this value; a greater one stays.",
+                Merge::Min => "Lowers the field to this value; a smaller one stays.",
+                Merge::First => "Sets the field if it has no value yet.",
+                Merge::Add => "Sets the field, whatever other requests add to it.",
+                Merge::Last => match class {
+                    Some(FieldClass::KeepOnLogout) => "Sets the field, which a logout keeps.",
+                    Some(FieldClass::DropOnLogin) => "Sets the field, which a login drops.",
+                    _ => "Sets the field.",
+                },
+            },
+            (Self::Edit, _) => match field.merge {
+                Merge::Add => "Borrows the field mutably: the difference is added to what is stored.",
+                Merge::Max | Merge::Min | Merge::First => {
+                    "Borrows the field mutably: what becomes of it counts as if it were set."
+                }
+                Merge::Last => "Borrows the field mutably: it is written if it then differs.",
+            },
+            (Self::Get, _) => "Returns the field.",
+            (Self::Has, _) => "Returns true if the field has a value.",
+            (Self::Reset, _) => "Removes the stored value: the field has its default again.",
+            (Self::Add, _) => "Adds to the field: what overlapping requests add all counts.",
+            (Self::FetchAdd, _) => "Adds to the field in the store, now, and returns the sum.",
+            (Self::Take, _) => "Removes the field and returns its value.",
+            (Self::Remove, _) => "Removes the field.",
+            (Self::Flash, _) => "Stores the flash until a request takes it, this one or a later one.",
+            (Self::FlashNow, _) => "Shows this value as the flash in this request only.",
+            (Self::Keep, _) => "Undoes this request's take: a later request has the flash again.",
+            (Self::Discard, _) => "Removes the flash undelivered.",
+        }
+    }
+}
+
+/// The documentation of a getter whose field has none of its own.
+fn getter_doc(name: &str, field: FieldFacts) -> String {
+    let rest = match field.class {
+        Some(FieldClass::Identity) => ", the logged-in user, if there is one.",
+        Some(FieldClass::Privilege) => ", a right of this session.",
+        _ if field.is_flash => ", the flash, and does not take it.",
+        _ if field.is_optional => ", if it has a value.",
+        _ => ", or its default.",
+    };
+    format!("Returns `{name}`{rest}")
+}

@@ -1,0 +1,103 @@
+//! Channels that tell of the end of a record: what the requests of this process do, and what the store says.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    sync::{Mutex, MutexGuard},
+    value::RecordId,
+};
+
+/// The records of a layer whose end is waited for. One task asks the store for each, however many requests wait.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers(Mutex<WatchedRecords>);
+
+pub(super) type WatchedRecords = HashMap<RecordId, Arc<watch::Sender<Sighting>>>;
+
+/// The newest that is known of a watched record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sighting {
+    /// It is alive in this epoch, or a later one.
+    Alive(u64),
+    /// It is over.
+    Over,
+}
+
+/// The record of a request, as it is known without the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnRecord {
+    /// There is none that could end.
+    None,
+    /// It is alive.
+    Live {
+        /// Its id.
+        id: RecordId,
+        /// The epoch that the request saw, or has begun.
+        epoch: u64,
+    },
+    /// A commit of the request is on its way that may begin an epoch.
+    Changing,
+    /// It is over.
+    Over,
+}
+
+/// What a request tells those who wait for the end of its record.
+#[derive(Debug)]
+pub(super) struct WatchedRecord {
+    own: watch::Sender<OwnRecord>,
+    /// Kept, so that a handle that waits again and again, as in a loop with `select!`, does not begin anew each time.
+    seen: Option<SightingsOf>,
+}
+
+/// What is known of this record.
+pub(super) type SightingsOf = (RecordId, watch::Receiver<Sighting>);
+
+impl WatchedRecord {
+    pub(super) fn new(own: OwnRecord) -> Self {
+        Self { own: watch::channel(own).0, seen: None }
+    }
+
+    /// The receivers of what becomes of it. `watch` begins to watch a record that was not watched yet.
+    pub(super) fn receivers(
+        &mut self,
+        now: OwnRecord,
+        watch: impl FnOnce(RecordId, u64) -> watch::Receiver<Sighting>,
+    ) -> (watch::Receiver<OwnRecord>, Option<SightingsOf>) {
+        if let OwnRecord::Live { id, epoch } = now
+            && self.seen.as_ref().is_none_or(|(of, _)| *of != id)
+        {
+            self.seen = Some((id, watch(id, epoch)));
+        }
+        (self.own.subscribe(), self.seen.clone())
+    }
+
+    pub(super) fn publish(&self, own: OwnRecord) {
+        self.own.send_if_modified(|known| std::mem::replace(known, own) != own);
+    }
+}
+
+impl Watchers {
+    /// Tells all in this process that wait for this record's end.
+    pub(super) fn publish(&self, id: RecordId, seen: Sighting) {
+        if let Some(sender) = self.lock().get(&id) {
+            advance(sender, seen);
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, WatchedRecords> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells what was seen, unless something newer is known.
+pub(super) fn advance(sender: &watch::Sender<Sighting>, seen: Sighting) {
+    sender.send_if_modified(|known| {
+        let is_news = *known < seen;
+        *known = seen.max(*known);
+        is_news
+    });
+}
