@@ -176,10 +176,10 @@ impl Accessor {
                 "Takes the right away, even if the request fails, and returns it."
             }
             (Self::Take, Some(FieldClass::Identity)) => {
-                "Logs out, as `remove` does, and returns the identity."
+                "Logs out and returns the identity: every field that is not `keep_on_logout` is dropped."
             }
             (Self::Remove, Some(FieldClass::Identity)) => {
-                "Logs out: every field that is not `keep_on_logout` goes, even if the request fails, and the old \
+                "Logs out, even if the request fails: every field that is not `keep_on_logout` is dropped, and the old \
                  cookie is void."
             }
             (Self::Take, _) if field.is_flash => {
@@ -190,7 +190,7 @@ impl Accessor {
                 Merge::Max => "Raises the field to this value; a greater one stays.",
                 Merge::Min => "Lowers the field to this value; a smaller one stays.",
                 Merge::First => "Sets the field if it has no value yet.",
-                Merge::Add => "Sets the field, whatever other requests add to it.",
+                Merge::Add => "Sets the field, and overwrites earlier additions.",
                 Merge::Last => match class {
                     Some(FieldClass::KeepOnLogout) => "Sets the field, which a logout keeps.",
                     Some(FieldClass::DropOnLogin) => "Sets the field, which a login drops.",
@@ -200,14 +200,14 @@ impl Accessor {
             (Self::Edit, _) => match field.merge {
                 Merge::Add => "Borrows the field mutably: the difference is added to what is stored.",
                 Merge::Max | Merge::Min | Merge::First => {
-                    "Borrows the field mutably: what becomes of it counts as if it were set."
+                    "Borrows the field mutably: the result counts as if it were set."
                 }
                 Merge::Last => "Borrows the field mutably: it is written if it then differs.",
             },
             (Self::Get, _) => "Returns the field.",
             (Self::Has, _) => "Returns true if the field has a value.",
             (Self::Reset, _) => "Removes the stored value: the field has its default again.",
-            (Self::Add, _) => "Adds to the field: what overlapping requests add all counts.",
+            (Self::Add, _) => "Adds to the field. The additions of overlapping requests all count.",
             (Self::FetchAdd, _) => "Adds to the field in the store, now, and returns the sum.",
             (Self::Take, _) => "Removes the field and returns its value.",
             (Self::Remove, _) => "Removes the field.",

@@ -1,4 +1,4 @@
-//! Tokens: the accessors, and one invocation of a macro of the library for everything else. Cannot fail.
+//! Tokens: one invocation of a macro of the library, which gets the accessors written out. Cannot fail.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::attr::{DefaultValue, FieldClass, Merge, OnInvalid};
 use crate::model::{Field, Name, View};
 use crate::types::TypeKind;
 
-/// Expands the view. The accessors come first, since the documentation keeps the order.
+/// Expands the view.
 pub(crate) fn view(view: &View) -> TokenStream {
     let View { vis, ident, handle, krate, .. } = view;
     let docs = handle_docs(view);
@@ -23,12 +23,9 @@ pub(crate) fn view(view: &View) -> TokenStream {
     let clone = clone_bounds(view);
     let accessors = view.fields.iter().enumerate().map(|(index, field)| accessors(view, index, field));
     quote! {
-        #[allow(dead_code)]
-        impl #handle {
-            #(#accessors)*
-        }
         #krate::__session_view! {
             #vis #ident #handle [#docs] [#(#clone),*]
+            { #(#accessors)* }
             #({ #fields })*
         }
         #(#alias_checks)*

@@ -1,6 +1,6 @@
 //! The derive of the [`sessions`](https://docs.rs/sessions) crate.
 //!
-//! Do not depend on this crate: `sessions` re-exports the derive beside the trait and the macros that its output needs.
+//! Depend on `sessions`, not on this crate: it re-exports the derive beside the trait and the macros that the output needs.
 
 mod accessor;
 mod attr;
@@ -16,117 +16,153 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-/// Makes a struct a view of the session: typed fields, each with its own accessors.
+/// Derives a typed view of the session from a struct, with accessors for each field.
 ///
-/// The struct has named fields and no generics, and needs no serde derive; the types of its fields are
-/// `Serialize + DeserializeOwned + Send + Sync + 'static`. A field that is not an `Option` also needs `Default`, or a
-/// `#[session(default = expr)]`. How the handle is extracted and when it is stored is told, with examples that run, in the
-/// [documentation of `sessions`](https://docs.rs/sessions).
+/// The struct has named fields, no generics and no serde derive. A field's type is
+/// `Serialize + DeserializeOwned + Send + Sync + 'static`. A type that is no `Option` also needs `Default`, or the field
+/// a `#[session(default = expr)]`.
 ///
 /// # Attributes of the struct
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `#[session(namespace = "cart")]` | stored names become `cart.items`, so that several crates share one record |
-/// | `#[session(rename_all = "camelCase")]` | stored names in one of serde's eight cases |
-/// | `#[session(crate = "path")]` | where `sessions` is found, for re-exports; the default is `::sessions` |
-/// | `#[session(handle = "MyHandle")]` | the name of the generated handle; the default is the struct's with `Handle` behind it |
+/// | `#[session(namespace = "cart")]` | Stored names become `cart.items`, so that several crates share one record. |
+/// | `#[session(rename_all = "camelCase")]` | Stored names follow one of serde's eight cases. |
+/// | `#[session(handle = "MyHandle")]` | Names the generated handle. Without it, `Visit` has a `VisitHandle`. |
+/// | `#[session(crate = "path")]` | Says where `sessions` is found, for re-exports. Without it, at `::sessions`. |
 ///
 /// # Attributes of a field
 ///
-/// | attribute | meaning |
+/// Several keys may stand in one `#[session(…)]`, and several of these on one field.
+///
+/// | value and stored name | meaning |
 /// |---|---|
-/// | `#[flash]` on `Option<T>` | kept until a request takes it |
-/// | `#[session(default)]` | `Default::default()` when the store has no value, as without it |
-/// | `#[session(default = expr)]` | the value when the store has none |
-/// | `#[session(rename = "name")]` | the stored name |
-/// | `#[session(alias = "old")]` | an older stored name that is still read; may be repeated |
-/// | `#[session(skip)]` | never stored |
-/// | `#[session(with = "module")]` | encoded and decoded by `module::serialize` and `module::deserialize`, made for serde's `with` |
-/// | `#[session(merge = "…")]` | what happens when two requests change the field at once: `last` (default), `add`, `max`, `min`, `first` |
-/// | `#[session(privilege)]` | a right: setting, changing or removing it brings a new secret in the same commit, and the old one is dead; not with `#[flash]`, `skip` or another `merge` than `last`. See below for its default |
-/// | `#[session(identity)]` on `Option<T>` | who is logged in: a right, one in a struct. From none to some is a login: the session's life begins anew, and all fields stay but those marked `drop_on_login`. Removing it is a logout and changing it a change of users: every field that is not marked `keep_on_logout` goes in the same commit. It has no `n_mut()` |
-/// | `#[session(keep_on_logout)]` | belongs to the browser, not to the user (cart, locale): outlives a logout (not the session's timeouts), and a request that changes nothing else and that began before a login or logout may still write it, across one of them and for a minute |
-/// | `#[session(drop_on_login)]` | the visitor's, and not the user's: goes with a login |
-/// | `#[session(secret)]` | sealed with the layer's keys before it reaches the store (feature `keys`, `SessionLayer::with_keys`); not with `skip` or another `merge` than `last` |
-/// | `#[session(on_invalid = "…")]` | a stored value that does not decode: `reset` the field (default), or `reject` the request. With `privilege` and `identity` the default is that the request sees the record as after a logout; so it is with `secret` where the key is not in the ring. A `secret` whose key is there and that does not open refuses the request, unless it says `reset` |
-/// | `#[session(copy)]` | the getter returns by value |
-/// | `#[session(accessor = "name")]` | another base name for the accessors |
+/// | `default`, `default = expr` | The value while the store has none. Without it, `Default::default()`. Not on an `Option`, which is `None`. |
+/// | `rename = "name"` | The stored name: 1 to 128 bytes without control characters, and not beginning with `__`. |
+/// | `alias = "old"` | An older stored name that is still read. May be repeated. |
+/// | `skip` | Never stored, and needs no serde. |
+/// | `with = "module"` | Encoded and decoded by `module::serialize` and `module::deserialize`, made for serde's `with`. |
+/// | `on_invalid = "reset"`, `"reject"` | A stored value that does not decode: the field is as if nothing were stored (default), or the request is refused. |
+/// | `copy` | The getter returns the value and not a reference. Needs `Copy`. |
+/// | `accessor = "name"` | Another base name for the accessors. |
 ///
-/// Several keys may stand in one `#[session(…)]`, and several of these on one item. Stored names have 1 to 128 bytes
-/// and no control characters; those that begin with `__` are reserved.
+/// | when requests overlap | meaning |
+/// |---|---|
+/// | `merge = "last"` | The last write stays. This is the default. |
+/// | `merge = "add"` | Differences add up. For integers of at most 64 bits. |
+/// | `merge = "max"`, `"min"` | The greatest or the smallest value stays. For integers of at most 64 bits. |
+/// | `merge = "first"` | The first value stays. |
 ///
-/// # What is generated
+/// | login and secrecy | meaning |
+/// |---|---|
+/// | `identity` on `Option<T>` | The logged-in user, in one field of a struct. Setting it logs in, removing it logs out. Each brings a new secret, and the old cookie is void. |
+/// | `privilege` | A right. Setting, changing or removing it brings a new secret. Its default must be the state of least power, see below. |
+/// | `keep_on_logout` | Belongs to the browser, such as a cart or a locale: a logout and a change of users keep it. |
+/// | `drop_on_login` | Belongs to the visitor: a login drops it. |
+/// | `secret` | Sealed with the layer's keys before it reaches the store. Needs the feature `keys` and `SessionLayer::with_keys`. |
 ///
-/// A handle beside the struct, and for each field `n` these methods of it. Handle and methods have the visibility of
-/// the *struct*, whatever that of the field: what only one module may write belongs in a view that is private to it.
+/// | flash | meaning |
+/// |---|---|
+/// | `#[flash]` on `Option<T>` | Stored until a request takes it. An attribute of its own, not a key of `#[session(…)]`. |
+///
+/// A field is at most one of `identity`, `privilege`, `keep_on_logout` and `drop_on_login`. `identity`, `privilege` and
+/// `secret` merge by `last` only. `#[flash]` and `skip` do not go with the keys that they leave without meaning; the
+/// compiler names them.
+///
+/// # Accessors
+///
+/// The derive writes a handle beside the struct, and for each field `n` these methods of it. They have the visibility
+/// of the *struct*, whatever that of the field. A field that only one module may write belongs in a view that is private
+/// to it.
 ///
 /// | `n: T` | |
 /// |---|---|
-/// | `n(&self) -> &T` | the value, or its default; see below for what comes by value |
-/// | `set_n(&mut self, T)` | sets it; a value that is stored already, or the default with nothing stored, is no change |
-/// | `n_mut(&mut self) -> &mut T` | to change in place; a change only if it then differs |
-/// | `reset_n(&mut self)` | removes it from the store: the default again |
-/// | `add_n(&mut self, i64)` | with `merge = "add"`: exact, whatever other requests add |
-/// | `fetch_add_n(&mut self, i64).await -> Result<T, Error>` | the same, in the store now; returns the sum |
+/// | `n(&self) -> &T` | Returns the value, or its default. |
+/// | `set_n(&mut self, T)` | Sets it. An equal value, or the default with nothing stored, is no change. |
+/// | `n_mut(&mut self) -> &mut T` | Borrows it mutably. It is a change only if the value then differs. |
+/// | `reset_n(&mut self)` | Removes it from the store: the default again. |
+/// | `add_n(&mut self, i64)` | With `merge = "add"`: adds to it, and the additions of overlapping requests all count. |
+/// | `fetch_add_n(&mut self, i64).await -> Result<T, Error>` | With `merge = "add"`: adds in the store, now, and returns the sum. |
 ///
 /// | `n: Option<T>` | |
 /// |---|---|
-/// | `n(&self) -> Option<&T>`, `has_n(&self) -> bool` | the value, if there is one |
-/// | `set_n(&mut self, T)` | sets it; there is no `set_n(None)`, that is `remove_n()` |
-/// | `n_mut(&mut self) -> Option<&mut T>` | to change in place |
-/// | `take_n(&mut self) -> Option<T>`, `remove_n(&mut self)` | takes it out, or drops it; gone from the store too |
+/// | `n(&self) -> Option<&T>`, `has_n(&self) -> bool` | Returns the value, if there is one. |
+/// | `set_n(&mut self, T)` | Sets it. In place of a `set_n(None)` there is `remove_n()`. |
+/// | `n_mut(&mut self) -> Option<&mut T>` | Borrows it mutably. An `identity` has none. |
+/// | `take_n(&mut self) -> Option<T>`, `remove_n(&mut self)` | Removes it, also from the store. |
 ///
 /// | `#[flash] n: Option<T>` | |
 /// |---|---|
-/// | `flash_n(&mut self, T)` | sets it for whoever takes it next, in this request or a later one |
-/// | `flash_now_n(&mut self, T)` | sets it for this request only |
-/// | `n(&self) -> Option<&T>`, `has_n(&self) -> bool` | looks, and consumes nothing |
-/// | `take_n(&mut self) -> Option<T>` | delivers it: gone once this request is answered |
-/// | `keep_n(&mut self)` | undoes this request's take: the next request has it again |
-/// | `discard_n(&mut self)` | drops it undelivered |
+/// | `flash_n(&mut self, T)` | Stores it until a request takes it, this one or a later one. |
+/// | `flash_now_n(&mut self, T)` | Sets it for this request only. |
+/// | `n(&self) -> Option<&T>`, `has_n(&self) -> bool` | Looks at it, and takes nothing. |
+/// | `take_n(&mut self) -> Option<T>` | Delivers it: it is gone once this request is answered. |
+/// | `keep_n(&mut self)` | Undoes this request's take: a later request has it again. |
+/// | `discard_n(&mut self)` | Removes it undelivered. |
 ///
-/// All handles also have `reload(&mut self).await -> Result<(), Error>`, which reads the record again and keeps this
-/// handle's unsaved changes on top, `snapshot(&self)`, the plain struct (if every field is `Clone`), and by dereference
-/// the methods of `sessions::Handle`.
+/// Every handle also has:
+///
+/// - `snapshot(&self)`, which returns the plain struct, if each field is `Clone`;
+/// - `reload(&mut self).await -> Result<(), Error>`, which reads the record again and keeps unsaved changes on top;
+/// - the methods of `sessions::Handle`, by dereference.
 ///
 /// Getters return integers, floats, `bool` and `char` by value, `String` as `&str`, `Vec<U>` as `&[U]`, and everything
-/// else by reference. Setters of `String` take `impl Into<String>`. The field's documentation goes to its getter.
-/// Methods of your own go to the handle by its name, `impl VisitHandle { … }`.
+/// else by reference. Setters of `String` take `impl Into<String>`. The struct's documentation is also the handle's, and a
+/// field's is its getter's. Methods of your own go to the handle by its name: `impl VisitHandle { … }`.
 ///
-/// # Notes
+/// # Rules by attribute
 ///
-/// - A default is never stored by itself, and its expression runs once per request that needs it: for a time of first
-///   visit, set the field. Rows without the field have the default of the running program.
-/// - The default of a right must be the state of least power: setting a right to its default is its removal, and
-///   removals happen though the request fails. So `has_second_factor: bool`, and never `second_factor_pending` or
-///   `is_read_only`, whose removal would give the power. Changing one power for another (`admin` to `editor`) is a
-///   grant, which a failing or refused request drops: take away first, then set.
-/// - A field that becomes `privilege` or `identity` while sessions are alive starts unset. Every view that has a right's
-///   stored name, or an older name of it, declares it: another one is refused once the layer has met the first.
-/// - `with` is about the type inside: on an `Option<T>` name the module for `T` (`chrono::serde::ts_seconds`), not the
-///   one for `Option<T>` that serde would need.
-/// - `merge = "add"`, `"max"` and `"min"` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`.
-/// - With `merge = "max"`, `"min"` and `"first"`, what `n_mut` makes of the field counts as if it were set: if what was
-///   there before stays, that is what `n` shows as soon as the borrow ends.
-/// - A field is `secret` for all views as soon as a handler has taken one that says so: others show it, and what they
-///   write is sealed. Until then a view that does not say so writes it in plain, which the one that does then
-///   refuses. So say it in every view. What a handler makes of the value is its own business: a `Debug` that the
-///   *struct* derives shows it.
-/// - A field that becomes `secret` while sessions are alive gets a new stored name, or `on_invalid = "reset"`: a value
-///   that is not sealed is none.
-/// - serde's own attributes on the struct's fields mean nothing here.
-/// - A value that cannot be read again fails its request, which writes nothing, and an event (`CommitFailed`) names the field
-///   and the reason: a number that is infinite or NaN, anywhere in the value; a map with keys that are no JSON keys;
-///   more than 64 KiB of JSON (`SessionLayer::with_size_limits`). Builds with debug assertions read each value once
-///   more and refuse what then means something else, such as a type with `#[serde(tag = "t")]` around a map with
-///   integer keys, or one whose `deserialize_with` changes it. Order does not count, neither of an object's members nor of an array's
-///   elements. Released builds store such a value, and the next request has the default or the other value.
+/// **`default`.** A default is never stored by itself, and its expression runs once per request that needs it. For the
+/// time of a first visit, set the field. A record without the field has the default of the running program.
+///
+/// **`privilege` and `identity`.** Setting a right to its default removes it, and a removal happens even if the request
+/// fails. So the default must be the state of least power: `has_second_factor: bool`, and never `second_factor_pending`
+/// or `is_read_only`. A change from one power to another (`admin` to `editor`) is a grant, which a failing or refused
+/// request drops: take away first, then set. A field that becomes a right while sessions are alive starts unset. Every
+/// view with a right's stored name, or an older name of it, declares it: another view is refused once the layer has
+/// met the first.
+///
+/// **`identity`.** From none to some is a login: the session's lifetime begins anew, and all fields stay but those marked
+/// `drop_on_login`. A removal is a logout, and another value a change of users. Both drop every field that is not
+/// `keep_on_logout`, in the same commit.
+///
+/// **`keep_on_logout`.** The field outlives a logout, but not the session's timeouts. A request that began before a login
+/// or logout, and changes such fields only, may still write them: across one login or logout, and for a minute.
+///
+/// **`on_invalid`.** Without it, a right that does not decode has the request see the record as after a logout. The same
+/// holds for a `secret` whose key is not in the ring. A `secret` whose key is there, and which does not open, refuses the
+/// request unless it says `reset`.
+///
+/// **`secret`.** A field is secret for all views as soon as a handler has taken one that says so: other views show it, and
+/// their writes are sealed. Until then a view that does not say so writes it in plain, which the first one then
+/// refuses. So say it in every view. A field that becomes secret while sessions are alive gets a new stored name, or
+/// `on_invalid = "reset"`: a value that is not sealed counts as none. A `Debug` that the *struct* derives shows the value.
+///
+/// **`merge`.** `add`, `max` and `min` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`. With `max`, `min`
+/// and `first`, the result of `n_mut` counts as if it were set: if the former value stays, `n` shows that one as soon
+/// as the borrow ends.
+///
+/// **`with`.** The module is for the type inside: on an `Option<T>` name the one for `T` (`chrono::serde::ts_seconds`), not
+/// the one for `Option<T>` that serde would need. serde's own attributes on the struct's fields mean nothing here.
+///
+/// # Values that cannot be stored
+///
+/// A value that cannot be read again fails its request, which writes nothing. An event (`CommitFailed`) names the field and
+/// the reason:
+///
+/// - a number that is infinite or NaN, anywhere in the value;
+/// - a map whose keys are no JSON keys;
+/// - more than 64 KiB of JSON (`SessionLayer::with_size_limits`).
+///
+/// Builds with debug assertions read each value once more, and refuse one that then means something else. Examples are a
+/// type with `#[serde(tag = "t")]` around a map with integer keys, or one whose `deserialize_with` changes it. The order of
+/// an object's members and of an array's elements does not count. Builds without debug assertions store such a value,
+/// and the next request has the default or the other value.
 ///
 /// # Errors
 ///
-/// A misspelt, repeated, contradictory or unfitting attribute is a compile error at the attribute that says what to
-/// write instead. All of them are reported in one compile.
+/// A misspelt, repeated, contradictory or unfitting attribute is a compile error. It points at the attribute and says what
+/// to write instead. One compile reports all of them.
 #[proc_macro_derive(Session, attributes(session, flash))]
 pub fn session(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     derive::derive(input.into()).into()

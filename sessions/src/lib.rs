@@ -104,8 +104,6 @@ pub mod testing;
 mod value;
 mod view;
 
-pub use sessions_macros::Session;
-
 #[cfg(feature = "axum")]
 pub use self::{
     axum::RecentLogin,
@@ -122,7 +120,7 @@ pub use self::{
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
     value::{Cutoff, Cutoffs, FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
-    view::{SessionView, TypedSession},
+    view::{Session, SessionView, TypedSession},
 };
 #[cfg(feature = "keys")]
 pub use self::{

@@ -1,22 +1,28 @@
-//! The part of the derive's expansion that does not depend on the accessors: one invocation of [`__session_view`].
+//! The expansion of the derive: one invocation of [`__session_view`].
 //!
-//! The accessors are no part of it, since a `macro_rules!` takes time that grows with the square of what it matches. The
-//! derive writes them out: each calls a method of [`Handle`](crate::Handle), whose work is compiled once.
+//! The derive writes out the accessors, each of which calls a method of [`Handle`](crate::Handle), whose work is
+//! compiled once. The macro takes all of them as one token tree: the time to match a `macro_rules!` grows with the
+//! square of the parts that it names. Everything else that does not need to know the fields is written here.
 
-/// The handle of one struct without its accessors, the table and the extractors. Not public API.
+/// The handle, the view and the extractors of one struct. Not public API.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __session_view {
     (
         $vis:vis $View:ident $Handle:ident [$($doc:tt)*] [$($Clone:ty),*]
+        $accessors:tt
         $({
             $index:literal $member:ident [$T:ty] $snapshot:ident
             $entry:ident ($($argument:tt)*) [$($modifier:tt)*]
         })*
     ) => {
+        // The documentation keeps this order: the fields, then what every handle has.
+        #[allow(dead_code)]
+        impl $Handle $accessors
+
         #[allow(dead_code)]
         impl $Handle {
-            /// The fields as a plain struct, as this handle sees them now.
+            /// Returns the fields as a plain struct, as this handle sees them now.
             #[inline]
             #[must_use]
             $vis fn snapshot(&self) -> $View

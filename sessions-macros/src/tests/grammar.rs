@@ -17,12 +17,7 @@ fn seen_as(view: &str) -> String {
 fn an_empty_view() {
     let expands = |source: &str, handle: &str, krate: &str, head: &str, name: &str| {
         let docs = seen_as(name);
-        expands(
-            source,
-            &format!(
-                "#[allow(dead_code)] impl {handle} {{}} {krate}::__session_view! {{ {head} {handle} [{docs}] [] }}"
-            ),
-        );
+        expands(source, &format!("{krate}::__session_view! {{ {head} {handle} [{docs}] [] {{}} }}"));
     };
     expands("struct S {}", "SHandle", "::sessions", "S", "S");
     expands("pub(crate) struct r#type {}", "typeHandle", "::sessions", "pub(crate) r#type", "type");
@@ -49,13 +44,14 @@ fn the_view_of_the_readme() {
             message: Option<String>,
         }"#,
         r##"
-        #[allow(dead_code)]
-        impl MySessionHandle {
+        ::sessions::__session_view! {
+            MySession MySessionHandle [#[doc = "The session of a request, seen as `MySession`."]] []
+        {
             #[doc = "Returns `page_count`, or its default."] #[inline] #[must_use]
             fn page_count(&self) -> u32 {
                 self.__inner.__field_copied::<u32>(0)
             }
-            #[doc = "Sets the field, whatever other requests add to it."] #[inline]
+            #[doc = "Sets the field, and overwrites earlier additions."] #[inline]
             fn set_page_count(&mut self, value: u32) {
                 self.__inner.__field_set::<u32>(0, value);
             }
@@ -67,7 +63,7 @@ fn the_view_of_the_readme() {
             fn reset_page_count(&mut self) {
                 self.__inner.__field_remove(0);
             }
-            #[doc = "Adds to the field: what overlapping requests add all counts."] #[inline]
+            #[doc = "Adds to the field. The additions of overlapping requests all count."] #[inline]
             fn add_page_count(&mut self, by: ::core::primitive::i64) {
                 self.__inner.__field_add(0, by);
             }
@@ -106,8 +102,6 @@ fn the_view_of_the_readme() {
                 self.__inner.__field_discard::<String>(1);
             }
         }
-        ::sessions::__session_view! {
-            MySession MySessionHandle [#[doc = "The session of a request, seen as `MySession`."]] []
             { 0 page_count [ u32 ] __field_cloned plain("page_count") [ .merge_add::<u32>() ] }
             { 1 message [ String ] __field_cloned_option stored("message") [ .flash() ] }
         }"##,
@@ -133,10 +127,14 @@ fn every_attribute() {
             last_seen: Option<Stamp>,
         }"#;
     let output = expand(source).replace(' ', "");
-    let at = output.find("::sessions::__session_view!").unwrap();
-    let expected = r#"::sessions::__session_view! {
-            pub S SHandle [#[doc = "The session of a request, seen as `S`."]] [std::vec::Vec<Item>, my::Type, Stamp]
-            {
+    let head = r#"::sessions::__session_view! {
+            pub S SHandle [#[doc = "The session of a request, seen as `S`."]] [std::vec::Vec<Item>, my::Type, Stamp] {} }
+        "#;
+    let head = tokens(head).to_string().replace(' ', "");
+    assert!(output.starts_with(head.trim_end_matches("}}")), "{output}");
+    // behind the accessors, the braces of the invocation close after those of the fields
+    let at = output.find("{0all_items").unwrap();
+    let expected = r#"{{
                 0 all_items [ std::vec::Vec<Item> ] __field_cloned
                 stored_with(
                     "cart.things",
@@ -164,7 +162,8 @@ fn every_attribute() {
                 "the type of the field `r#type` is an `Option` behind an alias; write `Option<…>` itself"
             )
         };"#;
-    assert_eq!(output[at..], tokens(expected).to_string().replace(' ', ""));
+    let expected = tokens(expected).to_string().replace(' ', "");
+    assert_eq!(output[at..], expected[1..]);
     for (method, call) in [
         ("pub fn all_items(&self) -> &[Item]", "__field_slice::<std::vec::Vec<Item> >(0)"),
         (

@@ -16,7 +16,7 @@ use crate::{
     value::{Authority, Credentials, FieldName, Fields, RecordId, Secret, Timeouts, Timestamp},
 };
 
-/// What is known of the request's record.
+/// The record of a request, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) enum RecordState {
     /// No handle has asked for the session yet.
@@ -42,7 +42,7 @@ pub(super) struct LiveRecord {
     pub(super) id: RecordId,
     pub(super) epoch: u64,
     pub(super) credentials: Credentials,
-    /// What the credentials say.
+    /// The meaning of the credentials.
     pub(super) authority: Authority,
     /// The secret that the request came with, or got since.
     pub(super) secret: Secret,

@@ -151,7 +151,8 @@ async fn adds_happen_at_most_once(name: &str, front: &Fronted, records: usize) {
     }
 }
 
-/// Checks, one request at a time, that a request that is cut never happens, and that one whose reply is cut has happened.
+/// Checks, one request at a time, that a request that is cut never happens, and that one whose reply is cut has
+/// happened.
 async fn what_became_of_cut_requests(front: &Fronted) {
     let store = front.open().await;
     // All nodes know all scripts then, so that each operation is one request.
