@@ -5,6 +5,8 @@
 
 #[path = "handles/merges.rs"]
 mod merges;
+#[path = "handles/rights.rs"]
+mod rights;
 
 use std::{
     collections::HashMap,

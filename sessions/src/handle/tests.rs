@@ -70,11 +70,13 @@ async fn a_socket_of_a_million_calls_stays_small() {
         assert!(socket.name().is_none() && socket.tags().is_empty());
     }
     assert!(length(&socket) <= 2, "{}", length(&socket));
+    assert!(socket.slot.size() <= 20, "{}", socket.slot.size());
     for _ in 0..300_000 {
         socket.destroy();
         assert_eq!(socket.hits(), 0);
     }
     assert!(length(&socket) <= 2, "{}", length(&socket));
+    assert!(socket.slot.size() <= 20, "{}", socket.slot.size());
     let socket = &mut { socket };
     socket.set_name("Bea");
     assert_eq!((socket.name(), length(socket)), (Some("Bea"), 1));

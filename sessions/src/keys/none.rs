@@ -18,8 +18,12 @@ pub(crate) enum KeyRing {}
 pub(crate) enum OpenError {}
 
 impl OpenError {
-    pub(crate) const fn is_key_missing(self) -> bool {
-        match self {}
+    pub(crate) const fn is_key_missing(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) const fn is_plain(&self) -> bool {
+        match *self {}
     }
 }
 

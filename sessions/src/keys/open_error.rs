@@ -22,6 +22,11 @@ impl OpenError {
     pub(crate) const fn is_key_missing(self) -> bool {
         matches!(self, Self::UnknownKey(_) | Self::RevokedKey(_))
     }
+
+    /// Returns true if it is not sealed at all.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Malformed)
+    }
 }
 
 impl fmt::Display for OpenError {

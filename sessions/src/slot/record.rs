@@ -144,12 +144,16 @@ impl LiveRecord {
         delta: Option<&Delta>,
         names: &[FieldName],
         values: &[Option<Bytes>],
+        rules: &Rules,
     ) {
         // Applied to what was loaded. The store applied it to what was there, which may be newer.
         if let Some(delta) = delta {
             let _ = delta.apply(&mut self.fields);
         }
-        for (name, value) in names.iter().zip(values) {
+        // Of a withheld record the request sees its own changes, and what outlives a logout.
+        let shown = self.is_withheld.then(|| self.kept_on_logout(rules));
+        let is_shown = |name: &FieldName| shown.as_ref().is_none_or(|shown| shown.contains(name));
+        for (name, value) in names.iter().zip(values).filter(|(name, _)| is_shown(name)) {
             match value {
                 Some(value) => self.fields.insert(name.clone(), value.clone()),
                 None => self.fields.remove(name.as_str()),

@@ -165,7 +165,7 @@ impl Slot {
             state.note_options(new.requested);
         }
         let Some(live) = state.record.live_mut(id) else { return };
-        live.update_fields(delta, names, values);
+        live.update_fields(delta, names, values, &self.context.rules);
         let Some(NewCredentials { secret, authority, change, timeouts, ends_login, now, .. }) = new else {
             return;
         };
