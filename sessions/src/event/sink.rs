@@ -15,12 +15,12 @@ use crate::{
     value::RecordId,
 };
 
-type Hook = dyn Fn(&Event<'_>) + Send + Sync;
+type EventHook = dyn Fn(&Event<'_>) + Send + Sync;
 
 /// The sinks of a layer's events.
 #[derive(Clone, Default)]
 pub(crate) struct Events {
-    hook: Option<Arc<Hook>>,
+    hook: Option<Arc<EventHook>>,
     throttle: Arc<Throttle>,
 }
 

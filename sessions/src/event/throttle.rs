@@ -17,7 +17,7 @@ const KEYS: usize = 64;
 
 /// The properties in which two events agree if one of them is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct EventKey {
     pub(super) name: &'static str,
     pub(super) record: Option<RecordId>,
     /// A hash of further properties, such as the field.
@@ -42,7 +42,7 @@ struct Seen {
 
 #[derive(Debug)]
 struct Entry {
-    key: Key,
+    key: EventKey,
     level: EventLevel,
     since: Instant,
     held_back: u64,
@@ -62,7 +62,7 @@ impl Throttle {
     }
 
     /// Counts an event.
-    pub(super) fn count(&self, key: Key, level: EventLevel, now: Instant) -> Passed {
+    pub(super) fn count(&self, key: EventKey, level: EventLevel, now: Instant) -> Passed {
         let mut seen = self.lock();
         let Seen { by_key, by_name } = &mut *seen;
         let mut repeated = Vec::new();
@@ -74,7 +74,7 @@ impl Throttle {
         let is_reported = if is_told_apart {
             is_first(by_key, key, level, now)
         } else {
-            is_first(by_name, Key { record: None, detail: 0, ..key }, level, now)
+            is_first(by_name, EventKey { record: None, detail: 0, ..key }, level, now)
         };
         Passed { is_reported, repeated }
     }
@@ -98,7 +98,7 @@ impl Default for Throttle {
 }
 
 /// Returns true if the event is the first of its key; otherwise counts it.
-fn is_first(entries: &mut Vec<Entry>, key: Key, level: EventLevel, now: Instant) -> bool {
+fn is_first(entries: &mut Vec<Entry>, key: EventKey, level: EventLevel, now: Instant) -> bool {
     if let Some(entry) = entries.iter_mut().find(|entry| entry.key == key) {
         entry.held_back += 1;
         return false;
@@ -109,7 +109,7 @@ fn is_first(entries: &mut Vec<Entry>, key: Key, level: EventLevel, now: Instant)
 
 impl Entry {
     fn repeated(&self) -> Option<Event<'static>> {
-        let Self { key: Key { name, record, .. }, level, held_back: times, .. } = *self;
+        let Self { key: EventKey { name, record, .. }, level, held_back: times, .. } = *self;
         (times > 0).then_some(Event::Repeated { of: name, level, record, times })
     }
 }
@@ -118,8 +118,8 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn key(byte: u8) -> Key {
-        Key { name: "Stale", record: Some(RecordId::from_bytes([byte; 16])), detail: 0 }
+    fn key(byte: u8) -> EventKey {
+        EventKey { name: "Stale", record: Some(RecordId::from_bytes([byte; 16])), detail: 0 }
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn more_records_than_are_told_apart_count_by_their_name() {
         let (throttle, now) = (Throttle::default(), Instant::now());
-        let key = |byte: u8| Key { detail: byte.into(), ..key(byte) };
+        let key = |byte: u8| EventKey { detail: byte.into(), ..key(byte) };
         let reported = (0..200).filter(|byte| throttle.count(key(*byte), EventLevel::Warn, now).is_reported);
         assert_eq!(reported.count(), KEYS + 1);
         let held_back = throttle.take_all();
@@ -150,7 +150,7 @@ mod tests {
         let (throttle, now) = (Throttle::default(), Instant::now());
         throttle.count(key(1), EventLevel::Warn, now);
         throttle.count(key(1), EventLevel::Warn, now);
-        let other = Key { name: "Forged", ..key(2) };
+        let other = EventKey { name: "Forged", ..key(2) };
         let passed = throttle.count(other, EventLevel::Warn, now + DEFAULT_INTERVAL);
         assert!(matches!(passed.repeated[..], [Event::Repeated { of: "Stale", times: 1, .. }]));
     }

@@ -100,9 +100,9 @@ impl Serialize for RecordId {
 
 impl<'de> Deserialize<'de> for RecordId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
+        struct RecordIdVisitor;
 
-        impl de::Visitor<'_> for Text {
+        impl de::Visitor<'_> for RecordIdVisitor {
             type Value = RecordId;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for RecordId {
             }
         }
 
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(RecordIdVisitor)
     }
 }
 
