@@ -4,43 +4,59 @@ use super::{
     super::Operation,
     environment::{TestEnvironment, at_once},
 };
+use crate::{Session, TypedSession, error::Error};
 
-/// A thousand tasks on one counter, through two instances: the sum is exact.
+#[derive(Session)]
+struct HitCounter {
+    #[session(merge = "add")]
+    hits: i64,
+}
+
+type Visit = TypedSession<HitCounter>;
+
+async fn fetch_add(mut session: Visit) -> Result<i64, Error> {
+    session.fetch_add_hits(1).await
+}
+
+async fn hits(session: Visit) -> i64 {
+    session.hits()
+}
+
+/// A thousand tasks that add to one counter through two instances make an exact sum.
 pub async fn a_thousand_adds_are_exact(env: TestEnvironment) {
-    let (one, other) = (env.kit().await, env.kit().await);
+    let (one, other) = (env.app().await, env.app().await);
     let browser = one.visitor("Ada").await;
     let tabs = (0..1000).map(|index| {
         let app = if index % 2 == 0 { &one } else { &other };
-        let tab = browser.at(&app.browser());
-        async move { tab.get("/add-hits/1").await.status().as_u16() }
+        browser.at(&app.browser()).send(async |mut session: Visit| session.add_hits(1))
     });
-    assert!(at_once(tabs).await.iter().all(|status| *status == 200));
-    assert_eq!(browser.get("/hits").await.text(), "1000");
+    assert!(at_once(tabs).await.iter().all(|response| response.status() == 200));
+    assert_eq!(browser.visit(hits).await, 1000);
 }
 
-/// Every `fetch_add` gets a result of its own, and the field is what the last one got.
+/// Every `fetch_add` returns a sum of its own, and the field ends as the last sum.
 pub async fn fetch_add_results_are_all_different(env: TestEnvironment) {
-    let (one, other) = (env.kit().await, env.kit().await);
+    let (one, other) = (env.app().await, env.app().await);
     let browser = one.visitor("Ada").await;
     let tabs = (0..400).map(|index| {
         let app = if index % 2 == 0 { &one } else { &other };
-        let tab = browser.at(&app.browser());
-        async move { tab.get("/fetch-hit").await.text().parse::<i64>().expect("a sum") }
+        browser.at(&app.browser()).visit(fetch_add)
     });
-    let mut results = at_once(tabs).await;
-    results.sort_unstable();
-    assert_eq!(results, (1..=400).collect::<Vec<_>>());
-    assert_eq!(browser.get("/hits").await.text(), "400");
+    let sums: Result<Vec<_>, _> = at_once(tabs).await.into_iter().collect();
+    let mut sums = sums.expect("sums");
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=400).collect::<Vec<_>>());
+    assert_eq!(browser.visit(hits).await, 400);
 }
 
-/// `fetch_add` writes at once and once: the response has nothing left to commit.
+/// `fetch_add` writes at once, and the response has nothing left to commit.
 pub async fn fetch_add_is_one_commit(env: TestEnvironment) {
-    let app = env.kit().await;
+    let app = env.app().await;
     let browser = app.visitor("Ada").await;
-    assert_eq!(browser.get("/fetch-hit").await.text(), "1");
+    assert_eq!(browser.visit(fetch_add).await.expect("a sum"), 1);
     assert_eq!(app.calls.count(Operation::Commit), 1);
     let newcomer = app.browser();
-    assert_eq!(newcomer.get("/fetch-hit").await.text(), "1");
-    assert_eq!(newcomer.get("/fetch-hit").await.text(), "2");
+    assert_eq!(newcomer.visit(fetch_add).await.expect("a sum"), 1);
+    assert_eq!(newcomer.visit(fetch_add).await.expect("a sum"), 2);
     assert_eq!(app.calls.count(Operation::Create), 1);
 }
