@@ -1,14 +1,35 @@
-//! What keys are for: tokens that cannot be made up (feature `keys`).
+//! Signed tokens, which only a holder of a key can make (feature `keys`).
 
-use super::environment::{COOKIE, TestApp, TestEnvironment};
+use http::{Request, request::Builder};
+
+use super::{
+    environment::{COOKIE, TestApp, TestEnvironment},
+    handler::case,
+};
 use crate::{
+    Session, SessionLayer, TypedSession,
     keys::{Key, KeyRing},
     layer::CookieConfig,
     testing::Client,
     value::{KeyId, RecordId, Secret, SignedToken, Token, base64url},
 };
 
-/// A signed token that was changed or cut in any place is none, and reaches no store.
+#[derive(Session)]
+struct Keyed {
+    name: Option<String>,
+}
+
+type Visit = TypedSession<Keyed>;
+
+async fn name(session: Visit) -> String {
+    session.name().unwrap_or("-").to_owned()
+}
+
+async fn rotate(session: Visit) {
+    session.rotate();
+}
+
+/// A signed token that was changed or cut at any place is refused before the store is called.
 pub async fn every_bit_and_every_byte_of_a_signed_token_counts(env: TestEnvironment) {
     let app = signing(&env, &key()).await;
     let browser = app.visitor("Ada").await;
@@ -28,11 +49,10 @@ pub async fn every_bit_and_every_byte_of_a_signed_token_counts(env: TestEnvironm
     for value in forged {
         refuses(&app, &value).await;
     }
-    assert_eq!(browser.get("/name").await.text(), "Ada");
+    assert_eq!(browser.visit(name).await, "Ada");
 }
 
-/// A token is worth nothing, and costs nothing, with other keys, under another cookie's name, and where tokens are
-/// not signed or it is not.
+/// A layer refuses a token of other keys, of another cookie or of the other form, without a store call.
 pub async fn a_token_of_another_layer_is_refused_without_a_store_call(env: TestEnvironment) {
     const OTHER: &str = "__Host-admin";
     let (here, elsewhere) = (key(), key());
@@ -44,33 +64,33 @@ pub async fn a_token_of_another_layer_is_refused_without_a_store_call(env: TestE
     let reported = format!("its key {} is not in the key ring", here.id());
     assert!(
         production.events().iter().any(|event| event.contains(&reported)),
-        "whose ring lacks a key hears of it"
+        "the layer whose ring lacks the key reports it"
     );
-    let unsigned = env.kit().await;
+    let unsigned = env.app().await;
     refuses(&unsigned, token.as_bytes()).await;
     let bare = unsigned.visitor("Bea").await.cookie(COOKIE).expect("a cookie");
     refuses(&app, bare.as_bytes()).await;
     // The name that counts is the last one, whichever came first.
     for keys_first in [true, false] {
         let cookie = || CookieConfig::new(OTHER);
-        let named = |layer: crate::SessionLayer| layer.with_cookie(cookie()).expect("a good cookie");
+        let named = |layer: SessionLayer| layer.with_cookie(cookie()).expect("a good cookie");
         let keys = KeyRing::new(copy(&here));
         let admin = if keys_first {
-            env.kit_with(|layer| named(layer.with_signed_tokens(keys))).await
+            env.app_with(|layer| named(layer.with_signed_tokens(keys))).await
         } else {
-            env.kit_with(|layer| named(layer).with_signed_tokens(keys)).await
+            env.app_with(|layer| named(layer).with_signed_tokens(keys)).await
         };
-        let response = admin.browser().get_with("/name", "cookie", format!("{OTHER}={token}")).await;
+        let response = admin.browser().send_as(with_cookies(format!("{OTHER}={token}")), name).await;
         assert_eq!(response.text(), "-");
         assert_eq!(admin.calls(), []);
         let administrator = admin.visitor("Cleo").await;
         refuses(&app, administrator.cookie(OTHER).expect("a cookie").as_bytes()).await;
-        assert_eq!(administrator.get("/name").await.text(), "Cleo");
+        assert_eq!(administrator.visit(name).await, "Cleo");
     }
-    assert_eq!(browser.get("/name").await.text(), "Ada");
+    assert_eq!(browser.visit(name).await, "Ada");
 }
 
-/// However many cookies somebody plants: they take no place among those that are looked at.
+/// Planted cookies, however many, do not keep the layer from the signed one.
 pub async fn planted_cookies_do_not_crowd_out_the_signed_one(env: TestEnvironment) {
     let app = signing(&env, &key()).await;
     let browser = app.visitor("Ada").await;
@@ -82,12 +102,12 @@ pub async fn planted_cookies_do_not_crowd_out_the_signed_one(env: TestEnvironmen
         [token.expose(), stranger.token_text(COOKIE, token)]
     });
     let pairs: Vec<_> = planted.chain([token]).map(|value| format!("{COOKIE}={value}")).collect();
-    let response = app.browser().get_with("/name", "cookie", pairs.join("; ")).await;
+    let response = app.browser().send_as(with_cookies(pairs.join("; ")), name).await;
     assert_eq!(response.text(), "Ada");
     assert_eq!(app.calls().len(), 1, "the one load of the one token");
 }
 
-/// Through the steps of a change of keys nobody is logged out; once a key is revoked, its tokens are none.
+/// The steps of a change of keys log no user out, and a revoked key's tokens are refused.
 pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let (old, new) = (key(), key());
     let keys = || KeyRing::new(copy(&old));
@@ -97,14 +117,14 @@ pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let ada = first.visitor("Ada").await;
     let bea = switched.visitor("Bea").await;
     assert_eq!((signed_by(&ada), signed_by(&bea)), (old.id(), new.id()), "the newest active key signs");
-    for (app, browser, name) in [(&prepared, &ada, "Ada"), (&switched, &ada, "Ada"), (&prepared, &bea, "Bea")]
+    for (app, browser, user) in [(&prepared, &ada, "Ada"), (&switched, &ada, "Ada"), (&prepared, &bea, "Bea")]
     {
-        assert_eq!(browser.at(&app.browser()).get("/name").await.text(), name);
+        assert_eq!(browser.at(&app.browser()).visit(name).await, user);
     }
     assert_eq!(signed_by(&ada), old.id(), "a cookie stays as it was signed");
-    ada.at(&switched.browser()).get("/rotate").await;
+    ada.at(&switched.browser()).visit(rotate).await;
     assert_eq!(signed_by(&ada), new.id(), "until its secret is another one");
-    assert_eq!(ada.at(&switched.browser()).get("/name").await.text(), "Ada");
+    assert_eq!(ada.at(&switched.browser()).visit(name).await, "Ada");
     refuses(&first, ada.cookie(COOKIE).expect("a cookie").as_bytes()).await;
 
     let cleo = first.visitor("Cleo").await;
@@ -113,20 +133,34 @@ pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let after = with_ring(&env, after).await;
     refuses(&after, stolen.as_bytes()).await;
     assert!(after.events().iter().any(|event| event.contains(&format!("its key {} is revoked", old.id()))));
-    assert_eq!(bea.at(&after.browser()).get("/name").await.text(), "Bea");
+    assert_eq!(bea.at(&after.browser()).visit(name).await, "Bea");
 }
 
-/// Every cookie that a signing layer sets is signed, of a new session and after a rotation.
+/// A signing layer signs every token that it sends, of a new session and after a rotation.
 pub async fn every_new_token_is_signed(env: TestEnvironment) {
     let key = key();
     let app = signing(&env, &key).await;
     let browser = app.visitor("Ada").await;
     let mut seen = Vec::new();
-    for path in ["/name", "/rotate", "/rotate-and-set-name/Ada", "/end-and-begin/Ada"] {
-        browser.get(path).await;
-        assert_eq!(signed_by(&browser), key.id(), "{path}");
+    let rotate_and_set_name = async |mut session: Visit| {
+        session.rotate();
+        session.set_name("Ada");
+    };
+    let destroy_and_begin = async |mut session: Visit| {
+        session.destroy();
+        assert!(session.name().is_none() && session.record_id().is_none(), "nothing is left");
+        session.set_name("Ada");
+    };
+    for (what, handler) in [
+        ("a read", case(name)),
+        ("a rotation", case(rotate)),
+        ("a rotation and a change", case(rotate_and_set_name)),
+        ("a destroy and a new session", case(destroy_and_begin)),
+    ] {
+        assert_eq!(browser.send(handler).await.status(), 200, "{what}");
+        assert_eq!(signed_by(&browser), key.id(), "{what}");
         seen.push(browser.cookie(COOKIE));
-        assert_eq!(browser.get("/name").await.text(), "Ada");
+        assert_eq!(browser.visit(name).await, "Ada");
     }
     seen.dedup();
     assert_eq!(seen.len(), 4);
@@ -145,17 +179,22 @@ async fn signing(env: &TestEnvironment, key: &Key) -> TestApp {
 }
 
 async fn with_ring(env: &TestEnvironment, keys: KeyRing) -> TestApp {
-    env.kit_with(|layer| layer.with_signed_tokens(keys)).await
+    env.app_with(|layer| layer.with_signed_tokens(keys)).await
 }
 
-/// Whoever comes with this value is nobody, and the store does not hear of it.
+/// Asserts that a request with this value has no session, and that the store is not called.
 async fn refuses(app: &TestApp, value: &[u8]) {
     app.calls.clear();
     let pair = [COOKIE.as_bytes(), b"=", value].concat();
-    let response = app.browser().get_with("/name", "cookie", &pair).await;
+    let response = app.browser().send_as(with_cookies(pair.clone()), name).await;
     assert_eq!((response.status().as_u16(), response.text()), (200, "-"), "{}", pair.escape_ascii());
     assert_eq!(app.calls(), [], "{}", pair.escape_ascii());
     assert!(response.header("set-cookie").is_none());
+}
+
+/// Returns a request that sends these cookies.
+fn with_cookies(pairs: impl Into<Vec<u8>>) -> Builder {
+    Request::get("/").header("cookie", pairs.into())
 }
 
 fn signed_by(browser: &Client) -> KeyId {
