@@ -8,7 +8,6 @@ use std::{
 };
 
 use http::request::Parts;
-use tokio::sync::Barrier;
 use tower_layer::Layer;
 
 use super::{
@@ -107,11 +106,6 @@ impl TestEnvironment {
             .app_answering_with(configure, move |parts| kit::answer(parts, Stop::Gate(inside.clone())))
             .await;
         app.with_gate(gate)
-    }
-
-    /// Opens an instance of the kit whose `/meet/…` waits at the barrier, with its session.
-    pub(super) async fn kit_that_meets(&self, barrier: Arc<Barrier>) -> TestApp {
-        self.app_answering(move |parts| kit::answer(parts, Stop::Barrier(Arc::clone(&barrier)))).await
     }
 
     /// Opens an instance of the application, whose requests carry their handlers.

@@ -1,10 +1,9 @@
 //! The application that most scenarios visit: one path for each thing a handler can do.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Barrier;
 
 use super::{
     super::Gate,
@@ -58,23 +57,18 @@ pub struct Address {
 pub(super) enum Stop {
     /// Until the scenario lets it go on.
     Gate(Gate),
-    /// Until enough others are there.
-    Barrier(Arc<Barrier>),
 }
 
 impl Stop {
     async fn wait(&self) {
         match self {
             Self::Gate(gate) => gate.pass().await,
-            Self::Barrier(barrier) => {
-                barrier.wait().await;
-            }
         }
     }
 }
 
 /// Answers `/<command>/<argument>`; `/wait/<command>/<argument>` takes the session, waits at its
-/// stop, and then does it, and so does `/meet/…`.
+/// stop, and then does it.
 // One arm for each thing a handler can do.
 #[allow(clippy::too_many_lines)]
 pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<HandlerReply, HandlerFailure> {
@@ -84,7 +78,7 @@ pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<HandlerReply,
         return text("");
     }
     let mut session: TypedSession<Kit> = session(&mut parts).await?;
-    if matches!(command, "wait" | "meet") {
+    if command == "wait" {
         stop.wait().await;
         (command, argument) = split(argument);
     }
