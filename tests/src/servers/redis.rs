@@ -190,7 +190,7 @@ impl RedisServer {
 
     /// Returns the version, such as 7.0.15.
     pub fn version(&self) -> String {
-        self.info("redis_version").expect("the server tells its version")
+        self.info("redis_version").expect("a version")
     }
 
     /// Ends the connections of all clients.

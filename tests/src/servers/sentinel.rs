@@ -65,7 +65,7 @@ impl Sentinel {
     pub fn primary(&self) -> &RedisServer {
         let address = self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).expect("the sentinel answers");
         let named = |server: &&RedisServer| address.ends_with(&format!("\n{}", server.port()));
-        self.servers.iter().find(named).expect("it is one of ours")
+        self.servers.iter().find(named).expect("one of the two servers")
     }
 
     /// Returns the server that is not the primary.
