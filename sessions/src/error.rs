@@ -6,10 +6,10 @@ use serde_json::error::Category;
 
 use crate::value::FieldName;
 
-/// What went wrong with a session or its store.
+/// An error of a session or its store.
 ///
-/// Opaque: [`kind`](Self::kind) tells what to do, `source` gives the store's own error. Neither
-/// shows a token, a secret or a field's value.
+/// It is opaque: [`kind`](Self::kind) tells what to do, and `source` gives the store's own error. Neither shows a token,
+/// a secret or a field's value.
 ///
 /// `Debug` never shows the store's own error. If a request met the error, it shows only the kind and the
 /// [`status`](Self::status), since some frameworks send `Debug` to the browser. `Display` and `source` are for logs.
@@ -17,21 +17,20 @@ pub struct Error {
     kind: ErrorKind,
     message: Box<str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    /// Whether a request met it, so that it may get into a response.
+    /// True if a request met it, so that it may get into a response.
     is_of_request: bool,
 }
 
-/// What to do about an [`Error`].
+/// The kinds of [`Error`]s, by what to do about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The store did not do it: try again later.
     Unavailable,
-    /// The store may or may not have done it, wholly: look before you repeat what must not happen
-    /// twice.
+    /// The store may have done all of it or nothing: read the session before you repeat what must not happen twice.
     OutcomeUnknown,
-    /// The store has something under the record's id that is no session it can read, such as a record of a later
-    /// version of the library. A layer treats its token as unknown.
+    /// The store has bytes under the record's id that it cannot read as a session, such as a record of a later version
+    /// of the library. A layer treats its token as unknown.
     Unreadable,
     /// Another request ended the session, or changed who may write to it; nothing was written.
     Conflict,
@@ -47,24 +46,27 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// The store did not do it, for this reason.
+    /// Makes an error of kind [`Unavailable`](ErrorKind::Unavailable): the store did nothing, for this reason.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Unavailable, "the session store is unavailable").with_source(source)
     }
 
-    /// The store may or may not have done it, for this reason.
+    /// Makes an error of kind [`OutcomeUnknown`](ErrorKind::OutcomeUnknown): the store may have done all or nothing, for
+    /// this reason.
     pub fn outcome_unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::OutcomeUnknown, "the outcome of a session commit is unknown").with_source(source)
     }
 
-    /// The store has something under a record's id that is no session it can read, for this reason.
+    /// Makes an error of kind [`Unreadable`](ErrorKind::Unreadable): the store has bytes under a record's id that it
+    /// cannot read as a session, for this reason.
     ///
-    /// Only for a record that is there and is no session. A store that fails is [`unavailable`](Self::unavailable).
+    /// It is only for bytes that are there and are no session. A store that fails is [`unavailable`](Self::unavailable).
     pub fn unreadable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Unreadable, "what is stored of the session cannot be read").with_source(source)
     }
 
-    /// An option that does not make sense: what is wrong with it, and what to write instead.
+    /// Makes an error of kind [`Config`](ErrorKind::Config). The message says what is wrong with an option, and what to
+    /// write instead.
     pub fn config(message: impl Into<Box<str>>) -> Self {
         Self::new(ErrorKind::Config, message)
     }
@@ -123,7 +125,7 @@ impl Error {
         Self::invalid_field(name, &format!("takes more than {most} bytes as JSON; {advice}"))
     }
 
-    /// `largest` is the field that brings most of it.
+    /// Makes the error for a record that is too large. `largest` is the field that brings most of it.
     pub(crate) fn record_too_large(most: usize, largest: Option<&FieldName>) -> Self {
         let advice = "keep large things elsewhere, or raise `SessionLayer::with_size_limits`";
         let of = largest.map(|name| format!(" with what the field `{name}` is set to")).unwrap_or_default();
@@ -159,19 +161,19 @@ impl Error {
         Self::invalid_field(name, "holds something that is not an integer of 64 bits; `reset_…` it")
     }
 
-    /// What to do about it.
+    /// Returns the kind, which tells what to do.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Whether the same call may succeed later and would not happen twice.
+    /// Returns true if another try may succeed and cannot make the operation happen twice.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Unavailable)
     }
 
-    /// The same error for one more of several that wait for one operation.
+    /// Copies the error for one more of several requests that wait for one operation.
     pub(crate) fn duplicate(&self) -> Self {
         let source = self.source.as_ref().map(|source| source.to_string().into());
         let is_of_request = self.is_of_request;
@@ -183,13 +185,13 @@ impl Error {
         self
     }
 
-    /// The same as a handler gets it.
+    /// Marks the error as met by a request.
     pub(crate) fn in_request(mut self) -> Self {
         self.is_of_request = true;
         self
     }
 
-    /// The same with another message.
+    /// Sets another message.
     #[cfg(any(feature = "redis", feature = "sqlite", feature = "webdis"))]
     pub(crate) fn with_message(mut self, message: impl Into<Box<str>>) -> Self {
         self.message = message.into();
@@ -224,7 +226,7 @@ impl StdError for Error {
     }
 }
 
-/// What is wrong with a stored text, and where. Never the value, which serde's own messages quote.
+/// Returns the fault of a stored text and its place. Never the value, which serde's own messages quote.
 pub(crate) fn json_reason(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Data => "JSON of another type",
@@ -244,7 +246,7 @@ mod tests {
 
     const WORDS: &str = "FATAL: password authentication failed for user shop at 10.0.0.5";
 
-    /// One framework sends it to the browser.
+    /// One framework sends `Debug` to the browser.
     #[test]
     fn debug_shows_nothing_of_the_stores_own_error() {
         for error in [

@@ -3,6 +3,9 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
+#[path = "architecture/language.rs"]
+mod language;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -62,10 +65,16 @@ const CRATES: [(&str, &[&str]); 17] = [
 /// Folders in which files import from each other one way: no file needs another one that needs it.
 ///
 /// A file may use the types of its own `mod.rs` or `lib.rs`, to implement more of them; that is no circle.
-const WITHOUT_CIRCLES: [&str; 2] = [
-    "sessions/src/slot",
+const WITHOUT_CIRCLES: [&str; 9] = [
     "sessions/src/handle",
-    // Not yet: "sessions/src/store/sqlite", "sessions/src/store/webdis", "sessions-macros/src".
+    "sessions/src/keys",
+    "sessions/src/layer",
+    "sessions/src/slot",
+    "sessions/src/store/hash",
+    "sessions/src/store/redis",
+    "sessions/src/store/sqlite",
+    "sessions/src/store/webdis",
+    "sessions-macros/src",
 ];
 
 /// Re-exports of `lib.rs` that are not of the module of their name.
@@ -144,6 +153,38 @@ fn the_checker_finds_planted_circles() {
     assert_eq!(used("use super::{Slot, Three};"), ["three"]);
     assert_eq!(used("fn f() { super::two::g() }"), ["two"]);
     assert_eq!(used("use super::super::one;\nuse crate::two;"), [""; 0]);
+}
+
+/// `ARCHITECTURE.md` names files and the functions that a load and a write pass: each is there.
+#[test]
+fn the_map_names_what_is_there() {
+    let text = fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("a readable file");
+    let sources: String = all_rust_files(&workspace().join("sessions/src"))
+        .iter()
+        .map(|file| fs::read_to_string(file).expect("a readable file"))
+        .collect();
+    for (title, most) in [("### A load, function by function", 20), ("### A write, function by function", 30)]
+    {
+        let section = text.split(title).nth(1).expect("the section");
+        let section = section.split("\nA new session").next().and_then(|rest| rest.split("\n###").next());
+        let functions: Vec<_> = section.unwrap_or_default().split('`').skip(1).step_by(2).collect();
+        assert!((10..=most).contains(&functions.len()), "{title}: {}", functions.len());
+        for function in functions {
+            let name = function.rsplit("::").next().unwrap_or(function);
+            let is_there =
+                [format!("fn {name}("), format!("fn {name}<")].iter().any(|text| sources.contains(text));
+            assert!(is_there, "{title}: there is no function `{function}` any more");
+        }
+    }
+    let is_path = |quoted: &&str| !quoted.contains('*') && (quoted.ends_with(".rs") || quoted.ends_with('/'));
+    for path in text.split('`').skip(1).step_by(2).filter(is_path) {
+        let candidates = ["", "sessions/src/", "sessions-macros/src/", "sessions-macros/"];
+        let path = path.split('<').next().unwrap_or(path);
+        assert!(
+            candidates.iter().any(|folder| workspace().join(folder).join(path).exists()),
+            "ARCHITECTURE.md names `{path}`, which is not there"
+        );
+    }
 }
 
 #[test]

@@ -140,7 +140,7 @@ where
             // Extractors inside find the session of that cookie, even behind a third layer.
             let (slot, outer) = (Arc::clone(&same.slot), outer.map(Arc::new));
             request.extensions_mut().insert(RequestSession { slot, outer });
-            let step = Step::Passing { handler: self.inner.call(request) };
+            let step = ResponseStep::Passing { handler: self.inner.call(request) };
             return ResponseFuture { step, slot: None, head: None, answered: true };
         }
         let facts = request::facts(
@@ -153,7 +153,7 @@ where
         let slot = Arc::new(Slot::new(Arc::clone(&self.context), facts));
         let session = RequestSession { slot: Arc::clone(&slot), outer: outer.map(Arc::new) };
         request.extensions_mut().insert(session);
-        let step = Step::Handling { handler: self.inner.call(request) };
+        let step = ResponseStep::Handling { handler: self.inner.call(request) };
         ResponseFuture { step, slot: Some(slot), head, answered: false }
     }
 }
@@ -168,7 +168,7 @@ pin_project! {
     /// The response of a request: it waits for the handler, then for the commit.
     pub struct ResponseFuture<F, B> {
         #[pin]
-        step: Step<F, B>,
+        step: ResponseStep<F, B>,
         // `None` inside another layer of the same cookie.
         slot: Option<Arc<Slot>>,
         // The request's head, for the layer's hook.
@@ -187,8 +187,8 @@ pin_project! {
 }
 
 pin_project! {
-    #[project = StepProjection]
-    enum Step<F, B> {
+    #[project = ResponseStepProjection]
+    enum ResponseStep<F, B> {
         Passing { #[pin] handler: F },
         Handling { #[pin] handler: F },
         Committing { response: Option<Response<B>>, commit: Surviving<ResponseOutcome> },
@@ -206,8 +206,8 @@ where
         let mut this = self.project();
         loop {
             match this.step.as_mut().project() {
-                StepProjection::Passing { handler } => return handler.poll(context),
-                StepProjection::Handling { handler } => {
+                ResponseStepProjection::Passing { handler } => return handler.poll(context),
+                ResponseStepProjection::Handling { handler } => {
                     let mut response = ready!(handler.poll(context))?;
                     let Some(slot) = this.slot else { return Poll::Ready(Ok(response)) };
                     let http = HttpOptions::of(slot.context());
@@ -228,9 +228,9 @@ where
                     }
                     *this.answered = true;
                     let commit = slot.finish(scope);
-                    this.step.set(Step::Committing { response: Some(response), commit });
+                    this.step.set(ResponseStep::Committing { response: Some(response), commit });
                 }
-                StepProjection::Committing { response, commit } => {
+                ResponseStepProjection::Committing { response, commit } => {
                     let outcome = ready!(Pin::new(commit).poll(context));
                     // invariant: the response was put there just above, and polling ends here.
                     let mut response = response.take().unwrap_or_else(|| Response::new(B::from("")));
