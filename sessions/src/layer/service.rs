@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, LazyLock, atomic::Ordering},
+    sync::{Arc, LazyLock},
     task::{Context, Poll, ready},
 };
 
@@ -13,7 +13,9 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    HttpOptions, OnServerError, ReplaceableBody, request,
+    HttpOptions, OnServerError, ReplaceableBody,
+    notes::CookieNotes,
+    request,
     response::{apply_outcome, render_rejection},
 };
 use crate::{
@@ -37,26 +39,6 @@ pub(crate) struct RequestSession {
     outer: Option<Arc<RequestSession>>,
 }
 
-/// Notes about a request, taken when its session is first opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Notes {
-    /// True if it came with more than one cookie of the name.
-    pub(super) is_repeated: bool,
-    /// True if it came over plain HTTP, without a token, and the cookie is `Secure`.
-    pub(super) is_over_http: bool,
-}
-
-impl Notes {
-    fn of(slot: &Slot) -> Self {
-        let bits = slot.notes.load(Ordering::Relaxed);
-        Self { is_repeated: bits & 1 != 0, is_over_http: bits & 2 != 0 }
-    }
-
-    fn note(self, slot: &Slot) {
-        slot.notes.store(u8::from(self.is_repeated) | u8::from(self.is_over_http) << 1, Ordering::Relaxed);
-    }
-}
-
 impl RequestSession {
     /// Returns the tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
@@ -65,7 +47,7 @@ impl RequestSession {
         let found = http.cookie.read(headers, |value| http.read_token(value, events));
         let may_be_lost = http.cookie.is_secure() && found.presented[0].is_none();
         let is_over_http = may_be_lost && request::is_over_http(headers);
-        Notes { is_repeated: found.is_repeated, is_over_http }.note(&self.slot);
+        CookieNotes { is_repeated: found.is_repeated, is_over_http }.note(&self.slot);
         found.presented
     }
 
@@ -221,7 +203,14 @@ where
                         Closing::Done(outcome) => {
                             *this.answered = true;
                             let head = this.head.as_deref();
-                            apply_outcome(&mut response, outcome, http, slot.events(), Notes::of(slot), head);
+                            apply_outcome(
+                                &mut response,
+                                outcome,
+                                http,
+                                slot.events(),
+                                CookieNotes::of(slot),
+                                head,
+                            );
                             return Poll::Ready(Ok(response));
                         }
                         Closing::MustFlush => {}
@@ -247,7 +236,14 @@ where
                     });
                     if let Some(slot) = this.slot {
                         let (http, head) = (HttpOptions::of(slot.context()), this.head.as_deref());
-                        apply_outcome(&mut response, outcome, http, slot.events(), Notes::of(slot), head);
+                        apply_outcome(
+                            &mut response,
+                            outcome,
+                            http,
+                            slot.events(),
+                            CookieNotes::of(slot),
+                            head,
+                        );
                     }
                     return Poll::Ready(Ok(response));
                 }
