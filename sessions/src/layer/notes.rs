@@ -15,13 +15,13 @@ pub(super) struct CookieNotes {
 
 impl CookieNotes {
     /// Returns the notes in a request's slot.
-    pub(super) fn of(slot: &Slot) -> Self {
+    pub(super) fn of<L: ?Sized>(slot: &Slot<L>) -> Self {
         let bits = slot.notes.load(Ordering::Relaxed);
         Self { is_repeated: bits & 1 != 0, is_over_http: bits & 2 != 0 }
     }
 
     /// Writes the notes into a request's slot.
-    pub(super) fn note(self, slot: &Slot) {
+    pub(super) fn note<L: ?Sized>(self, slot: &Slot<L>) {
         slot.notes.store(u8::from(self.is_repeated) | u8::from(self.is_over_http) << 1, Ordering::Relaxed);
     }
 }
