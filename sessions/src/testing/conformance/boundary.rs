@@ -316,7 +316,7 @@ pub async fn a_right_is_not_carried(env: TestEnvironment) {
     assert_eq!(browser.visit(read).await, EMPTY);
 }
 
-/// Of a view that keeps a field and one that drops it, the one that drops it counts, in either order.
+/// If one view keeps a field and another drops it, the field is dropped, in either order.
 pub async fn of_two_views_the_stricter_counts(env: TestEnvironment) {
     async fn keep(mut session: TypedSession<Kept>) {
         session.set_theme("dark");

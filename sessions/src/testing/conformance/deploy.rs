@@ -141,7 +141,7 @@ async fn user(app: &TestApp) -> Client {
     browser
 }
 
-/// A stored value of a right that the record does not name grants nothing, on every instance and under every name.
+/// A stored right that the record does not name grants nothing, on every instance and under every name.
 pub async fn a_right_that_the_record_does_not_name_is_none(env: TestEnvironment) {
     let careless = env.app().await;
     let mut visitors = Vec::new();
@@ -171,7 +171,7 @@ pub async fn a_right_that_the_record_does_not_name_is_none(env: TestEnvironment)
     }
 }
 
-/// A view that has a known right's name, or its older name, and does not declare it a right is refused.
+/// A view is refused if it has the name or older name of a known right, but does not declare the right.
 pub async fn a_view_that_does_not_declare_a_known_right_is_refused(env: TestEnvironment) {
     for meets_it_first in [true, false] {
         let app = env.app().await;
@@ -194,7 +194,7 @@ pub async fn a_view_that_does_not_declare_a_known_right_is_refused(env: TestEnvi
     }
 }
 
-/// A view that does not know a right of the record takes it away by a write, with a new secret.
+/// A view that writes a field without knowing that it is a right takes the right away, with a new secret.
 pub async fn what_is_written_by_a_view_that_knows_no_right_is_none(env: TestEnvironment) {
     let knowing = env.app().await;
     for written in [8, 7] {
