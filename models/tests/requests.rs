@@ -253,11 +253,11 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
         changed.iter().partition(|done| done.cookie().is_some());
     assert!(rotated.len() <= 1, "two rotations of one epoch: {done:#?}");
     assert!(beside.iter().all(|done| matches!(done.step, Revoke | Logout)), "{done:#?}");
-    let unheard_rotation = lost.iter().any(|done| done.step.is_hard());
+    let unacknowledged_rotation = lost.iter().any(|done| done.step.is_hard());
     if is_there {
         if let [winner] = rotated[..] {
             assert_eq!(usable, [winner.cookie().expect("a new secret")], "{done:#?}");
-        } else if !unheard_rotation {
+        } else if !unacknowledged_rotation {
             assert!(usable.contains(&after.cookie.as_str()), "{done:#?}");
             let given: Vec<_> =
                 done.iter().filter(|done| !went_elsewhere(done)).filter_map(Done::cookie).collect();
@@ -322,7 +322,7 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
             // It may have taken away what was granted meanwhile; without that, the next assertion tells.
         } else if is_changed_by(|step| step == Grant) {
             assert_eq!(role.as_deref(), Some(r#""chief""#), "{done:#?}");
-        } else if visitor == Visitor::User && !unheard_rotation {
+        } else if visitor == Visitor::User && !unacknowledged_rotation {
             assert_eq!(role.as_deref(), Some(r#""clerk""#), "{done:#?}");
         }
         // A right that was taken away is gone even if no response said so.
