@@ -1,25 +1,25 @@
-//! Signed tokens, which only a holder of a key can make (feature `keys`).
+//! Keys that sign tokens, so that no other process can make one up (feature `keys`).
 
-use http::{Request, request::Builder};
+use http::Request;
 
 use super::{
     environment::{COOKIE, TestApp, TestEnvironment},
     handler::case,
 };
 use crate::{
-    Session, SessionLayer, TypedSession,
+    Session, TypedSession,
     keys::{Key, KeyRing},
-    layer::CookieConfig,
-    testing::Client,
+    layer::{CookieConfig, SessionLayer},
+    testing::{Client, Response},
     value::{KeyId, RecordId, Secret, SignedToken, Token, base64url},
 };
 
 #[derive(Session)]
-struct Keyed {
+struct SignedVisitor {
     name: Option<String>,
 }
 
-type Visit = TypedSession<Keyed>;
+type Visit = TypedSession<SignedVisitor>;
 
 async fn name(session: Visit) -> String {
     session.name().unwrap_or("-").to_owned()
@@ -29,7 +29,7 @@ async fn rotate(session: Visit) {
     session.rotate();
 }
 
-/// A signed token that was changed or cut at any place is refused before the store is called.
+/// A signed token that was changed or cut in any place is not a token, and reaches no store.
 pub async fn every_bit_and_every_byte_of_a_signed_token_counts(env: TestEnvironment) {
     let app = signing(&env, &key()).await;
     let browser = app.visitor("Ada").await;
@@ -52,7 +52,7 @@ pub async fn every_bit_and_every_byte_of_a_signed_token_counts(env: TestEnvironm
     assert_eq!(browser.visit(name).await, "Ada");
 }
 
-/// A layer refuses a token of other keys, of another cookie or of the other form, without a store call.
+/// A token that another layer has set, with other keys, cookie name or signing, is refused without a store call.
 pub async fn a_token_of_another_layer_is_refused_without_a_store_call(env: TestEnvironment) {
     const OTHER: &str = "__Host-admin";
     let (here, elsewhere) = (key(), key());
@@ -64,13 +64,13 @@ pub async fn a_token_of_another_layer_is_refused_without_a_store_call(env: TestE
     let reported = format!("its key {} is not in the key ring", here.id());
     assert!(
         production.events().iter().any(|event| event.contains(&reported)),
-        "the layer whose ring lacks the key reports it"
+        "the event names the key that the ring lacks"
     );
     let unsigned = env.app().await;
     refuses(&unsigned, token.as_bytes()).await;
     let bare = unsigned.visitor("Bea").await.cookie(COOKIE).expect("a cookie");
     refuses(&app, bare.as_bytes()).await;
-    // The name that counts is the last one, whichever came first.
+    // The cookie's name counts in both orders of the configuration.
     for keys_first in [true, false] {
         let cookie = || CookieConfig::new(OTHER);
         let named = |layer: SessionLayer| layer.with_cookie(cookie()).expect("a good cookie");
@@ -80,7 +80,7 @@ pub async fn a_token_of_another_layer_is_refused_without_a_store_call(env: TestE
         } else {
             env.app_with(|layer| named(layer).with_signed_tokens(keys)).await
         };
-        let response = admin.browser().send_as(with_cookies(format!("{OTHER}={token}")), name).await;
+        let response = show_name_with(&admin, format!("{OTHER}={token}").as_bytes()).await;
         assert_eq!(response.text(), "-");
         assert_eq!(admin.calls(), []);
         let administrator = admin.visitor("Cleo").await;
@@ -90,7 +90,7 @@ pub async fn a_token_of_another_layer_is_refused_without_a_store_call(env: TestE
     assert_eq!(browser.visit(name).await, "Ada");
 }
 
-/// Planted cookies, however many, do not keep the layer from the signed one.
+/// Planted cookies take no place among the cookies that the layer reads, however many they are.
 pub async fn planted_cookies_do_not_crowd_out_the_signed_one(env: TestEnvironment) {
     let app = signing(&env, &key()).await;
     let browser = app.visitor("Ada").await;
@@ -102,12 +102,12 @@ pub async fn planted_cookies_do_not_crowd_out_the_signed_one(env: TestEnvironmen
         [token.expose(), stranger.token_text(COOKIE, token)]
     });
     let pairs: Vec<_> = planted.chain([token]).map(|value| format!("{COOKIE}={value}")).collect();
-    let response = app.browser().send_as(with_cookies(pairs.join("; ")), name).await;
+    let response = show_name_with(&app, pairs.join("; ").as_bytes()).await;
     assert_eq!(response.text(), "Ada");
     assert_eq!(app.calls().len(), 1, "the one load of the one token");
 }
 
-/// The steps of a change of keys log no user out, and a revoked key's tokens are refused.
+/// A change of keys logs no browser out until the old key is revoked, and then its tokens are refused.
 pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let (old, new) = (key(), key());
     let keys = || KeyRing::new(copy(&old));
@@ -117,9 +117,9 @@ pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let ada = first.visitor("Ada").await;
     let bea = switched.visitor("Bea").await;
     assert_eq!((signed_by(&ada), signed_by(&bea)), (old.id(), new.id()), "the newest active key signs");
-    for (app, browser, user) in [(&prepared, &ada, "Ada"), (&switched, &ada, "Ada"), (&prepared, &bea, "Bea")]
+    for (app, browser, seen) in [(&prepared, &ada, "Ada"), (&switched, &ada, "Ada"), (&prepared, &bea, "Bea")]
     {
-        assert_eq!(browser.at(&app.browser()).visit(name).await, user);
+        assert_eq!(browser.at(&app.browser()).visit(name).await, seen);
     }
     assert_eq!(signed_by(&ada), old.id(), "a cookie stays as it was signed");
     ada.at(&switched.browser()).visit(rotate).await;
@@ -136,26 +136,25 @@ pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     assert_eq!(bea.at(&after.browser()).visit(name).await, "Bea");
 }
 
-/// A signing layer signs every token that it sends, of a new session and after a rotation.
+/// Every cookie that a signing layer sets is signed, for a new session as after a rotation.
 pub async fn every_new_token_is_signed(env: TestEnvironment) {
     let key = key();
     let app = signing(&env, &key).await;
     let browser = app.visitor("Ada").await;
     let mut seen = Vec::new();
-    let rotate_and_set_name = async |mut session: Visit| {
+    let rotate_and_write = async |mut session: Visit| {
         session.rotate();
         session.set_name("Ada");
     };
-    let destroy_and_begin = async |mut session: Visit| {
+    let end_and_begin = async |mut session: Visit| {
         session.destroy();
-        assert!(session.name().is_none() && session.record_id().is_none(), "nothing is left");
         session.set_name("Ada");
     };
     for (what, handler) in [
         ("a read", case(name)),
         ("a rotation", case(rotate)),
-        ("a rotation and a change", case(rotate_and_set_name)),
-        ("a destroy and a new session", case(destroy_and_begin)),
+        ("a rotation and a change", case(rotate_and_write)),
+        ("an end and a beginning", case(end_and_begin)),
     ] {
         assert_eq!(browser.send(handler).await.status(), 200, "{what}");
         assert_eq!(signed_by(&browser), key.id(), "{what}");
@@ -182,19 +181,19 @@ async fn with_ring(env: &TestEnvironment, keys: KeyRing) -> TestApp {
     env.app_with(|layer| layer.with_signed_tokens(keys)).await
 }
 
-/// Asserts that a request with this value has no session, and that the store is not called.
+/// Sends a request with these cookies, and returns the response, which shows the name.
+async fn show_name_with(app: &TestApp, cookies: &[u8]) -> Response {
+    app.browser().send_as(Request::get("/").header("cookie", cookies), name).await
+}
+
+/// Asserts that a request with this cookie has no session, and calls no store.
 async fn refuses(app: &TestApp, value: &[u8]) {
     app.calls.clear();
     let pair = [COOKIE.as_bytes(), b"=", value].concat();
-    let response = app.browser().send_as(with_cookies(pair.clone()), name).await;
+    let response = show_name_with(app, &pair).await;
     assert_eq!((response.status().as_u16(), response.text()), (200, "-"), "{}", pair.escape_ascii());
     assert_eq!(app.calls(), [], "{}", pair.escape_ascii());
     assert!(response.header("set-cookie").is_none());
-}
-
-/// Returns a request that sends these cookies.
-fn with_cookies(pairs: impl Into<Vec<u8>>) -> Builder {
-    Request::get("/").header("cookie", pairs.into())
 }
 
 fn signed_by(browser: &Client) -> KeyId {
