@@ -1,22 +1,48 @@
-//! What an attacker may try with ids, names, values, and with what the store and the logs show.
+//! Attacks with ids, names and values, and with the bytes of the store and the logs.
+
+use http::Request;
 
 use super::{
     super::{Operation, Response},
-    contract::{Direct, json},
+    contract::{Direct, TIMEOUTS, delta, json, new_record},
     environment::{COOKIE, TestEnvironment, record_of},
+    handler::{Case, case},
 };
 use crate::{
+    Session, TypedSession,
     delta::Op,
-    store::CommitOutcome,
+    store::{Commit, CommitOutcome},
     value::{RecordId, Secret, Token},
 };
 
+#[derive(Session)]
+struct Attacked {
+    name: Option<String>,
+    count: u32,
+}
+
+type Visit = TypedSession<Attacked>;
+
+/// Returns the name, or `-` without one.
+async fn name(session: Visit) -> String {
+    session.name().unwrap_or("-").to_owned()
+}
+
+/// Returns a handler that sets the name.
+fn set_name(name: &'static str) -> Case<Visit> {
+    case(async move |mut session: Visit| session.set_name(name))
+}
+
+async fn rotate(session: Visit) {
+    session.rotate();
+}
+
 /// The store's bytes hold no token and no part of a secret.
 pub async fn the_store_holds_no_token(env: TestEnvironment) {
-    let app = env.kit().await;
+    let app = env.app().await;
     let browser = app.visitor("needle-of-the-test").await;
     let first = browser.cookie(COOKIE).expect("a cookie");
-    browser.get("/rotate").await;
+    browser.visit(rotate).await;
     let second = browser.cookie(COOKIE).expect("a cookie");
     let Some(dump) = env.dump().await else { return };
     let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
@@ -35,7 +61,7 @@ pub async fn the_store_holds_no_token(env: TestEnvironment) {
 
 /// Every single bit of a token counts.
 pub async fn every_single_bit_of_a_token_counts(env: TestEnvironment) {
-    let app = env.kit().await;
+    let app = env.app().await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
     let forger = app.browser();
@@ -47,40 +73,39 @@ pub async fn every_single_bit_of_a_token_counts(env: TestEnvironment) {
             if pair.iter().any(|byte| !(0x20..0x7f).contains(byte)) {
                 continue;
             }
-            let response = forger.get_with("/name", "cookie", pair).await;
+            let response = forger.send_as(Request::get("/").header("cookie", pair), name).await;
             assert_eq!((response.status().as_u16(), response.text()), (200, "-"), "bit {bit} of {position}");
         }
     }
     assert_eq!(app.calls.writes(), 0);
-    assert_eq!(browser.get("/name").await.text(), "Ada");
+    assert_eq!(browser.visit(name).await, "Ada");
 }
 
-/// A token under another name is no token, and the first of several live ones is not believed.
+/// A token under another name is ignored, and of two live tokens neither is used.
 pub async fn a_token_of_another_name_is_refused(env: TestEnvironment) {
-    let app = env.kit().await;
+    let app = env.app().await;
     let browser = app.visitor("Ada").await;
     let token = browser.cookie(COOKIE).expect("a cookie");
-    for name in ["sid", "__host-sid", "__HOST-SID", "__Secure-sid", "__Host-sid2", "Host-sid", "__Host-sid[]"]
+    let with_cookies = |cookies: String| Request::get("/").header("cookie", cookies);
+    for other in
+        ["sid", "__host-sid", "__HOST-SID", "__Secure-sid", "__Host-sid2", "Host-sid", "__Host-sid[]"]
     {
-        let response = app.browser().get_with("/name", "cookie", format!("{name}={token}")).await;
-        assert_eq!(response.text(), "-", "{name}");
+        let response = app.browser().send_as(with_cookies(format!("{other}={token}")), name).await;
+        assert_eq!(response.text(), "-", "{other}");
     }
     let other = app.visitor("Bea").await.cookie(COOKIE).expect("a cookie");
     app.events();
-    let both = format!("{COOKIE}={token}; {COOKIE}={other}");
-    assert_eq!(app.browser().get_with("/name", "cookie", both).await.text(), "-");
+    let both = with_cookies(format!("{COOKIE}={token}; {COOKIE}={other}"));
+    assert_eq!(app.browser().send_as(both, name).await.text(), "-");
     assert!(app.events().iter().any(|event| event.contains("TwoLiveTokens")));
     let dead = Token::new(RecordId::from_bytes([1; 16]), Secret::from_bytes([2; 32])).expose();
     for pair in [format!("{COOKIE}={dead}; {COOKIE}={token}"), format!("{COOKIE}={token}; {COOKIE}={dead}")] {
-        assert_eq!(
-            app.browser().get_with("/name", "cookie", pair).await.text(),
-            "Ada",
-            "a planted one is passed over"
-        );
+        let response = app.browser().send_as(with_cookies(pair), name).await;
+        assert_eq!(response.text(), "Ada", "a planted one is passed over");
     }
 }
 
-/// Any id is 128 bits and nothing else, whatever its bytes spell.
+/// An id of any bytes is 128 bits and nothing else.
 pub async fn ids_of_any_bytes_are_only_ids(env: TestEnvironment) {
     let direct = Direct::new(&env).await;
     let bytes: [[u8; 16]; 8] = [
@@ -95,7 +120,7 @@ pub async fn ids_of_any_bytes_are_only_ids(env: TestEnvironment) {
     ];
     for (index, bytes) in bytes.into_iter().enumerate() {
         let id = RecordId::from_bytes(bytes);
-        let new = super::contract::new_record(&[("n", json(&index.to_string()))]);
+        let new = new_record(&[("n", json(&index.to_string()))]);
         direct.raw.create(id, new).await.expect("an answer");
     }
     for (index, bytes) in bytes.into_iter().enumerate() {
@@ -112,15 +137,16 @@ pub async fn ids_of_any_bytes_are_only_ids(env: TestEnvironment) {
     }
 }
 
-/// What users write is data: it is not run, and it ends no line.
+/// A value of any text is data: no store runs it, and it ends no line.
 pub async fn values_are_only_data(env: TestEnvironment) {
-    let app = env.kit().await;
+    let app = env.app().await;
     let browser = app.browser();
     let values = [
         "'; DROP TABLE sessions; --",
         "\"}; return redis.call('FLUSHALL')",
         "{\"$where\": \"1\"}",
         "%0d%0aSet-Cookie: a=b",
+        "\r\nSet-Cookie: a=b",
         "$(reboot)",
         "\u{0}",
         "../../../etc/passwd",
@@ -128,17 +154,18 @@ pub async fn values_are_only_data(env: TestEnvironment) {
         "\\\"",
     ];
     for value in values {
-        let encoded = percent_encoded(value);
-        let response = browser.get(&format!("/set-name/{encoded}")).await;
-        assert_eq!(response.status(), 200, "{value}");
-        assert_eq!(browser.get("/name").await.text(), encoded, "{value}");
+        assert_eq!(browser.send(set_name(value)).await.status(), 200, "{value}");
+        assert_eq!(browser.visit(name).await, value, "{value}");
     }
     assert!(app.load(record_of(&browser), &["name"]).await.is_some());
 }
 
-/// Events, answers and their headers show no token that was ever given out, no secret and no value.
+/// Events, responses and their headers show no secret, no value and no token that was ever given out.
 pub async fn events_and_answers_show_no_secret(env: TestEnvironment) {
-    let app = env.kit().await;
+    async fn destroy(session: Visit) {
+        session.destroy();
+    }
+    let app = env.app().await;
     let browser = app.browser();
     let (mut tokens, mut shown) = (Vec::new(), Vec::new());
     let mut note = |response: &Response| {
@@ -149,32 +176,45 @@ pub async fn events_and_answers_show_no_secret(env: TestEnvironment) {
         });
         tokens.extend(given);
     };
-    for path in ["/set-name/confidential", "/id", "/rotate", "/end-and-begin/confidential", "/rotate"] {
-        note(&browser.get(path).await);
+    let id = async |session: Visit| session.record_id().map(|id| id.to_string()).unwrap_or_default();
+    let destroy_and_begin = async |mut session: Visit| {
+        session.destroy();
+        session.set_name("confidential");
+    };
+    for handler in [set_name("confidential"), case(id), case(rotate), case(destroy_and_begin), case(rotate)] {
+        note(&browser.send(handler).await);
     }
-    for operation in [Operation::Load, Operation::Commit, Operation::Destroy] {
+    for (operation, handler) in [
+        (Operation::Load, set_name("also-confidential")),
+        (Operation::Commit, set_name("also-confidential")),
+        (Operation::Destroy, case(destroy)),
+    ] {
         app.faults.fail(operation, 1);
-        let path = if operation == Operation::Destroy { "/end" } else { "/set-name/also-confidential" };
-        let response = browser.get(path).await;
+        let response = browser.send(handler).await;
         assert_eq!(response.status(), 503, "{operation:?}");
         note(&response);
     }
     app.faults.fail(Operation::Commit, 1);
-    note(&browser.get("/rotate-and-set-name/also-confidential").await);
+    let rotate_and_set_name = async |mut session: Visit| {
+        session.rotate();
+        session.set_name("also-confidential");
+    };
+    note(&browser.send(rotate_and_set_name).await);
     app.faults.lose_answer(Operation::Commit);
-    note(&browser.get("/set-name/also-confidential").await);
+    note(&browser.send(set_name("also-confidential")).await);
     let old = browser.clone_jar();
-    note(&browser.get("/rotate").await);
-    note(&old.get("/set-name/also-confidential").await);
+    note(&browser.send(rotate).await);
+    note(&old.send(set_name("also-confidential")).await);
     let id = record_of(&browser);
     let epoch = app.load(id, &[]).await.expect("the record").epoch;
-    let undecodable = crate::store::Commit::new(epoch, super::contract::TIMEOUTS)
-        .with_delta(super::contract::delta(&[("count", Op::Put(json("\"confidential\"")))]));
+    let undecodable =
+        Commit::new(epoch, TIMEOUTS).with_delta(delta(&[("count", Op::Put(json("\"confidential\"")))]));
     let answer = app.raw.commit(id, undecodable).await.expect("an answer");
     assert!(matches!(answer, CommitOutcome::Applied(_)), "{answer:?}");
-    note(&browser.get("/count").await);
+    note(&browser.send(async |session: Visit| session.count().to_string()).await);
     let both = format!("{COOKIE}={}; {COOKIE}={}", tokens[0], tokens[3]);
-    let response = app.browser().get_with("/set-name/also-confidential", "cookie", both).await;
+    let request = Request::get("/").header("cookie", both);
+    let response = app.browser().send_as(request, set_name("also-confidential")).await;
     shown.push(format!("{:?} {}", response.headers(), response.text()));
     let events = app.events();
     for name in ["Created", "Rotated", "LoadFailed", "CommitFailed", "Superseded", "UndecodableField"] {
@@ -196,8 +236,4 @@ fn hexadecimal(bytes: &[u8]) -> String {
         .flat_map(|byte| [byte >> 4, byte & 15])
         .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes().map(|byte| ["%", &hexadecimal(&[byte])].concat()).collect()
 }
