@@ -8,14 +8,13 @@ use std::{
 };
 
 use http::request::Parts;
-use tokio::sync::Barrier;
 use tower_layer::Layer;
 
 use super::{
     super::{Call, Client, FaultStore, Faults, Gate, ManualClock, Operation, Recording, RecordingStore},
     Harness,
     handler::BoxedFuture,
-    kit::{self, Stop},
+    kit,
     reply::{HandlerFailure, HandlerReply},
     service::TestService,
 };
@@ -103,15 +102,8 @@ impl TestEnvironment {
     pub(super) async fn kit_with(&self, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> TestApp {
         let gate = Gate::new();
         let inside = gate.clone();
-        let app = self
-            .app_answering_with(configure, move |parts| kit::answer(parts, Stop::Gate(inside.clone())))
-            .await;
+        let app = self.app_answering_with(configure, move |parts| kit::answer(parts, inside.clone())).await;
         app.with_gate(gate)
-    }
-
-    /// Opens an instance of the kit whose `/meet/…` waits at the barrier, with its session.
-    pub(super) async fn kit_that_meets(&self, barrier: Arc<Barrier>) -> TestApp {
-        self.app_answering(move |parts| kit::answer(parts, Stop::Barrier(Arc::clone(&barrier)))).await
     }
 
     /// Opens an instance of the application, whose requests carry their handlers.

@@ -1,10 +1,9 @@
 //! The application that most scenarios visit: one path for each thing a handler can do.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Barrier;
 
 use super::{
     super::Gate,
@@ -32,13 +31,6 @@ pub(super) struct Kit {
     notice: Option<String>,
 }
 
-/// Another part of the program's idea of the same session.
-#[derive(Session)]
-pub(super) struct Other {
-    name: Option<String>,
-    theme: Option<String>,
-}
-
 /// A value with values in it.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(unreachable_pub)]
@@ -54,38 +46,19 @@ pub struct Address {
     pub lines: Vec<String>,
 }
 
-/// Where a handler waits, session in hand.
-pub(super) enum Stop {
-    /// Until the scenario lets it go on.
-    Gate(Gate),
-    /// Until enough others are there.
-    Barrier(Arc<Barrier>),
-}
-
-impl Stop {
-    async fn wait(&self) {
-        match self {
-            Self::Gate(gate) => gate.pass().await,
-            Self::Barrier(barrier) => {
-                barrier.wait().await;
-            }
-        }
-    }
-}
-
-/// Answers `/<command>/<argument>`; `/wait/<command>/<argument>` takes the session, waits at its
-/// stop, and then does it, and so does `/meet/…`.
+/// Answers `/<command>/<argument>`; `/wait/<command>/<argument>` takes the session, waits at the
+/// gate, and then does it.
 // One arm for each thing a handler can do.
 #[allow(clippy::too_many_lines)]
-pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<HandlerReply, HandlerFailure> {
+pub(super) async fn answer(mut parts: Parts, gate: Gate) -> Result<HandlerReply, HandlerFailure> {
     let path = parts.uri.path().to_owned();
     let (mut command, mut argument) = split(&path[1..]);
     if command == "nothing" {
         return text("");
     }
     let mut session: TypedSession<Kit> = session(&mut parts).await?;
-    if matches!(command, "wait" | "meet") {
-        stop.wait().await;
+    if command == "wait" {
+        gate.pass().await;
         (command, argument) = split(argument);
     }
     match command {
@@ -162,13 +135,13 @@ pub(super) async fn answer(mut parts: Parts, stop: Stop) -> Result<HandlerReply,
         }
         "end-and-wait" => {
             session.destroy();
-            stop.wait().await;
+            gate.pass().await;
         }
         "clear" => session.clear(),
         "listen" => {
             tokio::spawn(async move {
                 session.ended().await;
-                stop.wait().await;
+                gate.pass().await;
             });
         }
         "shorten" => {
