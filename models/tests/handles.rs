@@ -25,7 +25,7 @@ use self::{
 
 /// What the handler does before it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deed {
+enum HandlerStep {
     Nothing,
     Note,
     SaveNote,
@@ -40,7 +40,7 @@ enum Deed {
 
 /// What another task of the same request does with a handle of its own meanwhile, and afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Aid {
+enum HelperStep {
     /// Sets a field and drops the handle.
     Set,
     /// Sets it and saves.
@@ -59,35 +59,35 @@ enum Aid {
     Clear,
 }
 
-const DEEDS: [Deed; 9] = [
-    Deed::Nothing,
-    Deed::Note,
-    Deed::SaveNote,
-    Deed::Rotate,
-    Deed::Renew,
-    Deed::Revoke,
-    Deed::Destroy,
-    Deed::NoteAndFail,
-    Deed::RevokeAndFail,
+const STEPS: [HandlerStep; 9] = [
+    HandlerStep::Nothing,
+    HandlerStep::Note,
+    HandlerStep::SaveNote,
+    HandlerStep::Rotate,
+    HandlerStep::Renew,
+    HandlerStep::Revoke,
+    HandlerStep::Destroy,
+    HandlerStep::NoteAndFail,
+    HandlerStep::RevokeAndFail,
 ];
 
-const AIDS: [Aid; 9] = [
-    Aid::Set,
-    Aid::Save,
-    Aid::BeginToSave,
-    Aid::SetAgain,
-    Aid::Discard,
-    Aid::SaveAndDiscard,
-    Aid::Destroy,
-    Aid::SetAndDestroy,
-    Aid::Clear,
+const HELPER_STEPS: [HelperStep; 9] = [
+    HelperStep::Set,
+    HelperStep::Save,
+    HelperStep::BeginToSave,
+    HelperStep::SetAgain,
+    HelperStep::Discard,
+    HelperStep::SaveAndDiscard,
+    HelperStep::Destroy,
+    HelperStep::SetAndDestroy,
+    HelperStep::Clear,
 ];
 
 type Saved = Result<(), ErrorKind>;
 
-/// What was told to whom.
+/// What the tasks of a request observed.
 #[derive(Clone, Debug, Default)]
-struct Told {
+struct Observed {
     reached: Mark,
     /// What became of the other task's save, if it waited for it.
     saved: Arc<Mutex<Option<Saved>>>,
@@ -104,66 +104,66 @@ async fn begin<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-async fn help(mut aside: TypedSession<Aside>, aid: Aid, told: Told) {
+async fn assist(mut aside: TypedSession<Aside>, help: HelperStep, observed: Observed) {
     let note = |saved: Result<(), sessions::Error>| {
-        *told.saved.lock().unwrap() = Some(saved.map_err(|error| error.kind()));
+        *observed.saved.lock().unwrap() = Some(saved.map_err(|error| error.kind()));
     };
-    if !matches!(aid, Aid::Destroy | Aid::Clear) {
+    if !matches!(help, HelperStep::Destroy | HelperStep::Clear) {
         aside.set_theme("dark");
     }
-    match aid {
-        Aid::Set => {}
-        Aid::Save => note(aside.save().await),
-        Aid::BeginToSave => {
+    match help {
+        HelperStep::Set => {}
+        HelperStep::Save => note(aside.save().await),
+        HelperStep::BeginToSave => {
             if let Some(saved) = begin(aside.save()).await {
                 note(saved);
             }
         }
-        Aid::SetAgain => {
+        HelperStep::SetAgain => {
             let saved = begin(aside.save()).await;
             // Who has heard that the session is over and goes on begins another.
             if !matches!(saved, Some(Err(_))) {
                 aside.set_theme("light");
             }
         }
-        Aid::Discard => aside.discard_changes(),
-        Aid::SaveAndDiscard => {
+        HelperStep::Discard => aside.discard_changes(),
+        HelperStep::SaveAndDiscard => {
             note(aside.save().await);
             aside.discard_changes();
         }
-        Aid::Destroy | Aid::SetAndDestroy => aside.destroy(),
-        Aid::Clear => aside.clear(),
+        HelperStep::Destroy | HelperStep::SetAndDestroy => aside.destroy(),
+        HelperStep::Clear => aside.clear(),
     }
 }
 
-fn handling(deed: Deed, aid: Aid, told: &Told) -> Handler {
-    let told = told.clone();
+fn handling(step: HandlerStep, help: HelperStep, observed: &Observed) -> Handler {
+    let observed = observed.clone();
     Arc::new(move |mut parts| {
-        let told = told.clone();
+        let observed = observed.clone();
         Box::pin(async move {
             let account = TypedSession::<Account>::from_request_parts(&mut parts, &()).await;
             let aside = TypedSession::<Aside>::from_request_parts(&mut parts, &()).await;
             let (mut account, aside) = (account.expect("a session"), aside.expect("the same one"));
             assert!(account.record_id().is_some());
-            tokio::spawn(help(aside, aid, told.clone()));
+            tokio::spawn(assist(aside, help, observed.clone()));
             let mut status = StatusCode::OK;
-            match deed {
-                Deed::Nothing => {}
-                Deed::Note | Deed::NoteAndFail => account.set_note("written"),
-                Deed::SaveNote => {
+            match step {
+                HandlerStep::Nothing => {}
+                HandlerStep::Note | HandlerStep::NoteAndFail => account.set_note("written"),
+                HandlerStep::SaveNote => {
                     account.set_note("written");
                     if let Err(error) = account.save().await {
                         status = error.status();
                     }
                 }
-                Deed::Rotate => account.rotate(),
-                Deed::Renew => account.renew(),
-                Deed::Revoke | Deed::RevokeAndFail => account.remove_role(),
-                Deed::Destroy => account.destroy(),
+                HandlerStep::Rotate => account.rotate(),
+                HandlerStep::Renew => account.renew(),
+                HandlerStep::Revoke | HandlerStep::RevokeAndFail => account.remove_role(),
+                HandlerStep::Destroy => account.destroy(),
             }
-            told.reached.set();
+            observed.reached.set();
             drop(account);
-            if matches!(deed, Deed::NoteAndFail | Deed::RevokeAndFail) {
+            if matches!(step, HandlerStep::NoteAndFail | HandlerStep::RevokeAndFail) {
                 status = StatusCode::INTERNAL_SERVER_ERROR;
             }
             let mut response = Response::new(String::new());
@@ -173,20 +173,20 @@ fn handling(deed: Deed, aid: Aid, told: &Told) -> Handler {
     })
 }
 
-async fn check(deed: Deed, aid: Aid, told: &Told, after: Aftermath) {
-    let visited = told.visited.lock().unwrap().clone();
-    let saved = *told.saved.lock().unwrap();
-    let context = format!("{deed:?}, {aid:?}: {visited:?}, saved {saved:?}, unsaved {:?}", after.unsaved);
-    let is_reached = told.reached.is_set();
-    let destroys = matches!(aid, Aid::Destroy | Aid::SetAndDestroy);
-    let is_destroyed = deed == Deed::Destroy && is_reached || destroys && is_reached;
+async fn check(step: HandlerStep, help: HelperStep, observed: &Observed, after: Aftermath) {
+    let visited = observed.visited.lock().unwrap().clone();
+    let saved = *observed.saved.lock().unwrap();
+    let context = format!("{step:?}, {help:?}: {visited:?}, saved {saved:?}, unsaved {:?}", after.unsaved);
+    let is_reached = observed.reached.is_set();
+    let destroys = matches!(help, HelperStep::Destroy | HelperStep::SetAndDestroy);
+    let is_destroyed = step == HandlerStep::Destroy && is_reached || destroys && is_reached;
     if destroys && !is_reached {
-        // The client went away first. Whether the other task came so far, too, nobody has noted.
+        // The client went away first. It is not noted if the other task came so far, too.
         return;
     }
 
     assert_eq!(
-        after.is_there().await || aid == Aid::Clear && after.stored("note").await.is_some(),
+        after.is_there().await || help == HelperStep::Clear && after.stored("note").await.is_some(),
         !is_destroyed,
         "{context}"
     );
@@ -198,7 +198,7 @@ async fn check(deed: Deed, aid: Aid, told: &Told, after: Aftermath) {
     };
     if is_destroyed {
         assert!(old.is_none() && new.is_none(), "{context}");
-        if deed == Deed::Destroy && visited.is_some() {
+        if step == HandlerStep::Destroy && visited.is_some() {
             assert_eq!(given, &Given::Removal, "{context}");
         }
     } else {
@@ -206,7 +206,7 @@ async fn check(deed: Deed, aid: Aid, told: &Told, after: Aftermath) {
     }
 
     let status = visited.as_ref().map(|visited| visited.status);
-    let fails = matches!(deed, Deed::NoteAndFail | Deed::RevokeAndFail);
+    let fails = matches!(step, HandlerStep::NoteAndFail | HandlerStep::RevokeAndFail);
     match status {
         Some(StatusCode::INTERNAL_SERVER_ERROR) => assert!(fails, "{context}"),
         Some(StatusCode::CONFLICT) => assert!(destroys, "{context}"),
@@ -216,46 +216,49 @@ async fn check(deed: Deed, aid: Aid, told: &Told, after: Aftermath) {
 
     if !is_destroyed {
         let note = after.stored("note").await.flatten();
-        if matches!(deed, Deed::Note | Deed::SaveNote) && is_ok && aid != Aid::Clear {
+        if matches!(step, HandlerStep::Note | HandlerStep::SaveNote) && is_ok && help != HelperStep::Clear {
             assert_eq!(note.as_deref(), Some(r#""written""#), "{context}");
         }
-        // A save writes what other handles had handed over by then, too.
-        let saves = matches!(aid, Aid::Save | Aid::BeginToSave | Aid::SetAgain | Aid::SaveAndDiscard);
-        if deed == Deed::NoteAndFail && status.is_some() && !saves {
+        // A save writes what other handles had staged by then, too.
+        let saves = matches!(
+            help,
+            HelperStep::Save | HelperStep::BeginToSave | HelperStep::SetAgain | HelperStep::SaveAndDiscard
+        );
+        if step == HandlerStep::NoteAndFail && status.is_some() && !saves {
             assert_eq!(note, None, "{context}");
         }
-        if matches!(deed, Deed::Revoke | Deed::RevokeAndFail) && is_reached {
+        if matches!(step, HandlerStep::Revoke | HandlerStep::RevokeAndFail) && is_reached {
             assert_eq!(after.stored("role").await.flatten(), None, "{context}");
             assert!(old.is_none(), "a right on the old secret: {context}");
             assert!(status.is_none() || new.is_some(), "{context}");
         }
-        if deed == Deed::Rotate && is_ok {
+        if step == HandlerStep::Rotate && is_ok {
             assert!(old.is_none() && new.is_some(), "{context}");
         }
-        if deed == Deed::Renew && is_ok && aid != Aid::Clear {
+        if step == HandlerStep::Renew && is_ok && help != HelperStep::Clear {
             assert!(new.is_some(), "{context}");
         }
         let theme = after.stored("theme").await.flatten();
         let dark = Some(r#""dark""#);
         let is_reported = after.unsaved.iter().any(|field| field == "theme");
-        match aid {
+        match help {
             // Never dropped without a word.
-            Aid::Set if is_ok => assert!((theme.as_deref() == dark) != is_reported, "{context}"),
-            Aid::Set | Aid::BeginToSave | Aid::SetAgain | Aid::Clear => {}
-            Aid::Save | Aid::SaveAndDiscard => {
+            HelperStep::Set if is_ok => assert!((theme.as_deref() == dark) != is_reported, "{context}"),
+            HelperStep::Set | HelperStep::BeginToSave | HelperStep::SetAgain | HelperStep::Clear => {}
+            HelperStep::Save | HelperStep::SaveAndDiscard => {
                 if is_reached {
                     let is_saved = saved.expect("it was awaited").is_ok();
                     assert_eq!(theme.as_deref() == dark, is_saved, "{context}");
                     assert!(is_saved || fails || status.is_none(), "{context}");
                 }
             }
-            Aid::Discard => assert!(theme.is_none() && !is_reported, "{context}"),
-            Aid::Destroy | Aid::SetAndDestroy => {}
+            HelperStep::Discard => assert!(theme.is_none() && !is_reported, "{context}"),
+            HelperStep::Destroy | HelperStep::SetAndDestroy => {}
         }
-        if aid == Aid::BeginToSave && is_ok {
+        if help == HelperStep::BeginToSave && is_ok {
             assert_eq!(theme.as_deref(), dark, "begun, so finished: {context}");
         }
-        if aid == Aid::SetAgain && is_ok {
+        if help == HelperStep::SetAgain && is_ok {
             let light = Some(r#""light""#);
             assert!(theme.as_deref() == light || theme.as_deref() == dark && is_reported, "{context}");
         }
@@ -264,16 +267,17 @@ async fn check(deed: Deed, aid: Aid, told: &Told, after: Aftermath) {
 
 /// One request with these; its client may go away.
 fn model(
-    deed: Deed,
-    aid: Aid,
+    step: HandlerStep,
+    help: HelperStep,
     distance: Distance,
     waits: Option<usize>,
 ) -> impl Fn() + Send + Sync + 'static {
     move || {
         block_on(async move {
             let site = Site::new(distance, Visitor::User).await;
-            let told = Told::default();
-            let (visit, visited) = (site.visit(handling(deed, aid, &told)), Arc::clone(&told.visited));
+            let observed = Observed::default();
+            let (visit, visited) =
+                (site.visit(handling(step, help, &observed)), Arc::clone(&observed.visited));
             tokio::spawn(async move {
                 let answer = match waits {
                     Some(waits) => hung_up(visit, waits).await,
@@ -282,20 +286,24 @@ fn model(
                 *visited.lock().unwrap() = answer;
             });
             let after = site.close().await;
-            check(deed, aid, &told, after).await;
+            check(step, help, &observed, after).await;
         });
     }
 }
 
-fn each() -> impl Iterator<Item = (Deed, Aid)> {
-    DEEDS.into_iter().flat_map(|deed| AIDS.map(|aid| (deed, aid)))
+fn each() -> impl Iterator<Item = (HandlerStep, HelperStep)> {
+    STEPS.into_iter().flat_map(|step| HELPER_STEPS.map(|help| (step, help)))
 }
 
 /// Two tasks that wait for the store in turn.
 #[test]
 fn two_handles_of_a_request() {
-    for (deed, aid) in each() {
-        checker::every(&format!("two_handles {deed:?} {aid:?}"), 0, model(deed, aid, Distance::There, None));
+    for (step, help) in each() {
+        checker::every(
+            &format!("two_handles {step:?} {help:?}"),
+            0,
+            model(step, help, Distance::There, None),
+        );
     }
 }
 
@@ -303,11 +311,11 @@ fn two_handles_of_a_request() {
 #[test]
 fn two_handles_that_interrupt_each_other() {
     let most = if is_long() { 2 } else { 1 };
-    for (deed, aid) in each() {
+    for (step, help) in each() {
         checker::every(
-            &format!("interrupted {deed:?} {aid:?}"),
+            &format!("interrupted {step:?} {help:?}"),
             most,
-            model(deed, aid, Distance::None, None),
+            model(step, help, Distance::None, None),
         );
     }
 }
@@ -315,10 +323,10 @@ fn two_handles_that_interrupt_each_other() {
 /// The client goes away at any moment at which the request waits.
 #[test]
 fn a_client_that_goes_away() {
-    for (deed, aid) in each() {
+    for (step, help) in each() {
         for waits in 0..3 {
-            let name = format!("gone {deed:?} {aid:?} {waits}");
-            checker::every(&name, 0, model(deed, aid, Distance::There, Some(waits)));
+            let name = format!("gone {step:?} {help:?} {waits}");
+            checker::every(&name, 0, model(step, help, Distance::There, Some(waits)));
         }
     }
 }
@@ -328,9 +336,10 @@ fn a_client_that_goes_away() {
 fn two_handles_at_random() {
     checker::many("handles_at_random", || {
         let mut random = thread_rng();
-        let (deed, aid) = (DEEDS[random.gen_range(0..DEEDS.len())], AIDS[random.gen_range(0..AIDS.len())]);
+        let (step, help) =
+            (STEPS[random.gen_range(0..STEPS.len())], HELPER_STEPS[random.gen_range(0..HELPER_STEPS.len())]);
         let distance = [Distance::None, Distance::There, Distance::ThereAndBack][random.gen_range(0..3)];
         let waits = Some(random.gen_range(0..8)).filter(|waits| *waits < 4);
-        model(deed, aid, distance, waits)();
+        model(step, help, distance, waits)();
     });
 }

@@ -10,8 +10,8 @@ use std::{
 use sessions::{
     Clock, FieldName, RecordId, Timeouts, Timestamp,
     store::{
-        Add, CommitOutcome, Commit, CommitId, CreateOutcome, Delta, Loaded, MemoryStore, NewRecord, Op, CredentialsChange, Credentials,
-        Store,
+        Add, Commit, CommitId, CommitOutcome, CreateOutcome, Credentials, CredentialsChange, Delta, Loaded,
+        MemoryStore, NewRecord, Op, Store,
     },
 };
 use shuttle::{
@@ -65,7 +65,7 @@ fn credentials(number: u8) -> Credentials {
     Credentials::from_bytes(vec![number; 33])
 }
 
-/// One that nobody pushes out.
+/// One that no other one pushes out.
 fn privileged(number: u8) -> Credentials {
     let mut bytes = vec![number; 33];
     bytes[32] |= 0x80;
@@ -76,7 +76,7 @@ fn id(number: u8) -> RecordId {
     RecordId::from_bytes([number; 16])
 }
 
-fn create(store: &MemoryStore, id: RecordId, credentials: Credentials) -> Created {
+fn create(store: &MemoryStore, id: RecordId, credentials: Credentials) -> CreateOutcome {
     block_on(store.create(id, NewRecord::new(credentials, TIMEOUTS))).unwrap()
 }
 
@@ -100,54 +100,59 @@ fn add(by: i64) -> Commit {
 
 /// What a commit was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Told {
+enum CommitAnswer {
     Applied(Vec<Option<i64>>),
-    Gone,
-    Superseded,
-    Resealed,
+    NotFound,
+    StaleEpoch,
+    CredentialsChanged,
 }
 
-const APPLIED: Told = Told::Applied(Vec::new());
+const APPLIED: CommitAnswer = CommitAnswer::Applied(Vec::new());
 
-fn commit(store: &MemoryStore, commit: Commit) -> Told {
+fn commit(store: &MemoryStore, commit: Commit) -> CommitAnswer {
     let number = |value: bytes::Bytes| std::str::from_utf8(&value).unwrap().parse().unwrap();
     match block_on(store.commit(ID, commit)).unwrap() {
-        CommitOutcome::Applied(values) => Told::Applied(values.into_iter().map(|value| value.map(number)).collect()),
-        CommitOutcome::NotFound => Told::Gone,
-        CommitOutcome::StaleEpoch => Told::Superseded,
-        CommitOutcome::CredentialsChanged => Told::Resealed,
+        CommitOutcome::Applied(values) => {
+            CommitAnswer::Applied(values.into_iter().map(|value| value.map(number)).collect())
+        }
+        CommitOutcome::NotFound => CommitAnswer::NotFound,
+        CommitOutcome::StaleEpoch => CommitAnswer::StaleEpoch,
+        CommitOutcome::CredentialsChanged => CommitAnswer::CredentialsChanged,
         other => panic!("{other:?}"),
     }
 }
 
 /// Does these at once, each on a thread of its own, and returns their results in order.
-fn at_once<T: Send + 'static>(deeds: Vec<Box<dyn FnOnce() -> T + Send>>) -> Vec<T> {
-    let threads: Vec<_> = deeds.into_iter().map(|deed| thread::spawn(deed)).collect();
+fn at_once<T: Send + 'static>(threads_to_run: Vec<Box<dyn FnOnce() -> T + Send>>) -> Vec<T> {
+    let threads: Vec<_> = threads_to_run.into_iter().map(|run| thread::spawn(run)).collect();
     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
 /// Commits, each on a thread of its own.
-fn commits_at_once(store: &Arc<MemoryStore>, commits: impl IntoIterator<Item = Commit>) -> Vec<Told> {
-    let deed = |each: Commit| {
+fn commits_at_once(store: &Arc<MemoryStore>, commits: impl IntoIterator<Item = Commit>) -> Vec<CommitAnswer> {
+    let run = |each: Commit| {
         let store = Arc::clone(store);
-        Box::new(move || commit(&store, each)) as Box<dyn FnOnce() -> Told + Send>
+        Box::new(move || commit(&store, each)) as Box<dyn FnOnce() -> CommitAnswer + Send>
     };
-    at_once(commits.into_iter().map(deed).collect())
+    at_once(commits.into_iter().map(run).collect())
 }
 
 fn has(loaded: &Loaded, name: &str) -> bool {
     loaded.fields.contains(name)
 }
 
-fn how_many(told: &[Told], wanted: &Told) -> usize {
-    told.iter().filter(|told| *told == wanted).count()
+fn how_many(answers: &[CommitAnswer], wanted: &CommitAnswer) -> usize {
+    answers.iter().filter(|answers| *answers == wanted).count()
 }
 
 #[test]
 fn nothing_brings_a_destroyed_record_back() {
     checker::all("nothing_brings_a_destroyed_record_back", || {
         let store = with_record(Still);
-        let commits = [put(0, "field"), put(0, "right").with_credentials_change(CredentialsChange::rotation(credentials(2)))];
+        let commits = [
+            put(0, "field"),
+            put(0, "right").with_credentials_change(CredentialsChange::rotation(credentials(2))),
+        ];
         let destroying = thread::spawn({
             let store = Arc::clone(&store);
             move || {
@@ -155,12 +160,14 @@ fn nothing_brings_a_destroyed_record_back() {
                 assert!(load(&store).is_none(), "from here on");
             }
         });
-        let told = commits_at_once(&store, commits);
+        let answers = commits_at_once(&store, commits);
         destroying.join().unwrap();
         assert!(load(&store).is_none());
-        assert_eq!(commit(&store, put(0, "field")), Told::Gone);
+        assert_eq!(commit(&store, put(0, "field")), CommitAnswer::NotFound);
         assert_eq!(
-            how_many(&told, &APPLIED) + how_many(&told, &Told::Gone) + how_many(&told, &Told::Superseded),
+            how_many(&answers, &APPLIED)
+                + how_many(&answers, &CommitAnswer::NotFound)
+                + how_many(&answers, &CommitAnswer::StaleEpoch),
             2
         );
         assert!(store.is_empty());
@@ -172,14 +179,13 @@ fn of_rotations_of_one_epoch_one_is_applied() {
     checker::all("of_rotations_of_one_epoch_one_is_applied", || {
         let store = with_record(Still);
         let names = ["first", "second", "third"];
-        let rotations = names
-            .iter()
-            .zip(2..)
-            .map(|(name, number)| put(0, name).with_credentials_change(CredentialsChange::rotation(credentials(number))));
-        let told = commits_at_once(&store, rotations);
-        assert_eq!((how_many(&told, &APPLIED), how_many(&told, &Told::Superseded)), (1, 2));
+        let rotations = names.iter().zip(2..).map(|(name, number)| {
+            put(0, name).with_credentials_change(CredentialsChange::rotation(credentials(number)))
+        });
+        let answers = commits_at_once(&store, rotations);
+        assert_eq!((how_many(&answers, &APPLIED), how_many(&answers, &CommitAnswer::StaleEpoch)), (1, 2));
         let (loaded, winner) =
-            (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
+            (load(&store).unwrap(), answers.iter().position(|answers| *answers == APPLIED).unwrap());
         assert_eq!((loaded.epoch, &loaded.credentials), (1, &credentials(u8::try_from(winner).unwrap() + 2)));
         assert_eq!(loaded.fields.len(), 1);
         assert!(has(&loaded, names[winner]));
@@ -190,15 +196,19 @@ fn of_rotations_of_one_epoch_one_is_applied() {
 fn an_acknowledged_commit_is_in_the_record() {
     checker::all("an_acknowledged_commit_is_in_the_record", || {
         let store = with_record(Still);
-        let commits = [put(0, "one"), put(0, "two"), put(0, "right").with_credentials_change(CredentialsChange::rotation(credentials(2)))];
-        let told = commits_at_once(&store, commits);
+        let commits = [
+            put(0, "one"),
+            put(0, "two"),
+            put(0, "right").with_credentials_change(CredentialsChange::rotation(credentials(2))),
+        ];
+        let answers = commits_at_once(&store, commits);
         let loaded = load(&store).unwrap();
-        assert_eq!((&told[2], loaded.epoch, &loaded.credentials), (&APPLIED, 1, &credentials(2)));
-        for (told, name) in told.iter().zip(["one", "two", "right"]) {
-            assert!(*told == APPLIED || *told == Told::Superseded);
-            assert_eq!(has(&loaded, name), *told == APPLIED, "{name}");
+        assert_eq!((&answers[2], loaded.epoch, &loaded.credentials), (&APPLIED, 1, &credentials(2)));
+        for (answers, name) in answers.iter().zip(["one", "two", "right"]) {
+            assert!(*answers == APPLIED || *answers == CommitAnswer::StaleEpoch);
+            assert_eq!(has(&loaded, name), *answers == APPLIED, "{name}");
         }
-        assert_eq!(commit(&store, put(0, "late")), Told::Superseded);
+        assert_eq!(commit(&store, put(0, "late")), CommitAnswer::StaleEpoch);
         assert!(!has(&load(&store).unwrap(), "late"));
     });
 }
@@ -208,12 +218,16 @@ fn of_renewals_at_once_one_begins() {
     checker::all("of_renewals_at_once_one_begins", || {
         let store = with_record(Still);
         let renewals = (2..5).map(|number| {
-            Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::renewal(credentials(1), credentials(number)))
+            Commit::new(0, TIMEOUTS)
+                .with_credentials_change(CredentialsChange::renewal(credentials(1), credentials(number)))
         });
-        let told = commits_at_once(&store, renewals);
-        assert_eq!((how_many(&told, &APPLIED), how_many(&told, &Told::Resealed)), (1, 2));
+        let answers = commits_at_once(&store, renewals);
+        assert_eq!(
+            (how_many(&answers, &APPLIED), how_many(&answers, &CommitAnswer::CredentialsChanged)),
+            (1, 2)
+        );
         let (loaded, winner) =
-            (load(&store).unwrap(), told.iter().position(|told| *told == APPLIED).unwrap());
+            (load(&store).unwrap(), answers.iter().position(|answers| *answers == APPLIED).unwrap());
         assert_eq!((loaded.epoch, loaded.credentials), (0, credentials(u8::try_from(winner).unwrap() + 2)));
     });
 }
@@ -223,23 +237,31 @@ fn a_renewal_keeps_out_no_commit_and_is_kept_out_by_a_rotation() {
     checker::all("a_renewal_keeps_out_no_commit_and_is_kept_out_by_a_rotation", || {
         let store = with_record(Still);
         let in_place = |credentials_change: CredentialsChange| credentials_change.in_place_of(credentials(1));
-        let told = commits_at_once(
+        let answers = commits_at_once(
             &store,
             [
                 put(0, "field"),
-                Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::renewal(credentials(1), credentials(2))),
-                put(0, "right").with_credentials_change(in_place(CredentialsChange::rotation(credentials(3)))),
+                Commit::new(0, TIMEOUTS)
+                    .with_credentials_change(CredentialsChange::renewal(credentials(1), credentials(2))),
+                put(0, "right")
+                    .with_credentials_change(in_place(CredentialsChange::rotation(credentials(3)))),
             ],
         );
         let loaded = load(&store).unwrap();
-        assert_eq!(has(&loaded, "field"), told[0] == APPLIED);
-        match (&told[1], &told[2]) {
-            (Told::Applied(_), Told::Resealed) => {
-                assert_eq!((loaded.epoch, &loaded.credentials, has(&loaded, "right")), (0, &credentials(2), false));
-                assert_eq!(told[0], APPLIED);
+        assert_eq!(has(&loaded, "field"), answers[0] == APPLIED);
+        match (&answers[1], &answers[2]) {
+            (CommitAnswer::Applied(_), CommitAnswer::CredentialsChanged) => {
+                assert_eq!(
+                    (loaded.epoch, &loaded.credentials, has(&loaded, "right")),
+                    (0, &credentials(2), false)
+                );
+                assert_eq!(answers[0], APPLIED);
             }
-            (Told::Superseded, Told::Applied(_)) => {
-                assert_eq!((loaded.epoch, &loaded.credentials, has(&loaded, "right")), (1, &credentials(3), true));
+            (CommitAnswer::StaleEpoch, CommitAnswer::Applied(_)) => {
+                assert_eq!(
+                    (loaded.epoch, &loaded.credentials, has(&loaded, "right")),
+                    (1, &credentials(3), true)
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -250,18 +272,18 @@ fn a_renewal_keeps_out_no_commit_and_is_kept_out_by_a_rotation() {
 fn an_id_is_given_once() {
     checker::all("an_id_is_given_once", || {
         let store = Arc::new(MemoryStore::new().with_capacity(100).with_clock(Still));
-        let deed = |number: u8| {
+        let run = |number: u8| {
             let store = Arc::clone(&store);
-            Box::new(move || create(&store, ID, credentials(number))) as Box<dyn FnOnce() -> Created + Send>
+            Box::new(move || create(&store, ID, credentials(number))) as Box<dyn FnOnce() -> CreateOutcome + Send>
         };
         // Two with one credentials: a repetition.
-        let told = at_once(vec![deed(1), deed(1), deed(2)]);
-        assert_eq!(told[0], told[1]);
+        let answers = at_once(vec![run(1), run(1), run(2)]);
+        assert_eq!(answers[0], answers[1]);
         assert_eq!(
-            told.iter().filter(|told| **told == CreateOutcome::IdTaken).count(),
-            if told[0] == CreateOutcome::IdTaken { 2 } else { 1 }
+            answers.iter().filter(|answers| **answers == CreateOutcome::IdTaken).count(),
+            if answers[0] == CreateOutcome::IdTaken { 2 } else { 1 }
         );
-        let winner = if told[2] == CreateOutcome::IdTaken { 1 } else { 2 };
+        let winner = if answers[2] == CreateOutcome::IdTaken { 1 } else { 2 };
         assert_eq!((load(&store).unwrap().credentials, store.len()), (credentials(winner), 1));
     });
 }
@@ -272,10 +294,10 @@ fn additions_are_exact_and_counted_once() {
         let store = with_record(Still);
         let id = CommitId::from_bytes([1; 8]);
         // The last two are one commit that is sent twice.
-        let told = commits_at_once(&store, [add(1), add(10).with_id(id), add(10).with_id(id)]);
-        assert!(told.iter().all(|told| matches!(told, Told::Applied(_))));
+        let answers = commits_at_once(&store, [add(1), add(10).with_id(id), add(10).with_id(id)]);
+        assert!(answers.iter().all(|answers| matches!(answers, CommitAnswer::Applied(_))));
         assert_eq!(load(&store).unwrap().fields.get("count").unwrap(), "11");
-        assert!(told[0] != told[1] || told[0] != told[2], "each sees the sum that it made");
+        assert!(answers[0] != answers[1] || answers[0] != answers[2], "each sees the sum that it made");
     });
 }
 
@@ -295,9 +317,9 @@ fn what_is_used_in_time_is_not_purged() {
         });
         // Past the hour and its window.
         clock.advance(HOUR / 20);
-        let (told, purged) = (using.join().unwrap(), purging.join().unwrap());
-        match told {
-            Told::Applied(_) => {
+        let (answers, purged) = (using.join().unwrap(), purging.join().unwrap());
+        match answers {
+            CommitAnswer::Applied(_) => {
                 assert_eq!(purged, 0);
                 let loaded = load(&store).unwrap();
                 assert!(
@@ -305,7 +327,7 @@ fn what_is_used_in_time_is_not_purged() {
                 );
             }
             // Dead, purged or not.
-            Told::Gone => assert!(load(&store).is_none_or(|loaded| !has(&loaded, "field"))),
+            CommitAnswer::NotFound => assert!(load(&store).is_none_or(|loaded| !has(&loaded, "field"))),
             other => panic!("{other:?}"),
         }
     });
@@ -341,24 +363,32 @@ fn nobody_pushes_out_a_privileged_record() {
         assert!(matches!(create(&store, ID, credentials(1)), CreateOutcome::Created(_)));
         let logging_in = thread::spawn({
             let store = Arc::clone(&store);
-            move || commit(&store, put(0, "user").with_credentials_change(CredentialsChange::login(privileged(2))))
+            move || {
+                commit(
+                    &store,
+                    put(0, "user").with_credentials_change(CredentialsChange::login(privileged(2))),
+                )
+            }
         });
         let newcomers: Vec<_> = (20..22)
             .map(|number| {
                 let store = Arc::clone(&store);
                 thread::spawn(move || {
-                    assert!(matches!(create(&store, id(number), credentials(number)), CreateOutcome::Created(_)))
+                    assert!(matches!(
+                        create(&store, id(number), credentials(number)),
+                        CreateOutcome::Created(_)
+                    ))
                 })
             })
             .collect();
-        let told = logging_in.join().unwrap();
+        let answers = logging_in.join().unwrap();
         newcomers.into_iter().for_each(|each| each.join().unwrap());
         assert_eq!(store.len(), 2);
-        assert_eq!(load(&store).is_some(), told == APPLIED, "{told:?}");
+        assert_eq!(load(&store).is_some(), answers == APPLIED, "{answers:?}");
         // What is left finds its place in the order, too.
         create(&store, id(30), credentials(30));
         create(&store, id(31), credentials(31));
-        assert_eq!((store.len(), load(&store).is_some()), (2, told == APPLIED));
+        assert_eq!((store.len(), load(&store).is_some()), (2, answers == APPLIED));
     });
 }
 

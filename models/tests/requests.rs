@@ -24,7 +24,7 @@ use self::{
 
 /// What a request does with the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deed {
+enum RequestStep {
     Look,
     Note,
     SaveNote,
@@ -46,9 +46,9 @@ enum Deed {
     NoteAndFail,
 }
 
-use Deed::*;
+use RequestStep::*;
 
-const DEEDS: [Deed; 16] = [
+const STEPS: [RequestStep; 16] = [
     Look,
     Note,
     SaveNote,
@@ -67,7 +67,7 @@ const DEEDS: [Deed; 16] = [
     NoteAndFail,
 ];
 
-impl Deed {
+impl RequestStep {
     const fn fails(self) -> bool {
         matches!(self, DestroyAndFail | RevokeAndFail | NoteAndFail)
     }
@@ -90,10 +90,10 @@ impl Deed {
     }
 }
 
-/// What a request did, and what it was told.
+/// What a request did, and the answer to it.
 #[derive(Clone, Debug)]
 struct Done {
-    deed: Deed,
+    step: RequestStep,
     /// The field that its notes go to, so that none overwrites another's.
     field: &'static str,
     /// Whether its handler came so far, and had the record then.
@@ -108,10 +108,10 @@ impl Done {
         self.answer.as_ref().is_some_and(|answer| answer.status == StatusCode::OK)
     }
 
-    /// Whether it is done to the first record, by what the browser was told.
+    /// True if it is done to the first record, by the answer to the browser.
     fn is_done(&self) -> bool {
         let Some(answer) = &self.answer else { return false };
-        let is_told = match self.deed {
+        let is_told = match self.step {
             // A server error says nothing of it, but a new cookie does.
             RevokeAndFail => matches!(answer.given, Given::Cookie(_)),
             DestroyAndFail => answer.given == Given::Removal,
@@ -128,14 +128,14 @@ impl Done {
     }
 }
 
-fn acting(deed: Deed, field: &'static str, reached: Mark, found: Mark) -> Handler {
+fn acting(step: RequestStep, field: &'static str, reached: Mark, found: Mark) -> Handler {
     handler(move |mut session: TypedSession<Account>| {
         let (reached, found) = (reached.clone(), found.clone());
         async move {
             if session.record_id().is_some() {
                 found.set();
             }
-            match deed {
+            match step {
                 Look => assert!(session.memo().is_none_or(|memo| !memo.is_empty())),
                 Note | NoteAndFail => note(&mut session, field),
                 SaveNote => {
@@ -157,7 +157,7 @@ fn acting(deed: Deed, field: &'static str, reached: Mark, found: Mark) -> Handle
             }
             reached.set();
             let reply = Reply::from(session);
-            if deed.fails() { Reply(StatusCode::INTERNAL_SERVER_ERROR) } else { reply }
+            if step.fails() { Reply(StatusCode::INTERNAL_SERVER_ERROR) } else { reply }
         }
     })
 }
@@ -169,16 +169,20 @@ fn note(session: &mut TypedSession<Account>, field: &str) {
     }
 }
 
-/// Requests with these deeds at once, on a site that is closed when they are over; the client of the last may go
+/// Requests with these steps at once, on a site that is closed when they are over; the client of the last may go
 /// away.
-async fn at_once(site: Site, deeds: &[(Deed, &'static str)], waits: Option<usize>) -> (Vec<Done>, Aftermath) {
+async fn at_once(
+    site: Site,
+    steps: &[(RequestStep, &'static str)],
+    waits: Option<usize>,
+) -> (Vec<Done>, Aftermath) {
     let mut expected = Vec::new();
-    let answers = Arc::new(Mutex::new(vec![None; deeds.len()]));
-    for (index, (deed, field)) in deeds.iter().copied().enumerate() {
+    let answers = Arc::new(Mutex::new(vec![None; steps.len()]));
+    for (index, (step, field)) in steps.iter().copied().enumerate() {
         let (reached, found) = (Mark::default(), Mark::default());
-        let acting = acting(deed, field, reached.clone(), found.clone());
-        let waits = waits.filter(|_| index + 1 == deeds.len());
-        expected.push(Done { deed, field, reached, found, answer: None });
+        let acting = acting(step, field, reached.clone(), found.clone());
+        let waits = waits.filter(|_| index + 1 == steps.len());
+        expected.push(Done { step, field, reached, found, answer: None });
         let answers = Arc::clone(&answers);
         if let Some(waits) = waits {
             let visit = site.visit_from_afar(acting);
@@ -197,26 +201,26 @@ async fn at_once(site: Site, deeds: &[(Deed, &'static str)], waits: Option<usize
 /// What must hold after any requests at once that came with one cookie.
 async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
     let is_there = after.is_there().await;
-    let by = |what: fn(Deed) -> bool| done.iter().filter(move |done| what(done.deed));
+    let by = |what: fn(RequestStep) -> bool| done.iter().filter(move |done| what(done.step));
     let lost: Vec<_> = done.iter().filter(|done| done.answer.is_none()).collect();
 
-    // A logout that was asked for is done, whatever else happens, and the browser is told.
-    let destroyed = by(Deed::destroys).any(|done| done.found.is_set() && done.reached.is_set());
+    // A logout that was asked for is done, whatever else happens, and the browser learns of it.
+    let destroyed = by(RequestStep::destroys).any(|done| done.found.is_set() && done.reached.is_set());
     assert_eq!(is_there, !destroyed, "{done:#?}");
-    for each in by(Deed::destroys).filter(|done| done.is_done()) {
+    for each in by(RequestStep::destroys).filter(|done| done.is_done()) {
         assert_eq!(each.answer.as_ref().map(|answer| &answer.given), Some(&Given::Removal), "{done:#?}");
     }
 
     // Whoever is refused has met one who took the session away, gets no cookie, and nothing of it is stored.
     for each in done {
         let Some(answer) = &each.answer else { continue };
-        let expected = if each.deed.fails() { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
+        let expected = if each.step.fails() { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
         if answer.status != expected {
             assert_eq!(answer.status, StatusCode::CONFLICT, "{done:#?}");
             assert_eq!(answer.given, Given::Nothing, "{done:#?}");
             let took_it_away = |other: &Done| {
                 !std::ptr::eq(each, other)
-                    && (other.deed.is_hard() || other.deed.destroys())
+                    && (other.step.is_hard() || other.step.destroys())
                     && (other.is_done() || other.answer.is_none())
             };
             assert!(done.iter().any(took_it_away), "{done:#?}");
@@ -228,7 +232,7 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
     cookies.sort_unstable();
     cookies.dedup();
     let mut seen = Vec::new();
-    // The old one first: whoever comes with a renewed one ends the old one.
+    // The old one first: a request with a renewed one ends the old one.
     for cookie in std::iter::once(after.cookie.as_str()).chain(cookies) {
         seen.push((cookie, after.look(cookie).await));
     }
@@ -242,22 +246,23 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
     // A login that lost the race went to a record of its own.
     let went_elsewhere =
         |done: &Done| done.cookie().is_some_and(|cookie| led_to(cookie).is_some() && !leads_there(cookie));
-    let changed: Vec<_> = by(Deed::is_hard).filter(|done| done.is_done() && !went_elsewhere(done)).collect();
+    let changed: Vec<_> =
+        by(RequestStep::is_hard).filter(|done| done.is_done() && !went_elsewhere(done)).collect();
     // A right is taken away beside another request's rotation, too; the secret is then the other one's.
     let (rotated, beside): (Vec<&Done>, Vec<&Done>) =
         changed.iter().partition(|done| done.cookie().is_some());
     assert!(rotated.len() <= 1, "two rotations of one epoch: {done:#?}");
-    assert!(beside.iter().all(|done| matches!(done.deed, Revoke | Logout)), "{done:#?}");
-    let unheard_rotation = lost.iter().any(|done| done.deed.is_hard());
+    assert!(beside.iter().all(|done| matches!(done.step, Revoke | Logout)), "{done:#?}");
+    let unacknowledged_rotation = lost.iter().any(|done| done.step.is_hard());
     if is_there {
         if let [winner] = rotated[..] {
             assert_eq!(usable, [winner.cookie().expect("a new secret")], "{done:#?}");
-        } else if !unheard_rotation {
+        } else if !unacknowledged_rotation {
             assert!(usable.contains(&after.cookie.as_str()), "{done:#?}");
             let given: Vec<_> =
                 done.iter().filter(|done| !went_elsewhere(done)).filter_map(Done::cookie).collect();
             assert!(given.iter().all(|cookie| *cookie == given[0] && leads_there(cookie)), "{done:#?}");
-            if by(|deed| deed == Renew).any(Done::is_done) && visitor == Visitor::User {
+            if by(|step| step == Renew).any(Done::is_done) && visitor == Visitor::User {
                 assert!(!given.is_empty(), "{done:#?}");
             }
             if let Some(renewed) = given.first() {
@@ -269,14 +274,14 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
         }
     }
 
-    let is_changed_by = |what: fn(Deed) -> bool| changed.iter().any(|done| what(done.deed));
-    let ends_fields = |deed| match visitor {
-        Visitor::User => matches!(deed, Switch | Logout),
+    let is_changed_by = |what: fn(RequestStep) -> bool| changed.iter().any(|done| what(done.step));
+    let ends_fields = |step| match visitor {
+        Visitor::User => matches!(step, Switch | Logout),
         Visitor::Anonymous => false,
     };
-    let ended_fields = changed.iter().any(|done| ends_fields(done.deed));
-    let may_have_ended = lost.iter().any(|done| ends_fields(done.deed));
-    for each in done.iter().filter(|done| done.deed.notes() || done.deed == NoteAndFail) {
+    let ended_fields = changed.iter().any(|done| ends_fields(done.step));
+    let may_have_ended = lost.iter().any(|done| ends_fields(done.step));
+    for each in done.iter().filter(|done| done.step.notes() || done.step == NoteAndFail) {
         let written = Some(Some(r#""written""#.to_owned()));
         let stored = after.stored(each.field).await;
         if each.is_acknowledged() && each.found.is_set() {
@@ -291,52 +296,52 @@ async fn check(visitor: Visitor, done: &[Done], after: Aftermath) {
         }
     }
     if is_there {
-        if by(|deed| deed == Cart).any(Done::is_done) {
+        if by(|step| step == Cart).any(Done::is_done) {
             assert_eq!(after.stored("cart").await.flatten().as_deref(), Some(r#""full""#), "{done:#?}");
         }
         if lost.is_empty() && !ended_fields {
-            let hits = by(|deed| deed == Hit).filter(|done| done.is_done()).count();
+            let hits = by(|step| step == Hit).filter(|done| done.is_done()).count();
             let stored =
                 after.stored("hits").await.flatten().map_or(0, |hits| hits.parse().expect("a number"));
             assert_eq!(hits, stored, "{done:#?}");
         }
         let role = after.stored("role").await.flatten();
-        let took_right = |deed| matches!(deed, Revoke | RevokeAndFail | Switch | Logout);
+        let took_right = |step| matches!(step, Revoke | RevokeAndFail | Switch | Logout);
         // What fails is told of a removal only by the cookie of its own rotation; a later proof stays.
-        let took_and_failed = by(|deed| deed == RevokeAndFail)
+        let took_and_failed = by(|step| step == RevokeAndFail)
             .any(|done| done.answer.is_some() && done.reached.is_set() && done.found.is_set());
-        let may_have_proved = by(Deed::is_login).any(|done| done.answer.is_none() || done.is_done());
-        // A logout of nobody takes nothing of what another request has granted meanwhile.
+        let may_have_proved = by(RequestStep::is_login).any(|done| done.answer.is_none() || done.is_done());
+        // A logout of a visitor takes nothing of what another request has granted meanwhile.
         let took = changed.iter().any(|done| {
-            took_right(done.deed)
-                && (done.deed != Logout || visitor == Visitor::User || done.cookie().is_some())
+            took_right(done.step)
+                && (done.step != Logout || visitor == Visitor::User || done.cookie().is_some())
         });
         if took || (took_and_failed && !may_have_proved) {
             assert_eq!(role, None, "{done:#?}");
-        } else if took_and_failed || lost.iter().any(|done| took_right(done.deed)) {
+        } else if took_and_failed || lost.iter().any(|done| took_right(done.step)) {
             // It may have taken away what was granted meanwhile; without that, the next assertion tells.
-        } else if is_changed_by(|deed| deed == Grant) {
+        } else if is_changed_by(|step| step == Grant) {
             assert_eq!(role.as_deref(), Some(r#""chief""#), "{done:#?}");
-        } else if visitor == Visitor::User && !unheard_rotation {
+        } else if visitor == Visitor::User && !unacknowledged_rotation {
             assert_eq!(role.as_deref(), Some(r#""clerk""#), "{done:#?}");
         }
-        // A right that was taken away is gone even if nobody heard so.
+        // A right that was taken away is gone even if no response said so.
         if lost.iter().any(|done| {
-            matches!(done.deed, Revoke | RevokeAndFail) && done.reached.is_set() && done.found.is_set()
-        }) && !is_changed_by(|deed| deed == Grant)
+            matches!(done.step, Revoke | RevokeAndFail) && done.reached.is_set() && done.found.is_set()
+        }) && !is_changed_by(|step| step == Grant)
             && rotated.is_empty()
         {
             assert_eq!(role, None, "{done:#?}");
         }
     }
-    for each in by(Deed::is_login) {
+    for each in by(RequestStep::is_login) {
         let had_none = visitor == Visitor::Anonymous;
         if had_none && each.answer.is_some() {
             assert!(each.is_acknowledged(), "a login that was lost: {done:#?}");
         }
         if each.is_acknowledged() && !destroyed {
             let user = each.cookie().and_then(led_to).and_then(|seen| seen.user);
-            assert_eq!(user, Some(if each.deed == Login { 1 } else { 2 }), "{done:#?}");
+            assert_eq!(user, Some(if each.step == Login { 1 } else { 2 }), "{done:#?}");
         }
     }
     assert!(after.unsaved.is_empty());
@@ -346,29 +351,29 @@ fn text<'a>(seen: &'a Seen, field: &str) -> Option<&'a str> {
     if field == "note" { seen.note.as_deref() } else { seen.memo.as_deref() }
 }
 
-/// One model: these deeds at once.
+/// One model: these steps at once.
 fn model(
     visitor: Visitor,
     distance: Distance,
-    deeds: Vec<(Deed, &'static str)>,
+    steps: Vec<(RequestStep, &'static str)>,
     waits: Option<usize>,
 ) -> impl Fn() + Clone + Send + Sync + 'static {
-    let deeds = Arc::new(deeds);
+    let steps = Arc::new(steps);
     move || {
-        let deeds = Arc::clone(&deeds);
+        let steps = Arc::clone(&steps);
         block_on(async move {
             let site = Site::new(distance, visitor).await;
-            let (done, after) = at_once(site, &deeds, waits).await;
+            let (done, after) = at_once(site, &steps, waits).await;
             check(visitor, &done, after).await;
         });
     }
 }
 
-fn pairs() -> impl Iterator<Item = (Deed, Deed)> {
-    DEEDS
+fn pairs() -> impl Iterator<Item = (RequestStep, RequestStep)> {
+    STEPS
         .into_iter()
         .enumerate()
-        .flat_map(|(index, one)| DEEDS[..=index].iter().map(move |other| (one, *other)))
+        .flat_map(|(index, one)| STEPS[..=index].iter().map(move |other| (one, *other)))
 }
 
 const VISITORS: [Visitor; 2] = [Visitor::User, Visitor::Anonymous];
@@ -380,9 +385,9 @@ fn two_requests_of_a_session() {
         for (one, other) in pairs().filter(|(one, other)| {
             is_long() || visitor == Visitor::User || one.is_login() || other.is_login()
         }) {
-            let deeds = vec![(one, "note"), (other, "memo")];
+            let steps = vec![(one, "note"), (other, "memo")];
             let name = format!("two_requests {visitor:?} {one:?} {other:?}");
-            checker::every(&name, 0, model(visitor, Distance::There, deeds, None));
+            checker::every(&name, 0, model(visitor, Distance::There, steps, None));
         }
     }
 }
@@ -393,9 +398,9 @@ fn two_requests_that_interrupt_each_other() {
     let some = [Note, Rotate, Renew, Destroy];
     for (one, other) in pairs().filter(|(one, other)| is_long() || some.contains(one) && some.contains(other))
     {
-        let deeds = vec![(one, "note"), (other, "memo")];
+        let steps = vec![(one, "note"), (other, "memo")];
         let name = format!("interrupted {one:?} {other:?}");
-        checker::every(&name, 1, model(Visitor::User, Distance::None, deeds, None));
+        checker::every(&name, 1, model(Visitor::User, Distance::None, steps, None));
     }
 }
 
@@ -403,14 +408,14 @@ fn two_requests_that_interrupt_each_other() {
 #[test]
 fn a_client_that_goes_away() {
     let some = [(Note, Revoke), (Note, Destroy), (Rotate, Revoke)];
-    for (one, other) in DEEDS.into_iter().flat_map(|one| DEEDS.map(|other| (one, other))) {
+    for (one, other) in STEPS.into_iter().flat_map(|one| STEPS.map(|other| (one, other))) {
         if !is_long() && !some.contains(&(one, other)) {
             continue;
         }
         for waits in 0..5 {
-            let deeds = vec![(one, "note"), (other, "memo")];
+            let steps = vec![(one, "note"), (other, "memo")];
             let name = format!("gone {one:?} {other:?} {waits}");
-            checker::every(&name, 0, model(Visitor::User, Distance::There, deeds, Some(waits)));
+            checker::every(&name, 0, model(Visitor::User, Distance::There, steps, Some(waits)));
         }
     }
 }
@@ -423,10 +428,10 @@ fn three_requests_of_a_session() {
         let visitor = VISITORS[random.gen_range(0..2)];
         let distance = if random.gen_range(0..2) == 0 { Distance::ThereAndBack } else { Distance::None };
         let waits = Some(random.gen_range(0..12)).filter(|waits| *waits < 6);
-        let mut deed = || DEEDS[random.gen_range(0..DEEDS.len())];
+        let mut step = || STEPS[random.gen_range(0..STEPS.len())];
         // Of two that note in one place, the answers of both could be right.
-        let third = std::iter::repeat_with(&mut deed).find(|deed| !deed.notes() && *deed != NoteAndFail);
-        let deeds = vec![(deed(), "note"), (deed(), "memo"), (third.expect("one of many"), "cart")];
-        model(visitor, distance, deeds, waits)();
+        let third = std::iter::repeat_with(&mut step).find(|step| !step.notes() && *step != NoteAndFail);
+        let steps = vec![(step(), "note"), (step(), "memo"), (third.expect("one of many"), "cart")];
+        model(visitor, distance, steps, waits)();
     });
 }

@@ -22,11 +22,21 @@ pub(crate) enum Accessor {
     Discard,
 }
 
+/// The accessors of one kind of field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AccessorSet {
+    /// Those of `T`.
+    Plain,
+    /// Those of `Option<T>`.
+    Optional,
+    /// Those of a `#[flash]`.
+    Flash,
+}
+
 /// The facts of a field that its accessors depend on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FieldFacts {
-    pub(crate) is_optional: bool,
-    pub(crate) is_flash: bool,
+    pub(crate) set: AccessorSet,
     pub(crate) is_skipped: bool,
     pub(crate) is_secret: bool,
     pub(crate) merge: Merge,
@@ -82,12 +92,12 @@ pub(crate) enum Call {
 impl Accessor {
     /// The accessors of a field, in the order in which the documentation shows them.
     pub(crate) fn of(field: FieldFacts) -> impl Iterator<Item = Self> {
-        let all: &[Self] = if field.is_flash {
-            &[Self::Get, Self::Has, Self::Flash, Self::FlashNow, Self::Take, Self::Keep, Self::Discard]
-        } else if field.is_optional {
-            &[Self::Get, Self::Has, Self::Set, Self::Edit, Self::Take, Self::Remove]
-        } else {
-            &[Self::Get, Self::Set, Self::Edit, Self::Reset, Self::Add, Self::FetchAdd]
+        let all: &[Self] = match field.set {
+            AccessorSet::Plain => &[Self::Get, Self::Set, Self::Edit, Self::Reset, Self::Add, Self::FetchAdd],
+            AccessorSet::Optional => &[Self::Get, Self::Has, Self::Set, Self::Edit, Self::Take, Self::Remove],
+            AccessorSet::Flash => {
+                &[Self::Get, Self::Has, Self::Flash, Self::FlashNow, Self::Take, Self::Keep, Self::Discard]
+            }
         };
         all.iter().copied().filter(move |accessor| match accessor {
             Self::Add | Self::FetchAdd => field.merge == Merge::Add && !field.is_skipped,
@@ -154,12 +164,14 @@ impl Accessor {
         let class = field.class;
         match (self, class) {
             (Self::Has, Some(FieldClass::Identity)) => "Returns true if a user is logged in.",
-            (Self::Has, _) if field.is_flash => "Returns true if there is a flash to deliver.",
+            (Self::Has, _) if field.set == AccessorSet::Flash => {
+                "Returns true if there is a flash to deliver."
+            }
             (Self::Set, Some(FieldClass::Identity)) => {
                 "Logs in: at commit the session gets a new secret, and the old cookie is void. \
                  A change of users drops every field that is not `keep_on_logout`."
             }
-            (Self::Set, Some(FieldClass::Privilege)) if field.is_optional => {
+            (Self::Set, Some(FieldClass::Privilege)) if field.set != AccessorSet::Plain => {
                 "Grants the right: at commit the session gets a new secret, and the old cookie is void."
             }
             (Self::Set, Some(FieldClass::Privilege)) => {
@@ -182,7 +194,7 @@ impl Accessor {
                 "Logs out, even if the request fails: every field that is not `keep_on_logout` is dropped, and the old \
                  cookie is void."
             }
-            (Self::Take, _) if field.is_flash => {
+            (Self::Take, _) if field.set == AccessorSet::Flash => {
                 "Delivers the flash: it is gone once the request is answered."
             }
             (Self::Set, _) => match field.merge {
@@ -224,8 +236,8 @@ fn getter_doc(name: &str, field: FieldFacts) -> String {
     let rest = match field.class {
         Some(FieldClass::Identity) => ", the logged-in user, if there is one.",
         Some(FieldClass::Privilege) => ", a right of this session.",
-        _ if field.is_flash => ", the flash, and does not take it.",
-        _ if field.is_optional => ", if it has a value.",
+        _ if field.set == AccessorSet::Flash => ", the flash, and does not take it.",
+        _ if field.set != AccessorSet::Plain => ", if it has a value.",
         _ => ", or its default.",
     };
     format!("Returns `{name}`{rest}")

@@ -195,7 +195,7 @@ fn string(entry: &Entry, errors: &mut Errors) -> Option<Given<String>> {
     match &entry.value {
         EntryValue::Bare => errors.at(entry.span, format!("`{key}` needs a value; write `{usage}`")),
         EntryValue::List => {
-            errors.at(entry.span, format!("`{key}` takes its value behind `=`; write `{usage}`"))
+            errors.at(entry.span, format!("`{key}` takes its value behind `=`; write `{usage}`"));
         }
         EntryValue::Broken(span) => {
             errors.at(*span, format!("`{key}` needs a string behind `=`; write `{usage}`"));

@@ -294,11 +294,10 @@ impl<'a> Reading<'a> {
 /// Returns the type of a setter's parameter.
 fn parameter_type(field: &Field) -> TokenStream {
     let ty = &field.ty.ty;
-    match &field.ty.kind {
-        TypeKind::String => {
-            quote_spanned!(Span::call_site().located_at(ty.span())=> impl ::core::convert::Into<#ty>)
-        }
-        _ => quote!(#ty),
+    if matches!(field.ty.kind, TypeKind::String) {
+        quote_spanned!(Span::call_site().located_at(ty.span())=> impl ::core::convert::Into<#ty>)
+    } else {
+        quote!(#ty)
     }
 }
 

@@ -5,7 +5,7 @@ use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Path, Token, Visibility, parse_quote};
 
-use crate::accessor::{Accessor, FieldFacts};
+use crate::accessor::{Accessor, AccessorSet, FieldFacts};
 use crate::attr::{DefaultValue, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
 use crate::names::{self, RenameRule};
 use crate::types::ValueType;
@@ -157,8 +157,11 @@ impl Field {
     /// Returns what the field's accessors depend on.
     pub(crate) fn facts(&self) -> FieldFacts {
         FieldFacts {
-            is_optional: self.ty.optional,
-            is_flash: self.flash.is_some() && self.skip.is_none() && self.ty.optional,
+            set: match (self.ty.optional, self.flash.is_some() && self.skip.is_none()) {
+                (false, _) => AccessorSet::Plain,
+                (true, false) => AccessorSet::Optional,
+                (true, true) => AccessorSet::Flash,
+            },
             is_skipped: self.skip.is_some(),
             is_secret: self.secret.is_some(),
             merge: self.merge(),

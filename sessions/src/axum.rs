@@ -1,4 +1,4 @@
-//! Extraction in axum handlers: all that knows axum.
+//! Extraction in axum handlers. No other module knows axum.
 
 use std::{
     fmt,
@@ -23,16 +23,16 @@ pub use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 #[doc(hidden)]
 pub use http::request::Parts as RequestParts;
 
-/// The session of a request, for a view with this table, in the handle that `wrap` puts around it.
+/// Opens the session of a request for a view with this table, in the handle that `wrap` makes of it.
 ///
-/// The futures have names and are boxed inside: the compiler would otherwise have to prove for each
-/// handle, through everything that they wait for, that they are `Send`.
+/// The futures have names and are boxed inside. Otherwise the compiler would have to prove for each handle, through
+/// everything that they wait for, that they are `Send`.
 #[doc(hidden)]
 pub fn extract<'a, H>(parts: &'a mut Parts, table: &'static Table, wrap: fn(Handle) -> H) -> Extract<'a, H> {
     Extract { opening: Box::pin(open(parts, table)), wrap }
 }
 
-/// The same; `None` if the request carries no live token.
+/// Opens the session of a request as [`extract`] does, or gives `None` if the request has no live session.
 #[doc(hidden)]
 pub fn extract_live<'a, H>(
     parts: &'a mut Parts,
@@ -49,7 +49,7 @@ async fn open(parts: &mut Parts, table: &'static Table) -> Result<(Handle, bool)
         report_missing_layer(parts);
         return Err(SessionRejection::missing_layer());
     };
-    let (slot, headers) = (session.slot.clone(), &parts.headers);
+    let (slot, headers) = (session.slot(), &parts.headers);
     Handle::open(slot, table, || session.presented(headers)).await.map_err(SessionRejection::failed)
 }
 
@@ -95,11 +95,11 @@ impl<H> fmt::Debug for ExtractLive<'_, H> {
     }
 }
 
-/// The session of a user who proved who it is at most so many seconds ago: for changes of credentials and
-/// whatever else needs more than a cookie (OWASP ASVS 5.0, 7.5.1 to 7.5.3).
+/// The session of a user whose last login is at most `SECONDS` seconds ago.
 ///
-/// Others are refused with [`RecentLoginRejection`], a 403 that asks to log in again. A handler that would rather
-/// lead to the login's page takes a `Result<RecentLogin<…>, RecentLoginRejection>`.
+/// It is for what needs more than a cookie, such as a change of the password (OWASP ASVS 5.0, 7.5.1 to 7.5.3). Other requests
+/// are refused with [`RecentLoginRejection`], a 403 that asks for a login. A handler that redirects to the login's page
+/// takes a `Result<RecentLogin<…>, RecentLoginRejection>`.
 ///
 /// ```
 /// use sessions::{RecentLogin, Session, TypedSession};
@@ -141,9 +141,9 @@ impl<T: fmt::Debug, const SECONDS: u64> fmt::Debug for RecentLogin<T, SECONDS> {
     }
 }
 
-/// So that a handler that returns `Result<_, sessions::Error>` can say `session.save().await?`.
+/// A response, so that a handler that returns `Result<_, sessions::Error>` can write `session.save().await?`.
 ///
-/// The response has a [`SessionError`] among its extensions, and the layer renders it as it renders its own
+/// The response has a [`SessionError`] among its extensions. The layer renders it as it does its own
 /// ([`with_error_response`](crate::SessionLayer::with_error_response)).
 impl IntoResponse for Error {
     fn into_response(self) -> Response {

@@ -6,13 +6,22 @@ use serde_json::error::Category;
 
 use crate::value::FieldName;
 
-/// An error of a session or its store.
+/// An error of a session or of its store.
 ///
-/// It is opaque: [`kind`](Self::kind) tells what to do, and `source` gives the store's own error. Neither shows a token,
+/// [`kind`](Self::kind) says what a program can do about it, and `source` is the store's own error. Neither shows a token,
 /// a secret or a field's value.
 ///
-/// `Debug` never shows the store's own error. If a request met the error, it shows only the kind and the
-/// [`status`](Self::status), since some frameworks send `Debug` to the browser. `Display` and `source` are for logs.
+/// `Display` and `source` are for logs. `Debug` never shows the store's own error. For an error of a request it shows only
+/// the kind and the [`status`](Self::status), since some frameworks send `Debug` to the browser.
+///
+/// ```
+/// use sessions::{Error, ErrorKind};
+///
+/// let error = Error::unavailable("connection refused");
+/// assert_eq!(error.kind(), ErrorKind::Unavailable);
+/// assert!(error.is_retryable());
+/// assert_eq!(error.status(), 503);
+/// ```
 pub struct Error {
     kind: ErrorKind,
     message: Box<str>,
@@ -21,52 +30,50 @@ pub struct Error {
     is_of_request: bool,
 }
 
-/// The kinds of [`Error`]s, by what to do about them.
+/// The kind of an [`Error`], by what a program can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The store did not do it: try again later.
+    /// The store failed, and nothing was written. The same call may succeed later.
     Unavailable,
-    /// The store may have done all of it or nothing: read the session before you repeat what must not happen twice.
+    /// The outcome of a write is not known: it happened wholly or not at all. A program that must not write twice reads
+    /// the session before it tries again.
     OutcomeUnknown,
-    /// The store has bytes under the record's id that it cannot read as a session, such as a record of a later version
-    /// of the library. A layer treats its token as unknown.
+    /// The stored record cannot be read, for example one of a later version of the library. The layer treats its
+    /// token as unknown.
     Unreadable,
-    /// Another request ended the session, or changed who may write to it; nothing was written.
+    /// Another request ended the session, or changed its credentials. Nothing was written.
     Conflict,
-    /// A value cannot be stored, or a stored one cannot be read; nothing was written.
+    /// A field's value cannot be stored, or a stored one cannot be read. Nothing was written.
     InvalidField,
-    /// The response head has left, so no cookie can be sent any more; nothing was written.
+    /// The response head has left, so no cookie can be sent any more. Nothing was written.
     HeadSent,
-    /// The request comes from another site without a session, and the browser may have kept the cookie back
-    /// (`SameSite`). A new session would replace the browser's own. Nothing was written.
+    /// The request comes from another site without the session cookie, which the browser may have kept back
+    /// (`SameSite`). A new session would replace the browser's own, so nothing was written.
     CrossSite,
-    /// An option does not make sense.
+    /// An option of the layer, of a store or of a view is wrong.
     Config,
 }
 
 impl Error {
-    /// Makes an error of kind [`Unavailable`](ErrorKind::Unavailable): the store did nothing, for this reason.
+    /// Makes the error of a store that failed and wrote nothing, with its own error as the source.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Unavailable, "the session store is unavailable").with_source(source)
     }
 
-    /// Makes an error of kind [`OutcomeUnknown`](ErrorKind::OutcomeUnknown): the store may have done all or nothing, for
-    /// this reason.
+    /// Makes the error of a store whose write may have happened or not, with its own error as the source.
     pub fn outcome_unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::OutcomeUnknown, "the outcome of a session commit is unknown").with_source(source)
     }
 
-    /// Makes an error of kind [`Unreadable`](ErrorKind::Unreadable): the store has bytes under a record's id that it
-    /// cannot read as a session, for this reason.
+    /// Makes the error of a record that is there and cannot be read, with the reason as the source.
     ///
-    /// It is only for bytes that are there and are no session. A store that fails is [`unavailable`](Self::unavailable).
+    /// The error of a store that fails is [`unavailable`](Self::unavailable).
     pub fn unreadable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(ErrorKind::Unreadable, "what is stored of the session cannot be read").with_source(source)
+        Self::new(ErrorKind::Unreadable, "the stored session cannot be read").with_source(source)
     }
 
-    /// Makes an error of kind [`Config`](ErrorKind::Config). The message says what is wrong with an option, and what to
-    /// write instead.
+    /// Makes the error of a wrong option. The message says what is wrong, and what to write instead.
     pub fn config(message: impl Into<Box<str>>) -> Self {
         Self::new(ErrorKind::Config, message)
     }
@@ -76,17 +83,21 @@ impl Error {
     }
 
     pub(crate) fn ended_meanwhile() -> Self {
-        Self::conflict("the session was ended meanwhile")
+        Self::conflict(
+            "the session ended while the request ran, so nothing was written; let the user begin again",
+        )
     }
 
     pub(crate) fn superseded() -> Self {
         Self::conflict(
-            "the session was rotated, and the request came with the cookie from before; send it again",
+            "the session got another cookie while the request ran, so nothing was written; send the request again",
         )
     }
 
     pub(crate) fn session_ended() -> Self {
-        Self::conflict("this request has ended the session")
+        Self::conflict(
+            "this request has ended the session, so the handle writes nothing more; call `save()` before `destroy()`",
+        )
     }
 
     pub(crate) fn head_sent() -> Self {
@@ -125,7 +136,7 @@ impl Error {
         Self::invalid_field(name, &format!("takes more than {most} bytes as JSON; {advice}"))
     }
 
-    /// Makes the error for a record that is too large. `largest` is the field that brings most of it.
+    /// Makes the error of a record that would be too large; `largest` is the field that adds most.
     pub(crate) fn record_too_large(most: usize, largest: Option<&FieldName>) -> Self {
         let advice = "keep large things elsewhere, or raise `SessionLayer::with_size_limits`";
         let of = largest.map(|name| format!(" with what the field `{name}` is set to")).unwrap_or_default();
@@ -135,7 +146,7 @@ impl Error {
 
     pub(crate) fn without_keys(name: &FieldName) -> Self {
         Self::config(format!(
-            "the session field `{name}` is `secret` and the layer has no keys; write `.with_keys(ring)`"
+            "the session field `{name}` is `secret`, and the layer has no keys; write `SessionLayer::new(store).with_keys(ring)`"
         ))
     }
 
@@ -145,15 +156,15 @@ impl Error {
 
     pub(crate) fn undeclared_right(name: &FieldName) -> Self {
         Self::config(format!(
-            "another view says that the session field `{name}` is a right, and this one does not; write \
-             `privilege` or `identity` here too, or another name with `rename`"
+            "the session field `{name}` is a right in another view, and not in this one; write `privilege` or \
+             `identity` here too, or another name with `rename`"
         ))
     }
 
     pub(crate) fn contradicting_views(name: &FieldName) -> Self {
         Self::config(format!(
-            "the session field `{name}` is `keep_on_logout` in this view and `drop_on_login` in another, which counts; \
-             say the same in both"
+            "the session field `{name}` is `keep_on_logout` in this view and `drop_on_login` in another, which takes \
+             precedence; write the same in both"
         ))
     }
 
@@ -161,13 +172,13 @@ impl Error {
         Self::invalid_field(name, "holds something that is not an integer of 64 bits; `reset_…` it")
     }
 
-    /// Returns the kind, which tells what to do.
+    /// Returns the kind, which says what a program can do about it.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Returns true if another try may succeed and cannot make the operation happen twice.
+    /// Returns true if the same call may succeed later and would not happen twice.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Unavailable)
@@ -185,13 +196,13 @@ impl Error {
         self
     }
 
-    /// Marks the error as met by a request.
+    /// Marks the error as one of a request.
     pub(crate) fn in_request(mut self) -> Self {
         self.is_of_request = true;
         self
     }
 
-    /// Sets another message.
+    /// Replaces the message.
     #[cfg(any(feature = "redis", feature = "sqlite", feature = "webdis"))]
     pub(crate) fn with_message(mut self, message: impl Into<Box<str>>) -> Self {
         self.message = message.into();
@@ -226,7 +237,7 @@ impl StdError for Error {
     }
 }
 
-/// Returns the fault of a stored text and its place. Never the value, which serde's own messages quote.
+/// Returns the fault of a stored text and its place, without the value, which serde's own messages quote.
 pub(crate) fn json_reason(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Data => "JSON of another type",
@@ -246,7 +257,7 @@ mod tests {
 
     const WORDS: &str = "FATAL: password authentication failed for user shop at 10.0.0.5";
 
-    /// One framework sends `Debug` to the browser.
+    /// Some frameworks send it to the browser.
     #[test]
     fn debug_shows_nothing_of_the_stores_own_error() {
         for error in [

@@ -1,4 +1,4 @@
-//! What a handler is refused with when its session cannot be had.
+//! The rejections of a request whose session a handler cannot get.
 
 use std::fmt;
 
@@ -6,26 +6,28 @@ use http::StatusCode;
 
 use crate::error::{Error, ErrorKind};
 
-/// Why a request has no typed session to give.
+/// The rejection of a request that has no typed session to give.
 ///
-/// `Debug` shows the status and the kind of the error only, since some frameworks send it to the browser.
+/// `Debug` shows only the status and the kind of the error, since some frameworks send it to the browser.
 #[non_exhaustive]
 pub enum SessionRejection {
-    /// There is no [`SessionLayer`](crate::SessionLayer) around the route.
+    /// The route has no [`SessionLayer`](crate::SessionLayer) around it.
     MissingLayer(MissingLayer),
     /// The session could not be loaded.
     Failed(LoadFailed),
 }
 
-/// There is no [`SessionLayer`](crate::SessionLayer) around the route: add `.layer(SessionLayer::new(store))`.
+/// The rejection of a route without a [`SessionLayer`](crate::SessionLayer): add `.layer(SessionLayer::new(store))`.
 ///
-/// The log says so (feature `tracing`), and the response does not.
-// It will stay empty, and tests construct one.
+/// The log names the cause (feature `tracing`), and the response does not.
+// It stays empty, and tests construct one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs)]
 pub struct MissingLayer;
 
-/// The session could not be loaded: never an anonymous one in its place.
+/// The rejection of a request whose session could not be loaded.
+///
+/// No anonymous session takes its place.
 pub struct LoadFailed(Error);
 
 impl From<Error> for LoadFailed {
@@ -63,7 +65,7 @@ impl SessionRejection {
 }
 
 impl MissingLayer {
-    /// 500.
+    /// The response's status: 500.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         StatusCode::INTERNAL_SERVER_ERROR
@@ -77,13 +79,13 @@ impl MissingLayer {
 }
 
 impl LoadFailed {
-    /// As [`Error::status`].
+    /// The response's status: [`Error::status`].
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.0.status()
     }
 
-    /// As [`Error::body_text`].
+    /// The response's body: [`Error::body_text`].
     #[must_use]
     pub const fn body_text(&self) -> &'static str {
         self.0.body_text()
@@ -93,26 +95,26 @@ impl LoadFailed {
         self.0
     }
 
-    /// The error behind it, for logs.
+    /// Returns the error behind it, for logs.
     #[must_use]
     pub const fn error(&self) -> &Error {
         &self.0
     }
 }
 
-/// Why a request has no [`RecentLogin`](crate::RecentLogin) to give.
+/// The rejection of a request that has no [`RecentLogin`](crate::RecentLogin) to give.
 #[cfg(feature = "axum")]
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecentLoginRejection {
-    /// It has no session to give at all.
+    /// The request has no session to give at all.
     Session(SessionRejection),
-    /// Nobody is logged in, or the login is too old.
+    /// No user is logged in, or the login is too old.
     TooOld(LoginTooOld),
 }
 
-/// Nobody is logged in, or the login is too old.
-// Nothing will be in it, and tests make one.
+/// The rejection of a request whose user is not logged in, or logged in too long ago.
+// It stays empty, and tests construct one.
 #[cfg(feature = "axum")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs)]
@@ -120,7 +122,7 @@ pub struct LoginTooOld;
 
 #[cfg(feature = "axum")]
 impl RecentLoginRejection {
-    /// 403 if the login is too old, else as [`SessionRejection::status`].
+    /// The response's status: 403 if the login is missing or too old, else that of the [`SessionRejection`].
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
@@ -156,10 +158,12 @@ impl std::error::Error for RecentLoginRejection {
     }
 }
 
-/// What to answer when a call on the session fails.
+/// The response when a call on the session fails.
 impl Error {
-    /// The status of a response that this error ends: 503 if the store failed, 409 if another
-    /// request was first, 403 if a request from another site may not begin a session, else 500.
+    /// Returns the status of a response with this error.
+    ///
+    /// It is 503 if the store failed, 409 if another request was first, 403 if a request from another site may not begin
+    /// a session, and 500 otherwise.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.kind() {
@@ -174,7 +178,7 @@ impl Error {
         }
     }
 
-    /// The body of a response that this error ends: nothing of the store's own words.
+    /// Returns the body of a response with this error, without the store's own words.
     #[must_use]
     pub const fn body_text(&self) -> &'static str {
         match self.kind() {
@@ -242,7 +246,7 @@ mod tests {
         assert_eq!(shown, "LoadFailed { kind: Config, status: 500 }");
     }
 
-    /// Who wrote the program reads the log, who visits it does not need to know.
+    /// The log is for the program's author; a visitor need not know.
     #[test]
     fn a_missing_layer_is_nothing_for_the_visitor() {
         let rejection = SessionRejection::MissingLayer(MissingLayer);

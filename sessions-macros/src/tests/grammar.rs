@@ -43,7 +43,7 @@ fn the_view_of_the_readme() {
             #[flash]
             message: Option<String>,
         }"#,
-        r##"
+        r#"
         ::sessions::__session_view! {
             MySession MySessionHandle [#[doc = "The session of a request, seen as `MySession`."]] []
         {
@@ -104,7 +104,7 @@ fn the_view_of_the_readme() {
         }
             { 0 page_count [ u32 ] __field_cloned plain("page_count") [ .merge_add::<u32>() ] }
             { 1 message [ String ] __field_cloned_option stored("message") [ .flash() ] }
-        }"##,
+        }"#,
     );
 }
 

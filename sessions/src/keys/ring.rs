@@ -32,7 +32,7 @@ use crate::{error::Error, value::KeyId};
 /// let ring = KeyRing::new(old).add_active(new)?;
 /// assert_eq!(ring.sealing_key(), new_id);
 ///
-/// // The same from configuration, with the leaked old key out of use.
+/// // Read from configuration, with the leaked old key revoked.
 /// # let text = Key::generate()?.expose_base64();
 /// let ring = KeyRing::parse(&format!("revoked:{old_id} active:{text}"))?;
 /// # assert_eq!(ring.sealing_key(), Key::from_base64(&text)?.id());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{HttpOptions, SessionLayer, cookie::LONGEST_TOKEN};
+use super::{SessionLayer, cookie::LONGEST_TOKEN};
 use crate::{keys::KeyRing, value::SignedToken};
 
 const _: () = assert!(SignedToken::TEXT_LENGTH == LONGEST_TOKEN);
@@ -78,8 +78,7 @@ impl SessionLayer {
     /// ```
     #[must_use]
     pub fn with_signed_tokens(mut self, keys: KeyRing) -> Self {
-        let http = HttpOptions { signing: Some(Arc::new(keys)), ..HttpOptions::of(&self.context).clone() };
-        self.context_mut().http = Arc::new(http);
+        self.http_mut().signing = Some(Arc::new(keys));
         self
     }
 }

@@ -3,6 +3,7 @@
 mod cookie;
 #[cfg(feature = "keys")]
 mod keys;
+mod notes;
 mod request;
 mod response;
 mod service;
@@ -32,7 +33,7 @@ use crate::{
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
-    slot::{LayerContext, MOST_DETACHED, Sizes},
+    slot::{LayerContext, MOST_DETACHED, OfLayer, Sizes},
     store::Store,
     value::{Timeouts, Timestamp, Token, TokenHasher},
 };
@@ -81,7 +82,20 @@ const MOST_ENDED_WITHIN: Duration = Duration::from_hours(24);
 ///   the event [`Misconfigured`](crate::Event::Misconfigured) reports it.
 #[derive(Clone)]
 pub struct SessionLayer {
+    options: Arc<LayerOptions>,
+}
+
+/// The options of a layer: those that its slots know, and the others.
+#[derive(Clone)]
+struct LayerOptions {
     context: Arc<LayerContext>,
+    http: HttpOptions,
+}
+
+impl OfLayer for Arc<LayerOptions> {
+    fn context(&self) -> &Arc<LayerContext> {
+        &self.context
+    }
 }
 
 /// The options of HTTP, of which the slot knows nothing.
@@ -114,11 +128,6 @@ struct Reported {
 }
 
 impl HttpOptions {
-    fn of(context: &LayerContext) -> &Self {
-        // invariant: `SessionLayer` alone makes contexts, and puts one there.
-        context.http.downcast_ref().unwrap_or_else(|| unreachable!("a layer's own http"))
-    }
-
     /// Reports an event if the flag was not set before.
     fn report_once(flag: &AtomicBool, events: &Events, event: &Event<'_>) {
         if !flag.swap(true, Ordering::Relaxed) {
@@ -178,9 +187,8 @@ impl SessionLayer {
             in_flight: watch::channel(()).0,
             detached: Arc::new(Semaphore::new(MOST_DETACHED)),
             runtime: OnceLock::new(),
-            http: Arc::new(http),
         };
-        Self { context: Arc::new(context) }
+        Self { options: Arc::new(LayerOptions { context: Arc::new(context), http }) }
     }
 
     /// Uses a cookie of another name or with other attributes.
@@ -192,7 +200,7 @@ impl SessionLayer {
     /// [`Config`](crate::ErrorKind::Config) if browsers would refuse the cookie.
     pub fn with_cookie(self, cookie: CookieConfig) -> Result<Self, Error> {
         cookie.check()?;
-        let is_insecure = HttpOptions::of(&self.context).has_insecure_cookies;
+        let is_insecure = self.options.http.has_insecure_cookies;
         Ok(self.with_checked_cookie(cookie, is_insecure))
     }
 
@@ -204,23 +212,19 @@ impl SessionLayer {
     /// [`InsecureCookies`](crate::Event::InsecureCookies) is a reminder.
     #[must_use]
     pub fn with_insecure_cookies(self) -> Self {
-        let cookie = HttpOptions::of(&self.context).asked_cookie.clone();
+        let cookie = self.options.http.asked_cookie.clone();
         self.with_checked_cookie(cookie, true)
     }
 
     fn with_checked_cookie(mut self, asked_cookie: CookieConfig, has_insecure_cookies: bool) -> Self {
         let cookie =
             if has_insecure_cookies { asked_cookie.clone().into_insecure() } else { asked_cookie.clone() };
-        let http = HttpOptions {
-            cookie,
-            asked_cookie,
-            has_insecure_cookies,
-            ..HttpOptions::of(&self.context).clone()
-        };
+        let (hasher, purpose) = (TokenHasher::new(cookie.name()), cookie.shared_name());
+        let http = self.http_mut();
+        (http.cookie, http.asked_cookie, http.has_insecure_cookies) =
+            (cookie, asked_cookie, has_insecure_cookies);
         let context = self.context_mut();
-        context.hasher = TokenHasher::new(http.cookie.name());
-        context.purpose = http.cookie.shared_name();
-        context.http = Arc::new(http);
+        (context.hasher, context.purpose) = (hasher, purpose);
         self
     }
 
@@ -284,8 +288,7 @@ impl SessionLayer {
     /// Sets the fate of a handler's changes when it answers with a server error: dropped by default.
     #[must_use]
     pub fn with_on_server_error(mut self, policy: OnServerError) -> Self {
-        let http = HttpOptions { on_server_error: policy, ..HttpOptions::of(&self.context).clone() };
-        self.context_mut().http = Arc::new(http);
+        self.http_mut().on_server_error = policy;
         self
     }
 
@@ -314,8 +317,7 @@ impl SessionLayer {
         directives: impl IntoIterator<Item = ClearSiteData>,
     ) -> Self {
         let clear_site_data = ClearSiteData::header(directives);
-        let http = HttpOptions { clear_site_data, ..HttpOptions::of(&self.context).clone() };
-        self.context_mut().http = Arc::new(http);
+        self.http_mut().clear_site_data = clear_site_data;
         self
     }
 
@@ -331,8 +333,7 @@ impl SessionLayer {
     /// Changes of such a request without a login are dropped in any case.
     #[must_use]
     pub fn with_cross_site_logins(mut self) -> Self {
-        let http = HttpOptions { admits_cross_site_logins: true, ..HttpOptions::of(&self.context).clone() };
-        self.context_mut().http = Arc::new(http);
+        self.http_mut().admits_cross_site_logins = true;
         self
     }
 
@@ -370,9 +371,7 @@ impl SessionLayer {
         mut self,
         render: impl Fn(&Error, &Parts) -> Response<String> + Send + Sync + 'static,
     ) -> Self {
-        let http =
-            HttpOptions { error_response: Some(Arc::new(render)), ..HttpOptions::of(&self.context).clone() };
-        self.context_mut().http = Arc::new(http);
+        self.http_mut().error_response = Some(Arc::new(render));
         self
     }
 
@@ -415,8 +414,8 @@ impl SessionLayer {
     /// # }
     /// ```
     pub async fn drain(&self) {
-        self.context.in_flight.closed().await;
-        self.context.events.flush();
+        self.options.context.in_flight.closed().await;
+        self.options.context.events.flush();
     }
 
     /// Measures the time that passes in this process with another clock.
@@ -426,8 +425,12 @@ impl SessionLayer {
         self
     }
 
+    fn http_mut(&mut self) -> &mut HttpOptions {
+        &mut Arc::make_mut(&mut self.options).http
+    }
+
     fn context_mut(&mut self) -> &mut LayerContext {
-        let context = Arc::make_mut(&mut self.context);
+        let context = Arc::make_mut(&mut Arc::make_mut(&mut self.options).context);
         // Watchers judge records by the options of the layer that started them.
         context.watchers = Arc::default();
         context
@@ -438,25 +441,25 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let http = HttpOptions::of(&self.context);
+        let LayerOptions { context, http } = &*self.options;
         if http.has_insecure_cookies {
             let error = Error::config(
                 "session cookies are sent over plain HTTP, where every machine on the network path can take them; leave \
                  `with_insecure_cookies` out in production",
             );
             let event = Event::InsecureCookies { error: &error };
-            HttpOptions::report_once(&http.reported.insecure, &self.context.events, &event);
+            HttpOptions::report_once(&http.reported.insecure, &context.events, &event);
         }
-        SessionService::new(inner, Arc::clone(&self.context))
+        SessionService::new(inner, Arc::clone(&self.options))
     }
 }
 
 impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer")
-            .field("timeouts", &self.context.timeouts)
-            .field("on_server_error", &HttpOptions::of(&self.context).on_server_error)
-            .field("events", &self.context.events)
+            .field("timeouts", &self.options.context.timeouts)
+            .field("on_server_error", &self.options.http.on_server_error)
+            .field("events", &self.options.context.events)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, LazyLock, atomic::Ordering},
+    sync::{Arc, LazyLock},
     task::{Context, Poll, ready},
 };
 
@@ -13,83 +13,75 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    HttpOptions, OnServerError, ReplaceableBody, request,
+    HttpOptions, LayerOptions, OnServerError, ReplaceableBody,
+    notes::CookieNotes,
+    request,
     response::{apply_outcome, render_rejection},
 };
 use crate::{
     error::Error,
     event::{Event, Events},
-    slot::{Closing, CookieChange, LayerContext, Presented, ResponseOutcome, Slot, Surviving, WriteScope},
+    slot::{Closing, CookieChange, Presented, ResponseOutcome, Slot, Surviving, WriteScope},
 };
 
 /// The service that [`SessionLayer`](crate::SessionLayer) wraps around another one.
 #[derive(Clone)]
 pub struct SessionService<S> {
     inner: S,
-    context: Arc<LayerContext>,
+    options: Arc<LayerOptions>,
 }
+
+/// A slot of this module's layer, which knows its options.
+type LayerSlot = Slot<Arc<LayerOptions>>;
 
 /// A request's session, as the layer leaves it in the request's extensions.
 #[derive(Clone)]
 pub(crate) struct RequestSession {
-    pub(crate) slot: Arc<Slot>,
+    slot: Arc<LayerSlot>,
     /// The session of the layer around this one.
     outer: Option<Arc<RequestSession>>,
 }
 
-/// Notes about a request, taken when its session is first opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Notes {
-    /// True if it came with more than one cookie of the name.
-    pub(super) is_repeated: bool,
-    /// True if it came over plain HTTP, without a token, and the cookie is `Secure`.
-    pub(super) is_over_http: bool,
-}
-
-impl Notes {
-    fn of(slot: &Slot) -> Self {
-        let bits = slot.notes.load(Ordering::Relaxed);
-        Self { is_repeated: bits & 1 != 0, is_over_http: bits & 2 != 0 }
-    }
-
-    fn note(self, slot: &Slot) {
-        slot.notes.store(u8::from(self.is_repeated) | u8::from(self.is_over_http) << 1, Ordering::Relaxed);
-    }
-}
-
 impl RequestSession {
+    /// The slot, as handles know it.
+    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
+    pub(crate) fn slot(&self) -> Arc<Slot> {
+        Arc::<LayerSlot>::clone(&self.slot)
+    }
+
     /// Returns the tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        let (http, events) = (HttpOptions::of(self.slot.context()), self.slot.events());
+        let LayerOptions { context, http } = &**self.slot.layer();
+        let events = &context.events;
         let found = http.cookie.read(headers, |value| http.read_token(value, events));
         let may_be_lost = http.cookie.is_secure() && found.presented[0].is_none();
         let is_over_http = may_be_lost && request::is_over_http(headers);
-        Notes { is_repeated: found.is_repeated, is_over_http }.note(&self.slot);
+        CookieNotes { is_repeated: found.is_repeated, is_over_http }.note(&self.slot);
         found.presented
     }
 
     /// Returns the session with this cookie, of this layer or one around it.
     fn of_cookie(&self, name: &str) -> Option<&Self> {
-        let is_own = HttpOptions::of(self.slot.context()).cookie.name() == name;
+        let is_own = self.slot.layer().http.cookie.name() == name;
         if is_own { Some(self) } else { self.outer.as_ref()?.of_cookie(name) }
     }
 }
 
 impl<S> SessionService<S> {
-    pub(super) const fn new(inner: S, context: Arc<LayerContext>) -> Self {
-        Self { inner, context }
+    pub(super) const fn new(inner: S, options: Arc<LayerOptions>) -> Self {
+        Self { inner, options }
     }
 
     fn report_nested(&self) {
-        let http = HttpOptions::of(&self.context);
+        let LayerOptions { context, http } = &*self.options;
         let error = Error::config(format!(
             "a `SessionLayer` is inside another one with the cookie `{}` and other settings: the outer one counts \
              and this one is ignored; give it a cookie of its own with `with_cookie`, or leave one of them out",
             http.cookie.name()
         ));
         let event = Event::Misconfigured { error: &error };
-        HttpOptions::report_once(&http.reported.nested, &self.context.events, &event);
+        HttpOptions::report_once(&http.reported.nested, &context.events, &event);
     }
 }
 
@@ -130,11 +122,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        let http = HttpOptions::of(&self.context);
+        let http = &self.options.http;
         let outer = request.extensions_mut().remove::<RequestSession>();
         if let Some(same) = outer.as_ref().and_then(|outer| outer.of_cookie(http.cookie.name())) {
             // A layer around this one has the cookie already. Two would commit past each other.
-            if !same.slot.is_of(&self.context) {
+            if !Arc::ptr_eq(same.slot.layer(), &self.options) {
                 self.report_nested();
             }
             // Extractors inside find the session of that cookie, even behind a third layer.
@@ -150,7 +142,7 @@ where
             http.admits_cross_site_logins,
         );
         let head = http.error_response.is_some().then(|| Box::new(head_of(&request)));
-        let slot = Arc::new(Slot::new(Arc::clone(&self.context), facts));
+        let slot = Arc::new(Slot::new(Arc::clone(&self.options), facts));
         let session = RequestSession { slot: Arc::clone(&slot), outer: outer.map(Arc::new) };
         request.extensions_mut().insert(session);
         let step = ResponseStep::Handling { handler: self.inner.call(request) };
@@ -170,7 +162,7 @@ pin_project! {
         #[pin]
         step: ResponseStep<F, B>,
         // `None` inside another layer of the same cookie.
-        slot: Option<Arc<Slot>>,
+        slot: Option<Arc<LayerSlot>>,
         // The request's head, for the layer's hook.
         head: Option<Box<Parts>>,
         answered: bool,
@@ -180,6 +172,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let Some(slot) = this.slot {
+                let slot: Arc<Slot> = Arc::<LayerSlot>::clone(slot);
                 slot.detach(*this.answered);
             }
         }
@@ -210,10 +203,11 @@ where
                 ResponseStepProjection::Handling { handler } => {
                     let mut response = ready!(handler.poll(context))?;
                     let Some(slot) = this.slot else { return Poll::Ready(Ok(response)) };
-                    let http = HttpOptions::of(slot.context());
+                    let http = &slot.layer().http;
+                    let known: &Slot = &**slot;
                     let scope = write_scope(response.status(), http.on_server_error);
                     render_rejection(&mut response, http, this.head.as_deref());
-                    match slot.close(scope) {
+                    match known.close(scope) {
                         Closing::Untouched => {
                             *this.answered = true;
                             return Poll::Ready(Ok(response));
@@ -221,13 +215,21 @@ where
                         Closing::Done(outcome) => {
                             *this.answered = true;
                             let head = this.head.as_deref();
-                            apply_outcome(&mut response, outcome, http, slot.events(), Notes::of(slot), head);
+                            apply_outcome(
+                                &mut response,
+                                outcome,
+                                http,
+                                known.events(),
+                                CookieNotes::of(slot),
+                                head,
+                            );
                             return Poll::Ready(Ok(response));
                         }
                         Closing::MustFlush => {}
                     }
                     *this.answered = true;
-                    let commit = slot.finish(scope);
+                    // Not kept: who else knows the slot decides what its last write keeps.
+                    let commit = { Arc::<LayerSlot>::clone(slot) as Arc<Slot> }.finish(scope);
                     this.step.set(ResponseStep::Committing { response: Some(response), commit });
                 }
                 ResponseStepProjection::Committing { response, commit } => {
@@ -237,6 +239,7 @@ where
                     let outcome = outcome.unwrap_or_else(|error| {
                         // The work itself failed, and could report nothing.
                         if let Some(slot) = this.slot.as_ref() {
+                            let slot: &Slot = &**slot;
                             slot.report_failure(&error);
                         }
                         ResponseOutcome {
@@ -246,8 +249,9 @@ where
                         }
                     });
                     if let Some(slot) = this.slot {
-                        let (http, head) = (HttpOptions::of(slot.context()), this.head.as_deref());
-                        apply_outcome(&mut response, outcome, http, slot.events(), Notes::of(slot), head);
+                        let LayerOptions { context, http } = &**slot.layer();
+                        let (events, head) = (&context.events, this.head.as_deref());
+                        apply_outcome(&mut response, outcome, http, events, CookieNotes::of(slot), head);
                     }
                     return Poll::Ready(Ok(response));
                 }

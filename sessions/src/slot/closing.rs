@@ -114,14 +114,14 @@ impl Slot {
                 WriteScope::All => Vec::new(),
                 WriteScope::WithoutGrants => state.log.drop_grants(),
                 WriteScope::RemovalsOnly => {
-                    state.discard(&self.context.rules);
+                    state.discard(&self.context().rules);
                     Vec::new()
                 }
             };
             (dropped, state.live().map(|live| live.id))
         };
         if !dropped.is_empty() {
-            self.context.events.report(&Event::GrantDropped { record, fields: dropped });
+            self.context().events.report(&Event::GrantDropped { record, fields: dropped });
         }
     }
 
@@ -144,7 +144,7 @@ impl Slot {
     pub(crate) fn end_without_response(self: &Arc<Self>) {
         let must_flush = {
             let mut state = self.lock();
-            state.discard(&self.context.rules);
+            state.discard(&self.context().rules);
             state.requested.rotation = false;
             state.head_sent = true;
             state.is_detached = true;
@@ -157,10 +157,10 @@ impl Slot {
 
     /// Decides if a write goes on after its request.
     pub(super) fn survival(&self) -> Survival {
-        if self.lock().takes_away(&self.context.rules) {
+        if self.lock().takes_away(&self.context().rules) {
             return Survival::Always;
         }
-        match Arc::clone(&self.context.detached).try_acquire_owned() {
+        match Arc::clone(&self.context().detached).try_acquire_owned() {
             Ok(permit) => Survival::Counted(permit),
             Err(_) => Survival::No,
         }
@@ -168,7 +168,7 @@ impl Slot {
 
     /// A receiver for work that goes on after its request: see `SessionLayer::drain`.
     pub(super) fn working(&self) -> watch::Receiver<()> {
-        self.context.in_flight.subscribe()
+        self.context().in_flight.subscribe()
     }
 
     /// Writes what is left in a task of its own.
@@ -181,7 +181,7 @@ impl Slot {
             let _ = slot.flush(Selection::All, LaterUse::ByHandles, None).await;
             unfinished.finished();
         };
-        match self.context.runtime() {
+        match self.context().runtime() {
             Some(runtime) => drop(runtime.spawn(in_current_span(work))),
             None => self.report_unfinished(),
         }
@@ -193,7 +193,7 @@ impl Slot {
         let record = ended.or_else(|| state.live().map(|live| live.id));
         drop(state);
         let error = Error::outcome_unknown(UNFINISHED);
-        self.context.events.report(&Event::CommitFailed { record, error: &error });
+        self.context().events.report(&Event::CommitFailed { record, error: &error });
     }
 }
 

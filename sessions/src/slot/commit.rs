@@ -61,7 +61,7 @@ impl Slot {
             };
             if error.kind() == ErrorKind::CrossSite {
                 let is_login = !spares_response;
-                self.context.events.report(&Event::CrossSite { is_login, error: &error });
+                self.context().events.report(&Event::CrossSite { is_login, error: &error });
             } else if !stays_pending {
                 self.report_failure(&error);
             }
@@ -78,7 +78,7 @@ impl Slot {
             if by.is_none() {
                 // The response fails with it, and what others did is dropped; but not what they took away.
                 first.get_or_insert(error);
-                state.discard(&self.context.rules);
+                state.discard(&self.context().rules);
             } else if let Some(of) = of {
                 // It is another handle's, whose save hears of it, or else the response.
                 state.saves.fail(of, &error);
@@ -89,7 +89,7 @@ impl Slot {
 
     fn plan(&self, selection: Selection<'_>, later: LaterUse) -> Result<Option<Plan>, PlanFailure> {
         let mut state = self.lock();
-        let planned = state.plan(selection, &self.context.rules);
+        let planned = state.plan(selection, &self.context().rules);
         let is_last =
             planned.as_ref().is_ok_and(|plan| plan.as_ref().is_none_or(|plan| plan.failure.is_none()));
         if later == LaterUse::None && is_last {
@@ -134,24 +134,22 @@ impl Slot {
         }
         if is_only_touch {
             // It fails no request, and the next one tries again.
-            self.context.events.report_failure(target.id(), &error);
+            self.context().events.report_failure(target.id(), &error);
             PendingSave::complete(taken.saves);
             return Ok(None);
         }
         if is_alone && by.is_none() && self.lock().stands_without(&taken.changes, secret_change, &error) {
             // The page is worth more than what it counts.
-            self.context.events.report_failure(target.id(), &error);
+            self.context().events.report_failure(target.id(), &error);
             self.lock().lose(taken, &error);
             return Ok(None);
         }
         if let (ErrorKind::InvalidField, Some(fallback)) = (error.kind(), fallback) {
-            taken = match self.fall_back(fallback, removal.as_ref(), later, taken).await {
-                Ok(taken) => taken,
-                Err(()) => {
-                    self.report_failure(&error);
-                    return Err(error);
-                }
+            let Ok(written) = self.fall_back(fallback, removal.as_ref(), later, taken).await else {
+                self.report_failure(&error);
+                return Err(error);
             };
+            taken = written;
         }
         self.note_failed(target, &error, incarnation, taken);
         Err(error)
@@ -194,7 +192,7 @@ impl Slot {
         if written.is_ok() && is_elsewhere {
             // The login has a record of its own: what it took away goes from the one before, too.
             if let Err(error) = self.take_away(removal).await {
-                self.context.events.report_failure(Some(removal.id()), &error);
+                self.context().events.report_failure(Some(removal.id()), &error);
             }
         }
         (written, false)
@@ -221,7 +219,7 @@ impl Slot {
         let mut taken = in_flight.end();
         let mut state = self.lock();
         let changes = std::mem::take(&mut taken.changes);
-        taken.changes = removed_rights(changes, &state.record, &self.context.rules);
+        taken.changes = removed_rights(changes, &state.record, &self.context().rules);
         match written {
             Ok(()) => {
                 state.log.note_written(&taken.changes, &taken.resets);
@@ -240,7 +238,7 @@ impl Slot {
         let is_merged = |op: &Op| matches!(op, Op::PutIfAbsent(_) | Op::Add(_) | Op::Max(_) | Op::Min(_));
         // What is sealed for the store comes back sealed.
         let merged =
-            delta.ops().iter().filter(|(name, op)| is_merged(op) && !self.context.rules.is_secret(name));
+            delta.ops().iter().filter(|(name, op)| is_merged(op) && !self.context().rules.is_secret(name));
         merged.map(|(name, _)| name.clone()).collect()
     }
 
@@ -248,12 +246,12 @@ impl Slot {
     /// reported once: where it arises, or here.
     pub(crate) fn report_failure(&self, error: &Error) {
         let record = self.lock().record_id();
-        self.context.events.report_failure(record, error);
+        self.context().events.report_failure(record, error);
     }
 
     /// Reports a failed write, and puts back what can be tried again.
     fn note_failed(&self, target: WriteTarget, error: &Error, incarnation: u32, taken: TakenChanges) {
-        self.context.events.report_failure(target.id(), error);
+        self.context().events.report_failure(target.id(), error);
         self.put_back(error, incarnation, taken);
     }
 
@@ -264,7 +262,7 @@ impl Slot {
             return PendingSave::refuse(taken.saves, error);
         }
         if error.kind() == ErrorKind::Unavailable {
-            if state.put_back(taken, error, &self.context.rules) {
+            if state.put_back(taken, error, &self.context().rules) {
                 return;
             }
         } else {
@@ -291,9 +289,9 @@ impl Slot {
         returning: &[FieldName],
         kept: Option<&Delta>,
     ) -> Result<(), Error> {
-        if write.grows_to > self.context.sizes.record {
+        if write.grows_to > self.context().sizes.record {
             let largest = write.delta.ops().iter().max_by_key(|(_, op)| op.size());
-            return Err(Error::record_too_large(self.context.sizes.record, largest.map(|(name, _)| name)));
+            return Err(Error::record_too_large(self.context().sizes.record, largest.map(|(name, _)| name)));
         }
         let WriteTarget::Record { id, epoch, touch } = write.target else {
             return Box::pin(self.create(write.delta, write.rights, write.incarnation)).await;
@@ -324,7 +322,7 @@ impl Slot {
         delta: Delta,
         returning: &[FieldName],
     ) -> Result<Commit, Error> {
-        let timeouts = self.lock().live().map_or(self.context.timeouts, |live| live.timeouts);
+        let timeouts = self.lock().live().map_or(self.context().timeouts, |live| live.timeouts);
         let mut commit = Commit::new(epoch, timeouts).with_touch(touch).returning(returning.to_vec());
         if delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
             commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
@@ -334,7 +332,7 @@ impl Slot {
 
     /// Sends a commit. A record that cannot be read any more is none.
     pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
-        match self.with_timeout(self.context.store.commit(id, commit), Error::outcome_unknown).await {
+        match self.with_timeout(self.context().store.commit(id, commit), Error::outcome_unknown).await {
             Err(error) if error.kind() == ErrorKind::Unreadable => {
                 self.report_unreadable(id, &error);
                 Ok(CommitOutcome::NotFound)
@@ -384,7 +382,7 @@ impl Drop for InFlight<'_> {
             let error = Error::outcome_unknown(UNFINISHED);
             if std::thread::panicking() {
                 // Otherwise the work that it belongs to reports that it was stopped.
-                self.slot.context.events.report_failure(self.target.id(), &error);
+                self.slot.context().events.report_failure(self.target.id(), &error);
             }
             self.slot.put_back(&error, self.incarnation, taken);
         }

@@ -1,7 +1,6 @@
 //! The context that the requests of one layer share.
 
 use std::{
-    any::Any,
     borrow::Cow,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -58,9 +57,21 @@ pub(crate) struct LayerContext {
     pub(crate) detached: Arc<Semaphore>,
     /// The runtime of the layer's requests, for work that is left when one is dropped elsewhere.
     pub(crate) runtime: OnceLock<Handle>,
-    /// The layer's own options, which the slot does not know. They are in the same allocation, because each shared
-    /// one that a request holds has a reference count on which all cores contend.
-    pub(crate) http: Arc<dyn Any + Send + Sync>,
+}
+
+/// A layer, of which a slot knows the context only.
+///
+/// The layer's own options are behind the same pointer: each further one that a request holds would be a reference
+/// count on which all cores contend.
+pub(crate) trait OfLayer: Send + Sync {
+    /// The context that the requests of the layer share.
+    fn context(&self) -> &Arc<LayerContext>;
+}
+
+impl OfLayer for Arc<LayerContext> {
+    fn context(&self) -> &Arc<LayerContext> {
+        self
+    }
 }
 
 /// The most bytes that there may be.
@@ -116,7 +127,6 @@ impl LayerContext {
             in_flight: watch::channel(()).0,
             detached: Arc::new(Semaphore::new(MOST_DETACHED)),
             runtime: OnceLock::new(),
-            http: Arc::new(()),
         }
     }
 }

@@ -35,7 +35,7 @@ impl Slot {
         let requested = self.take_over_options(incarnation)?;
         let id = RecordId::from_bytes(random::bytes()?);
         let secret = Secret::from_bytes(random::bytes()?);
-        let mut authority = Authority::new(self.context.hasher.hash(&id, &secret));
+        let mut authority = Authority::new(self.context().hasher.hash(&id, &secret));
         authority.rights = rights.names;
         authority.rights.retain(|name| fields.contains(name.as_str()));
         authority.identity = rights.identity.filter(|name| fields.contains(name.as_str()));
@@ -43,15 +43,15 @@ impl Slot {
             authority.proof = Proof::AtCreation;
         }
         requested.note_in(&mut authority);
-        let timeouts = self.context.timeouts_of(&authority);
+        let timeouts = self.context().timeouts_of(&authority);
         authority.cookie_hours = cookie_hours(&timeouts, Duration::ZERO);
         let credentials = authority.credentials();
         let (is_first_visit, is_login) = (authority.rights.is_empty(), authority.identity.is_some());
         let (stored, opened) = self.sealed_fields(id, delta, &fields)?;
-        let new = NewRecord::new(credentials.clone(), self.context.timeouts.of_kind(authority.kind()))
+        let new = NewRecord::new(credentials.clone(), self.context().timeouts.of_kind(authority.kind()))
             .with_fields(stored)
             .with_first_visit(is_first_visit);
-        let creating = self.context.store.create(id, new);
+        let creating = self.context().store.create(id, new);
         let created = match self.with_timeout(creating, Error::outcome_unknown).await? {
             CreateOutcome::Created(created) => created,
             CreateOutcome::IdTaken => return Err(Error::unavailable("a new record's id was taken")),
@@ -69,12 +69,12 @@ impl Slot {
             // This request is its first use.
             touched: created,
             loaded_at: created,
-            since: self.context.stopwatch.start(),
+            since: self.context().stopwatch.start(),
             began_here: false,
             fields,
             names: None,
             opened,
-            examined: self.context.rules.number(),
+            examined: self.context().rules.number(),
             is_withheld: false,
         });
         {
@@ -89,7 +89,7 @@ impl Slot {
             state.note_options(requested);
             state.publish_record();
         }
-        self.context.events.report(&Event::Created { record: id, is_login });
+        self.context().events.report(&Event::Created { record: id, is_login });
         self.purge_now_and_then(created);
         Ok(())
     }
@@ -108,13 +108,13 @@ impl Slot {
     pub(super) async fn destroy_ended(&self) -> Result<(), Error> {
         loop {
             let Some(id) = self.lock().destroy.last().copied() else { return Ok(()) };
-            let destroying = self.context.store.destroy(id);
+            let destroying = self.context().store.destroy(id);
             if let Err(error) = self.with_timeout(destroying, Error::outcome_unknown).await {
-                self.context.events.report_failure(Some(id), &error);
+                self.context().events.report_failure(Some(id), &error);
                 return Err(error);
             }
-            self.context.events.report(&Event::Destroyed { record: id });
-            self.context.watchers.publish(id, Sighting::Over);
+            self.context().events.report(&Event::Destroyed { record: id });
+            self.context().watchers.publish(id, Sighting::Over);
             self.lock().note_destroyed(id);
         }
     }

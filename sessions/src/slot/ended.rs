@@ -30,7 +30,7 @@ impl Slot {
     ///
     /// The future keeps nothing of the request.
     pub(crate) fn ended(self: &Arc<Self>, incarnation: u32) -> impl Future<Output = ()> + Send + use<> {
-        let context = Arc::clone(&self.context);
+        let context = Arc::clone(self.context());
         let watched = self.watched(incarnation);
         async move {
             let Some((mut own, mut seen)) = watched else { return };
@@ -67,7 +67,7 @@ impl Slot {
             return None;
         }
         let (now, watched) = state.watch();
-        Some(watched.receivers(now, |id, epoch| self.context.watch(id, epoch)))
+        Some(watched.receivers(now, |id, epoch| self.context().watch(id, epoch)))
     }
 
     /// Tells the watchers that a commit may begin an epoch, until what is returned is dropped.
@@ -142,6 +142,7 @@ impl Watching {
     async fn watch(self) {
         let within = self.context.ended_within;
         let slot = Slot::new(Arc::clone(&self.context), RequestFacts::default());
+        let slot: &Slot = &slot;
         let mut known = Instant::now();
         loop {
             // Asked first: the waiting request may be as old as its load.

@@ -24,7 +24,7 @@ impl Slot {
     ///
     /// A right that refuses the request: it was tampered with, or its view says `reject`.
     pub(super) fn examine(&self, live: &mut LiveRecord, names: &[FieldName]) -> Result<(), Error> {
-        let rules = &self.context.rules;
+        let rules = &self.context().rules;
         if !rules.has_any() {
             return Ok(());
         }
@@ -33,12 +33,12 @@ impl Slot {
         for name in rights.iter().flat_map(Rule::names) {
             if live.fields.contains(name.as_str()) && !live.authority.rights.contains(&name) {
                 live.fields.remove(name.as_str());
-                self.context.events.report(&Event::UnnamedRight { record: live.id, field: &name });
+                self.context().events.report(&Event::UnnamedRight { record: live.id, field: &name });
             }
         }
-        let mut unopened = open_secrets(live, &self.context, names.iter().cloned());
+        let mut unopened = open_secrets(live, self.context(), names.iter().cloned());
         let others = rights.iter().flat_map(Rule::names).filter(|name| !names.contains(name));
-        unopened.extend(open_secrets(live, &self.context, others));
+        unopened.extend(open_secrets(live, self.context(), others));
         let mut refusal = self.withhold_unopened(live, &unopened);
         for rule in rights.iter() {
             let Some((name, value)) = rule.stored(&live.fields) else { continue };
@@ -61,7 +61,7 @@ impl Slot {
     /// Withholds the record where a secret's key is missing, or where a right is stored in plain, as for any right that
     /// does not decode. Returns the error that refuses the request.
     fn withhold_unopened(&self, live: &mut LiveRecord, unopened: &[UnopenedSecret]) -> Option<Error> {
-        let rules = &self.context.rules;
+        let rules = &self.context().rules;
         let mut refusal = None;
         for UnopenedSecret { name, reason, is_key_missing, is_plain } in unopened {
             self.report_undecodable(live.id, name, reason);
@@ -78,7 +78,7 @@ impl Slot {
 
     fn report_undecodable(&self, record: RecordId, field: &FieldName, reason: &str) {
         let record = Some(record);
-        self.context.events.report(&Event::UndecodableField { record, field, reason });
+        self.context().events.report(&Event::UndecodableField { record, field, reason });
     }
 }
 

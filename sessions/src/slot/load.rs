@@ -28,7 +28,7 @@ impl Slot {
         present: impl FnOnce() -> Presented,
         names: &'static [FieldName],
     ) -> Result<bool, Error> {
-        let rules = &self.context.rules;
+        let rules = &self.context().rules;
         if self.lock().covers(names, rules) {
             return Ok(self.facts().is_some());
         }
@@ -42,7 +42,7 @@ impl Slot {
             drop(gate);
             return Box::pin(self.open_further(names)).await;
         }
-        self.context.note_runtime();
+        self.context().note_runtime();
         let wanted = rules.with_rights(names);
         let presented = present();
         self.lock().has_token = presented[0].is_some();
@@ -67,7 +67,7 @@ impl Slot {
     /// are about: a handler that keeps the future and polls another one must not hold that up.
     async fn open_further(&self, names: &[FieldName]) -> Result<bool, Error> {
         let _gate = self.gate.lock().await;
-        let wanted = self.context.rules.with_rights(names);
+        let wanted = self.context().rules.with_rights(names);
         let loaded = self.load_missing(&wanted, names).await;
         // A store that failed is reported where it did.
         if let Err(error) = &loaded
@@ -111,7 +111,7 @@ impl Slot {
         Ok(match (first, self.check(second, names).await?) {
             (RecordState::Live(first), RecordState::Live(second)) => {
                 let records = [first.id, second.id];
-                self.context.events.report(&Event::TwoLiveTokens { records });
+                self.context().events.report(&Event::TwoLiveTokens { records });
                 RecordState::Absent
             }
             (live @ RecordState::Live(_), _) | (_, live @ RecordState::Live(_)) => live,
@@ -124,12 +124,12 @@ impl Slot {
     async fn check(&self, token: Token, names: &[FieldName]) -> Result<RecordState, Error> {
         let record = token.id();
         let Some(loaded) = self.load(record, names).await? else { return Ok(RecordState::Absent) };
-        let hash = self.context.hasher.hash(&record, token.secret());
+        let hash = self.context().hasher.hash(&record, token.secret());
         let Some(authority) = self.read(record, &loaded) else { return Ok(RecordState::Absent) };
         let is_alive = self.is_alive(&loaded, &authority);
         let event = match authority.compare(&hash, loaded.now) {
             found @ (Match::Present | Match::Renewing(_) | Match::Renewed) if is_alive => {
-                let mut live = LiveRecord::new(&token, loaded, authority, &self.context, names);
+                let mut live = LiveRecord::new(&token, loaded, authority, self.context(), names);
                 live.ends_renewal = found == Match::Renewed;
                 if let Match::Renewing(salt) = found {
                     // The same for every request with the old secret, and for no other.
@@ -140,27 +140,27 @@ impl Slot {
             Match::Present | Match::Renewing(_) | Match::Renewed => Event::Expired { record },
             _ if !is_alive => return Ok(RecordState::Absent),
             Match::Superseded => {
-                self.context.events.report(&Event::Superseded { record });
+                self.context().events.report(&Event::Superseded { record });
                 let options = SessionOptions::of(&authority);
                 return Ok(RecordState::Superseded { id: record, options });
             }
             Match::Stale => Event::Stale { record },
             Match::Forged => Event::Forged { record },
         };
-        self.context.events.report(&event);
+        self.context().events.report(&event);
         Ok(RecordState::Absent)
     }
 
     /// The record, if there is one that can be read.
     pub(super) async fn load(&self, id: RecordId, names: &[FieldName]) -> Result<Option<Loaded>, Error> {
-        match self.with_timeout(self.context.store.load(id, names), Error::unavailable).await {
+        match self.with_timeout(self.context().store.load(id, names), Error::unavailable).await {
             Ok(loaded) => Ok(loaded),
             Err(error) if error.kind() == ErrorKind::Unreadable => {
                 self.report_unreadable(id, &error);
                 Ok(None)
             }
             Err(error) => {
-                self.context.events.report(&Event::LoadFailed { record: id, error: &error });
+                self.context().events.report(&Event::LoadFailed { record: id, error: &error });
                 Err(error)
             }
         }
@@ -177,7 +177,7 @@ impl Slot {
     }
 
     pub(super) fn report_unreadable(&self, record: RecordId, error: &Error) {
-        self.context.events.report(&Event::UnreadableRecord { record, error });
+        self.context().events.report(&Event::UnreadableRecord { record, error });
     }
 
     /// Loads fields of a record that this request has loaded before.
@@ -204,8 +204,8 @@ impl Slot {
     }
 
     pub(super) fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {
-        let timeouts = self.context.timeouts_of(authority);
-        loaded.created >= self.context.not_before
+        let timeouts = self.context().timeouts_of(authority);
+        loaded.created >= self.context().not_before
             && timeouts.is_alive(loaded.created, loaded.touched, loaded.now)
     }
 
@@ -234,7 +234,7 @@ impl Slot {
 
     /// Reads the record again, with these fields and all that were loaded before. Behind the gate only.
     pub(super) async fn load_anew(&self, names: &[FieldName]) -> Result<(), Error> {
-        let wanted = self.context.rules.with_rights(names);
+        let wanted = self.context().rules.with_rights(names);
         let known = self.lock().live().map(|live| (live.clone(), live.with_names(&wanted)));
         let Some((mut live, names)) = known else { return Ok(()) };
         let (loaded, authority) = self.load_again(live.id, live.epoch, &names).await?;
@@ -245,7 +245,7 @@ impl Slot {
         live.names = (!loaded.complete).then_some(names);
         live.touched = loaded.touched;
         (live.created, live.began_here) = (loaded.created, false);
-        (live.loaded_at, live.since) = (loaded.now, self.context.stopwatch.start());
+        (live.loaded_at, live.since) = (loaded.now, self.context().stopwatch.start());
         (live.examined, live.is_withheld) = (0, false);
         // Before others see it: they look at any time.
         let all: Vec<_> = live.fields.iter().map(|(name, _)| name.clone()).collect();

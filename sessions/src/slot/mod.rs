@@ -60,7 +60,7 @@ use self::{
 };
 pub(crate) use self::{
     closing::{Closing, ResponseOutcome, WriteScope},
-    context::{LayerContext, MOST_DETACHED, Sizes},
+    context::{LayerContext, MOST_DETACHED, OfLayer, Sizes},
     cookie_change::CookieChange,
     field_rules::{FieldClass, OnInvalid, Rule, Rules},
     load::Presented,
@@ -82,9 +82,8 @@ use crate::{
     value::{Fields, Lifetime, Proof, RecordId, Timestamp},
 };
 
-/// The session of one request.
-pub(crate) struct Slot {
-    context: Arc<LayerContext>,
+/// The session of one request. `L` is the layer that it is of, of which the slot knows the context only.
+pub(crate) struct Slot<L: ?Sized = dyn OfLayer> {
     gate: tokio::sync::Mutex<()>,
     state: Mutex<RequestState>,
     /// Counts the changes of the request, to tell which came first.
@@ -95,6 +94,8 @@ pub(crate) struct Slot {
     resets: AtomicU64,
     /// The layer's notes on the request, for the response.
     pub(crate) notes: AtomicU8,
+    /// Last, so that a slot of any layer is a slot.
+    layer: L,
 }
 
 /// The fields from which a handle starts.
@@ -127,35 +128,50 @@ enum LaterUse {
 const UNFINISHED: &str = "it was stopped before it was done: too many requests at once were given up by their \
     clients, or the runtime shut down";
 
-impl Slot {
-    pub(crate) fn new(context: Arc<LayerContext>, request: RequestFacts) -> Self {
+impl<L: OfLayer> Slot<L> {
+    pub(crate) fn new(layer: L, request: RequestFacts) -> Self {
         Self {
-            context,
             gate: tokio::sync::Mutex::new(()),
             state: Mutex::new(RequestState::new(request)),
             changes: AtomicU64::new(0),
             is_detached: AtomicBool::new(false),
             resets: AtomicU64::new(0),
             notes: AtomicU8::new(0),
+            layer,
         }
     }
 
+    pub(crate) fn layer(&self) -> &L {
+        &self.layer
+    }
+}
+
+impl<L: OfLayer + ?Sized> Slot<L> {
+    pub(crate) fn context(&self) -> &Arc<LayerContext> {
+        self.layer.context()
+    }
+
+    pub(crate) fn facts(&self) -> Option<Facts> {
+        let state = self.lock();
+        let live = state.live()?;
+        let deadline = live.timeouts.deadline(live.created, live.touched);
+        Some(Facts { id: live.id, created: live.created, deadline })
+    }
+
+    /// A panic elsewhere leaves the state whole: nothing above panics while it changes it.
+    fn lock(&self) -> MutexGuard<'_, RequestState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
     /// The number of the next change.
     pub(crate) fn next_change(&self) -> u64 {
         self.changes.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn context(&self) -> &LayerContext {
-        &self.context
-    }
-
-    /// True if it is of a layer with this context.
-    pub(crate) fn is_of(&self, context: &Arc<LayerContext>) -> bool {
-        Arc::ptr_eq(&self.context, context)
-    }
-
     pub(crate) fn events(&self) -> &Events {
-        &self.context.events
+        &self.context().events
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -163,7 +179,7 @@ impl Slot {
         Snapshot {
             incarnation: state.incarnation,
             reset: self.resets(),
-            fields: state.visible(&self.context.rules),
+            fields: state.visible(&self.context().rules),
             request_only: state.request_only.clone(),
         }
     }
@@ -187,13 +203,6 @@ impl Slot {
         self.resets.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(crate) fn facts(&self) -> Option<Facts> {
-        let state = self.lock();
-        let live = state.live()?;
-        let deadline = live.timeouts.deadline(live.created, live.touched);
-        Some(Facts { id: live.id, created: live.created, deadline })
-    }
-
     /// The number of the present record of the request.
     pub(crate) fn incarnation(&self) -> u32 {
         self.lock().incarnation
@@ -203,7 +212,7 @@ impl Slot {
     pub(crate) fn authenticated_at(&self) -> Option<(Timestamp, Timestamp)> {
         let state = self.lock();
         let live = state.live().filter(|live| !live.is_withheld)?;
-        if state.ends_login(&self.context.rules) {
+        if state.ends_login(&self.context().rules) {
             return None;
         }
         let at = match live.authority.proof {
@@ -254,7 +263,7 @@ impl Slot {
         }
         let record = state.live().map(|live| live.id);
         drop(state);
-        self.context.events.report(&Event::CommitFailed { record, error: &Error::head_sent() });
+        self.context().events.report(&Event::CommitFailed { record, error: &Error::head_sent() });
     }
 
     pub(crate) fn renew(&self) {
@@ -313,7 +322,7 @@ impl Slot {
         incarnation: u32,
         mut change: FieldChange,
     ) -> Result<(), Error> {
-        if self.lock().ends(&change.name, &self.context.rules) {
+        if self.lock().ends(&change.name, &self.context().rules) {
             // What was ended must be gone before it is counted from.
             self.flush(Selection::All, LaterUse::ByHandles, Some(by)).await?;
         }
@@ -322,7 +331,7 @@ impl Slot {
             if state.incarnation != incarnation {
                 return Err(Error::session_ended());
             }
-            change.class = state.class(&change, &self.context.rules);
+            change.class = state.class(&change, &self.context().rules);
             if change.class.is_right() && state.head_sent {
                 return Err(Error::head_sent());
             }
@@ -355,23 +364,18 @@ impl Slot {
         }
         let began = tokio::time::Instant::now();
         let has_own =
-            self.context.store.timeout().is_some_and(|timeout| timeout <= self.context.store_timeout);
+            self.context().store.timeout().is_some_and(|timeout| timeout <= self.context().store_timeout);
         let answer = if has_own {
             work.await
         } else {
-            let answer = tokio::time::timeout(self.context.store_timeout, work).await;
+            let answer = tokio::time::timeout(self.context().store_timeout, work).await;
             answer.unwrap_or_else(|_| Err(late("the session store did not answer in time")))
         };
         let took = began.elapsed();
-        if took > self.context.store_timeout / 10 {
-            self.context.events.report(&Event::StoreSlow { took });
+        if took > self.context().store_timeout / 10 {
+            self.context().events.report(&Event::StoreSlow { took });
         }
         answer
-    }
-
-    /// A panic elsewhere leaves the state whole: nothing above panics while it changes it.
-    fn lock(&self) -> MutexGuard<'_, RequestState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of entries that the slot keeps of what was done.
@@ -381,7 +385,7 @@ impl Slot {
     }
 }
 
-impl fmt::Debug for Slot {
+impl<L: OfLayer + ?Sized> fmt::Debug for Slot<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot").field("record", &self.facts()).finish_non_exhaustive()
     }

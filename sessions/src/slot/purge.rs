@@ -17,7 +17,7 @@ const AT_ONCE: usize = 1000;
 impl Slot {
     /// Has the store clean up, once a minute, after a create: what fills a store also empties it.
     pub(super) fn purge_now_and_then(&self, now: Timestamp) {
-        let context = &self.context;
+        let context = self.context();
         let last = context.last_purge.load(Ordering::Relaxed);
         if now.saturating_since(Timestamp::from_millis(last)) < EVERY {
             return;

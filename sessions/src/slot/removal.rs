@@ -127,12 +127,12 @@ impl Slot {
             if !removal.of.is_still(&loaded, &authority) {
                 return Err(Error::later_login());
             }
-            let before = self.context.timeouts_of(&authority);
-            let delta = removal.take_from(&mut authority, &self.context.rules);
+            let before = self.context().timeouts_of(&authority);
+            let delta = removal.take_from(&mut authority, &self.context().rules);
             let mut change =
                 CredentialsChange::rotation(authority.credentials()).in_place_of(loaded.credentials.clone());
-            if self.context.timeouts_of(&authority) != before {
-                change = change.with_timeouts(self.context.timeouts.of_kind(authority.kind()));
+            if self.context().timeouts_of(&authority) != before {
+                change = change.with_timeouts(self.context().timeouts.of_kind(authority.kind()));
             }
             let commit = Commit::new(loaded.epoch, before)
                 .with_id(CommitId::from_bytes(random::bytes()?))
@@ -144,7 +144,7 @@ impl Slot {
                 CommitOutcome::Applied(_) => {
                     self.note_taken_away(removal, &loaded, authority, &delta);
                     self.lock().publish_record();
-                    self.context.watchers.publish(id, Sighting::Alive(loaded.epoch.wrapping_add(1)));
+                    self.context().watchers.publish(id, Sighting::Alive(loaded.epoch.wrapping_add(1)));
                     return Ok(());
                 }
                 other => return self.applied(other).map(drop),
@@ -155,18 +155,18 @@ impl Slot {
 
     fn note_taken_away(&self, removal: &RightsRemoval, loaded: &Loaded, authority: Authority, delta: &Delta) {
         let (record, fields) = (removal.id, removal.names.clone());
-        self.context.events.report(&Event::RightsRemoved { record, fields });
+        self.context().events.report(&Event::RightsRemoved { record, fields });
         let mut state = self.lock();
         let Some(live) = state.record.live_mut(removal.id) else { return };
         // Nothing in it fails: it removes.
         let _ = delta.apply(&mut live.fields);
         live.is_withheld &= !removal.ends_login;
-        let presented = self.context.hasher.hash(&live.id, &live.secret);
+        let presented = self.context().hasher.hash(&live.id, &live.secret);
         let is_present =
             matches!(authority.compare(&presented, loaded.now), Match::Present | Match::Renewing(_));
         if is_present {
             live.credentials = authority.credentials();
-            live.timeouts = self.context.timeouts_of(&authority);
+            live.timeouts = self.context().timeouts_of(&authority);
             live.epoch = loaded.epoch.wrapping_add(1);
             live.authority = authority;
         } else {

@@ -83,7 +83,7 @@ impl Slot {
         let cause = match secret_change {
             SecretChange::None | SecretChange::Renewal => {
                 if secret.is_some() {
-                    self.context.events.report(&Event::Renewed { record });
+                    self.context().events.report(&Event::Renewed { record });
                 }
                 return;
             }
@@ -92,7 +92,7 @@ impl Slot {
             SecretChange::Login => RotationCause::Login,
             SecretChange::Logout => RotationCause::Logout,
         };
-        self.context.events.report(&Event::Rotated { record, cause });
+        self.context().events.report(&Event::Rotated { record, cause });
     }
 
     /// Makes the credentials that take the place of the record's; `None` if another request has done it already.
@@ -105,7 +105,7 @@ impl Slot {
         let (mut authority, now) = (live.authority.clone(), live.now());
         let secret;
         if secret_change.is_rotation() {
-            authority.replace(self.context.hasher.hash(&id, &fresh), now);
+            authority.replace(self.context().hasher.hash(&id, &fresh), now);
             secret = Some(fresh);
             note_rights(&mut authority, write, now);
             let is_over =
@@ -114,7 +114,7 @@ impl Slot {
             let before = if is_over { SessionOptions::default() } else { SessionOptions::of(&authority) };
             before.and(requested).note_in(&mut authority);
         } else {
-            let presented = self.context.hasher.hash(&id, &live.secret);
+            let presented = self.context().hasher.hash(&id, &live.secret);
             match authority.compare(&presented, now) {
                 Match::Renewed => {
                     authority.end_renewal(now);
@@ -122,7 +122,7 @@ impl Slot {
                 }
                 Match::Present if !live.ends_renewal => {
                     let next = live.secret.renewed(&id, &salt);
-                    authority.begin_renewal(salt, self.context.hasher.hash(&id, &next));
+                    authority.begin_renewal(salt, self.context().hasher.hash(&id, &next));
                     secret = Some(next);
                 }
                 found => {
@@ -135,7 +135,7 @@ impl Slot {
                 }
             }
         }
-        let timeouts = self.context.timeouts_of(&authority);
+        let timeouts = self.context().timeouts_of(&authority);
         if secret.is_some() {
             let created = if secret_change == SecretChange::Login { now } else { live.created };
             authority.cookie_hours = cookie_hours(&timeouts, now.saturating_since(created));
@@ -143,7 +143,7 @@ impl Slot {
         let mut change = credentials_change(secret_change, live.credentials.clone(), authority.credentials());
         if timeouts != live.timeouts {
             // For the store what the layer grants: the session's own time may be longer again one day.
-            change = change.with_timeouts(self.context.timeouts.of_kind(authority.kind()));
+            change = change.with_timeouts(self.context().timeouts.of_kind(authority.kind()));
         }
         let ends_login = secret_change == SecretChange::Logout;
         Ok(Some(NewCredentials { secret, authority, change, timeouts, ends_login, requested, now }))
@@ -165,7 +165,7 @@ impl Slot {
             state.note_options(new.requested);
         }
         let Some(live) = state.record.live_mut(id) else { return };
-        live.update_fields(delta, names, values, &self.context.rules);
+        live.update_fields(delta, names, values, &self.context().rules);
         let Some(NewCredentials { secret, authority, change, timeouts, ends_login, now, .. }) = new else {
             return;
         };
@@ -191,7 +191,7 @@ impl Slot {
         if is_rotation {
             state.publish_record();
             drop(state);
-            self.context.watchers.publish(id, Sighting::Alive(epoch));
+            self.context().watchers.publish(id, Sighting::Alive(epoch));
         }
     }
 
@@ -227,7 +227,7 @@ impl Slot {
             return Err(Error::superseded());
         }
         let mut commit = self.commit((id, loaded.epoch, touch), delta, returning)?;
-        commit.timeouts = self.context.timeouts_of(&authority);
+        commit.timeouts = self.context().timeouts_of(&authority);
         let outcome = self.send(id, commit).await?;
         let values: Vec<Option<Bytes>> = self.applied(outcome)?;
         self.update_local(id, kept, returning, &values, None);

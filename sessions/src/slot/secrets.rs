@@ -31,7 +31,7 @@ pub(super) struct UnopenedSecret {
 impl Slot {
     /// A commit's changes as the store is to have them.
     pub(super) fn sealed_delta(&self, id: RecordId, delta: Delta) -> Result<Delta, Error> {
-        if !self.context.rules.has_secrets() {
+        if !self.context().rules.has_secrets() {
             return Ok(delta);
         }
         let (delta, sealed) = self.sealed(id, delta)?;
@@ -49,7 +49,7 @@ impl Slot {
         delta: Delta,
         fields: &Fields,
     ) -> Result<(Fields, Vec<OpenedSecret>), Error> {
-        if !self.context.rules.has_secrets() {
+        if !self.context().rules.has_secrets() {
             return Ok((fields.clone(), Vec::new()));
         }
         let (delta, opened) = self.sealed(id, delta)?;
@@ -61,12 +61,12 @@ impl Slot {
     fn sealed(&self, id: RecordId, delta: Delta) -> Result<(Delta, Vec<OpenedSecret>), Error> {
         let mut sealed = Vec::new();
         let mut seal = |name: &FieldName, value: Bytes| {
-            let stored = self.context.seal(id, name, &value)?;
+            let stored = self.context().seal(id, name, &value)?;
             sealed.push(OpenedSecret { name: name.clone(), value, stored: stored.clone() });
             Ok(stored)
         };
         let delta = delta.try_map(|name, op| {
-            if !self.context.rules.is_secret(name) {
+            if !self.context().rules.is_secret(name) {
                 return Ok(Some(op));
             }
             Ok(match op {

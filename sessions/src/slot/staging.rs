@@ -42,7 +42,7 @@ impl Slot {
         let had_unsaved = state.has_unsaved(by);
         let record = state.live().map(|live| live.id);
         let is_removal = |change: &&FieldChange| {
-            state.class(change, &self.context.rules).is_right() && change.op == Op::Remove
+            state.class(change, &self.context().rules).is_right() && change.op == Op::Remove
         };
         let is_silent =
             staged.changes.iter().all(|change| is_removal(&change)) && staged.request_only.is_empty();
@@ -55,7 +55,7 @@ impl Slot {
         // No save asked for it, but a right can always be taken away.
         self.stage_removed_rights(by, incarnation, staged.changes);
         if !is_silent || had_unsaved {
-            self.context.events.report(&Event::UnsavedChanges { record, fields });
+            self.context().events.report(&Event::UnsavedChanges { record, fields });
         }
     }
 
@@ -82,9 +82,9 @@ impl Slot {
         if incarnation != state.incarnation {
             return;
         }
-        state.keep_removed_rights_of(by, &self.context.rules);
+        state.keep_removed_rights_of(by, &self.context().rules);
         for change in &mut changes {
-            change.class = state.class(change, &self.context.rules);
+            change.class = state.class(change, &self.context().rules);
         }
         let changes = changes.into_iter().filter_map(FieldChange::into_removed_right).collect();
         self.enter(&mut state, by, StagedChanges { changes, ..StagedChanges::default() });
@@ -101,7 +101,7 @@ impl Slot {
         &self,
         by: u64,
         incarnation: u32,
-        stage: impl FnOnce() -> StagedChanges,
+        collect: impl FnOnce() -> StagedChanges,
     ) -> bool {
         {
             let state = self.lock();
@@ -110,7 +110,7 @@ impl Slot {
             }
         }
         // Not under the lock: it runs code of the fields' types.
-        let staged = stage();
+        let staged = collect();
         let mut state = self.lock();
         if incarnation == state.incarnation {
             self.enter(&mut state, by, staged);
@@ -163,7 +163,7 @@ impl Slot {
             return Err(Error::session_ended());
         }
         let is_grant = |change: &FieldChange| {
-            state.class(change, &self.context.rules).is_right() && change.op != Op::Remove
+            state.class(change, &self.context().rules).is_right() && change.op != Op::Remove
         };
         if state.head_sent && staged.changes.iter().any(is_grant) {
             drop(state);
@@ -178,11 +178,11 @@ impl Slot {
 
     fn enter(&self, state: &mut RequestState, by: u64, mut staged: StagedChanges) {
         for change in &mut staged.changes {
-            change.class = state.class(change, &self.context.rules);
+            change.class = state.class(change, &self.context().rules);
         }
-        let is_too_large = |change: &FieldChange| change.op.size() > self.context.sizes.field;
+        let is_too_large = |change: &FieldChange| change.op.size() > self.context().sizes.field;
         if let Some(change) = staged.changes.iter().find(|change| is_too_large(change)) {
-            let error = Error::field_too_large(&change.name, self.context.sizes.field);
+            let error = Error::field_too_large(&change.name, self.context().sizes.field);
             staged.failure = Some((change.at, error));
             // A right that it was removed from before is removed.
             let without =
@@ -205,13 +205,13 @@ impl Slot {
         let record = state.live().map(|live| live.id);
         drop(state);
         if !fields.is_empty() {
-            self.context.events.report(&Event::UnsavedChanges { record, fields });
+            self.context().events.report(&Event::UnsavedChanges { record, fields });
         }
     }
 
     pub(super) fn report_lost(&self, record: Option<RecordId>, fields: Vec<FieldName>) {
         if !fields.is_empty() {
-            self.context.events.report(&Event::ChangesDropped { record, fields });
+            self.context().events.report(&Event::ChangesDropped { record, fields });
         }
     }
 }

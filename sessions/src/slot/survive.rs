@@ -21,7 +21,7 @@ use crate::{error::Error, span::in_current_span};
 pub(crate) struct Surviving<T: Send + 'static> {
     work: SurvivingWork<T>,
     /// The slot that the work writes for, if it writes.
-    slot: Weak<Slot>,
+    slot: Option<Weak<Slot>>,
 }
 
 type BoxedWork<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -58,12 +58,12 @@ impl<T: Send + 'static> Surviving<T> {
         slot: &Arc<Slot>,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Self {
-        Self { work: SurvivingWork::Unbegun(Box::pin(work)), slot: Arc::downgrade(slot) }
+        Self { work: SurvivingWork::Unbegun(Box::pin(work)), slot: Some(Arc::downgrade(slot)) }
     }
 
     /// Work in a task of its own that only reads.
     pub(super) fn reading(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Self {
-        Self { work: SurvivingWork::Unbegun(Box::pin(work)), slot: Weak::new() }
+        Self { work: SurvivingWork::Unbegun(Box::pin(work)), slot: None }
     }
 
     /// Work that goes on where it is awaited. For what the layer awaits, in the request's own future: a caller that
@@ -73,7 +73,7 @@ impl<T: Send + 'static> Surviving<T> {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Self {
         let work = SurvivingWork::InPlace { work: Box::pin(work), runtime: None };
-        Self { work, slot: Arc::downgrade(slot) }
+        Self { work, slot: Some(Arc::downgrade(slot)) }
     }
 }
 
@@ -129,7 +129,7 @@ impl<T: Send + 'static> Drop for Surviving<T> {
         if matches!(work, SurvivingWork::Unbegun(_) | SurvivingWork::Done) {
             return;
         }
-        let slot = self.slot.upgrade();
+        let slot = self.slot.as_ref().and_then(Weak::upgrade);
         let survival = slot.as_ref().map_or(Survival::No, |slot| slot.survival());
         match (work, survival) {
             (SurvivingWork::InTask(task), Survival::Counted(permit)) => {

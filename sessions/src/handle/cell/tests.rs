@@ -88,6 +88,8 @@ impl Case {
     }
 }
 
+// Compared with operations that may be none.
+#[allow(clippy::unnecessary_wraps)]
 fn put(value: &'static str) -> Option<Op> {
     Some(Op::Put(value.into()))
 }

@@ -71,7 +71,7 @@ pub async fn whoever_waits_is_told_of_the_end(env: TestEnvironment) {
     for ((end, browser), wait) in ends.into_iter().zip(&browsers).zip(waits) {
         match end {
             Some(end) => drop(browser.send(end).await),
-            None => drop(app.raw.destroy(record_of(browser)).await.expect("an answer")),
+            None => app.raw.destroy(record_of(browser)).await.expect("an answer"),
         }
         wait.await.expect("the end");
     }

@@ -10,7 +10,7 @@ use super::{
     handler::{Case, case, gated},
     reply::redirect,
     shopper::{
-        Visit, browse, destroy, is_user, login, login_forgotten, logout, logout_and_login, note,
+        ShopperStep, Visit, browse, destroy, is_user, login, login_forgotten, logout, logout_and_login, note,
         note_and_login, read, rotate, user, visitor,
     },
 };
@@ -176,7 +176,7 @@ pub async fn a_refused_login_is_none(env: TestEnvironment) {
 /// A login that the request has ended or replaced is no longer a recent one, for each handle of the request.
 pub async fn a_login_that_the_request_has_ended_proves_nothing(env: TestEnvironment) {
     let app = env.app().await;
-    let changes: [(&str, fn(&mut Visit)); 5] = [
+    let changes: [(&str, ShopperStep); 5] = [
         ("remove", |shopper| shopper.remove_user()),
         ("take", |shopper| drop(shopper.take_user())),
         ("switch", |shopper| shopper.set_user("eve")),

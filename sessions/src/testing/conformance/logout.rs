@@ -9,8 +9,8 @@ use super::{
     environment::{COOKIE, TestApp, TestEnvironment, record_of},
     handler::{Case, TestHandler, case, gated},
     shopper::{
-        Visit, buy, destroy, is_user, login, login_with_role, logout, note_and_login, read, revoke, rotate,
-        user, visitor,
+        ShopperStep, Visit, buy, destroy, is_user, login, login_with_role, logout, note_and_login, read,
+        revoke, rotate, user, visitor,
     },
 };
 use crate::{ErrorKind, error::Error, value::RecordId};
@@ -77,10 +77,7 @@ pub async fn a_failing_login_is_none_and_a_failing_logout_is_one(env: TestEnviro
     assert_eq!(browser.visit(read).await, "- - pen - -", "its cookie opens what is left");
 }
 
-/// The part of a request that ends the session or changes its user.
-type LeaveStep = fn(&mut Visit);
-
-/// The moments of a flash around a [`LeaveStep`], by one of two handles.
+/// The moments of a flash around a step that ends the session or changes its user, by one of two handles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum FlashMoment {
     Before,
@@ -94,7 +91,7 @@ enum FlashMoment {
 }
 
 fn flash_around(
-    leave: LeaveStep,
+    leave: ShopperStep,
     flash: FlashMoment,
 ) -> impl TestHandler<(Visit, Visit), Output = Result<(), Error>> {
     async move |mut shopper: Visit, mut other: Visit| {
@@ -133,7 +130,7 @@ fn flash_around(
 /// Each handle of the request may set it, before or after.
 pub async fn a_flash_reaches_the_page_after_a_logout(env: TestEnvironment) {
     let app = env.app().await;
-    let leaves: [(&str, LeaveStep); 3] = [
+    let leaves: [(&str, ShopperStep); 3] = [
         ("a logout", |shopper| shopper.remove_user()),
         ("an end", |shopper| shopper.destroy()),
         ("a clear", |shopper| shopper.clear()),
@@ -199,7 +196,7 @@ pub async fn a_flash_reaches_the_page_after_a_logout(env: TestEnvironment) {
 /// A flash for one user does not reach the next, unless the request sets it after the change of users.
 pub async fn a_flash_is_not_the_next_users(env: TestEnvironment) {
     let app = env.app().await;
-    let leaves: [(&str, LeaveStep); 3] = [
+    let leaves: [(&str, ShopperStep); 3] = [
         ("a login", |shopper| shopper.set_user("bob")),
         ("a logout and a login", |shopper| {
             if shopper.has_user() {

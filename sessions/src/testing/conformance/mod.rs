@@ -54,6 +54,8 @@ pub mod requests;
 pub mod rights;
 pub mod rotation;
 #[cfg(feature = "keys")]
+pub mod sealed;
+#[cfg(feature = "keys")]
 pub mod secrets;
 mod service;
 mod shopper;
@@ -412,11 +414,13 @@ macro_rules! __conformance_of_keys {
                 every_new_token_is_signed
                 a_token_of_another_layer_is_refused_without_a_store_call
             }
-            secrets {
+            sealed {
                 every_bit_of_a_sealed_value_counts
                 a_sealed_value_is_worth_as_much_as_its_key
                 a_secret_whose_key_is_gone_locks_nobody_out
                 a_sealed_value_opens_nowhere_else
+            }
+            secrets {
                 no_secret_value_is_in_the_store
                 a_secret_that_another_view_loads_is_opened
                 a_field_is_secret_for_every_view

@@ -38,8 +38,11 @@ fn login_for_an_hour(user: &'static str) -> Case<Visit> {
     })
 }
 
+/// A function that returns the handler that begins a session of one kind.
+type BeginKind = fn() -> Case<Visit>;
+
 /// The kinds of sessions: a handler that begins one, and its idle and absolute time in hours, if the layer sets them.
-const KINDS: [(&str, fn() -> Case<Visit>, u32, u32); 3] = [
+const KINDS: [(&str, BeginKind, u32, u32); 3] = [
     ("a visitor", || case(note), 5, 100),
     ("a user", || login("ada"), 2, 10),
     ("a remembered user", || login_remembered("ada"), 24, 50),

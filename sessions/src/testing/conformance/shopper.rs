@@ -26,6 +26,9 @@ pub(super) struct Shopper {
 
 pub(super) type Visit = TypedSession<Shopper>;
 
+/// A part of a handler.
+pub(super) type ShopperStep = fn(&mut Visit);
+
 /// Returns user, role, cart, draft and note.
 pub(super) async fn read(shopper: Visit) -> String {
     let (user, role) = (shopper.user().unwrap_or("-"), shopper.role().unwrap_or("-"));
