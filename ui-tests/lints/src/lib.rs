@@ -10,7 +10,7 @@
     rust_2021_compatibility,
     rust_2024_compatibility
 )]
-#![deny(clippy::all, clippy::pedantic, clippy::nursery, clippy::cargo_common_metadata)]
+#![deny(clippy::all, clippy::pedantic, clippy::nursery)]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,

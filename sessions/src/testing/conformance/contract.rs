@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::environment::{TestEnvironment as Rig, at_once};
+use super::environment::{TestEnvironment, at_once};
 use crate::{
     delta::{Add, Delta, Op},
     random,
@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// The first of two creates with one id stays; the second changes nothing.
-pub async fn create_with_a_known_id_changes_nothing(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn create_with_a_known_id_changes_nothing(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let id = direct.create(&[("a", json("1"))]).await;
     let before = direct.load(id, &["a", "b"]).await.expect("the record");
     let other = new_record(&[("a", json("2")), ("b", json("3"))]);
@@ -24,22 +24,22 @@ pub async fn create_with_a_known_id_changes_nothing(rig: Rig) {
 }
 
 /// A repeated create that meets its own record succeeds, and does not undo later changes.
-pub async fn a_repeated_create_is_the_first_one(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_repeated_create_is_the_first_one(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let (id, new) = (random_id(), new_record(&[("a", json("1"))]));
     let CreateOutcome::Created(created) = direct.raw.create(id, new.clone()).await.expect("an answer") else {
         panic!("a new id is free");
     };
     direct.apply(id, &[("a", Op::Put(json("2")))]).await;
-    rig.clock.advance(Duration::from_secs(5));
+    env.clock.advance(Duration::from_secs(5));
     assert_eq!(direct.raw.create(id, new).await.expect("an answer"), CreateOutcome::Created(created));
     let loaded = direct.load(id, &["a"]).await.expect("the record");
     assert_eq!((loaded.fields.get("a"), loaded.created), (Some(&json("2")), created));
 }
 
 /// Of many creates of one id at once, one succeeds.
-pub async fn of_many_creates_of_one_id_one_wins(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn of_many_creates_of_one_id_one_wins(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     for _ in 0..20 {
         let id = random_id();
         let creates = (0..16).map(|index: u8| {
@@ -55,8 +55,8 @@ pub async fn of_many_creates_of_one_id_one_wins(rig: Rig) {
 }
 
 /// A new record has epoch zero, its credentials and its fields, and is created now.
-pub async fn a_new_record_is_as_it_was_asked_for(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_new_record_is_as_it_was_asked_for(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let (id, new) = (random_id(), new_record(&[("a", json("1")), ("b", json("\"x\""))]));
     let created = direct.raw.create(id, new.clone()).await.expect("an answer");
     let loaded = direct.load(id, &["a", "b", "c"]).await.expect("the record");
@@ -71,8 +71,8 @@ pub async fn a_new_record_is_as_it_was_asked_for(rig: Rig) {
 }
 
 /// A load returns the fields that it asks for, and `complete` is true only if these are all.
-pub async fn a_load_returns_at_least_the_named_fields(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_load_returns_at_least_the_named_fields(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let id = direct.create(&[("a", json("1")), ("b", json("2")), ("c", json("3"))]).await;
     let asked: [&[&'static str]; 5] = [&[], &["a"], &["c", "a"], &["a", "a"], &["a", "b", "c", "d"]];
     for names in asked {
@@ -87,8 +87,8 @@ pub async fn a_load_returns_at_least_the_named_fields(rig: Rig) {
 }
 
 /// A load without names reads no field, even if another load or a commit has just read or written them.
-pub async fn a_look_without_names_reads_no_fields(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_look_without_names_reads_no_fields(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let large = format!("\"{}\"", "x".repeat(100_000));
     let id = direct.create(&[("a", json("1")), ("b", json(&large))]).await;
     let none_are_read = async || {
@@ -120,8 +120,8 @@ pub async fn a_look_without_names_reads_no_fields(rig: Rig) {
 }
 
 /// An id that was never created does not exist for any operation, and no operation creates it.
-pub async fn an_unknown_id_stays_unknown(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn an_unknown_id_stays_unknown(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let id = random_id();
     assert!(direct.load(id, &["a"]).await.is_none());
     for commit in [
@@ -138,8 +138,8 @@ pub async fn an_unknown_id_stays_unknown(rig: Rig) {
 }
 
 /// A second destroy changes nothing, and a destroyed record never comes back.
-pub async fn destroy_is_idempotent_and_final(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn destroy_is_idempotent_and_final(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let (id, other) = (direct.create(&[("a", json("1"))]).await, direct.create(&[("a", json("2"))]).await);
     for _ in 0..2 {
         direct.raw.destroy(id).await.expect("destroyed");
@@ -151,15 +151,15 @@ pub async fn destroy_is_idempotent_and_final(rig: Rig) {
 }
 
 /// A commit of another epoch than the record's writes nothing, be it older or newer.
-pub async fn a_commit_of_another_epoch_writes_nothing(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_commit_of_another_epoch_writes_nothing(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let id = direct.create(&[("a", json("1"))]).await;
     let rotated =
         Commit::new(0, TIMEOUTS).with_credentials_change(CredentialsChange::rotation(random_credentials()));
     assert!(matches!(direct.raw.commit(id, rotated).await, Ok(CommitOutcome::Applied(_))));
     let before = direct.load(id, &["a", "b"]).await.expect("the record");
     assert_eq!(before.epoch, 1);
-    rig.clock.advance(Duration::from_secs(90));
+    env.clock.advance(Duration::from_secs(90));
     for epoch in [0, 2, u64::from(u32::MAX)] {
         let commit = Commit::new(epoch, TIMEOUTS)
             .with_delta(delta(&[("a", Op::Put(json("2"))), ("b", Op::Put(json("3")))]))
@@ -176,8 +176,8 @@ pub async fn a_commit_of_another_epoch_writes_nothing(rig: Rig) {
 }
 
 /// A rotation changes credentials and epoch, and otherwise only what its commit changes.
-pub async fn a_rotation_changes_secret_and_epoch(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_rotation_changes_secret_and_epoch(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let id = direct.create(&[("a", json("1")), ("b", json("2"))]).await;
     let before = direct.load(id, &["a", "b"]).await.expect("the record");
     let credentials = random_credentials();
@@ -192,12 +192,12 @@ pub async fn a_rotation_changes_secret_and_epoch(rig: Rig) {
 
 /// New credentials replace only those that they name. A renewal keeps the epoch; with a login the record counts as
 /// created now.
-pub async fn credentials_replace_the_ones_they_name(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn credentials_replace_the_ones_they_name(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let (id, [first, second]) =
         (direct.create(&[("a", json("1"))]).await, [random_credentials(), random_credentials()]);
     let created = direct.load(id, &[]).await.expect("the record");
-    rig.clock.advance(Duration::from_secs(5));
+    env.clock.advance(Duration::from_secs(5));
     let put = |credentials_change| {
         let delta = delta(&[("a", Op::Put(json("2")))]);
         Commit::new(0, TIMEOUTS).with_delta(delta).with_credentials_change(credentials_change)
@@ -225,15 +225,15 @@ pub async fn credentials_replace_the_ones_they_name(rig: Rig) {
     let after = direct.load(id, &[]).await.expect("the record");
     assert_eq!((after.credentials, after.epoch), (second, 1));
     assert!(after.created <= after.touched && after.touched <= after.now);
-    if rig.can_move_time() {
+    if env.can_move_time() {
         assert_eq!((after.created, after.touched), (after.now, after.now));
         assert_eq!(after.now.saturating_since(created.created), Duration::from_secs(5));
     }
 }
 
 /// Credentials of any bytes are stored as they are.
-pub async fn credentials_come_back_as_they_were(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn credentials_come_back_as_they_were(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     for length in [32, 33, 100, 1000] {
         let mut bytes: Vec<u8> = (0..=255).cycle().take(length).collect();
         // The byte that tells if there are rights.
@@ -253,11 +253,11 @@ pub async fn credentials_come_back_as_they_were(rig: Rig) {
 }
 
 /// A first visit lasts until the record is touched: then it lives as long as others.
-pub async fn a_first_visit_is_one_until_it_is_touched(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn a_first_visit_is_one_until_it_is_touched(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let direct = Direct::new(&rig).await;
+    let direct = Direct::new(&env).await;
     let timeouts = TIMEOUTS.with_first_visit(Duration::from_mins(1));
     let [gone, back] = [random_id(), random_id()];
     for id in [gone, back] {
@@ -266,12 +266,12 @@ pub async fn a_first_visit_is_one_until_it_is_touched(rig: Rig) {
         let loaded = direct.load(id, &[]).await.expect("the record");
         assert!(loaded.touched < loaded.created);
     }
-    rig.clock.advance(Duration::from_secs(30));
+    env.clock.advance(Duration::from_secs(30));
     let touch = Commit::new(0, timeouts).with_touch(true);
     assert!(matches!(direct.raw.commit(back, touch).await, Ok(CommitOutcome::Applied(_))));
     let loaded = direct.load(back, &[]).await.expect("the record");
     assert_eq!(loaded.touched, loaded.now);
-    rig.clock.advance(Duration::from_mins(2));
+    env.clock.advance(Duration::from_mins(2));
     direct.raw.purge(timeouts, 100).await.expect("a number");
     let loaded = direct.load(back, &[]).await.expect("what was used is spared");
     assert!(timeouts.is_alive(loaded.created, loaded.touched, loaded.now));
@@ -280,8 +280,8 @@ pub async fn a_first_visit_is_one_until_it_is_touched(rig: Rig) {
 }
 
 /// A commit with an id is applied once, however often it is sent, even if it rotates.
-pub async fn a_commit_with_an_id_applies_once(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_commit_with_an_id_applies_once(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let id = direct.create(&[("n", json("10"))]).await;
     let add = Commit::new(0, TIMEOUTS)
         .with_delta(delta(&[("n", direct.add(5))]))
@@ -306,8 +306,8 @@ pub async fn a_commit_with_an_id_applies_once(rig: Rig) {
 }
 
 /// A record remembers the last eight ids of its own commits.
-pub async fn eight_commit_ids_are_remembered(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn eight_commit_ids_are_remembered(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let (id, other) = (direct.create(&[]).await, direct.create(&[]).await);
     let commits: Vec<_> = (0..8)
         .map(|_| Commit::new(0, TIMEOUTS).with_delta(delta(&[("n", direct.add(1))])).with_id(random_commit()))
@@ -323,14 +323,14 @@ pub async fn eight_commit_ids_are_remembered(rig: Rig) {
 }
 
 /// A touch notes the use; a commit without one does not.
-pub async fn only_a_touch_notes_the_use(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn only_a_touch_notes_the_use(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let direct = Direct::new(&rig).await;
+    let direct = Direct::new(&env).await;
     let id = direct.create(&[]).await;
     let created = direct.load(id, &[]).await.expect("the record").created;
-    rig.clock.advance(Duration::from_mins(1));
+    env.clock.advance(Duration::from_mins(1));
     direct.apply(id, &[("a", Op::Put(json("1")))]).await;
     let loaded = direct.load(id, &[]).await.expect("the record");
     assert_eq!((loaded.touched, loaded.now.saturating_since(created)), (created, Duration::from_mins(1)));
@@ -338,15 +338,15 @@ pub async fn only_a_touch_notes_the_use(rig: Rig) {
     assert!(matches!(direct.raw.commit(id, touch.clone()).await, Ok(CommitOutcome::Applied(_))));
     let touched = direct.load(id, &[]).await.expect("the record");
     assert_eq!(touched.touched.saturating_since(created), Duration::from_mins(1));
-    rig.clock.set(created);
+    env.clock.set(created);
     assert!(matches!(direct.raw.commit(id, touch).await, Ok(CommitOutcome::Applied(_))));
     let loaded = direct.load(id, &[]).await.expect("the record");
     assert_eq!((loaded.touched, loaded.created), (touched.touched, created), "time does not go back");
 }
 
 /// A dead record takes no commit.
-pub async fn a_dead_record_takes_no_commit(rig: Rig) {
-    let direct = Direct::new(&rig).await;
+pub async fn a_dead_record_takes_no_commit(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
     let id = direct.create(&[("a", json("1"))]).await;
     let put = Commit::new(0, DEAD).with_delta(delta(&[("a", Op::Put(json("2")))])).with_touch(true);
     assert!(matches!(direct.raw.commit(id, put).await, Ok(CommitOutcome::NotFound)));
@@ -356,11 +356,11 @@ pub async fn a_dead_record_takes_no_commit(rig: Rig) {
 }
 
 /// A purge deletes dead records only, and no more than its limit.
-pub async fn purge_takes_the_dead_and_keeps_to_its_limit(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn purge_takes_the_dead_and_keeps_to_its_limit(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let direct = Direct::new(&rig).await;
+    let direct = Direct::new(&env).await;
     let short = Timeouts::new(Duration::from_hours(1), Duration::from_hours(1));
     let mut ids = Vec::new();
     for _ in 0..30 {
@@ -375,7 +375,7 @@ pub async fn purge_takes_the_dead_and_keeps_to_its_limit(rig: Rig) {
         println!("skipped the rest: the store's records end by themselves (`expires_by_itself`)");
         return;
     }
-    rig.clock.advance(Duration::from_hours(2));
+    env.clock.advance(Duration::from_hours(2));
     let mut left = 30;
     for (limit, expected) in [(0, 0), (7, 7), (1, 1), (100, 22), (100, 0)] {
         assert_eq!(direct.raw.purge(DEAD, limit).await.expect("a number"), expected);
@@ -390,28 +390,28 @@ pub async fn purge_takes_the_dead_and_keeps_to_its_limit(rig: Rig) {
 }
 
 /// A purge by one instance spares a record that another has just touched.
-pub async fn purge_spares_what_was_touched(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn purge_spares_what_was_touched(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (direct, other) = (Direct::new(&rig).await, Direct::new(&rig).await);
+    let (direct, other) = (Direct::new(&env).await, Direct::new(&env).await);
     let timeouts = Timeouts::new(Duration::from_mins(40), Duration::from_hours(30));
     let (used, unused) = (direct.create_for(timeouts, &[]).await, direct.create_for(timeouts, &[]).await);
-    rig.clock.advance(Duration::from_secs(2001));
+    env.clock.advance(Duration::from_secs(2001));
     let touch = Commit::new(0, timeouts).with_touch(true);
     assert!(matches!(direct.raw.commit(used, touch).await, Ok(CommitOutcome::Applied(_))));
-    rig.clock.advance(Duration::from_secs(599));
+    env.clock.advance(Duration::from_secs(599));
     other.raw.purge(timeouts, 100).await.expect("a number");
     assert!(direct.load(used, &[]).await.is_some());
     assert!(direct.load(unused, &[]).await.is_none() || direct.raw.expires_by_itself());
 }
 
 /// A purge goes by the times of the kind of session that a record's credentials tell.
-pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn purge_tells_the_kinds_of_sessions_apart(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let direct = Direct::new(&rig).await;
+    let direct = Direct::new(&env).await;
     let hour = Duration::from_hours(1);
     for (idle, absolute) in [(true, false), (false, true)] {
         let time = |hours: u32, counts| if counts { hour * hours } else { 100 * hour };
@@ -432,7 +432,7 @@ pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
             ids.push(id);
         }
         for (hours, gone) in [(1, 0), (3, 2), (5, 4), (7, 5)] {
-            rig.clock.advance(if hours == 1 { hour } else { 2 * hour });
+            env.clock.advance(if hours == 1 { hour } else { 2 * hour });
             if direct.raw.expires_by_itself() {
                 println!("skipped the rest: the store's records end by themselves (`expires_by_itself`)");
                 return;
@@ -455,11 +455,11 @@ pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
 }
 
 /// A commit that brings other times is judged by the old ones, and the record then lives by the new ones.
-pub async fn credentials_with_other_times_is_judged_by_the_old_ones(rig: Rig) {
-    if !rig.can_move_time() {
+pub async fn credentials_with_other_times_is_judged_by_the_old_ones(env: TestEnvironment) {
+    if !env.can_move_time() {
         return;
     }
-    let (direct, other) = (Direct::new(&rig).await, Direct::new(&rig).await);
+    let (direct, other) = (Direct::new(&env).await, Direct::new(&env).await);
     let hours = |hours| Timeouts::new(Duration::from_hours(hours), Duration::from_hours(hours));
     for from in [None, Some(())] {
         let (alive, dead) = (direct.create_for(hours(1), &[]).await, direct.create_for(hours(1), &[]).await);
@@ -482,7 +482,7 @@ pub async fn credentials_with_other_times_is_judged_by_the_old_ones(rig: Rig) {
                 sealed,
             )
         };
-        rig.clock.advance(Duration::from_mins(59));
+        env.clock.advance(Duration::from_mins(59));
         let (answer, credentials) = rotate(alive).await;
         assert!(matches!(answer, CommitOutcome::Applied(_)), "{answer:?}");
         let loaded = direct.load(alive, &["n"]).await.expect("the record");
@@ -491,12 +491,12 @@ pub async fn credentials_with_other_times_is_judged_by_the_old_ones(rig: Rig) {
             (1, &credentials, Some(&json("1")))
         );
         assert_eq!(loaded.touched, loaded.now, "it counts as a use");
-        rig.clock.advance(Duration::from_mins(1));
+        env.clock.advance(Duration::from_mins(1));
         if direct.load(dead, &[]).await.is_some() {
             let (answer, _) = rotate(dead).await;
             assert!(matches!(answer, CommitOutcome::NotFound), "{answer:?}");
         }
-        rig.clock.advance(Duration::from_hours(2));
+        env.clock.advance(Duration::from_hours(2));
         other.raw.purge(hours(1), 100).await.expect("a number");
         assert!(
             direct.load(alive, &[]).await.is_some(),
@@ -514,8 +514,8 @@ pub async fn credentials_with_other_times_is_judged_by_the_old_ones(rig: Rig) {
 }
 
 /// What one instance writes, the other reads at once.
-pub async fn instances_share_one_backend(rig: Rig) {
-    let (one, other) = (Direct::new(&rig).await, Direct::new(&rig).await);
+pub async fn instances_share_one_backend(env: TestEnvironment) {
+    let (one, other) = (Direct::new(&env).await, Direct::new(&env).await);
     let id = one.create(&[("n", json("1"))]).await;
     for value in 2..20 {
         let (writer, reader) = if value % 2 == 0 { (&other, &one) } else { (&one, &other) };
@@ -539,8 +539,8 @@ pub(super) struct Direct {
 }
 
 impl Direct {
-    pub(super) async fn new(rig: &Rig) -> Self {
-        Self { raw: rig.store().await }
+    pub(super) async fn new(env: &TestEnvironment) -> Self {
+        Self { raw: env.store().await }
     }
 
     pub(super) async fn create(&self, fields: &[(&'static str, Bytes)]) -> RecordId {

@@ -275,7 +275,7 @@ pub async fn a_right_that_does_not_decode_ends_with_the_next_change_of_rights(en
     let (older, newer) = (env.app().await, env.app().await);
     for (what, handler, seen, identity) in [
         ("a login", case(log_in_renamed("ada")), "ada true 0 pen - 0", Some("\"ada\"")),
-        ("a logout", case(renamed(|session| session.remove_user_id())), "- false 0 pen - 0", None),
+        ("a logout", case(renamed(RenamedHandle::remove_user_id)), "- false 0 pen - 0", None),
         ("a right", case(renamed(|session| session.set_level(5))), "- false 5 pen - 0", None),
         ("a clear", case(renamed(|session| session.clear())), "- false 0  - 0", None),
     ] {

@@ -11,11 +11,9 @@ use http::request::Parts;
 use tower_layer::Layer;
 
 use super::{
-    super::{Call, Client, FaultStore, Faults, Gate, ManualClock, Operation, Recording, RecordingStore},
+    super::{Call, Client, FaultStore, Faults, ManualClock, Operation, Recording, RecordingStore},
     Harness,
     handler::BoxedFuture,
-    kit::{self, Stop},
-    reply::{HandlerFailure, HandlerReply},
     service::TestService,
 };
 use crate::{
@@ -56,8 +54,6 @@ pub(super) struct TestApp {
     pub(super) raw: Arc<dyn DynStore>,
     pub(super) faults: Faults,
     pub(super) calls: Recording,
-    /// The gate of the kit's `/wait/…`, which waits there with its session.
-    pub(super) gate: Gate,
     /// The layer around the handler.
     pub(super) layer: SessionLayer,
     events: Arc<Mutex<Vec<String>>>,
@@ -94,20 +90,6 @@ impl TestEnvironment {
         (self.open)(self.clock.clone()).await.raw
     }
 
-    /// Opens an instance of the kit, for the files that are written in its commands.
-    pub(super) async fn kit(&self) -> TestApp {
-        self.kit_with(|layer| layer).await
-    }
-
-    pub(super) async fn kit_with(&self, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> TestApp {
-        let gate = Gate::new();
-        let inside = gate.clone();
-        let app = self
-            .app_answering_with(configure, move |parts| kit::answer(parts, Stop::Gate(inside.clone())))
-            .await;
-        app.with_gate(gate)
-    }
-
     /// Opens an instance of the application, whose requests carry their handlers.
     pub(super) async fn app(&self) -> TestApp {
         self.app_with(|layer| layer).await
@@ -115,36 +97,6 @@ impl TestEnvironment {
 
     /// Opens an instance of the application, with another configuration of its layer.
     pub(super) async fn app_with(&self, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> TestApp {
-        self.app_around(configure, TestService::new()).await
-    }
-
-    /// Opens an instance of an application that answers by itself.
-    pub(super) async fn app_answering<F>(
-        &self,
-        handler: impl Fn(Parts) -> F + Send + Sync + 'static,
-    ) -> TestApp
-    where
-        F: Future<Output = Result<HandlerReply, HandlerFailure>> + Send + 'static,
-    {
-        self.app_answering_with(|layer| layer, handler).await
-    }
-
-    pub(super) async fn app_answering_with<F>(
-        &self,
-        configure: impl FnOnce(SessionLayer) -> SessionLayer,
-        handler: impl Fn(Parts) -> F + Send + Sync + 'static,
-    ) -> TestApp
-    where
-        F: Future<Output = Result<HandlerReply, HandlerFailure>> + Send + 'static,
-    {
-        self.app_around(configure, TestService::answering(handler)).await
-    }
-
-    async fn app_around(
-        &self,
-        configure: impl FnOnce(SessionLayer) -> SessionLayer,
-        service: TestService,
-    ) -> TestApp {
         let Opened { raw, store, faults, calls } = (self.open)(self.clock.clone()).await;
         let events = Arc::<Mutex<Vec<String>>>::default();
         let heard = Arc::clone(&events);
@@ -154,8 +106,8 @@ impl TestEnvironment {
         let layer = SessionLayer::new(store);
         let layer = if self.has_manual_clock { layer.with_stopwatch(self.clock.clone()) } else { layer };
         let layer = configure(layer).with_event_hook(note).with_event_interval(Duration::ZERO);
-        let client = Client::new(layer.layer(service)).with_clock(self.clock.clone());
-        TestApp { raw, faults, calls, gate: Gate::new(), layer, events, client }
+        let client = Client::new(layer.layer(TestService)).with_clock(self.clock.clone());
+        TestApp { raw, faults, calls, layer, events, client }
     }
 
     /// Returns true if a scenario can move time, and otherwise prints that it is skipped.
@@ -177,11 +129,6 @@ impl TestEnvironment {
 }
 
 impl TestApp {
-    /// Replaces the gate of the handler.
-    pub(super) fn with_gate(self, gate: Gate) -> Self {
-        Self { gate, ..self }
-    }
-
     /// Returns a browser without cookies.
     pub(super) fn browser(&self) -> Client {
         self.client.stranger()

@@ -38,7 +38,6 @@ pub mod flash;
 mod handler;
 #[cfg(feature = "keys")]
 pub mod keys;
-mod kit;
 pub mod late;
 pub mod life;
 pub mod login;

@@ -230,6 +230,7 @@ pub async fn a_failing_request_grants_nothing_and_takes_away(env: TestEnvironmen
 
 /// A right that is set to its default is removed, even if the request fails, panics or is dropped.
 pub async fn a_right_that_is_set_to_its_default_is_taken_away(env: TestEnvironment) {
+    type Lower = fn(&mut Visit);
     #[derive(PartialEq)]
     enum RequestEnd {
         Answered,
@@ -237,7 +238,7 @@ pub async fn a_right_that_is_set_to_its_default_is_taken_away(env: TestEnvironme
         Dropped,
     }
     let app = env.app().await;
-    let ways: [(&str, fn(&mut Visit)); 2] =
+    let ways: [(&str, Lower); 2] =
         [("set", |session| session.set_level(0)), ("in place", |session| *session.level_mut() = 0)];
     for (how, lower) in ways {
         let gate = Gate::new();

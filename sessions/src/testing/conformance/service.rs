@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -18,7 +17,7 @@ use tower_service::Service;
 use super::{
     super::{Body, Client, Response},
     handler::{BoxedFuture, HandlerArguments, TestHandler},
-    reply::{HandlerFailure, HandlerReply, IntoReply},
+    reply::{HandlerReply, IntoReply},
 };
 
 type Answering = Pin<Box<dyn Future<Output = Result<HandlerReply, Infallible>> + Send>>;
@@ -30,27 +29,9 @@ type Run = Box<dyn FnOnce(Parts) -> BoxedFuture<HandlerReply> + Send>;
 #[derive(Clone)]
 struct Carried(Arc<Mutex<Option<Run>>>);
 
-/// A service that runs the handler of each request; without one, it answers by its default.
-#[derive(Clone)]
-pub(super) struct TestService(Arc<dyn Fn(Parts) -> Answering + Send + Sync>);
-
-impl TestService {
-    /// Returns a service whose default is an empty response.
-    pub(super) fn new() -> Self {
-        Self::answering(|_parts| async { Ok(HandlerReply::default()) })
-    }
-
-    /// Returns a service whose default is this function.
-    pub(super) fn answering<F>(default: impl Fn(Parts) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<HandlerReply, HandlerFailure>> + Send + 'static,
-    {
-        Self(Arc::new(move |parts| {
-            let answer = default(parts);
-            Box::pin(async move { Ok(answer.await.into_reply()) })
-        }))
-    }
-}
+/// A service that runs the handler of each request. The response to a request without one is empty.
+#[derive(Clone, Debug)]
+pub(super) struct TestService;
 
 impl Service<Request<Body>> for TestService {
     type Response = HandlerReply;
@@ -70,7 +51,7 @@ impl Service<Request<Body>> for TestService {
                 let reply = run(parts);
                 Box::pin(async move { Ok(reply.await) })
             }
-            None => (self.0)(parts),
+            None => Box::pin(async { Ok(HandlerReply::default()) }),
         }
     }
 }
@@ -142,10 +123,4 @@ fn carry(client: Client, request: Builder, run: Run) -> BoxedFuture<Response> {
     let carried = Carried(Arc::new(Mutex::new(Some(run))));
     let request = request.extension(carried).body(Body::default()).expect("a request of a scenario");
     Box::pin(async move { client.dispatch(request).await })
-}
-
-impl fmt::Debug for TestService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestService").finish_non_exhaustive()
-    }
 }

@@ -5,17 +5,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::{
     contract::{Direct, json},
-    environment::{COOKIE, TestEnvironment, record_of, session},
-    reply::text,
+    environment::{COOKIE, TestEnvironment, record_of},
+    handler::{Case, case},
 };
-use crate::{Session, TypedSession, delta::Op};
+use crate::{Session, TypedSession, delta::Op, error::Error};
 
-/// What a program may keep in a session.
+/// Values at the edges of the types that a program may keep in a session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(unreachable_pub)]
 pub struct Edges {
@@ -36,7 +35,7 @@ pub struct Edges {
 }
 
 #[derive(Session)]
-struct View {
+struct EdgeValues {
     edges: Option<Edges>,
     text: Option<String>,
     more: Option<String>,
@@ -49,6 +48,8 @@ struct View {
     float: f64,
     yes: bool,
 }
+
+type Visit = TypedSession<EdgeValues>;
 
 fn edges() -> Edges {
     Edges {
@@ -108,7 +109,7 @@ fn texts() -> Vec<String> {
     texts.map(str::to_owned).to_vec()
 }
 
-fn fill(view: &mut TypedSession<View>) {
+fn fill(view: &mut Visit) {
     view.set_edges(edges());
     view.set_text("\0'\"\\");
     view.set_empty(Vec::new());
@@ -119,7 +120,7 @@ fn fill(view: &mut TypedSession<View>) {
     view.set_yes(true);
 }
 
-fn compare(view: &TypedSession<View>) {
+fn compare(view: &Visit) {
     let read = view.edges().expect("the edges are stored");
     assert_eq!(*read, edges());
     let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
@@ -132,25 +133,15 @@ fn compare(view: &TypedSession<View>) {
     assert!(view.yes());
 }
 
-/// What is set is what is read in the next request, to the bit.
+/// A value that is set is read in the next request, to the bit.
 pub async fn edge_values_come_back_as_they_were(env: TestEnvironment) {
-    let app = env
-        .app_answering(|mut parts| async move {
-            let mut view: TypedSession<View> = session(&mut parts).await?;
-            if parts.uri.path() == "/set" {
-                fill(&mut view);
-            } else {
-                compare(&view);
-            }
-            text("done")
-        })
-        .await;
+    let app = env.app().await;
     let browser = app.browser();
-    assert_eq!(browser.get("/set").await.text(), "done");
-    assert_eq!(browser.get("/get").await.text(), "done");
+    browser.visit(async |mut view: Visit| fill(&mut view)).await;
+    browser.visit(async |view: Visit| compare(&view)).await;
 }
 
-/// Floats come back to the bit, whatever their digits.
+/// Floats of any digits come back to the bit.
 pub async fn floats_come_back_to_the_bit(env: TestEnvironment) {
     #[derive(Session)]
     struct Floats {
@@ -169,108 +160,87 @@ pub async fn floats_come_back_to_the_bit(env: TestEnvironment) {
     let mut finite = || std::iter::repeat_with(&mut bits).map(f64::from_bits).find(|value| value.is_finite());
     let doubles: Vec<f64> = (0..2000).filter_map(|_| finite()).collect();
     let singles = (0..2000_u32).map(|index| f32::from_bits(index * 1_068_000)).collect::<Vec<_>>();
-    let sent = (doubles.clone(), singles.clone());
-    let app = env
-        .app_answering(move |mut parts| {
-            let (doubles, singles) = sent.clone();
-            async move {
-                let mut floats: TypedSession<Floats> = session(&mut parts).await?;
-                if parts.uri.path() == "/set" {
-                    floats.set_doubles(doubles);
-                    floats.set_singles(singles);
-                    return text("done");
-                }
-                let same = |left: &f64, right: &f64| left.to_bits() == right.to_bits();
-                let wrong =
-                    floats.doubles().iter().zip(&doubles).filter(|(left, right)| !same(left, right)).count();
-                assert_eq!((floats.doubles().len(), wrong), (doubles.len(), 0), "doubles that changed");
-                let same = |left: &f32, right: &f32| left.to_bits() == right.to_bits();
-                let wrong =
-                    floats.singles().iter().zip(&singles).filter(|(left, right)| !same(left, right)).count();
-                assert_eq!((floats.singles().len(), wrong), (singles.len(), 0), "singles that changed");
-                text("same")
-            }
-        })
-        .await;
+    let app = env.app().await;
     let browser = app.browser();
-    assert_eq!(browser.get("/set").await.text(), "done");
-    assert_eq!(browser.get("/get").await.text(), "same");
+    let sent = (doubles.clone(), singles.clone());
+    let set = async move |mut floats: TypedSession<Floats>| {
+        floats.set_doubles(sent.0);
+        floats.set_singles(sent.1);
+    };
+    browser.visit(set).await;
+    let get = async |floats: TypedSession<Floats>| (floats.doubles().to_vec(), floats.singles().to_vec());
+    let (read_doubles, read_singles) = browser.visit(get).await;
+    let differs = |(left, right): &(&f64, &f64)| left.to_bits() != right.to_bits();
+    let wrong = read_doubles.iter().zip(&doubles).filter(differs).count();
+    assert_eq!((read_doubles.len(), wrong), (doubles.len(), 0), "doubles that changed");
+    let differs = |(left, right): &(&f32, &f32)| left.to_bits() != right.to_bits();
+    let wrong = read_singles.iter().zip(&singles).filter(differs).count();
+    assert_eq!((read_singles.len(), wrong), (singles.len(), 0), "singles that changed");
 }
 
-/// A value of 1 MiB, of characters that take room when escaped.
+/// A value of 1 MiB comes back, of characters that take room when escaped.
 pub async fn a_value_of_a_mebibyte(env: TestEnvironment) {
     let long = "\u{1f980}'\"\\\n".repeat((1 << 20) / 8);
-    let sent = long.clone();
-    let app = env
-        .app_answering_with(
-            |layer| layer.with_size_limits(2 << 20, 4 << 20),
-            move |mut parts| {
-                let sent = sent.clone();
-                async move {
-                    let mut view: TypedSession<View> = session(&mut parts).await?;
-                    if parts.uri.path() == "/set" {
-                        view.set_text(sent);
-                    }
-                    text(view.text().unwrap_or_default())
-                }
-            },
-        )
-        .await;
+    let app = env.app_with(|layer| layer.with_size_limits(2 << 20, 4 << 20)).await;
     let browser = app.browser();
-    for path in ["/set", "/get"] {
-        assert!(browser.get(path).await.text() == long, "{path}");
-    }
+    let sent = long.clone();
+    let set = async move |mut view: Visit| {
+        view.set_text(sent);
+        view.text().map(str::to_owned)
+    };
+    assert!(browser.visit(set).await.as_ref() == Some(&long), "set");
+    let get = async |view: Visit| view.text().map(str::to_owned);
+    assert!(browser.visit(get).await.as_ref() == Some(&long), "get");
     assert!(app.stored(record_of(&browser), "text").await.expect("the field").len() > 1 << 20);
 }
 
-/// A field or a session beyond its limit fails the request, which writes nothing; what is there is read, and can
-/// be made smaller.
+/// A field or a session beyond its limit fails the request, which writes nothing.
+///
+/// A field that is there is read, and can be made smaller.
 pub async fn what_is_too_large_is_refused_and_nothing_else_is_lost(env: TestEnvironment) {
-    let handler = |mut parts: Parts| async move {
-        let mut view: TypedSession<View> = session(&mut parts).await?;
-        let path = parts.uri.path().to_owned();
-        let (command, size) = path[1..].split_once('/').unwrap_or((&path[1..], "0"));
-        // With its quotes, so many bytes of JSON.
-        let long = || "x".repeat(size.parse::<usize>().expect("a number").saturating_sub(2));
-        match command {
-            "text" => view.set_text(long()),
-            "more" => view.set_more(long()),
-            "more-and-save" => {
-                view.set_more(long());
-                let refused = view.save().await.expect_err("too large");
-                return text(refused.to_string());
-            }
-            "brief" => view.set_brief(true),
-            "remove-brief" => view.remove_brief(),
-            "remove" => view.remove_text(),
-            _ => {}
-        }
-        text(format!("{} {}", view.text().map_or(0, str::len), view.more().map_or(0, str::len)))
-    };
-    let app = env.app_answering_with(|layer| layer.with_size_limits(1000, 1500), handler).await;
+    /// Returns text that takes so many bytes of JSON, with its quotes.
+    fn long(size: usize) -> String {
+        "x".repeat(size - 2)
+    }
+    fn text(size: usize) -> Case<Visit> {
+        case(async move |mut view: Visit| view.set_text(long(size)))
+    }
+    fn more(size: usize) -> Case<Visit> {
+        case(async move |mut view: Visit| view.set_more(long(size)))
+    }
+    async fn lengths(view: Visit) -> (usize, usize) {
+        (view.text().map_or(0, str::len), view.more().map_or(0, str::len))
+    }
+    let app = env.app_with(|layer| layer.with_size_limits(1000, 1500)).await;
     let browser = app.browser();
-    assert_eq!(browser.get("/text/1001").await.status(), 500);
+    assert_eq!(browser.send(text(1001)).await.status(), 500);
     assert_eq!(browser.cookie(COOKIE), None);
-    assert_eq!(browser.get("/text/1000").await.status(), 200);
-    assert_eq!(browser.get("/more/990").await.status(), 500, "too much together");
-    let refused = browser.get("/more-and-save/2000").await;
+    assert_eq!(browser.send(text(1000)).await.status(), 200);
+    assert_eq!(browser.send(more(990)).await.status(), 500, "too much together");
+    let more_and_save = async |mut view: Visit| {
+        view.set_more(long(2000));
+        view.save().await.expect_err("too large").to_string()
+    };
+    let refused = browser.send(more_and_save).await;
     assert!(refused.text().contains("`more` takes more than 1000 bytes as JSON"), "{}", refused.text());
-    assert_eq!(browser.get("/read").await.text(), "998 0");
-    assert_eq!(browser.get("/more/400").await.status(), 200);
-    assert_eq!(browser.get("/brief").await.status(), 200);
+    assert_eq!(browser.visit(lengths).await, (998, 0));
+    assert_eq!(browser.send(more(400)).await.status(), 200);
+    browser.visit(async |mut view: Visit| view.set_brief(true)).await;
 
-    let strict = env.app_answering_with(|layer| layer.with_size_limits(1000, 1000), handler).await;
+    let strict = env.app_with(|layer| layer.with_size_limits(1000, 1000)).await;
     let browser = browser.at(&strict.browser());
-    assert_eq!(browser.get("/more/500").await.status(), 500);
-    assert_eq!(browser.get("/more/300").await.status(), 200, "less than before");
-    assert_eq!(browser.get("/read").await.text(), "998 298");
-    assert_eq!(browser.get("/remove-brief").await.status(), 200, "a removal is none, whatever it names");
-    assert_eq!(browser.get("/remove").await.status(), 200);
-    assert_eq!(browser.get("/more/800").await.status(), 200);
+    assert_eq!(browser.send(more(500)).await.status(), 500);
+    assert_eq!(browser.send(more(300)).await.status(), 200, "less than before");
+    assert_eq!(browser.visit(lengths).await, (998, 298));
+    let remove_brief = browser.send(async |mut view: Visit| view.remove_brief());
+    assert_eq!(remove_brief.await.status(), 200, "a removal adds nothing, even under a longer name");
+    browser.visit(async |mut view: Visit| view.remove_text()).await;
+    assert_eq!(browser.send(more(800)).await.status(), 200);
 }
 
-/// A value that cannot be stored, or not be read again, fails its request wholly, and one event names the field
-/// and the reason: without it, no log says why there was a 500.
+/// A value that cannot be stored, or not be read again, fails its request wholly.
+///
+/// One event names the field and the reason. Without it, no log says why there was a 500.
 pub async fn what_cannot_be_stored_is_an_event_with_its_reason(env: TestEnvironment) {
     #[derive(Session)]
     struct Values {
@@ -287,60 +257,60 @@ pub async fn what_cannot_be_stored_is_an_event_with_its_reason(env: TestEnvironm
         notice: Option<Point>,
     }
 
-    let handler = |mut parts: Parts| async move {
-        let mut values: TypedSession<Values> = session(&mut parts).await?;
-        let path = parts.uri.path().to_owned();
-        let (how, what) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
-        let point = Point { x: Some(f64::INFINITY) };
-        values.set_count(values.count() + 1);
-        match what {
-            "infinite" => values.set_point(point),
-            "edited" => values.point_mut().expect("there is one").x = Some(f64::NAN),
-            "pairs" => {
-                values.pairs_mut().insert((1, 2), 3);
+    type Change = fn(&mut TypedSession<Values>);
+
+    fn change(change: Change, is_saved: bool) -> Case<TypedSession<Values>> {
+        case(async move |mut values: TypedSession<Values>| {
+            values.set_count(values.count() + 1);
+            change(&mut values);
+            if is_saved {
+                values.save().await?;
             }
-            "shape" => values.set_shape(Shape::Round { sizes: HashMap::from([(1, 2)]) }),
-            "mail" => values.set_mail(Mail { address: "ADA".into() }),
-            "long" => values.set_long("x".repeat(2000)),
-            "much" => {
-                values.set_other("x".repeat(700));
-                values.set_long("x".repeat(900));
-            }
-            "first" => values.set_origin(f64::NEG_INFINITY),
-            "flash" => values.flash_notice(point),
-            _ => values.set_point(Point { x: Some(0.5) }),
-        }
-        if how == "save" {
-            values.save().await?;
-        }
-        text(format!("{} {:?}", values.count(), values.point().and_then(|point| point.x)))
-    };
-    let app = env.app_answering_with(|layer| layer.with_size_limits(1000, 1500), handler).await;
+            Ok::<_, Error>(format!("{} {:?}", values.count(), values.point().and_then(|point| point.x)))
+        })
+    }
+
+    const HALF: Change = |values| values.set_point(Point { x: Some(0.5) });
+    const INFINITE: Point = Point { x: Some(f64::INFINITY) };
+    let app = env.app_with(|layer| layer.with_size_limits(1000, 1500)).await;
     let visitor = app.browser();
-    assert_eq!(visitor.get("/drop").await.text(), "1 Some(0.5)");
+    assert_eq!(visitor.send(change(HALF, false)).await.text(), "1 Some(0.5)");
     let id = record_of(&visitor);
     let not_finite = "`point` cannot be written as JSON: a number in it is infinite or NaN";
-    let mut cases = vec![
-        ("infinite", not_finite),
-        ("edited", not_finite),
-        ("pairs", "`pairs` cannot be written as JSON: key must be a string"),
-        ("long", "`long` takes more than 1000 bytes as JSON"),
-        ("much", "more than 1500 bytes with what the field `long` is set to"),
-        ("first", "`origin` cannot be written as JSON: a number in it is infinite or NaN"),
-        ("flash", "`notice` cannot be written as JSON: a number in it is infinite or NaN"),
+    let edit: Change = |values| values.point_mut().expect("there is one").x = Some(f64::NAN);
+    let insert: Change = |values| {
+        values.pairs_mut().insert((1, 2), 3);
+    };
+    let fill: Change = |values| {
+        values.set_other("x".repeat(700));
+        values.set_long("x".repeat(900));
+    };
+    let first = "`origin` cannot be written as JSON: a number in it is infinite or NaN";
+    let flash = "`notice` cannot be written as JSON: a number in it is infinite or NaN";
+    let cases: [(&str, Change, &str); 7] = [
+        ("infinite", |values| values.set_point(INFINITE), not_finite),
+        ("edited", edit, not_finite),
+        ("pairs", insert, "`pairs` cannot be written as JSON: key must be a string"),
+        ("long", |values| values.set_long("x".repeat(2000)), "`long` takes more than 1000 bytes as JSON"),
+        ("much", fill, "more than 1500 bytes with what the field `long` is set to"),
+        ("first", |values| values.set_origin(f64::NEG_INFINITY), first),
+        ("flash", |values| values.flash_notice(INFINITE), flash),
     ];
-    if cfg!(debug_assertions) {
-        cases.push(("shape", "`shape` is read as something else than it was written"));
-        cases.push(("mail", "another value is read at `.address`"));
-    }
-    for (what, reason) in cases {
+    let round: Change = |values| values.set_shape(Shape::Round { sizes: HashMap::from([(1, 2)]) });
+    let mail: Change = |values| values.set_mail(Mail { address: "ADA".into() });
+    let only_in_debug = [
+        ("shape", round, "`shape` is read as something else than it was written"),
+        ("mail", mail, "another value is read at `.address`"),
+    ];
+    let only_in_debug = only_in_debug.into_iter().filter(|_| cfg!(debug_assertions));
+    for (what, to_bad, reason) in cases.into_iter().chain(only_in_debug) {
         for how in ["drop", "save"] {
             for browser in [&visitor, &app.browser()] {
                 if what == "edited" && browser.cookie(COOKIE).is_none() {
                     continue;
                 }
                 app.events();
-                let answer = browser.get(&format!("/{how}/{what}")).await;
+                let answer = browser.send(change(to_bad, how == "save")).await;
                 assert_eq!((answer.status().as_u16(), answer.set_cookies().len()), (500, 0), "{how} {what}");
                 let events = app.events();
                 let [event] = &events[..] else { panic!("{how} {what}: one event, not {events:?}") };
@@ -350,7 +320,7 @@ pub async fn what_cannot_be_stored_is_an_event_with_its_reason(env: TestEnvironm
         }
     }
     assert_eq!(app.stored(id, "count").await.as_deref(), Some("1"), "nothing of those requests is written");
-    assert_eq!(visitor.get("/drop").await.text(), "2 Some(0.5)");
+    assert_eq!(visitor.send(change(HALF, false)).await.text(), "2 Some(0.5)");
 }
 
 /// A number that is there or not, and is infinite.
@@ -360,19 +330,19 @@ pub struct Point {
     x: Option<f64>,
 }
 
-/// serde reads no map with other keys than text of a type with a tag.
+/// A tagged type whose map has keys other than text: serde writes it, and does not read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t")]
 #[allow(unreachable_pub)]
 pub enum Shape {
-    /// Its sizes.
+    /// A shape with sizes.
     Round {
-        /// By their numbers.
+        /// The sizes by their numbers.
         sizes: HashMap<u32, u32>,
     },
 }
 
-/// It is read as another one.
+/// An address that is read in lower case, so as another value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(unreachable_pub)]
 pub struct Mail {
