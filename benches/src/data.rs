@@ -24,7 +24,7 @@ pub const COUNTER_START: u64 = 7;
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
-/// A value of forty bytes that was not handed out before.
+/// A value of forty bytes that was not given out before.
 pub fn next_value() -> String {
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
     format!("{serial:0>40}")

@@ -219,7 +219,7 @@ async fn check(deed: Deed, aid: Aid, told: &Told, after: Aftermath) {
         if matches!(deed, Deed::Note | Deed::SaveNote) && is_ok && aid != Aid::Clear {
             assert_eq!(note.as_deref(), Some(r#""written""#), "{context}");
         }
-        // A save writes what other handles had handed over by then, too.
+        // A save writes what other handles had staged by then, too.
         let saves = matches!(aid, Aid::Save | Aid::BeginToSave | Aid::SetAgain | Aid::SaveAndDiscard);
         if deed == Deed::NoteAndFail && status.is_some() && !saves {
             assert_eq!(note, None, "{context}");

@@ -1,4 +1,4 @@
-//! The derive of the [`sessions`](https://docs.rs/sessions) crate.
+//! The derive of `typed-sessions`, whose library is called `sessions`.
 //!
 //! Depend on `sessions`, not on this crate: it re-exports the derive beside the trait and the macros that the output needs.
 

@@ -1,4 +1,4 @@
-//! Where a store that has no clock of its own reads the time.
+//! The clock of stores that have no server to ask for the time.
 
 use std::{
     fmt,
@@ -10,15 +10,30 @@ use crate::value::Timestamp;
 
 /// A source of time for an embedded store.
 ///
-/// Stores on a server use the server's clock; the manual clock of the tests is
-/// `sessions::testing::ManualClock`.
+/// Stores on a server use the server's clock. Tests use `sessions::testing::ManualClock`.
+///
+/// ```
+/// use sessions::{Clock, SystemClock, Timestamp, store::MemoryStore};
+///
+/// /// A clock that is an hour ahead.
+/// struct Ahead;
+///
+/// impl Clock for Ahead {
+///     fn now(&self) -> Timestamp {
+///         Timestamp::from_millis(SystemClock.now().as_millis() + 3_600_000)
+///     }
+/// }
+///
+/// let store = MemoryStore::new().with_clock(Ahead);
+/// # let _ = store;
+/// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// Returns the present time, in milliseconds since 1970.
     fn now(&self) -> Timestamp;
 }
 
 /// The operating system's wall clock.
-// Nothing will be in it, and whoever builds a store with a clock may name it.
+// It stays empty, and programs that give a store a clock construct it.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::exhaustive_structs)]
 pub struct SystemClock;
@@ -49,7 +64,7 @@ impl fmt::Debug for AnyClock {
     }
 }
 
-/// Measures how much time has passed in this process, whatever its wall clock is set to.
+/// A measure of the time that passes in this process, independent of the wall clock.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Stopwatch {
     #[default]
@@ -59,7 +74,7 @@ pub(crate) enum Stopwatch {
     Manual(AnyClock),
 }
 
-/// A moment from which time is measured.
+/// A moment from which a stopwatch measures.
 #[derive(Clone, Debug)]
 pub(crate) enum Start {
     Process(Instant),
@@ -73,7 +88,7 @@ impl Stopwatch {
         Self::Manual(AnyClock::new(clock))
     }
 
-    /// Begins to measure.
+    /// Returns the present moment.
     pub(crate) fn start(&self) -> Start {
         match self {
             Self::Process => Start::Process(Instant::now()),

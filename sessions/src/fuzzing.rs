@@ -1,4 +1,4 @@
-//! What the fuzz targets reach and nobody else does: only with `--cfg fuzzing`.
+//! Private parts of the library for the fuzz targets, with `--cfg fuzzing` only.
 
 #[cfg(any(feature = "redis", feature = "webdis"))]
 pub use crate::store::fuzzing_hash as hash;
@@ -6,13 +6,13 @@ pub use crate::store::fuzzing_hash as hash;
 pub use crate::store::fuzzing_webdis as webdis;
 use crate::value::{Authority, Credentials, Token};
 
-/// The text of the token that is read from a cookie's value, if one is.
+/// Returns the text of the token that is read from a cookie's value, if one is.
 #[must_use]
 pub fn token(value: &[u8]) -> Option<String> {
     Token::parse(value).map(|token| token.expose())
 }
 
-/// Whether these bytes are credentials of this version.
+/// Returns true if these bytes are credentials of this version.
 #[must_use]
 pub fn are_credentials(bytes: &[u8]) -> bool {
     Authority::read(&Credentials::from_bytes(bytes.to_vec())).is_some()
@@ -28,21 +28,21 @@ mod keys {
 
     const RECORD: [u8; 16] = [7; 16];
 
-    /// The text of a token that the ring has signed.
+    /// Returns the text of a token that the ring signs.
     #[must_use]
     pub fn signed(ring: &KeyRing, purpose: &str) -> String {
         let token = Token::new(RecordId::from_bytes(RECORD), Secret::from_bytes([9; 32]));
         ring.token_text(purpose, token)
     }
 
-    /// The same text, if the ring takes it for what it has signed.
+    /// Returns the text if the ring accepts its signature.
     #[must_use]
     pub fn verified(ring: &KeyRing, purpose: &str, value: &[u8]) -> Option<String> {
         let token = ring.read_token(purpose, value)?.ok()?;
         Some(ring.token_text(purpose, token))
     }
 
-    /// A field's value as a store has it.
+    /// Returns a field's value as a store keeps it.
     #[must_use]
     pub fn sealed(ring: &KeyRing, purpose: &str, field: &str, value: &[u8]) -> Vec<u8> {
         let (record, field) = (RecordId::from_bytes(RECORD), &field.into());
@@ -51,7 +51,7 @@ mod keys {
             .unwrap_or_default()
     }
 
-    /// The value, if it opens.
+    /// Returns the value, if it opens.
     #[must_use]
     pub fn opened(ring: &KeyRing, purpose: &str, field: &str, stored: &[u8]) -> Option<Vec<u8>> {
         let (record, field) = (RecordId::from_bytes(RECORD), &field.into());

@@ -30,7 +30,7 @@
 //!
 //! # Where to read on
 //!
-//! - The guide, in the module `guide` of this documentation: first session, logging in, flash messages, overlapping
+//! - The [guide]: first session, logging in, flash messages, overlapping
 //!   requests, stores, a store of your own, testing, deploying, security.
 //! - [`Session`](macro@Session): the attributes of the derive, and the accessors that each field gets.
 //! - [`Handle`]: what every session can do, such as `destroy()` and `save().await`.

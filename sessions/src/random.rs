@@ -4,12 +4,10 @@ use std::cell::RefCell;
 
 use crate::error::Error;
 
-/// How much is asked for at a time: a system call costs as much as the rest of a session's
-/// creation.
+/// The number of bytes that one system call draws. A system call costs as much as the rest of a session's creation.
 const POOL: usize = 1024;
 
-/// Bytes that were asked for and not given out yet, of one thread. Each is given out once and
-/// overwritten.
+/// The bytes of one thread that were drawn and not given out yet. Each is given out once and then overwritten.
 struct Pool {
     bytes: [u8; POOL],
     left: usize,
@@ -19,7 +17,7 @@ thread_local! {
     static UNUSED: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL], left: 0 }) };
 }
 
-/// `N` bytes fit for secrets.
+/// Returns `N` random bytes fit for secrets, or an error of kind `Unavailable` if the operating system has none.
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Error> {
     const { assert!(N <= POOL) };
     UNUSED.with_borrow_mut(|pool| {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-/// The work, inside of the span that is current now: what it reports belongs to the request that began it.
+/// Runs the work inside of the span that is current now: its events belong to the request that began it.
 #[cfg(feature = "tracing")]
 pub(crate) fn in_current_span<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     tracing::Instrument::in_current_span(work)

@@ -3,8 +3,11 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
+#[path = "architecture/language.rs"]
+mod language;
+
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -59,6 +62,21 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("tracing", &["event", "span", "store"]),
 ];
 
+/// Folders in which files import from each other one way: no file needs another one that needs it.
+///
+/// A file may use the types of its own `mod.rs` or `lib.rs`, to implement more of them; that is no circle.
+const WITHOUT_CIRCLES: [&str; 9] = [
+    "sessions/src/handle",
+    "sessions/src/keys",
+    "sessions/src/layer",
+    "sessions/src/slot",
+    "sessions/src/store/hash",
+    "sessions/src/store/redis",
+    "sessions/src/store/sqlite",
+    "sessions/src/store/webdis",
+    "sessions-macros/src",
+];
+
 /// Re-exports of `lib.rs` that are not of the module of their name.
 const REEXPORTED: [(&str, &str); 1] = [("__private", "private")];
 
@@ -108,6 +126,68 @@ fn named_tests(text: &str) -> (usize, Vec<&str>) {
 }
 
 #[test]
+fn files_import_one_way() {
+    for folder in WITHOUT_CIRCLES {
+        let imports = imports_by_file(&workspace().join(folder));
+        assert!(imports.len() > 3 && imports.values().any(|used| !used.is_empty()), "{folder}: {imports:?}");
+        assert_eq!(circle(&imports), None, "{folder}: files that import each other");
+    }
+}
+
+#[test]
+fn the_checker_finds_planted_circles() {
+    let imports = |pairs: &[(&str, &[&str])]| {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        pairs.iter().map(|(file, used)| ((*file).to_owned(), own(used))).collect()
+    };
+    let fine = imports(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])]);
+    assert_eq!(circle(&fine), None);
+    let wrong = imports(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])]);
+    assert!(circle(&wrong).is_some_and(|files| files == ["b", "c"]));
+
+    let files = ["one", "two", "three"].map(str::to_owned).into_iter().collect();
+    let moved = [("Three".to_owned(), "three".to_owned())].into_iter().collect();
+    let used = |text: &str| used_files(text, "super::", &files, &moved).into_iter().collect::<Vec<_>>();
+    assert_eq!(used("use super::one;"), ["one"]);
+    assert_eq!(used("use super::{\n    Slot, one::{A, B},\n    two,\n};"), ["one", "two"]);
+    assert_eq!(used("use super::{Slot, Three};"), ["three"]);
+    assert_eq!(used("fn f() { super::two::g() }"), ["two"]);
+    assert_eq!(used("use super::super::one;\nuse crate::two;"), [""; 0]);
+}
+
+/// `ARCHITECTURE.md` names files and the functions that a load and a write pass: each is there.
+#[test]
+fn the_map_names_what_is_there() {
+    let text = fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("a readable file");
+    let sources: String = all_rust_files(&workspace().join("sessions/src"))
+        .iter()
+        .map(|file| fs::read_to_string(file).expect("a readable file"))
+        .collect();
+    for (title, most) in [("### A load, function by function", 20), ("### A write, function by function", 30)]
+    {
+        let section = text.split(title).nth(1).expect("the section");
+        let section = section.split("\nA new session").next().and_then(|rest| rest.split("\n###").next());
+        let functions: Vec<_> = section.unwrap_or_default().split('`').skip(1).step_by(2).collect();
+        assert!((10..=most).contains(&functions.len()), "{title}: {}", functions.len());
+        for function in functions {
+            let name = function.rsplit("::").next().unwrap_or(function);
+            let is_there =
+                [format!("fn {name}("), format!("fn {name}<")].iter().any(|text| sources.contains(text));
+            assert!(is_there, "{title}: there is no function `{function}` any more");
+        }
+    }
+    let is_path = |quoted: &&str| !quoted.contains('*') && (quoted.ends_with(".rs") || quoted.ends_with('/'));
+    for path in text.split('`').skip(1).step_by(2).filter(is_path) {
+        let candidates = ["", "sessions/src/", "sessions-macros/src/", "sessions-macros/"];
+        let path = path.split('<').next().unwrap_or(path);
+        assert!(
+            candidates.iter().any(|folder| workspace().join(folder).join(path).exists()),
+            "ARCHITECTURE.md names `{path}`, which is not there"
+        );
+    }
+}
+
+#[test]
 fn drivers_know_bytes_ids_and_durations_only() {
     let root = workspace().join("sessions/src/store");
     for file in rust_files(&root) {
@@ -125,7 +205,7 @@ fn drivers_know_bytes_ids_and_durations_only() {
 fn the_models_see_every_lock() {
     let root = workspace().join("sessions/src");
     let files = rust_files(&root.join("slot")).into_iter().chain(rust_files(&root.join("handle")));
-    for file in files.chain([root.join("store/memory.rs")]) {
+    for file in files.chain(rust_files(&root.join("store/memory"))) {
         let text = code(&fs::read_to_string(&file).expect("a readable file"));
         let imports = text.split(';').map(str::trim).filter(|text| text.starts_with("use std::"));
         for word in ["Mutex", "RwLock", "Condvar"] {
@@ -305,12 +385,127 @@ fn names_crate(text: &str, name: &str) -> bool {
 
 /// The text without comments and without its tests.
 fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    // At the begin of a line: a method for tests is not the end of the file.
+    let text = text.split("\n#[cfg(test)]").next().unwrap_or_default();
     let lines = text.lines().map(|line| match line.find("//") {
         Some(at) => &line[..at],
         None => line,
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Which files of a folder each file uses. A file below a folder of its own counts as that folder's.
+fn imports_by_file(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let stem = |file: &Path| module_of(file.strip_prefix(folder).expect("a file below"));
+    let is_root = |file: &Path| ["mod", "lib"].contains(&stem(file).as_str());
+    let files = rust_files(folder);
+    let known: BTreeSet<_> = files.iter().filter(|file| !is_root(file)).map(|file| stem(file)).collect();
+    let mut moved = BTreeMap::new();
+    for root in files.iter().filter(|file| is_root(file)) {
+        for path in use_paths(&code(&fs::read_to_string(root).expect("a readable file"))) {
+            let parts: Vec<_> = path.trim_start_matches("self::").split("::").collect();
+            if let [file, .., name] = parts[..]
+                && known.contains(file)
+            {
+                moved.insert(name.to_owned(), file.to_owned());
+            }
+        }
+    }
+    let is_crate = folder.join("lib.rs").exists();
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in files.iter().filter(|file| !is_root(file)) {
+        let text = code(&fs::read_to_string(file).expect("a readable file"));
+        let depth = file.strip_prefix(folder).expect("a file below").components().count();
+        let depth = if file.ends_with("mod.rs") { depth - 1 } else { depth };
+        let mut used = used_files(&text, &"super::".repeat(depth), &known, &moved);
+        if is_crate {
+            used.extend(used_files(&text, "crate::", &known, &moved));
+        }
+        used.remove(&stem(file));
+        imports.entry(stem(file)).or_default().extend(used);
+    }
+    imports
+}
+
+/// The files among these that a text names after this root, by themselves or by what their parent re-exports.
+fn used_files(
+    text: &str,
+    root: &str,
+    files: &BTreeSet<String>,
+    moved: &BTreeMap<String, String>,
+) -> BTreeSet<String> {
+    let of_root = |path: &str| {
+        let rest = path.strip_prefix(root)?;
+        let name = segment(rest);
+        if files.contains(&name) { Some(name) } else { moved.get(&name).cloned() }
+    };
+    let mut used: BTreeSet<_> = use_paths(text).iter().filter_map(|path| of_root(path)).collect();
+    for (at, _) in text.match_indices(root) {
+        let is_inner = text[..at].ends_with("::") || text[..at].ends_with('$');
+        used.extend(of_root(&text[at..]).filter(|_| !is_inner));
+    }
+    used
+}
+
+/// The paths of all `use` declarations, one for each name.
+fn use_paths(text: &str) -> Vec<String> {
+    let trees = text.split(';').filter_map(|part| {
+        let at = part.rfind("use ")?;
+        let is_declaration = part[..at].chars().next_back().is_none_or(char::is_whitespace);
+        is_declaration.then(|| &part[at + "use ".len()..])
+    });
+    trees.flat_map(|tree| tree_paths("", tree)).collect()
+}
+
+/// The paths of a tree such as `a::{b, c::{d, e}}`.
+fn tree_paths(prefix: &str, tree: &str) -> Vec<String> {
+    let tree = tree.trim();
+    let Some(open) = tree.find('{') else {
+        let path = tree.split(" as ").next().unwrap_or_default();
+        return if path.is_empty() { Vec::new() } else { vec![format!("{prefix}{path}")] };
+    };
+    let (prefix, group) = (format!("{prefix}{}", tree[..open].trim()), &tree[open + 1..]);
+    let (mut paths, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                paths.extend(tree_paths(&prefix, &group[start..at]));
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                paths.extend(tree_paths(&prefix, &group[start..at]));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    paths
+}
+
+/// Files that import each other, if there are any.
+fn circle(imports: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    let mut left = imports.clone();
+    loop {
+        let done: Vec<_> =
+            left.iter().filter(|(_, used)| used.iter().all(|file| !left.contains_key(file))).collect();
+        let done: Vec<_> = done.into_iter().map(|(file, _)| file.clone()).collect();
+        if done.is_empty() {
+            break;
+        }
+        left.retain(|file, _| !done.contains(file));
+    }
+    // What only leads into a circle is none of it.
+    loop {
+        let used: BTreeSet<_> = left.values().flatten().cloned().collect();
+        let before = left.len();
+        left.retain(|file, _| used.contains(file));
+        if left.len() == before {
+            break;
+        }
+    }
+    (!left.is_empty()).then(|| left.into_keys().collect())
 }
 
 fn module_of(path: &Path) -> String {

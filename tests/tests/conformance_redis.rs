@@ -1,5 +1,5 @@
-//! The conformance suite on `RedisStore`, with one server and with a cluster, and on `WebdisStore`. It runs with a manual
-//! clock and with the servers' own one.
+//! The conformance suite on `RedisStore`, with one server and with a cluster, and on `WebdisStore`. It runs with a
+//! manual clock and with the servers' own one.
 
 // A test fails by panicking.
 #![allow(clippy::expect_used)]

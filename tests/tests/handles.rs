@@ -5,6 +5,8 @@
 
 #[path = "handles/merges.rs"]
 mod merges;
+#[path = "handles/rights.rs"]
+mod rights;
 
 use std::{
     collections::HashMap,
@@ -386,7 +388,7 @@ async fn a_panic_of_a_field_type_leaves_the_session_whole() {
     assert_eq!(browser.get("/see").await.text(), "Some(7) Some(\"caught\")");
 }
 
-/// What is handed over by `reload` or by a save that failed can still be taken back.
+/// What is staged by `reload` or by a save that failed can still be taken back.
 #[tokio::test]
 async fn a_discard_takes_back_all_that_is_not_stored() {
     let reload = async |mut session: Visit| {
@@ -431,7 +433,7 @@ async fn a_clear_is_not_undone_by_what_was_changed_before_it() {
     assert_eq!(browser.get("/read").await.text(), "- guest false 0 []");
 }
 
-/// The same if the clear was saved before it was handed over.
+/// The same if the clear was saved before it was staged.
 #[tokio::test]
 async fn a_saved_clear_is_not_undone_by_what_was_changed_before_it() {
     let handler = async |mut earlier: Visit, clearing: Visit| {
@@ -481,7 +483,7 @@ async fn a_save_that_was_taken_along_hears_that_it_was_lost() {
         };
         let [mut first, mut second, mut third] =
             [save(first, "first"), save(second, "second"), save(third, "third")];
-        // The first is at the store; the others have handed over, and wait.
+        // The first is at the store; the others have staged, and wait.
         poll_fn(|context| {
             assert!(
                 [&mut first, &mut second, &mut third]

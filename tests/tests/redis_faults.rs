@@ -34,8 +34,8 @@ use std::time::Duration;
 
 use sessions::store::{RedisStore, RedisStoreBuilder};
 
-/// The timeout of most stores. It is short, so that requests to a server that does not answer end soon. But several servers
-/// and hundreds of requests share the machine's cores here.
+/// The timeout of most stores. It is short, so that requests to a server that does not answer end soon. But several
+/// servers and hundreds of requests share the machine's cores here.
 const TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Opens a store whose requests fail soon.

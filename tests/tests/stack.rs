@@ -216,7 +216,7 @@ async fn two_views_in_one_handler_are_one_commit() {
 async fn a_middleware_uses_the_session_before_and_after_the_handler() {
     async fn count(mut session: TypedSession<Account>, request: Request, next: Next) -> Response {
         session.add_visits(1);
-        // Handed over here, so that the handler sees it.
+        // Staged here, so that the handler sees it.
         drop(session);
         next.run(request).await
     }

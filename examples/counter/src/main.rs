@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 
 #[derive(Session)]
 struct Visit {
-    #[session(merge = "add")] // two tabs at once count twice
+    #[session(merge = "add")] // requests at the same time all count
     page_count: u32,
     #[flash] // shown once
     message: Option<String>,
@@ -70,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Opens the store that a name stands for.
+/// Opens the store that an argument names.
 async fn open(store: &str) -> Result<AnyStore, Box<dyn Error>> {
     let Some((kind, rest)) = store.split_once(':') else {
         return if store == "memory" { Ok(MemoryStore::new().erase()) } else { Err(unknown_store()) };
@@ -89,12 +89,12 @@ async fn open(store: &str) -> Result<AnyStore, Box<dyn Error>> {
     })
 }
 
-/// A URL for each host of a list.
+/// Returns a URL for each host of a list.
 fn nodes(hosts: &str) -> impl Iterator<Item = String> {
     hosts.split(',').map(|host| format!("redis://{host}"))
 }
 
-/// Without the name: it may be a URL with a password.
+/// Returns an error without the name, which may be a URL with a password.
 fn unknown_store() -> Box<dyn Error> {
     "unknown store; write `memory`, `sqlite:FILE`, `redis://HOST:PORT`, `redis+cluster://HOST:PORT,…`, \
      `redis+sentinel://HOST:PORT,…/SERVICE` or `webdis+http://HOST:PORT`"

@@ -1,7 +1,7 @@
-//! The changes of one request, and the algebra of putting them together and applying them.
+//! The changes of one request, and the rules by which they are combined and applied.
 //!
-//! Pure: every store that can run Rust inside its atomic operation applies a delta with
-//! [`Delta::apply`]; the others translate it.
+//! Nothing here does I/O. Every store that can run Rust inside its atomic operation applies a delta with
+//! [`Delta::apply`]; other stores translate it.
 
 mod op;
 
@@ -18,17 +18,16 @@ pub struct Delta {
 }
 
 impl Delta {
-    /// No changes.
+    /// Makes a delta without changes.
     #[must_use]
     pub const fn new() -> Self {
         Self { retain: None, ops: Vec::new() }
     }
 
-    /// Adds an operation after those already there, which it may absorb or undo.
+    /// Adds an operation after those that are there, which it may replace or undo.
     ///
-    /// `loaded` is the field's value as the request loaded it. A field that ends as it was loaded
-    /// is no change; two operations of different kinds on one field become a put of the value that
-    /// this request saw.
+    /// `loaded` is the field's value as the request loaded it. A field that ends as it was loaded is no change. Two
+    /// operations of different kinds on one field become a put of the value that this request saw.
     ///
     /// # Errors
     ///
@@ -47,24 +46,24 @@ impl Delta {
         Ok(())
     }
 
-    /// Puts an operation in the place of all that was to be done to the field, whatever was loaded.
+    /// Puts an operation in the place of the field's other one, whatever was loaded.
     pub(crate) fn force(&mut self, name: FieldName, op: Op) {
         self.take(name.as_str());
         self.ops.push((name, op));
     }
 
-    /// Whether there is an operation on this field.
+    /// Returns true if there is an operation on this field.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.ops.iter().any(|(known, _)| known.as_str() == name)
     }
 
-    /// Takes out the operation on one field.
+    /// Removes the operation on one field and returns it.
     pub fn take(&mut self, name: &str) -> Option<Op> {
         let index = self.ops.iter().position(|(known, _)| known.as_str() == name)?;
         Some(self.ops.swap_remove(index).1)
     }
 
-    /// The same with other operations; `None` is none.
+    /// Replaces each operation by what `change` makes of it; `None` leaves it out.
     pub(crate) fn try_map<E>(
         self,
         mut change: impl FnMut(&FieldName, Op) -> Result<Option<Op>, E>,
@@ -85,19 +84,19 @@ impl Delta {
         });
     }
 
-    /// The fields to keep, if all others are to be dropped before the operations apply.
+    /// Returns the fields to keep, if all others are dropped before the operations apply.
     #[must_use]
     pub fn retained(&self) -> Option<&[FieldName]> {
         self.retain.as_deref()
     }
 
-    /// The operations, one per field.
+    /// Returns the operations, one per field.
     #[must_use]
     pub fn ops(&self) -> &[(FieldName, Op)] {
         &self.ops
     }
 
-    /// Whether nothing changes.
+    /// Returns true if nothing changes.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.retain.is_none() && self.ops.is_empty()
@@ -107,8 +106,7 @@ impl Delta {
     ///
     /// # Errors
     ///
-    /// The name of a field whose stored value is not what its operation needs; `fields` is then as
-    /// it was.
+    /// The name of a field whose stored value is not what its operation needs; `fields` are then as they were.
     pub fn apply(&self, fields: &mut Fields) -> Result<(), FieldName> {
         for (name, op) in self.ops.iter().filter(|(_, op)| op.can_fail()) {
             let current = if self.drops(name) { None } else { fields.get(name.as_str()) };
@@ -124,7 +122,7 @@ impl Delta {
         Ok(())
     }
 
-    /// Whether this field goes before the operations apply.
+    /// Returns true if this field is dropped before the operations apply.
     pub(crate) fn drops(&self, name: &FieldName) -> bool {
         self.retain.as_ref().is_some_and(|names| !names.contains(name))
     }

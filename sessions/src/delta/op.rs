@@ -13,9 +13,9 @@ pub enum Op {
     Put(Bytes),
     /// The field becomes this value if the record has no such field.
     PutIfAbsent(Bytes),
-    /// The field goes.
+    /// The field is removed.
     Remove,
-    /// The field goes if it still has exactly this value.
+    /// The field is removed if it still has exactly this value.
     RemoveIf(Bytes),
     /// The integer in the field changes by a difference.
     Add(Add),
@@ -27,30 +27,30 @@ pub enum Op {
 
 /// A difference to an integer field.
 ///
-/// Any values are an operation: if `min` is above `max`, the result is `max`.
+/// Any values are valid: if `min` is above `max`, the result is `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // Public fields and no `non_exhaustive`: stores take it apart, the layer puts it together.
 #[allow(clippy::exhaustive_structs)]
 pub struct Add {
-    /// How much to add.
+    /// The difference.
     pub by: i64,
-    /// What an absent field counts as.
+    /// The value that an absent field counts as.
     pub start: i64,
-    /// The result is at least this,
+    /// The least result.
     pub min: i64,
-    /// and at most this: the bounds of the field's type, or narrower ones where several additions of a
-    /// request, of which one may have stopped at a bound, became one.
+    /// The greatest result. Both bounds are those of the field's type, or narrower: several additions of a request, of
+    /// which one may have stopped at a bound, are combined into one.
     pub max: i64,
 }
 
-/// A stored value that is not what an operation needs: an integer in JSON's shortest form that
-/// fits 64 bits with sign.
+/// The error for a stored value that is not what an operation needs: an integer of 64 bits with sign in JSON's
+/// shortest form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs)]
 pub struct InvalidValue;
 
 impl Add {
-    /// This one followed by `next`, as one; `None` if the sum takes more than 64 bits.
+    /// Combines this addition with the `next`; `None` if the sum takes more than 64 bits.
     ///
     /// The bounds that this one may stop at move with what `next` adds, and stop at those of `next`.
     pub(crate) fn then(self, next: Self) -> Option<Self> {
@@ -61,14 +61,14 @@ impl Add {
         is_exact.then_some(Self { by, start: self.start, min, max })
     }
 
-    /// What an integer becomes. Not `clamp`, which panics if the bounds are in the wrong order.
+    /// Returns the sum within the bounds. Not by `clamp`, which panics if the bounds are in the wrong order.
     pub(crate) fn applied_to(self, value: i64) -> i64 {
         value.saturating_add(self.by).max(self.min).min(self.max)
     }
 }
 
 impl Op {
-    /// How many bytes the value takes that it brings, if it does.
+    /// Returns the length of the value that the operation brings, in bytes; zero if it brings none.
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Put(value) | Self::PutIfAbsent(value) => value.len(),
@@ -76,7 +76,7 @@ impl Op {
         }
     }
 
-    /// How many bytes the field's value takes after it at most, as far as this operation adds to it.
+    /// Returns the most bytes that the operation may add to the record.
     pub(crate) fn most_bytes(&self) -> usize {
         match self {
             Self::Add(_) | Self::Max(_) | Self::Min(_) => LONGEST_INTEGER,
@@ -84,7 +84,7 @@ impl Op {
         }
     }
 
-    /// The field's value after this operation: `None` for no field.
+    /// Returns the field's value after this operation; `None` if there is then no field.
     ///
     /// # Errors
     ///
@@ -101,17 +101,17 @@ impl Op {
         })
     }
 
-    /// Whether it counts from what is there, so that its place in time does not matter.
+    /// Returns true if the operation counts from the stored value, so that its place in time does not matter.
     pub(crate) const fn is_relative(&self) -> bool {
         self.can_fail()
     }
 
-    /// Whether it needs the stored value to be an integer.
+    /// Returns true if the operation needs the stored value to be an integer.
     pub(super) const fn can_fail(&self) -> bool {
         matches!(self, Self::Add(_) | Self::Max(_) | Self::Min(_))
     }
 
-    /// This operation followed by `next`, as one; `None` where the field ends as it was loaded.
+    /// Combines this operation with the `next`; `None` if the field then ends as it was loaded.
     pub(super) fn then(&self, next: Self, loaded: Option<&Bytes>) -> Result<Option<Self>, InvalidValue> {
         if let (Self::Add(first), Self::Add(second)) = (self, &next)
             && let Some(add) = first.then(*second)
@@ -123,7 +123,7 @@ impl Op {
             (Self::Max(first), Self::Max(second)) => Self::Max(second.max(*first)),
             (Self::Min(first), Self::Min(second)) => Self::Min(second.min(*first)),
             (Self::PutIfAbsent(value), Self::PutIfAbsent(_)) => Self::PutIfAbsent(value.clone()),
-            // What this request put and took again: what was there before goes, if it still is.
+            // The request has put this value and removed it. The value that was loaded goes, if it is still there.
             (Self::Put(value), Self::RemoveIf(expected)) if *value == expected => match loaded {
                 Some(loaded) => Self::RemoveIf(loaded.clone()),
                 None => return Ok(None),
@@ -189,7 +189,7 @@ mod tests {
 
     /// The upper bound counts, whatever is there.
     #[test]
-    fn bounds_in_the_wrong_order_panic_nobody() {
+    fn bounds_in_the_wrong_order_do_not_panic() {
         for current in ["0", "3", "4", "9", "-9223372036854775808"] {
             for by in [-1, 0, 1, i64::MIN, i64::MAX] {
                 assert_eq!(applied(&add(by, 5, 3), current), Ok(some("3")), "{by}");

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{Event, EventLevel, throttle::Key};
+use super::{Event, EventLevel, throttle::EventKey};
 use crate::{error::Error, value::RecordId};
 
 impl Event<'_> {
@@ -134,7 +134,7 @@ impl Event<'_> {
 
     /// Returns what like events have in common, of which only one is reported at a time. `None` for the steps of a
     /// session's life, which are all reported.
-    pub(super) fn key(&self) -> Option<Key> {
+    pub(super) fn key(&self) -> Option<EventKey> {
         let mut detail = DefaultHasher::new();
         match self {
             Self::Created { .. }
@@ -157,6 +157,6 @@ impl Event<'_> {
             // It names the field, or what is missing.
             _ => self.error().map(Error::to_string).hash(&mut detail),
         }
-        Some(Key { name: self.name(), record: self.record(), detail: detail.finish() })
+        Some(EventKey { name: self.name(), record: self.record(), detail: detail.finish() })
     }
 }

@@ -1,4 +1,4 @@
-//! Where a layer's events go: `tracing`, and the hook of the application.
+//! The ways of a layer's events: `tracing`, and the hook of the application.
 
 use std::{
     fmt,
@@ -15,27 +15,27 @@ use crate::{
     value::RecordId,
 };
 
-type Hook = dyn Fn(&Event<'_>) + Send + Sync;
+type EventHook = dyn Fn(&Event<'_>) + Send + Sync;
 
-/// Where a layer's events go.
+/// The sinks of a layer's events.
 #[derive(Clone, Default)]
 pub(crate) struct Events {
-    hook: Option<Arc<Hook>>,
+    hook: Option<Arc<EventHook>>,
     throttle: Arc<Throttle>,
 }
 
 impl Events {
-    /// The same, with a hook.
+    /// Adds a hook.
     pub(crate) fn with_hook(self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         Self { hook: Some(Arc::new(hook)), ..self }
     }
 
-    /// The same, with another interval in which one of several like events is reported.
+    /// Sets the interval in which one of several like events is reported.
     pub(crate) fn with_interval(self, interval: Duration) -> Self {
         Self { throttle: Arc::new(Throttle::new(interval)), ..self }
     }
 
-    /// Reports the reason for which a commit did not go through.
+    /// Reports why a commit did not go through.
     pub(crate) fn report_failure(&self, record: Option<RecordId>, error: &Error) {
         self.report(&match record {
             Some(record) if error.kind() == ErrorKind::Conflict => Event::Conflict { record, error },
@@ -58,7 +58,7 @@ impl Events {
         }
     }
 
-    /// Reports what was held back and not counted yet.
+    /// Reports the events that were held back and not counted yet.
     pub(crate) fn flush(&self) {
         for repeated in self.throttle.take_all() {
             self.send(&repeated);

@@ -1,4 +1,4 @@
-//! Holding back events that repeat: a client must not fill the log.
+//! Holds back events that repeat, so that no client fills the log.
 
 use std::{
     mem,
@@ -9,24 +9,24 @@ use std::{
 use super::{Event, EventLevel};
 use crate::value::RecordId;
 
-/// For how long one event holds back others of its key, unless the layer says otherwise.
+/// The time for which one event holds back others of its key, unless the layer sets another.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many keys are told apart at a time; events of further ones count by their name.
+/// The number of keys that are told apart at a time. Events of further keys count by their name.
 const KEYS: usize = 64;
 
-/// What two events have in common of which one is held back.
+/// The properties in which two events agree if one of them is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct EventKey {
     pub(super) name: &'static str,
     pub(super) record: Option<RecordId>,
-    /// A hash of what else there is to tell, such as the field.
+    /// A hash of further properties, such as the field.
     pub(super) detail: u64,
 }
 
 /// Lets one event of a key through in an interval, and counts the others.
 ///
-/// The standard library's lock, also in the models: nothing waits while it is held.
+/// It is locked by the standard library's lock, also in the models: nothing waits while it is held.
 #[derive(Debug)]
 pub(super) struct Throttle {
     interval: Duration,
@@ -42,17 +42,17 @@ struct Seen {
 
 #[derive(Debug)]
 struct Entry {
-    key: Key,
+    key: EventKey,
     level: EventLevel,
     since: Instant,
     held_back: u64,
 }
 
-/// What becomes of an event.
+/// The decision on an event.
 #[derive(Debug)]
 pub(super) struct Passed {
     pub(super) is_reported: bool,
-    /// The counts of those before it that are to be reported first.
+    /// The counts of earlier events, to be reported first.
     pub(super) repeated: Vec<Event<'static>>,
 }
 
@@ -62,7 +62,7 @@ impl Throttle {
     }
 
     /// Counts an event.
-    pub(super) fn count(&self, key: Key, level: EventLevel, now: Instant) -> Passed {
+    pub(super) fn count(&self, key: EventKey, level: EventLevel, now: Instant) -> Passed {
         let mut seen = self.lock();
         let Seen { by_key, by_name } = &mut *seen;
         let mut repeated = Vec::new();
@@ -74,18 +74,18 @@ impl Throttle {
         let is_reported = if is_told_apart {
             is_first(by_key, key, level, now)
         } else {
-            is_first(by_name, Key { record: None, detail: 0, ..key }, level, now)
+            is_first(by_name, EventKey { record: None, detail: 0, ..key }, level, now)
         };
         Passed { is_reported, repeated }
     }
 
-    /// The counts of all that were held back until now.
+    /// Returns the counts of all events that were held back until now.
     pub(super) fn take_all(&self) -> Vec<Event<'static>> {
         let Seen { by_key, by_name } = mem::take(&mut *self.lock());
         by_key.into_iter().chain(by_name).filter_map(|entry| entry.repeated()).collect()
     }
 
-    /// A panic elsewhere leaves the counts whole.
+    /// Locks the counts, which a panic elsewhere leaves whole.
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,8 +97,8 @@ impl Default for Throttle {
     }
 }
 
-/// Whether it is the first of its key; otherwise counts it.
-fn is_first(entries: &mut Vec<Entry>, key: Key, level: EventLevel, now: Instant) -> bool {
+/// Returns true if the event is the first of its key; otherwise counts it.
+fn is_first(entries: &mut Vec<Entry>, key: EventKey, level: EventLevel, now: Instant) -> bool {
     if let Some(entry) = entries.iter_mut().find(|entry| entry.key == key) {
         entry.held_back += 1;
         return false;
@@ -109,7 +109,7 @@ fn is_first(entries: &mut Vec<Entry>, key: Key, level: EventLevel, now: Instant)
 
 impl Entry {
     fn repeated(&self) -> Option<Event<'static>> {
-        let Self { key: Key { name, record, .. }, level, held_back: times, .. } = *self;
+        let Self { key: EventKey { name, record, .. }, level, held_back: times, .. } = *self;
         (times > 0).then_some(Event::Repeated { of: name, level, record, times })
     }
 }
@@ -118,8 +118,8 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn key(byte: u8) -> Key {
-        Key { name: "Stale", record: Some(RecordId::from_bytes([byte; 16])), detail: 0 }
+    fn key(byte: u8) -> EventKey {
+        EventKey { name: "Stale", record: Some(RecordId::from_bytes([byte; 16])), detail: 0 }
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn more_records_than_are_told_apart_count_by_their_name() {
         let (throttle, now) = (Throttle::default(), Instant::now());
-        let key = |byte: u8| Key { detail: byte.into(), ..key(byte) };
+        let key = |byte: u8| EventKey { detail: byte.into(), ..key(byte) };
         let reported = (0..200).filter(|byte| throttle.count(key(*byte), EventLevel::Warn, now).is_reported);
         assert_eq!(reported.count(), KEYS + 1);
         let held_back = throttle.take_all();
@@ -150,7 +150,7 @@ mod tests {
         let (throttle, now) = (Throttle::default(), Instant::now());
         throttle.count(key(1), EventLevel::Warn, now);
         throttle.count(key(1), EventLevel::Warn, now);
-        let other = Key { name: "Forged", ..key(2) };
+        let other = EventKey { name: "Forged", ..key(2) };
         let passed = throttle.count(other, EventLevel::Warn, now + DEFAULT_INTERVAL);
         assert!(matches!(passed.repeated[..], [Event::Repeated { of: "Stale", times: 1, .. }]));
     }

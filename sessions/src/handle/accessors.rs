@@ -6,8 +6,9 @@ use std::any::Any;
 
 use super::{
     Handle,
-    cell::{Cell, counting},
+    cell::Cell,
     generation::Generation,
+    merge::counting,
     table::{BoxFuture, CopyValue, Field, List, Merge, Text, Value},
 };
 use crate::{error::Error, slot::StagedChanges};
@@ -255,7 +256,7 @@ impl Handle {
     fn __flash_now_erased(&mut self, index: usize, value: &mut dyn Any) {
         let value = self.__boxed(index, value);
         let (cell, _) = self.__cell(index);
-        cell.request_only(value);
+        cell.show_once(value);
     }
 
     /// Takes the value out of an `Option` of the field's type.

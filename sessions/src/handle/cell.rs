@@ -1,8 +1,6 @@
-//! One field of a handle: its decoded value and what was done to it.
+//! One field of a handle: its decoded value, and what was done to it.
 
 use std::{
-    cell::RefCell,
-    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::OnceLock,
 };
@@ -10,34 +8,34 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    reread, stamp,
-    table::{Counter, Field, Merge, Shape, Value},
+    decoded::{Decoded, OnUndecodable, ValueSource},
+    encode::{copied, encoded, stored},
+    merge::{change_of, counted, merged, start, stays},
+    stamp,
+    table::{Field, Merge, Shape, Value},
 };
 use crate::{
     delta::{Add, Op},
     error::Error,
-    slot::{FieldChange, UNOPENED},
+    slot::FieldChange,
     value::{FieldName, Fields},
 };
-
-/// A larger scratch buffer is not kept for the next value.
-const LARGEST_SCRATCH: usize = 64 * 1024;
 
 /// One field of a handle.
 #[derive(Default)]
 pub(super) struct Cell {
     decoded: OnceLock<Decoded>,
-    /// What was there when the value was lent out for change, if the field's merge may have it stay.
+    /// The value before it was lent out for change, if the field's merge may have it stay.
     kept: Option<Value>,
     change: CellChange,
-    /// Whether it was removed at some time, whatever came after that.
+    /// True if it was removed at some time, whatever came after that.
     was_removed: bool,
-    /// When it was last changed, in the request's own count.
+    /// The time of the last change in the request's own count.
     at: u64,
     request_only: RequestOnly,
 }
 
-/// What `flash_now_…` set, for this request only.
+/// The value that `flash_now_…` set, for this request only.
 #[derive(Default)]
 enum RequestOnly {
     #[default]
@@ -46,57 +44,34 @@ enum RequestOnly {
     Taken,
 }
 
-/// A decoded value.
-struct Decoded {
-    /// `None` for an absent `Option` field; a plain field has its default.
-    value: Option<Value>,
-    source: Source,
-}
-
-/// Where the value that was loaded came from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
-    /// It was set before anybody looked.
-    Unread,
-    Absent,
-    Stored,
-    Alias,
-    Undecodable,
-}
-
-/// What was done to the field since it was loaded.
+/// A change of the field since it was loaded.
 #[derive(Default)]
 enum CellChange {
     #[default]
     None,
-    /// Set, whatever was there.
+    /// It was set, whatever was there.
     Put,
-    /// Set as the field's merge has it.
+    /// It was set as the field's merge has it.
     Merged,
-    /// Lent out for change; this was its encoding before.
+    /// It was lent out for change; this was its encoding before.
     Edited(Vec<u8>),
-    /// Counted up from a value, as `add` says; then it was `seen`, and lent out for change.
+    /// It was counted up from a value, as `add` says. Then it was `seen`, and lent out for change.
     Counted {
         add: Add,
         from: i64,
         seen: i64,
     },
     Removed,
-    /// A flash was taken; if it was one of this request, this is how it was stored.
+    /// A flash was taken. If it was one of this request, this is how it was stored.
     Taken(Option<Bytes>),
 }
-
-/// Told of a stored value that does not decode.
-pub(super) type OnUndecodable<'a> = &'a dyn Fn(&Field, &serde_json::Error);
 
 impl Cell {
     /// A cell that shows what `flash_now_…` of another handle of the request set.
     pub(super) fn showing(field: &Field, request_only: &Fields) -> Self {
         let shown = request_only.get(field.name).and_then(|stored| stamp::inner(stored));
-        let request_only = shown
-            .and_then(|json| (field.codec.decode)(json).ok())
-            .map_or(RequestOnly::Unset, RequestOnly::Set);
-        Self { request_only, ..Self::default() }
+        let decoded = shown.and_then(|json| (field.codec.decode)(json).ok());
+        Self { request_only: decoded.map_or(RequestOnly::Unset, RequestOnly::Set), ..Self::default() }
     }
 
     /// The value, decoded on first use.
@@ -104,38 +79,38 @@ impl Cell {
         if let RequestOnly::Set(value) = &self.request_only {
             return Some(value);
         }
-        self.decoded.get_or_init(|| Decoded::decode(field, fields, report));
+        self.decoded.get_or_init(|| Decoded::new(field, fields, report));
         self.shown(field)
     }
 
-    /// The value, or what stays in its place if it was changed to what cannot.
+    /// The value, or what stays in its place if it was changed to one that the merge refuses.
     fn shown(&self, field: &Field) -> Option<&Value> {
         let value = self.decoded.get()?.value.as_ref()?;
         Some(self.kept.as_ref().filter(|kept| stays(field, kept, value)).unwrap_or(value))
     }
 
-    /// Whether the stored value does not decode.
+    /// True if the stored value does not decode.
     pub(super) fn is_undecodable(&self) -> bool {
-        self.decoded.get().is_some_and(|decoded| decoded.source == Source::Undecodable)
+        self.decoded.get().is_some_and(|decoded| decoded.source == ValueSource::Undecodable)
     }
 
-    /// Whether something was done to it, whatever comes of that. Runs no code of the field's type.
+    /// True if something was done to it, whatever comes of that. Runs no code of the field's type.
     pub(super) const fn is_changed(&self) -> bool {
         !matches!(self.change, CellChange::None)
     }
 
-    /// When it was last changed, in the request's own count.
+    /// The time of the last change in the request's own count.
     pub(super) const fn changed_at(&self) -> u64 {
         self.at
     }
 
-    /// Notes when it is changed.
+    /// Notes the time of a change.
     pub(super) fn changed(&mut self, at: u64) -> &mut Self {
         self.at = at;
         self
     }
 
-    /// Whether the value is what the field has where nothing is stored.
+    /// True if the value is what the field has where nothing is stored.
     pub(super) fn is_of_default(field: &Field, value: &Value) -> bool {
         let default = field.default.and_then(|default| encoded(field, &default()));
         default.is_some() && default == encoded(field, value)
@@ -145,7 +120,9 @@ impl Cell {
     pub(super) fn put(&mut self, new: Value) {
         match self.decoded.get_mut() {
             Some(decoded) => decoded.value = Some(new),
-            None => self.decoded = OnceLock::from(Decoded { value: Some(new), source: Source::Unread }),
+            None => {
+                self.decoded = OnceLock::from(Decoded { value: Some(new), source: ValueSource::Unread });
+            }
         }
         self.change = CellChange::Put;
     }
@@ -154,11 +131,11 @@ impl Cell {
     pub(super) fn merge(&mut self, field: &Field, new: Value) {
         self.end_edit(field);
         let Some(decoded) = self.decoded.get_mut() else { return };
-        let is_there = decoded.is_there(&self.change);
+        let is_there = is_there(decoded, &self.change);
         if decoded.value.as_ref().is_some_and(|old| is_there && stays(field, old, &new)) {
             return;
         }
-        let is_sound = decoded.source != Source::Undecodable;
+        let is_sound = decoded.source != ValueSource::Undecodable;
         let is_absolute = matches!(self.change, CellChange::Put | CellChange::Removed);
         self.change = if is_sound && !is_absolute { CellChange::Merged } else { CellChange::Put };
         decoded.value = Some(new);
@@ -168,15 +145,15 @@ impl Cell {
     pub(super) fn edit(&mut self, field: &Field) -> Option<&mut Value> {
         self.end_edit(field);
         let decoded = self.decoded.get_mut()?;
-        let is_there = decoded.is_there(&self.change);
+        let is_there = is_there(decoded, &self.change);
         let value = decoded.value.as_mut()?;
         if is_there && field.merge.may_keep() {
-            self.kept = copy(field, value);
+            self.kept = copied(field, value);
         }
         match &self.change {
             CellChange::None => {
                 self.change = match (field.merge, &field.counter) {
-                    (Merge::Add, Some(counter)) if decoded.source != Source::Undecodable => {
+                    (Merge::Add, Some(counter)) if decoded.source != ValueSource::Undecodable => {
                         let current = (counter.get)(&**value);
                         CellChange::Counted { add: counter.adding(0, 0), from: current, seen: current }
                     }
@@ -192,7 +169,7 @@ impl Cell {
         Some(value)
     }
 
-    /// Ends a change in place: what it became counts as if it were set.
+    /// Ends a change in place: the value that it led to counts as if it were set.
     fn end_edit(&mut self, field: &Field) {
         let Some(decoded) = self.decoded.get_mut().filter(|_| field.merge.may_keep()) else { return };
         let Some(value) = &mut decoded.value else { return };
@@ -215,7 +192,7 @@ impl Cell {
         let sum = next.applied_to(current);
         *value = (counter.put)(sum);
         self.change = match self.change {
-            CellChange::None if decoded.source != Source::Undecodable => {
+            CellChange::None if decoded.source != ValueSource::Undecodable => {
                 CellChange::Counted { add: next, from: current, seen: sum }
             }
             CellChange::Counted { add, from, seen } => {
@@ -258,7 +235,8 @@ impl Cell {
         self.was_removed = true;
     }
 
-    pub(super) fn request_only(&mut self, value: Value) {
+    /// Shows a value for this request only.
+    pub(super) fn show_once(&mut self, value: Value) {
         self.request_only = RequestOnly::Set(value);
     }
 
@@ -280,7 +258,7 @@ impl Cell {
         }
     }
 
-    /// What was done so far; the cell then reads what is stored, again.
+    /// Takes out what was done so far; the cell then reads what is stored, again.
     pub(super) fn take_change(
         &mut self,
         field: &Field,
@@ -291,7 +269,7 @@ impl Cell {
         change
     }
 
-    /// Adds what `flash_now_…` leaves for other handles of the request; `None` once it was taken.
+    /// Adds the value that `flash_now_…` leaves for other handles of the request; `None` once it was taken.
     pub(super) fn add_request_only_to(
         &self,
         list: &mut Vec<(FieldName, Option<Bytes>)>,
@@ -305,20 +283,40 @@ impl Cell {
         Ok(())
     }
 
-    /// What was done to the field.
+    /// The change that was made to the field, if there is one.
     pub(super) fn change(&self, field: &Field, fields: &Fields) -> Result<Option<FieldChange>, Error> {
+        if let (CellChange::Taken(_), Some(_)) = (&self.change, self.decoded.get()) {
+            return Ok(self.removal_of_flash(field, fields));
+        }
         let Some(mut op) = self.op(field, fields)? else { return Ok(None) };
         let is_default = matches!(&op, Op::Put(value) if is_default(field, fields, value));
-        let (name, aliases, at) = (field.name(), field.aliases, self.at);
-        let (class, declared, mut was_removed) = (field.class, field.class, self.was_removed);
-        if class.is_right() && self.is_edited_to_default(field) {
+        let mut was_removed = self.was_removed;
+        if field.class.is_right() && self.is_edited_to_default(field) {
             (op, was_removed) = (Op::Remove, true);
         }
         let is_flash = field.shape == Shape::Flash;
-        Ok(Some(FieldChange { name, op, aliases, is_default, class, declared, is_flash, was_removed, at }))
+        Ok(Some(FieldChange { is_default, is_flash, was_removed, ..change_of(field, op, self.at) }))
     }
 
-    /// Whether it was changed in place to what it has where nothing is stored.
+    /// The removal of a flash that was taken, under the name under which it is stored. A flash that came meanwhile is
+    /// another one, and stays.
+    fn removal_of_flash(&self, field: &Field, fields: &Fields) -> Option<FieldChange> {
+        let was_removed = self.was_removed;
+        let removal = |stored: &Bytes| FieldChange {
+            is_flash: true,
+            was_removed,
+            ..change_of(field, Op::RemoveIf(stored.clone()), self.at)
+        };
+        if let Some(stored) = fields.get(field.name) {
+            return Some(removal(stored));
+        }
+        let (index, stored) =
+            field.aliases.iter().enumerate().find_map(|(index, alias)| Some((index, fields.get(alias)?)))?;
+        let name = FieldName::from_static(field.aliases[index]);
+        Some(FieldChange { name, aliases: &field.aliases[index + 1..], ..removal(stored) })
+    }
+
+    /// True if it was changed in place to what it has where nothing is stored.
     fn is_edited_to_default(&self, field: &Field) -> bool {
         let Some(value) = self.decoded.get().and_then(|decoded| decoded.value.as_ref()) else { return false };
         let is_edited = match &self.change {
@@ -329,18 +327,14 @@ impl Cell {
         is_edited && Self::is_of_default(field, value)
     }
 
-    /// The removal of the field, if it was removed at some time, or is a right that was changed in place to its default.
+    /// The removal of the field, if it was removed at some time, or is a right that was changed in place to its
+    /// default.
     pub(super) fn removal(&self, field: &Field) -> Option<FieldChange> {
-        let (name, aliases, class) = (field.name(), field.aliases, field.class);
-        let (op, is_default, declared, was_removed, at) = (Op::Remove, false, class, true, self.at);
-        let is_flash = false;
-        let change =
-            FieldChange { name, op, aliases, is_default, class, declared, is_flash, was_removed, at };
         // It runs code of the field's type.
         let is_edited =
             || catch_unwind(AssertUnwindSafe(|| self.is_edited_to_default(field))).unwrap_or(false);
-        let is_removed = self.was_removed || (class.is_right() && is_edited());
-        is_removed.then_some(change)
+        let is_removed = self.was_removed || (field.class.is_right() && is_edited());
+        is_removed.then(|| FieldChange { was_removed: true, ..change_of(field, Op::Remove, self.at) })
     }
 
     fn op(&self, field: &Field, fields: &Fields) -> Result<Option<Op>, Error> {
@@ -352,10 +346,9 @@ impl Cell {
         let encoded = || shown.map(|value| stored(field, value)).transpose();
         let merged = |encoded| merged(field, fields, decoded.source, shown, encoded);
         Ok(match (&self.change, &field.counter) {
-            (CellChange::None, _) | (CellChange::Counted { .. }, None) => None,
+            (CellChange::None | CellChange::Taken(_), _) | (CellChange::Counted { .. }, None) => None,
             (CellChange::Merged, _) => encoded()?.map(merged),
-            // Whether it differs from what is there is for the slot to say: other handles of the
-            // request may have changed it since.
+            // The slot compares it with what is there: other handles of the request may have changed it since.
             (CellChange::Put, _) => encoded()?.map(Op::Put),
             (CellChange::Edited(before), _) => encoded()?.filter(|value| value != before).map(merged),
             (CellChange::Counted { add, from, seen }, Some(counter)) => {
@@ -367,162 +360,23 @@ impl Cell {
                 }
             }
             (CellChange::Removed, _) => Some(Op::Remove),
-            // A flash that came meanwhile is another one, and stays.
-            (CellChange::Taken(_), _) => fields.get(field.name).cloned().map(Op::RemoveIf),
         })
     }
 }
 
-impl Decoded {
-    fn decode(field: &Field, fields: &Fields, report: OnUndecodable<'_>) -> Self {
-        let absent = || field.default.map(|default| default());
-        let mut source = Source::Stored;
-        let mut stored = fields.get(field.name);
-        if stored.is_none() {
-            source = Source::Alias;
-            stored = field.aliases.iter().find_map(|alias| fields.get(alias));
-        }
-        let Some(stored) = stored.filter(|_| field.shape != Shape::Skipped) else {
-            return Self { value: absent(), source: Source::Absent };
-        };
-        if **stored == *UNOPENED {
-            // Reported where it was found.
-            return Self { value: absent(), source: Source::Undecodable };
-        }
-        let json = match field.shape {
-            Shape::Flash => stamp::inner(stored).unwrap_or_default(),
-            Shape::Stored | Shape::Skipped => stored,
-        };
-        match (field.codec.decode)(json) {
-            Ok(value) => Self { value: Some(value), source },
-            Err(error) => {
-                report(field, &error);
-                Self { value: absent(), source: Source::Undecodable }
-            }
-        }
-    }
-
-    /// Whether there is a value that the field's merge may have stay: a default is none, nor is what
-    /// does not decode.
-    fn is_there(&self, change: &CellChange) -> bool {
-        let is_known = self.source != Source::Absent || !matches!(change, CellChange::None);
-        is_known && self.source != Source::Undecodable && !matches!(change, CellChange::Removed)
-    }
+/// True if there is a value that the field's merge may have stay: a default is none, nor is a value that does not
+/// decode.
+fn is_there(decoded: &Decoded, change: &CellChange) -> bool {
+    let is_known = decoded.source != ValueSource::Absent || !matches!(change, CellChange::None);
+    is_known && decoded.source != ValueSource::Undecodable && !matches!(change, CellChange::Removed)
 }
 
-/// Whether the field's merge has the old value stay where another is set.
-fn stays(field: &Field, old: &Value, new: &Value) -> bool {
-    let number = |value: &Value| field.counter.as_ref().map(|counter| (counter.get)(&**value));
-    match field.merge {
-        Merge::Max => number(old) >= number(new),
-        Merge::Min => number(old) <= number(new),
-        Merge::First => true,
-        Merge::Last | Merge::Add => false,
-    }
-}
-
-fn encoded(field: &Field, value: &Value) -> Option<Vec<u8>> {
-    let mut json = Vec::new();
-    (field.codec.encode)(&**value, &mut json).ok().map(|()| json)
-}
-
-fn copy(field: &Field, value: &Value) -> Option<Value> {
-    (field.codec.decode)(&encoded(field, value)?).ok()
-}
-
-/// Whether a value is the default that the field has where nothing is stored, as here.
+/// True if a value is the default that the field has where nothing is stored, as here.
 fn is_default(field: &Field, fields: &Fields, value: &Bytes) -> bool {
     let is_stored = fields.contains(field.name) || field.aliases.iter().any(|alias| fields.contains(alias));
     let default = || field.default.and_then(|default| stored(field, &default()).ok());
     !is_stored && default().as_ref() == Some(value)
 }
 
-/// The operation that sets a field as its merge has it. What is stored under an older name takes
-/// part: it is removed in the same commit.
-fn merged(field: &Field, fields: &Fields, source: Source, value: Option<&Value>, encoded: Bytes) -> Op {
-    let older = || field.aliases.iter().find_map(|alias| fields.get(alias));
-    let older = if source == Source::Alias { older() } else { None };
-    let number = |value: &Value| field.counter.as_ref().map(|counter| (counter.get)(&**value));
-    let older_number = || number(&(field.codec.decode)(older?).ok()?);
-    match (field.merge, value.and_then(number)) {
-        _ if source == Source::Undecodable => Op::Put(encoded),
-        (Merge::Max, Some(value)) => Op::Max(older_number().map_or(value, |older| older.max(value))),
-        (Merge::Min, Some(value)) => Op::Min(older_number().map_or(value, |older| older.min(value))),
-        (Merge::First, _) => Op::PutIfAbsent(older.cloned().unwrap_or(encoded)),
-        (Merge::Last | Merge::Add | Merge::Max | Merge::Min, _) => Op::Put(encoded),
-    }
-}
-
-/// An addition and what was added in place since, as one, if there is such a one.
-fn counted(counter: &Counter, add: Add, seen: i64, current: i64) -> Option<Add> {
-    add.then(counter.adding(current.checked_sub(seen)?, 0))
-}
-
-/// What the store must do to count by `by`.
-pub(super) fn counting(field: &Field, fields: &Fields, by: i64, at: u64) -> Option<FieldChange> {
-    let counter = field.counter.as_ref()?;
-    let source = if fields.contains(field.name) { Source::Stored } else { Source::Alias };
-    let start = start(field, fields, source);
-    let op = Op::Add(counter.adding(by, start));
-    let (name, aliases, class) = (field.name(), field.aliases, field.class);
-    let (is_default, declared, is_flash, was_removed) = (false, class, false, false);
-    Some(FieldChange { name, op, aliases, is_default, class, declared, is_flash, was_removed, at })
-}
-
-/// What a store that has no such field counts from: its default, or what it has under an older
-/// name.
-fn start(field: &Field, fields: &Fields, source: Source) -> i64 {
-    let Some(counter) = &field.counter else { return 0 };
-    let older = || {
-        let stored = field.aliases.iter().find_map(|alias| fields.get(alias))?;
-        (field.codec.decode)(stored).ok()
-    };
-    let value = match source {
-        Source::Alias => older().or_else(|| field.default.map(|default| default())),
-        _ => field.default.map(|default| default()),
-    };
-    value.map_or(0, |value| (counter.get)(&*value))
-}
-
-/// A value as the store keeps it.
-fn stored(field: &Field, value: &Value) -> Result<Bytes, Error> {
-    thread_local! {
-        /// Where values are written before their size is known.
-        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    // Taken, not borrowed: a type's `Serialize` may be anybody's code, and come back here.
-    let mut json = SCRATCH.take();
-    json.clear();
-    let stored = encode(field, value, &mut json);
-    if json.capacity() <= LARGEST_SCRATCH {
-        SCRATCH.set(json);
-    }
-    stored
-}
-
-fn encode(field: &Field, value: &Value, json: &mut Vec<u8>) -> Result<Bytes, Error> {
-    if let Some(counter) = &field.counter {
-        // Cut to 64 bits with sign, in which stores count.
-        return Ok((counter.get)(&**value).to_string().into());
-    }
-    // Of a secret value no part is told, and anybody's code may write one into its error.
-    let refused = |what: &str, why: &dyn fmt::Display| {
-        let reason = if field.is_secret { what.to_owned() } else { format!("{what}: {why}") };
-        Error::invalid_field(&field.name(), &reason)
-    };
-    (field.codec.encode)(&**value, json).map_err(|error| refused("cannot be written as JSON", &error))?;
-    if cfg!(debug_assertions)
-        && let Some(difference) = reread::difference(field.codec, json)
-    {
-        return Err(refused(
-            "is read as something else than it was written, so that a later request would not have this value \
-             (only builds with debug assertions refuse it; look for `tag`, `untagged`, `flatten`, `skip_…` and \
-             `deserialize_with` in its type)",
-            &difference,
-        ));
-    }
-    match field.shape {
-        Shape::Flash => stamp::with_new(json),
-        Shape::Stored | Shape::Skipped => Ok(Bytes::copy_from_slice(json)),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use super::{
-    cell::{Cell, OnUndecodable},
+    cell::Cell,
+    decoded::OnUndecodable,
     table::{Field, Shape, Table, Value},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 /// The most generations that a handle keeps until it is borrowed mutably.
 const MOST: usize = 64;
 
-/// What a handle saw at one point. `save`, `destroy` and `clear` take `&self`, while references to
+/// The fields of a handle as it saw them at one point. `save`, `destroy` and `clear` take `&self`, while references to
 /// values are out: they begin a next generation and leave this one as it is.
 ///
 /// A generation in which nothing was changed, and which shows what the next one would, serves in the
@@ -25,14 +26,14 @@ const MOST: usize = 64;
 pub(super) struct Generation {
     /// Which record of the request it belongs to.
     incarnation: AtomicU32,
-    /// How many resets of the request it is after.
+    /// The number of resets of the request that it is after.
     reset: AtomicU64,
     pub(super) fields: Fields,
-    /// What the request shows for itself only.
+    /// The values that the request shows for itself only.
     request_only: Fields,
     /// One per field, made when the field is first used: most handlers use few.
     cells: Box<[OnceLock<Box<Cell>>]>,
-    /// Whether a field was changed in it.
+    /// True if a field was changed in it.
     is_changed: bool,
     /// The last one there is room for: it shows no fields.
     is_closed: bool,
@@ -41,7 +42,7 @@ pub(super) struct Generation {
     next: OnceLock<Box<Self>>,
 }
 
-/// What came of beginning a generation.
+/// The outcome of beginning a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Begun {
     /// The newest generation shows what was to be shown, or no fields at all because there was no room before.
@@ -85,7 +86,7 @@ impl Generation {
         self.incarnation.load(Ordering::Acquire)
     }
 
-    /// How many resets of the request it is after.
+    /// The number of resets of the request that it is after.
     pub(super) fn reset(&self) -> u64 {
         self.reset.load(Ordering::Acquire)
     }
@@ -103,7 +104,7 @@ impl Generation {
         latest
     }
 
-    /// The newest one, forgetting those before it: nobody can have a reference into them.
+    /// The newest one, forgetting those before it: no reference into them can be left.
     pub(super) fn latest_mut(&mut self) -> &mut Self {
         while let Some(next) = self.next.take() {
             *self = *next;
@@ -133,13 +134,13 @@ impl Generation {
         if is_last { Begun::Closed } else { Begun::Shown }
     }
 
-    /// How many there are from this one on.
+    /// The number of generations from this one on.
     #[cfg(test)]
     pub(super) fn length(&self) -> usize {
         std::iter::successors(Some(self), |generation| generation.next.get().map(|next| &**next)).count()
     }
 
-    /// Whether it shows just this.
+    /// True if it shows just this.
     fn shows(&self, snapshot: &Snapshot) -> bool {
         !self.is_changed && self.fields == snapshot.fields && self.request_only == snapshot.request_only
     }
@@ -153,7 +154,7 @@ impl Generation {
         self.cell(index).value(field, &self.fields, report)
     }
 
-    /// Whether the field is stored, sealed, and does not open.
+    /// True if the field is stored, sealed, and does not open.
     pub(super) fn is_unopened(&self, field: &Field) -> bool {
         let mut names = [field.name].into_iter().chain(field.aliases.iter().copied());
         names.find_map(|name| self.fields.get(name)).is_some_and(|stored| **stored == *UNOPENED)
@@ -204,7 +205,7 @@ impl Generation {
         cells.filter(|(_, cell)| is_changed(cell)).map(|(field, _)| field.name()).collect()
     }
 
-    /// What was flashed, and the names of what else was changed, once: the session is over for the rest.
+    /// Stages the flashes, and returns the names of the other changed fields, once: the session is over for those.
     pub(super) fn stage_flashes(&self, table: &Table) -> (StagedChanges, Vec<FieldName>) {
         let (mut staged, mut others) = (StagedChanges::default(), Vec::new());
         if !self.mark_staged() {

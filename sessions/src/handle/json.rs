@@ -26,15 +26,15 @@ const RAW: [&str; 2] = ["$serde_json::private::RawValue", "$serde_json::private:
 #[derive(Debug)]
 pub struct Writer<'a> {
     json: &'a mut Vec<u8>,
-    /// How many arrays and objects are open.
+    /// The number of arrays and objects that are open.
     depth: u8,
-    /// Whether the next text is JSON already.
+    /// True if the next text is JSON already.
     is_raw: bool,
 }
 
 /// An array or object that is open, and what closes it.
 #[derive(Debug)]
-pub struct Open<'a, 'json> {
+pub struct OpenValue<'a, 'json> {
     writer: &'a mut Writer<'json>,
     is_first: bool,
     close: &'static [u8],
@@ -52,10 +52,10 @@ impl<'a> Writer<'a> {
         write(&mut serde_json::Serializer::new(&mut *self.json))
     }
 
-    fn open<'w>(&'w mut self, open: u8, close: &'static [u8]) -> Result<Open<'w, 'a>, Error> {
+    fn open<'w>(&'w mut self, open: u8, close: &'static [u8]) -> Result<OpenValue<'w, 'a>, Error> {
         self.deeper(1)?;
         self.json.push(open);
-        Ok(Open { writer: self, is_first: true, close })
+        Ok(OpenValue { writer: self, is_first: true, close })
     }
 
     /// `{"variant":` and what opens its content.
@@ -64,11 +64,11 @@ impl<'a> Writer<'a> {
         variant: &str,
         open: u8,
         close: &'static [u8],
-    ) -> Result<Open<'w, 'a>, Error> {
+    ) -> Result<OpenValue<'w, 'a>, Error> {
         self.deeper(2)?;
         self.name_variant(variant)?;
         self.json.push(open);
-        Ok(Open { writer: self, is_first: true, close })
+        Ok(OpenValue { writer: self, is_first: true, close })
     }
 
     fn name_variant(&mut self, variant: &str) -> Result<(), Error> {
@@ -79,10 +79,12 @@ impl<'a> Writer<'a> {
     }
 
     fn deeper(&mut self, by: u8) -> Result<(), Error> {
-        self.depth += by;
-        if self.depth > DEEPEST {
+        // A type's own `Serialize` may drop the error, and try again and again.
+        let depth = self.depth.saturating_add(by);
+        if depth > DEEPEST {
             return Err(Error::custom("it is nested more than 127 levels deep, and would not be read again"));
         }
+        self.depth = depth;
         Ok(())
     }
 
@@ -103,13 +105,13 @@ macro_rules! scalars {
 impl<'a, 'json> Serializer for &'a mut Writer<'json> {
     type Ok = ();
     type Error = Error;
-    type SerializeSeq = Open<'a, 'json>;
-    type SerializeTuple = Open<'a, 'json>;
-    type SerializeTupleStruct = Open<'a, 'json>;
-    type SerializeTupleVariant = Open<'a, 'json>;
-    type SerializeMap = Open<'a, 'json>;
-    type SerializeStruct = Open<'a, 'json>;
-    type SerializeStructVariant = Open<'a, 'json>;
+    type SerializeSeq = OpenValue<'a, 'json>;
+    type SerializeTuple = OpenValue<'a, 'json>;
+    type SerializeTupleStruct = OpenValue<'a, 'json>;
+    type SerializeTupleVariant = OpenValue<'a, 'json>;
+    type SerializeMap = OpenValue<'a, 'json>;
+    type SerializeStruct = OpenValue<'a, 'json>;
+    type SerializeStructVariant = OpenValue<'a, 'json>;
 
     scalars! {
         serialize_bool bool
@@ -199,15 +201,15 @@ impl<'a, 'json> Serializer for &'a mut Writer<'json> {
         Ok(())
     }
 
-    fn serialize_seq(self, _len: Option<usize>) -> Result<Open<'a, 'json>, Error> {
+    fn serialize_seq(self, _len: Option<usize>) -> Result<OpenValue<'a, 'json>, Error> {
         self.open(b'[', b"]")
     }
 
-    fn serialize_tuple(self, _len: usize) -> Result<Open<'a, 'json>, Error> {
+    fn serialize_tuple(self, _len: usize) -> Result<OpenValue<'a, 'json>, Error> {
         self.open(b'[', b"]")
     }
 
-    fn serialize_tuple_struct(self, _name: &'static str, _len: usize) -> Result<Open<'a, 'json>, Error> {
+    fn serialize_tuple_struct(self, _name: &'static str, _len: usize) -> Result<OpenValue<'a, 'json>, Error> {
         self.open(b'[', b"]")
     }
 
@@ -217,18 +219,18 @@ impl<'a, 'json> Serializer for &'a mut Writer<'json> {
         _index: u32,
         variant: &'static str,
         _len: usize,
-    ) -> Result<Open<'a, 'json>, Error> {
+    ) -> Result<OpenValue<'a, 'json>, Error> {
         self.open_variant(variant, b'[', b"]}")
     }
 
-    fn serialize_map(self, _len: Option<usize>) -> Result<Open<'a, 'json>, Error> {
+    fn serialize_map(self, _len: Option<usize>) -> Result<OpenValue<'a, 'json>, Error> {
         self.open(b'{', b"}")
     }
 
-    fn serialize_struct(self, name: &'static str, _len: usize) -> Result<Open<'a, 'json>, Error> {
+    fn serialize_struct(self, name: &'static str, _len: usize) -> Result<OpenValue<'a, 'json>, Error> {
         if RAW.contains(&name) {
             self.is_raw = true;
-            return Ok(Open { writer: self, is_first: true, close: b"" });
+            return Ok(OpenValue { writer: self, is_first: true, close: b"" });
         }
         self.open(b'{', b"}")
     }
@@ -239,12 +241,12 @@ impl<'a, 'json> Serializer for &'a mut Writer<'json> {
         _index: u32,
         variant: &'static str,
         _len: usize,
-    ) -> Result<Open<'a, 'json>, Error> {
+    ) -> Result<OpenValue<'a, 'json>, Error> {
         self.open_variant(variant, b'{', b"}}")
     }
 }
 
-impl<'json> Open<'_, 'json> {
+impl<'json> OpenValue<'_, 'json> {
     /// Where the next element goes.
     fn next(&mut self) -> &mut Writer<'json> {
         if !std::mem::replace(&mut self.is_first, false) {
@@ -274,7 +276,7 @@ impl<'json> Open<'_, 'json> {
 /// The traits of lists, which differ in names only.
 macro_rules! lists {
     ($($List:ident $method:ident)*) => {$(
-        impl $List for Open<'_, '_> {
+        impl $List for OpenValue<'_, '_> {
             type Ok = ();
             type Error = Error;
 
@@ -297,7 +299,7 @@ lists! {
     SerializeTupleVariant serialize_field
 }
 
-impl SerializeMap for Open<'_, '_> {
+impl SerializeMap for OpenValue<'_, '_> {
     type Ok = ();
     type Error = Error;
 
@@ -325,7 +327,7 @@ impl SerializeMap for Open<'_, '_> {
 /// The traits of what has named fields.
 macro_rules! structs {
     ($($Struct:ident)*) => {$(
-        impl $Struct for Open<'_, '_> {
+        impl $Struct for OpenValue<'_, '_> {
             type Ok = ();
             type Error = Error;
 
@@ -517,6 +519,28 @@ mod tests {
     }
 
     /// What is written is read, and what is not read is not written.
+    /// A type's own `Serialize` may drop the error and try again and again.
+    #[test]
+    fn an_error_that_is_dropped_takes_no_depth() {
+        struct Stubborn(usize);
+        impl Serialize for Stubborn {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut list = serializer.serialize_seq(None)?;
+                if self.0 > 1 {
+                    list.serialize_element(&Self(self.0 - 1))?;
+                } else {
+                    let refused = (0..300).filter(|_| list.serialize_element(&[0; 0]).is_err());
+                    assert_eq!(refused.count(), 300);
+                }
+                list.end()
+            }
+        }
+        let mut json = Vec::new();
+        let mut writer = Writer::new(&mut json);
+        Stubborn(127).serialize(&mut writer).unwrap();
+        assert_eq!(writer.depth, 0);
+    }
+
     #[test]
     fn what_is_nested_too_deeply_is_refused() {
         fn nested(levels: usize) -> Value {

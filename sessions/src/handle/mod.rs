@@ -2,8 +2,11 @@
 
 mod accessors;
 mod cell;
+mod decoded;
+mod encode;
 mod generation;
 pub(crate) mod json;
+mod merge;
 mod reread;
 mod stamp;
 pub(crate) mod table;
@@ -29,15 +32,15 @@ use crate::{
     value::{Lifetime, RecordId},
 };
 
-/// What every typed session can do, whatever its fields: the handle that the derive generates
+/// The methods of every typed session, whatever its fields: the handle that the derive generates
 /// dereferences to this. Generic code takes `&sessions::Handle`.
 ///
 /// Dropping a handle hands its changes to the request's session, which is committed before the
 /// response head leaves. So reading and writing a field needs no `.await` and cannot fail; what can
 /// fail is the commit, and then the user gets an error response in place of the handler's.
 ///
-/// What must not happen twice, or must be known to be stored before something else is done, comes
-/// after [`save().await?`](Self::save).
+/// A step that must not happen twice, or that needs the changes to be stored, comes after
+/// [`save().await?`](Self::save).
 ///
 /// Several handles of one request are views of one session. One shows what others had staged
 /// before it was extracted; if two change the same field, the change that was made last counts. A
@@ -59,33 +62,33 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// The public handle of the session's record: `None` before its first commit.
+    /// Returns the public id of the session's record: `None` before its first commit.
     #[must_use]
     pub fn record_id(&self) -> Option<RecordId> {
         self.slot.facts().map(|facts| facts.id)
     }
 
-    /// Whether there is no record in the store yet.
+    /// Returns true if there is no record in the store yet.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.slot.facts().is_none()
     }
 
-    /// When the record was created, on the store's clock: `None` before its first commit.
+    /// Returns the time at which the record was created, on the store's clock: `None` before its first commit.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
         self.slot.facts().map(|facts| facts.created.to_system_time())
     }
 
-    /// When the session ends if it is not used again, on the store's clock: `None` before its first
-    /// commit.
+    /// Returns the time at which the session ends if it is not used again, on the store's clock: `None` before its
+    /// first commit.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.slot.facts().map(|facts| facts.deadline.to_system_time())
     }
 
-    /// When the user last proved who it is, on the store's clock: by a login, or by setting the field marked
-    /// `identity` again. `None` if nobody is logged in. What this request does counts once it is saved.
+    /// Returns the time at which the user last proved who they are, on the store's clock: by a login, or by setting the
+    /// field marked `identity` again. `None` if no user is logged in. A login of this request counts once it is saved.
     ///
     /// For what needs a recent proof (OWASP ASVS 5.0, 7.5), see
     /// [`was_authenticated_within`](Self::was_authenticated_within).
@@ -94,7 +97,7 @@ impl Handle {
         self.slot.authenticated_at().map(|(at, _)| at.to_system_time())
     }
 
-    /// Whether the user proved who it is no longer ago than this.
+    /// Returns true if the user proved who they are no longer ago than this.
     #[must_use]
     pub fn was_authenticated_within(&self, age: Duration) -> bool {
         self.slot.authenticated_at().is_some_and(|(at, now)| now.saturating_since(at) <= age)
@@ -111,43 +114,42 @@ impl Handle {
     /// Gives a session that holds a right a new secret with the same powers, at commit; sooner than a minute
     /// after the last one, or on a session without rights, it does nothing.
     ///
-    /// So that a secret that leaks does not serve for long. The old one stays as good until the new one is
-    /// first seen, and ten seconds more for requests on their way; lost answers and requests at once do no
-    /// harm, since all come to the same new secret. For a change of rights it is the wrong one: that is
-    /// [`rotate`](Self::rotate), and happens by itself.
+    /// A secret that leaks then does not serve for long. The old one stays valid until the new one is first seen, and ten
+    /// seconds more for requests on their way. Lost responses and concurrent requests do no harm, since all come to the
+    /// same new secret. A change of rights needs [`rotate`](Self::rotate), which happens by itself.
     pub fn renew(&self) {
         self.slot.renew();
     }
 
-    /// Says that this request is no use of the session, so that it does not keep it alive: for what a page
-    /// asks by itself while nobody is there, such as whether there is news. Its changes are kept all the
-    /// same. It comes before what is saved, and is no return of a visitor who has not come back.
+    /// Makes this request no use of the session, so that it does not keep the session alive: for requests that a page
+    /// sends by itself, such as a poll for news. Its changes are stored all the same. Call it before `save()`. For a
+    /// visitor's new session, such a request is no return of the visitor.
     pub fn without_touch(&self) {
         self.slot.without_touch();
     }
 
-    /// Says whether the user asked to be remembered, as with a box "stay logged in".
+    /// Notes that the user asked to be remembered, or did not, as with a box "stay logged in".
     ///
-    /// | | the browser keeps the cookie | the session of who holds a right lives |
+    /// | | the browser keeps the cookie | a session with a right lives |
     /// |---|---|---|
     /// | `remember(true)` | when it is closed, too | for [`with_remembered`](crate::Timeouts::with_remembered), thirty days by default |
-    /// | nothing said | when it is closed, too | for the layer's times, by default a day without use |
+    /// | no call | when it is closed, too | for the layer's times, by default a day without use |
     /// | `remember(false)` | until it is closed (no `Max-Age`) | for the layer's times |
     ///
-    /// It counts from this request's login, rotation or new session on: a cookie that is there already stays
-    /// as it is. So it comes with the login, and before a `save()`. A logout, or a change to another user, takes
-    /// it back, together with [`limit_lifetime`](Self::limit_lifetime). `remember(true)` takes back what an earlier
-    /// request said with `limit_lifetime`, and does nothing for a session that holds no right.
+    /// It takes effect with this request's login, rotation or new session: a cookie that is there already stays as it
+    /// is. So call it with the login, and before a `save()`. A logout, or a change to another user, takes it back,
+    /// together with [`limit_lifetime`](Self::limit_lifetime). `remember(true)` takes back an earlier request's
+    /// `limit_lifetime`, and does nothing for a session that holds no right.
     pub fn remember(&self, is_remembered: bool) {
         self.slot.remember(is_remembered);
     }
 
-    /// Has this session end after `idle` without use and, whatever happens, after `absolute`, where that is
-    /// sooner than the layer's [`Timeouts`](crate::Timeouts) would end it: so a layer has the longest that
-    /// anybody may get, and a login without "stay logged in" asks for less.
+    /// Ends this session after `idle` without use and, in any case, after `absolute`, where that is sooner than the
+    /// layer's [`Timeouts`](crate::Timeouts). So the layer has the longest times, and a login without "stay logged in"
+    /// asks for less.
     ///
-    /// It counts from this request's login, rotation or new session on, until a rotation that says otherwise,
-    /// a logout, or [`remember(true)`](Self::remember). So it comes with the login, and before a `save()`.
+    /// It takes effect with this request's login, rotation or new session, until a rotation with other limits, a
+    /// logout, or [`remember(true)`](Self::remember). So call it with the login, and before a `save()`.
     pub fn limit_lifetime(&self, idle: Duration, absolute: Duration) {
         self.slot.limit_lifetime(Lifetime { idle, absolute });
     }
@@ -156,8 +158,8 @@ impl Handle {
     ///
     /// It happens even if the response is a server error, the handler panics or the client goes
     /// away. Every field reads as absent from here on; what is set after it begins a new session.
-    /// Handles that other code of the request took before it have no say any more. But what the request flashes, by
-    /// whichever handle and before it or after, reaches the next page, in a new session, unless it logs somebody in.
+    /// Changes of handles that other code of the request took before are ignored. But flashes of the request, by any
+    /// handle and before the call or after it, reach the next page, in a new session, unless it logs a user in.
     pub fn destroy(&self) {
         let latest = self.first.latest();
         let incarnation = self.slot.destroy(latest.incarnation());
@@ -166,7 +168,7 @@ impl Handle {
         self.begin_generation(incarnation);
     }
 
-    /// Removes every field of the record at commit, those of other views too, but for what this request flashed. The
+    /// Removes every field of the record at commit, those of other views too, but not the flashes of this request. The
     /// session goes on.
     pub fn clear(&self) {
         let latest = self.first.latest();
@@ -179,7 +181,7 @@ impl Handle {
         self.begin_generation(incarnation);
     }
 
-    /// Drops what this handle changed and did not save, or could not: its fields read as without that again.
+    /// Drops the changes that this handle made and did not save, or could not: its fields read as before them.
     pub fn discard_changes(&self) {
         let latest = self.first.latest();
         let incarnation = latest.incarnation();
@@ -188,17 +190,17 @@ impl Handle {
         self.begin_generation(incarnation);
     }
 
-    /// Waits until the session is over for this request: it was ended or has expired, or somebody logged in or
-    /// out on it or changed its rights, so that its cookie has another secret. For what outlives its response,
-    /// such as sockets and streams: they must not go on when the user has logged out (OWASP ASVS 5.0, 7.4.1).
+    /// Waits until the session is over for this request: it was ended or has expired, or a login, a logout or a change
+    /// of rights gave its cookie another secret. For code that outlives its response, such as sockets and streams, which
+    /// must not go on when the user has logged out (OWASP ASVS 5.0, 7.4.1).
     ///
-    /// Where the end comes through this layer in this process, it is known at once. Else it is known within the time that the layer is given for it
-    /// ([`with_ended_within`](crate::SessionLayer::with_ended_within)), also if the store does not answer:
-    /// what nobody can tell counts as over. Waiting is no use of the session and does not keep it alive. A
-    /// session without a record has nothing that could end.
+    /// An end by this layer in this process is known at once. Any other is known within
+    /// [`with_ended_within`](crate::SessionLayer::with_ended_within). If the store does not answer for so long, the
+    /// session counts as over. Waiting is no use of the session and does not keep it alive. A session without a record
+    /// does not end.
     ///
-    /// What is returned does not borrow the handle, and keeps nothing of the session: what only waits can drop
-    /// the handle, and with it the fields that it has loaded. It may be dropped and asked for anew, as in a loop:
+    /// The future does not borrow the handle, and keeps nothing of the session: a task that only waits can drop the
+    /// handle, and with it the loaded fields. The future may be dropped and made anew, as in a loop:
     ///
     /// ```
     /// # use sessions::{Session, TypedSession};
@@ -221,8 +223,8 @@ impl Handle {
         self.slot.ended(self.first.latest().incarnation())
     }
 
-    /// Writes the changes now: for streams and sockets that outlive the response, for long work,
-    /// and before whatever must not happen without them.
+    /// Writes the changes now: for streams and sockets that outlive the response, for long work, and before a step that
+    /// must not happen without them.
     ///
     /// Once begun it is finished, even if this future is dropped. Fields that merge (`add`, `max`, `min`, `first`)
     /// then read as the store has them. It counts as a use of the session, changes or none, unless the request
@@ -233,8 +235,8 @@ impl Handle {
     ///
     /// [`Conflict`](crate::ErrorKind::Conflict) if the session was ended or rotated meanwhile,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store did not do it (the layer tries
-    /// once more if the response is no server error, unless they are [discarded](Self::discard_changes)), [`Unknown`](crate::ErrorKind::OutcomeUnknown) if nobody can
-    /// tell, [`HeadSent`](crate::ErrorKind::HeadSent) if it needs a cookie and the response head
+    /// once more if the response is no server error, unless they are [discarded](Self::discard_changes)),
+    /// [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) if they may or may not be stored, [`HeadSent`](crate::ErrorKind::HeadSent) if it needs a cookie and the response head
     /// has left, [`CrossSite`](crate::ErrorKind::CrossSite) if it would begin a session for a request from another
     /// site whose cookie the browser may have kept back.
     pub async fn save(&self) -> Result<(), Error> {
@@ -255,21 +257,21 @@ impl Handle {
         saved.map_err(Error::in_request)
     }
 
-    /// What the request takes from here on sees at once that a right was taken away.
+    /// Stages a right that was taken away at once, so that handles of the request from here on see it.
     fn stage_right(&self, field: &Field) {
         if field.class.is_right() {
             self.stage_early();
         }
     }
 
-    /// What comes after a change of who is logged in starts from what that leaves.
+    /// Stages a change of who is logged in at once: changes after it start from what that leaves.
     fn stage_identity(&self, field: &Field) {
         if field.class == FieldClass::Identity {
             self.stage_early();
         }
     }
 
-    /// If another handle has ended fields, this one looks again.
+    /// Looks again if another handle has ended fields.
     fn refresh_if_reset(&self) {
         if self.first.latest().reset() != self.slot.resets() {
             self.stage_early();
@@ -284,7 +286,7 @@ impl Handle {
         }
     }
 
-    /// Of a record that the request has ended since, nothing is left.
+    /// Begins the next generation. Of a record that the request has ended since, nothing is left.
     fn begin_generation(&self, incarnation: u32) {
         let begun = {
             let _turn = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
@@ -295,7 +297,7 @@ impl Handle {
         }
     }
 
-    /// The newest generation, and no other: no reference into those before it can be out.
+    /// Leaves the newest generation, and no other: no reference into those before it can be out.
     fn cut(&mut self) -> &mut Generation {
         let (table, slot) = (self.table, &self.slot);
         let latest = self.first.latest_mut();
@@ -312,10 +314,10 @@ impl Handle {
     }
 }
 
-/// What extractors call.
+/// Calls of extractors.
 impl Handle {
-    /// A handle on the request's session. `present` reads the request's tokens and is called only
-    /// if nobody asked for the session before; the second value tells whether there is a record.
+    /// A handle on the request's session, and true if there is a record. `present` reads the request's tokens. It is
+    /// called only if no handle was opened before.
     pub(crate) async fn open(
         slot: Arc<Slot>,
         table: &'static Table,
@@ -329,7 +331,7 @@ impl Handle {
         for (index, field) in table.fields.iter().enumerate() {
             let is_refused = match field.on_invalid {
                 OnInvalid::Reset => false,
-                // Whether a right can be read is found out when the record is opened.
+                // A right that cannot be read is found when the record is opened.
                 OnInvalid::Withhold => handle.first.is_unopened(field),
                 OnInvalid::Reject => {
                     handle.first.value(field, index, &|field, error| handle.report(field, error));
@@ -347,7 +349,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let latest = self.first.latest();
-        // A panicking handler's changes are half of something; but a right that it took away is gone.
+        // The changes of a handler that panics are incomplete; but a right that it took away is gone.
         let give_up = || {
             self.slot.report_unsaved(self.number, latest.incarnation(), latest.changed(self.table));
             self.slot.stage_removed_rights(

@@ -1,12 +1,12 @@
-//! Whether what is written of a field can be read again: only asked in builds with debug assertions.
+//! A check, in builds with debug assertions, that what is written of a field can be read again.
 
 use serde_json::Value;
 
 use super::table::Codec;
 use crate::error::json_reason;
 
-/// Why a value that was written as this JSON is not the same when it is read: where the two differ, in names and
-/// positions, never in values.
+/// The reason for which a value that was written as this JSON is not the same when it is read: where the two differ,
+/// in names and positions, never in values.
 pub(super) fn difference(codec: Codec, json: &[u8]) -> Option<String> {
     let value = match (codec.decode)(json) {
         Ok(value) => value,
@@ -30,7 +30,7 @@ pub(super) fn difference(codec: Codec, json: &[u8]) -> Option<String> {
     })
 }
 
-/// Whether two values mean something else, and where. The order of an object's members means nothing, nor does
+/// True if two values mean something else; `place` then says where. The order of an object's members means nothing, nor does
 /// that of an array's elements: sets are arrays.
 fn differ(left: &Value, right: &Value, place: &mut String) -> bool {
     match (left, right) {

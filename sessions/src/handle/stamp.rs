@@ -1,4 +1,4 @@
-//! How a flash is stored: `["<stamp>",<value>]`, so that an equal one is told from an older one.
+//! The stored form of a flash: `["<stamp>",<value>]`, so that an equal one is told from an older one.
 
 use bytes::Bytes;
 

@@ -70,17 +70,19 @@ async fn a_socket_of_a_million_calls_stays_small() {
         assert!(socket.name().is_none() && socket.tags().is_empty());
     }
     assert!(length(&socket) <= 2, "{}", length(&socket));
+    assert!(socket.slot.size() <= 20, "{}", socket.slot.size());
     for _ in 0..300_000 {
         socket.destroy();
         assert_eq!(socket.hits(), 0);
     }
     assert!(length(&socket) <= 2, "{}", length(&socket));
+    assert!(socket.slot.size() <= 20, "{}", socket.slot.size());
     let socket = &mut { socket };
     socket.set_name("Bea");
     assert_eq!((socket.name(), length(socket)), (Some("Bea"), 1));
 }
 
-/// The same where each message changes something and the saves fail.
+/// As above, where each message changes something and the saves fail.
 #[tokio::test]
 async fn a_socket_whose_saves_fail_stays_small() {
     let (mut socket, _other, _events, faults) = sockets().await;
@@ -169,7 +171,7 @@ async fn show(rights: TypedSession<Rights>) -> String {
     format!("{} {} {}", rights.id().unwrap_or("-"), rights.role().unwrap_or("-"), rights.level())
 }
 
-/// Who logs in where the stored login cannot be read is logged in after a save like anybody.
+/// A login where the stored login cannot be read is complete after a save.
 #[tokio::test]
 async fn who_logs_in_over_what_cannot_be_read_is_logged_in_after_a_save() {
     let store = Arc::new(MemoryStore::new());
@@ -345,6 +347,38 @@ async fn a_login_that_is_overtaken_takes_away_what_it_took_away() {
     gate.release();
     assert_eq!(slow.await.expect("no panic"), ("ada - 0".to_owned(), 200));
     assert_eq!(other.get("/show").await.text(), "- - 2");
+}
+
+/// A session that is ended just when the last commit of its request is stopped is ended all the same.
+#[tokio::test]
+async fn an_end_beside_a_commit_that_is_stopped_is_not_lost() {
+    let held = Arc::<Mutex<Option<Socket>>>::default();
+    let keeps = Arc::clone(&held);
+    let begin = async |mut session: Socket| session.set_name("Ada");
+    let wait = async move |session: Socket| {
+        *keeps.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+        std::future::pending::<()>().await;
+    };
+    let read = async |session: Socket| session.name().unwrap_or("-").to_owned();
+    let layer = SessionLayer::new(MemoryStore::new());
+    let app = Router::new().route("/begin", get(begin)).route("/wait", get(wait)).route("/read", get(read));
+    let browser = Client::new(app.layer(layer.clone()));
+    browser.get("/begin").await;
+    let (waiting, other) = (browser.clone_jar(), browser.clone_jar());
+    let request = tokio::spawn(async move { waiting.get("/wait").await.status() });
+    let socket = loop {
+        if let Some(socket) = held.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            break socket;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(other.get("/read").await.text(), "Ada");
+    // As when it comes after the commit was refused to go on, and before it is stopped.
+    socket.destroy();
+    socket.slot.end_without_response();
+    layer.drain().await;
+    assert_eq!(other.get("/read").await.text(), "-");
+    request.abort();
 }
 
 #[cfg(feature = "keys")]

@@ -1,7 +1,7 @@
-//! What a sealed value or a tag is bound to, as bytes.
+//! The context of a sealed value or a tag, as bytes.
 
-/// Hands out the bytes of the parts, each behind its length in 8 bytes, so that two lists of parts give
-/// the same bytes only if they are the same.
+/// Passes the bytes of the parts to `take`, each after its length in 8 bytes. So two lists of parts give the same bytes
+/// only if they are equal.
 pub(super) fn for_each_piece(parts: &[&[u8]], mut take: impl FnMut(&[u8])) {
     for part in parts {
         take(&(part.len() as u64).to_be_bytes());

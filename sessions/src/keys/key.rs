@@ -1,4 +1,4 @@
-//! A key, and what follows from it.
+//! A key, and the keys that are derived from it.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -11,20 +11,22 @@ use crate::{
     value::{KeyId, base64url},
 };
 
-/// The labels of what follows from a key: one for each use, so that no key has two.
+/// The labels of the derivations, one for each use, so that no derived key has two uses.
 const ID: &[u8] = b"sessions/key-id/v1";
 const SEALING: &[u8] = b"sessions/sealing-key/v1";
 const SIGNING: &[u8] = b"sessions/signing-key/v1";
 
-/// How many of 32 bytes are different at least. Of random bytes fewer than 12 are so once in 10^24 keys;
-/// of a placeholder that repeats itself nearly always.
+/// The least number of different bytes among the 32. Random bytes have fewer once in 10^24 keys, a repeated placeholder
+/// nearly always.
 const FEWEST_DISTINCT: usize = 12;
 
 /// 256 random bits from which a [`KeyRing`](super::KeyRing) seals and signs.
 ///
-/// All instances of a service get the same keys from their configuration, kept like a password of the
-/// database: not in the repository, and apart from the store, which they protect (OWASP ASVS 5.0,
-/// 13.3.1). `Debug` shows the [id](Self::id) only.
+/// All instances of a service get the same keys from their configuration. Keep a key like a password of the database:
+/// not in the repository, and apart from the store that it protects (OWASP ASVS 5.0, 13.3.1). `Debug` shows the
+/// [id](Self::id) only.
+///
+/// A shell makes one:
 ///
 /// ```sh
 /// openssl rand -base64 32 | tr '+/' '-_' | tr -d =
@@ -44,21 +46,21 @@ const FEWEST_DISTINCT: usize = 12;
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// A new key, from the operating system's random numbers.
+    /// Creates a key from the operating system's random numbers.
     ///
     /// # Errors
     ///
-    /// `Unavailable` if the operating system has none.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the operating system has none.
     pub fn generate() -> Result<Self, Error> {
         random::bytes().map(Self)
     }
 
-    /// A key from configuration: 43 characters of base64url (RFC 4648 section 5) without padding.
+    /// Reads a key from configuration: 43 characters of base64url (RFC 4648 section 5) without padding.
     ///
     /// # Errors
     ///
-    /// `Config` for any other length or character, for unused bits that are not zero, and for bytes that
-    /// repeat themselves, as those of a placeholder do. The message shows nothing of the text.
+    /// [`Config`](crate::ErrorKind::Config) for any other length or character, for unused bits that are not zero, and
+    /// for bytes that repeat themselves, as those of a placeholder do. The message shows nothing of the text.
     pub fn from_base64(text: &str) -> Result<Self, Error> {
         let refuse = |what: &str| {
             Error::config(format!(
@@ -82,32 +84,32 @@ impl Key {
         Ok(Self(bytes))
     }
 
-    /// The key's name: derived from it, so that every instance gives it the same.
+    /// Returns the key's name. It is derived from the key, so all instances use the same name.
     #[must_use]
     pub fn id(&self) -> KeyId {
         let [a, b, c, d, ..] = self.derive(ID);
         KeyId::from_bytes([a, b, c, d])
     }
 
-    /// The text that [`from_base64`](Self::from_base64) takes: spelt out like this because whoever has it
-    /// can read and make everything that the key protects.
+    /// Returns the text that [`from_base64`](Self::from_base64) reads. A program that has it can read and make
+    /// everything that the key protects.
     #[must_use]
     pub fn expose_base64(&self) -> String {
         base64url::encode(&self.0)
     }
 
-    /// The key for sealing.
+    /// Returns the key for sealing.
     pub(super) fn sealing(&self) -> [u8; 32] {
         self.derive(SEALING)
     }
 
-    /// The keyed hash for signing, with its key taken in.
+    /// Returns the keyed hash for signing.
     pub(super) fn signing(&self) -> Hmac<Sha256> {
         keyed(&self.derive(SIGNING))
     }
 
-    /// The key for one use: the first block of HKDF-Expand (RFC 5869 section 2.3). There is nothing to
-    /// extract, since the key is random (section 3.3).
+    /// Derives the key for one use: the first block of HKDF-Expand (RFC 5869 section 2.3). The key is random, so HKDF's
+    /// extraction is not needed (section 3.3).
     fn derive(&self, label: &[u8]) -> [u8; 32] {
         expand(&self.0, label)
     }
@@ -123,7 +125,7 @@ fn expand(key: &[u8; 32], info: &[u8]) -> [u8; 32] {
     keyed(key).chain_update(info).chain_update([1]).finalize().into_bytes().into()
 }
 
-/// HMAC-SHA256 with this key, which it fills up with zeros to a block (RFC 2104 section 2).
+/// Returns HMAC-SHA256 with this key, filled with zeros to a block (RFC 2104 section 2).
 fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
     let mut block = [0; 64];
     block[..32].copy_from_slice(key);

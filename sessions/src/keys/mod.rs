@@ -1,8 +1,7 @@
-//! Keys: values sealed before they reach the store, tokens that cannot be made up.
+//! Keys: sealed values and signed tokens.
 //!
-//! Pure rules over plain values; the only randomness is the nonce of a sealed value. What is known
-//! about a key's use is in one place each: `key` for what follows from a key, `ring` for which key does
-//! what, `sealing` and `signing` for the two uses.
+//! Pure rules over plain values; the only randomness is the nonce of a sealed value. `key` derives the keys of each use
+//! from one key, `ring` says which key does what, `sealing` and `signing` are the two uses.
 
 mod binding;
 mod key;

@@ -1,4 +1,4 @@
-//! What stands in for the keys where the feature is off: no ring can be made, so nothing is sealed or signed.
+//! The keys without the feature `keys`: types without values, so nothing is sealed or signed.
 
 use std::fmt;
 
@@ -9,17 +9,21 @@ use crate::{
     value::{FieldName, RecordId, Token},
 };
 
-/// A ring that nobody can have.
+/// A key ring without values.
 #[derive(Debug)]
 pub(crate) enum KeyRing {}
 
-/// Why nothing is opened by a ring that nobody can have.
+/// An error of a key ring without values.
 #[derive(Debug)]
 pub(crate) enum OpenError {}
 
 impl OpenError {
-    pub(crate) const fn is_key_missing(self) -> bool {
-        match self {}
+    pub(crate) const fn is_key_missing(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) const fn is_plain(&self) -> bool {
+        match *self {}
     }
 }
 
@@ -29,9 +33,9 @@ impl fmt::Display for OpenError {
     }
 }
 
-/// What a sealed value belongs to.
+/// The context that a sealed value is bound to.
 #[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "there is nobody to look at it")]
+#[expect(dead_code, reason = "without the feature `keys` nothing reads it")]
 pub(crate) struct SealingContext<'a> {
     pub(crate) purpose: &'a str,
     pub(crate) record: RecordId,

@@ -1,26 +1,31 @@
-//! Why something sealed or signed is not taken.
+//! The error of a sealed value or a signed token that is refused.
 
 use std::fmt;
 
 use crate::value::KeyId;
 
-/// Why something sealed or signed is not taken. None of it shows a key, a secret or a value.
+/// The reason to refuse a sealed value or a signed token. It shows no key, secret or value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OpenError {
-    /// It is not in the form that sealing gives.
+    /// It does not have the form of a sealed value.
     Malformed,
-    /// It names a key that the ring does not have.
+    /// It names a key that is not in the ring.
     UnknownKey(KeyId),
     /// It names a key that is revoked.
     RevokedKey(KeyId),
-    /// The key that it names did not make it, or not for this place.
+    /// It was changed, or its key did not make it for this context.
     NotAuthentic,
 }
 
 impl OpenError {
-    /// Whether the ring does not have its key, or not any more.
+    /// Returns true if its key is not in the ring, or revoked.
     pub(crate) const fn is_key_missing(self) -> bool {
         matches!(self, Self::UnknownKey(_) | Self::RevokedKey(_))
+    }
+
+    /// Returns true if it is not sealed at all.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Malformed)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which key does what.
+//! The key ring: which key seals and signs, and which ones open and verify.
 
 use std::{fmt, iter};
 
@@ -18,11 +18,10 @@ use crate::{error::Error, value::KeyId};
 /// | active, an older one | no | yes |
 /// | revoked | no | no |
 ///
-/// What no living key of the ring has made is refused; there is no other way to read it. Sealing is
-/// XChaCha20-Poly1305 with a random nonce, signing HMAC-SHA256, each with a key of its own that HKDF
-/// derives (OWASP ASVS 5.0, 11.3.2, 11.3.3 and Appendix C). A sealed value is bound to the layer's purpose,
-/// the record and the field: put anywhere else it does not open. It shows how long the value is, and
-/// whoever can write to the store can put back an older value of the same field.
+/// A value that no living key of the ring has made is refused. Sealing is XChaCha20-Poly1305 with a random nonce, signing
+/// is HMAC-SHA256, each with a key of its own that HKDF derives (OWASP ASVS 5.0, 11.3.2, 11.3.3 and Appendix C). A sealed
+/// value is bound to the layer's purpose (its cookie's name), the record and the field: moved elsewhere it does not open.
+/// It shows the value's length. An attacker who can write to the store can put back an older value of the same field.
 ///
 /// ```
 /// use sessions::{Key, KeyRing};
@@ -44,33 +43,35 @@ use crate::{error::Error, value::KeyId};
 ///
 /// # How to change the key
 ///
-/// Instances are restarted one after the other, so a new key must be known everywhere before the first
-/// uses it (OWASP ASVS 5.0, 11.1.1; NIST SP 800-57 part 1). With the keys in one variable that
-/// [`parse`](Self::parse) reads:
+/// Instances restart one after the other, so all must know a new key before the first one uses it (OWASP ASVS 5.0, 11.1.1;
+/// NIST SP 800-57 part 1). With the keys in one variable that [`parse`](Self::parse) reads:
 ///
 /// 1. Make a key and put it last, `created:…`. Restart every instance: now all can open what it seals.
 /// 2. Write `active` in place of `created`. Restart every instance: now all seal with it. `Debug` of a ring
-///    and [`sealing_key`](Self::sealing_key) tell who does what, by ids.
-/// 3. Wait for twice the longest absolute timeout, since a login begins that time anew and keeps what the
-///    visitor's session held: then no session is left whose cookie or values the old key made. (A secret field that
-///    is also `keep_on_logout` outlives logins and logouts: set it anew.) Take the old key out.
+///    and [`sealing_key`](Self::sealing_key) show the ids of the keys in use.
+/// 3. Wait for twice the longest absolute timeout: a login begins that time anew and keeps the visitor's fields. Then no
+///    session has a cookie or value that the old key made. A secret field that is also `keep_on_logout` outlives logins
+///    and logouts: set it anew. Take the old key out.
 ///
-/// When a key has leaked, there is no time for that: put a new key in as `active`, write `revoked:` and the
-/// leaked key's id in place of the leaked key, and restart every instance at once. Sessions whose cookie
-/// the old key signed end; that is the point. Values that it sealed do not open any more, so requests of views that
-/// have them are refused until the session ends, unless the field says `on_invalid = "reset"`: end those
-/// sessions with [`with_not_before`](crate::SessionLayer::with_not_before). The key's id stays in the
-/// list for as long, so that nobody brings it back by mistake.
+/// # When a key has leaked
+///
+/// Put a new key in as `active`, replace the leaked key by `revoked:` and its id, and restart every instance at once.
+///
+/// - Sessions whose cookie the leaked key signed end.
+/// - Values that it sealed do not open any more. Requests of views that have them are refused until the session ends,
+///   unless the field says `on_invalid = "reset"`. So end those sessions with
+///   [`with_not_before`](crate::SessionLayer::with_not_before).
+/// - Keep the id in the list for twice the longest absolute timeout, so that the key does not come back by mistake.
 #[derive(Clone)]
 pub struct KeyRing {
-    /// The newest active one, so that there always is one.
+    /// The newest active key. A ring always has one.
     newest: LiveKey,
-    /// The created ones and the older active ones.
+    /// The created keys and the older active keys.
     others: Vec<LiveKey>,
     revoked: Vec<KeyId>,
 }
 
-/// What a key that opens is used for.
+/// A key that opens and verifies, with what is derived from it.
 #[derive(Clone)]
 pub(super) struct LiveKey {
     pub(super) id: KeyId,
@@ -79,19 +80,19 @@ pub(super) struct LiveKey {
 }
 
 impl KeyRing {
-    /// A ring of one active key.
+    /// Creates a ring of one active key.
     #[must_use]
     pub fn new(active: Key) -> Self {
         Self { newest: LiveKey::new(&active), others: Vec::new(), revoked: Vec::new() }
     }
 
-    /// The ring that a configuration describes: entries apart by white space, the oldest first, each
-    /// `created:` or `active:` with the text of a key, or `revoked:` with a key's id.
+    /// Reads a ring from configuration: entries separated by white space, the oldest first. Each is `created:` or
+    /// `active:` with the text of a key, or `revoked:` with a key's id.
     ///
     /// # Errors
     ///
-    /// `Config` for anything else, for a key that is there twice, and if no key is active. The message
-    /// shows no key.
+    /// [`Config`](crate::ErrorKind::Config) for anything else, for a key that is there twice, and if no key is active.
+    /// The message shows no key.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let (mut active, mut created, mut revoked) = (Vec::new(), Vec::new(), Vec::new());
         for (at, entry) in text.split_whitespace().enumerate() {
@@ -120,11 +121,11 @@ impl KeyRing {
         revoked.into_iter().try_fold(ring, Self::add_revoked)
     }
 
-    /// Adds a newer active key: from now on this one seals and signs.
+    /// Adds a newer active key, which seals and signs from now on.
     ///
     /// # Errors
     ///
-    /// `Config` if a key of this id is there.
+    /// [`Config`](crate::ErrorKind::Config) if a key of this id is there.
     pub fn add_active(mut self, key: Key) -> Result<Self, Error> {
         self.check_is_new(key.id())?;
         let older = std::mem::replace(&mut self.newest, LiveKey::new(&key));
@@ -136,7 +137,7 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// `Config` if a key of this id is there.
+    /// [`Config`](crate::ErrorKind::Config) if a key of this id is there.
     pub fn add_created(mut self, key: Key) -> Result<Self, Error> {
         self.check_is_new(key.id())?;
         self.others.push(LiveKey::new(&key));
@@ -147,14 +148,14 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// `Config` if a key of this id is there: take it out.
+    /// [`Config`](crate::ErrorKind::Config) if a key of this id is there: take it out.
     pub fn add_revoked(mut self, id: KeyId) -> Result<Self, Error> {
         self.check_is_new(id)?;
         self.revoked.push(id);
         Ok(self)
     }
 
-    /// The id of the key that seals and signs.
+    /// Returns the id of the key that seals and signs.
     #[must_use]
     pub const fn sealing_key(&self) -> KeyId {
         self.newest.id
@@ -164,7 +165,7 @@ impl KeyRing {
         &self.newest
     }
 
-    /// The key of this id, if it may open.
+    /// Returns the key of this id, if it may open.
     pub(super) fn live(&self, id: KeyId) -> Result<&LiveKey, OpenError> {
         if self.revoked.contains(&id) {
             return Err(OpenError::RevokedKey(id));

@@ -1,9 +1,8 @@
 //! Sealing a field's value before it reaches the store.
 //!
-//! The stored form is a JSON string, since a store keeps JSON texts: `"s1.…"`, where `…` is base64url of
-//! key id (4 bytes), nonce (24), the encrypted value, and tag (16). A nonce of 192 bits can be random for
-//! as long as a key lives (draft-irtf-cfrg-xchacha-03 section 2.1; OWASP ASVS 5.0, 11.3.4); one of 96
-//! bits, as AES-GCM has, only for 2^32 values.
+//! The stored form is a JSON string, since stores keep JSON texts: `"s1.…"`. `…` is base64url of key id (4 bytes), nonce
+//! (24), the encrypted value, and tag (16). A nonce of 192 bits can be random for as long as a key lives
+//! (draft-irtf-cfrg-xchacha-03 section 2.1; OWASP ASVS 5.0, 11.3.4). AES-GCM's 96 bits are good for 2^32 values only.
 
 use bytes::Bytes;
 use chacha20poly1305::{AeadInOut, Tag};
@@ -15,7 +14,7 @@ use crate::{
     value::{FieldName, KeyId, RecordId, base64url},
 };
 
-/// The first of what a sealed value is bound to; another form has another one.
+/// The first part of the context. Another form of sealing has another label.
 const LABEL: &[u8] = b"sessions/sealed-value/s1";
 
 const START: &[u8] = b"\"s1.";
@@ -26,10 +25,10 @@ const NONCE_BYTES: usize = 24;
 const HEAD_BYTES: usize = KEY_ID_BYTES + NONCE_BYTES;
 const TAG_BYTES: usize = 16;
 
-/// What a sealed value belongs to: put anywhere else it does not open.
+/// The context that a sealed value is bound to. It opens in no other one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SealingContext<'a> {
-    /// The layer's purpose: by default its cookie's name.
+    /// The layer's purpose: its cookie's name.
     pub(crate) purpose: &'a str,
     pub(crate) record: RecordId,
     /// The name under which the value is stored, whatever the view calls it.
@@ -37,26 +36,26 @@ pub(crate) struct SealingContext<'a> {
 }
 
 impl KeyRing {
-    /// The stored form of this value of this field. The same value never has the same form twice.
+    /// Seals a value, and returns its stored form. Equal values never have equal forms.
     ///
     /// # Errors
     ///
     /// `Unavailable` if the operating system has no random numbers, `InvalidField` for a value of 2^38
     /// bytes or more.
-    pub(crate) fn seal(&self, place: SealingContext<'_>, value: &[u8]) -> Result<Bytes, Error> {
-        self.seal_with(random::bytes()?, place, value)
-            .ok_or_else(|| Error::invalid_field(place.field, "is too long to be sealed"))
+    pub(crate) fn seal(&self, context: SealingContext<'_>, value: &[u8]) -> Result<Bytes, Error> {
+        self.seal_with(random::bytes()?, context, value)
+            .ok_or_else(|| Error::invalid_field(context.field, "is too long to be sealed"))
     }
 
-    /// The value behind a stored form.
-    pub(crate) fn open(&self, place: SealingContext<'_>, stored: &[u8]) -> Result<Bytes, OpenError> {
+    /// Opens a stored form, and returns the value.
+    pub(crate) fn open(&self, context: SealingContext<'_>, stored: &[u8]) -> Result<Bytes, OpenError> {
         let text = stored.strip_prefix(START).and_then(|text| text.strip_suffix(END));
         let mut bytes = text.and_then(base64url::decode_vec).ok_or(OpenError::Malformed)?;
         let (head, rest) = bytes.split_first_chunk_mut::<HEAD_BYTES>().ok_or(OpenError::Malformed)?;
         let (value, tag) = rest.split_last_chunk_mut::<TAG_BYTES>().ok_or(OpenError::Malformed)?;
         let [a, b, c, d, nonce @ ..] = *head;
         let key = self.live(KeyId::from_bytes([a, b, c, d]))?;
-        let bound = place.bytes(key.id);
+        let bound = context.bytes(key.id);
         let end = HEAD_BYTES + value.len();
         key.sealing
             .decrypt_inout_detached(&nonce.into(), &bound, value.into(), &Tag::from(*tag))
@@ -64,15 +63,20 @@ impl KeyRing {
         Ok(Bytes::from(bytes).slice(HEAD_BYTES..end))
     }
 
-    /// `None` for a value that is too long for the cipher.
-    fn seal_with(&self, nonce: [u8; NONCE_BYTES], place: SealingContext<'_>, value: &[u8]) -> Option<Bytes> {
+    /// Seals a value with this nonce. Returns `None` if the value is too long for the cipher.
+    fn seal_with(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        context: SealingContext<'_>,
+        value: &[u8],
+    ) -> Option<Bytes> {
         let key = self.newest();
         let mut bytes = Vec::with_capacity(HEAD_BYTES + value.len() + TAG_BYTES);
         bytes.extend_from_slice(key.id.as_bytes());
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(value);
         let sealed = (&mut bytes[HEAD_BYTES..]).into();
-        let tag = key.sealing.encrypt_inout_detached(&nonce.into(), &place.bytes(key.id), sealed).ok()?;
+        let tag = key.sealing.encrypt_inout_detached(&nonce.into(), &context.bytes(key.id), sealed).ok()?;
         bytes.extend_from_slice(&tag);
         let mut text = String::with_capacity(START.len() + base64url::encoded_len(bytes.len()) + END.len());
         text.push_str("\"s1.");
@@ -83,7 +87,7 @@ impl KeyRing {
 }
 
 impl SealingContext<'_> {
-    /// The associated data of a value that this key seals.
+    /// Returns the associated data of a value that this key seals.
     fn bytes(&self, key: KeyId) -> Vec<u8> {
         let parts: [&[u8]; 5] = [
             LABEL,
@@ -104,7 +108,7 @@ mod tests {
     use crate::keys::{Key, SealingContext};
 
     const FIELD: FieldName = FieldName::from_static("card");
-    const PLACE: SealingContext<'static> =
+    const CONTEXT: SealingContext<'static> =
         SealingContext { purpose: "__Host-sid", record: RecordId::from_bytes([7; 16]), field: &FIELD };
 
     fn ring(byte: u8) -> KeyRing {
@@ -127,14 +131,14 @@ mod tests {
     fn a_value_opens_where_it_was_sealed() {
         for length in [0, 1, 2, 3, 15, 16, 17, 63, 64, 65, 1000, 1 << 20] {
             let value: Vec<u8> = (0..length).map(|at: usize| at.to_le_bytes()[0]).collect();
-            let stored = ring(1).seal(PLACE, &value).unwrap();
-            assert_eq!(ring(1).open(PLACE, &stored).unwrap(), value);
+            let stored = ring(1).seal(CONTEXT, &value).unwrap();
+            assert_eq!(ring(1).open(CONTEXT, &stored).unwrap(), value);
         }
     }
 
     #[test]
     fn the_stored_form_is_a_json_string_that_shows_nothing() {
-        let stored = ring(1).seal(PLACE, b"\"4111 1111 1111 1111\"").unwrap();
+        let stored = ring(1).seal(CONTEXT, b"\"4111 1111 1111 1111\"").unwrap();
         let text: String = serde_json::from_slice(&stored).unwrap();
         assert!(text.starts_with("s1."), "{text}");
         assert_eq!(serde_json::to_vec(&text).unwrap(), stored);
@@ -148,21 +152,21 @@ mod tests {
     #[test]
     fn the_form_is_the_documented_one() {
         let nonce = std::array::from_fn(|at| u8::try_from(at).unwrap());
-        let stored = ring(1).seal_with(nonce, PLACE, b"{\"n\":1}").unwrap();
+        let stored = ring(1).seal_with(nonce, CONTEXT, b"{\"n\":1}").unwrap();
         assert_eq!(stored, KNOWN);
-        assert_eq!(ring(1).open(PLACE, KNOWN.as_bytes()).unwrap(), "{\"n\":1}");
+        assert_eq!(ring(1).open(CONTEXT, KNOWN.as_bytes()).unwrap(), "{\"n\":1}");
     }
 
     const KNOWN: &str = r#""s1.m12awwABAgMEBQYHCAkKCwwNDg8QERITFBUWF73kVgLqe630Ot67dPH48mMwlEIVjbvR""#;
 
     #[test]
     fn every_single_bit_counts() {
-        let stored = ring(1).seal(PLACE, b"{\"n\":1}").unwrap();
+        let stored = ring(1).seal(CONTEXT, b"{\"n\":1}").unwrap();
         let sealed = bytes_of(&stored);
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            let error = ring(1).open(PLACE, text_of(&changed).as_bytes()).unwrap_err();
+            let error = ring(1).open(CONTEXT, text_of(&changed).as_bytes()).unwrap_err();
             match error {
                 OpenError::UnknownKey(_) => assert!(bit < 32, "bit {bit}"),
                 error => assert_eq!((error, bit >= 32), (OpenError::NotAuthentic, true), "bit {bit}"),
@@ -172,31 +176,31 @@ mod tests {
             for bit in 0..8 {
                 let mut changed = stored.to_vec();
                 changed[at] ^= 1 << bit;
-                ring(1).open(PLACE, &changed).unwrap_err();
+                ring(1).open(CONTEXT, &changed).unwrap_err();
             }
         }
     }
 
     #[test]
     fn every_byte_counts() {
-        let stored = ring(1).seal(PLACE, b"{\"n\":1}").unwrap();
+        let stored = ring(1).seal(CONTEXT, b"{\"n\":1}").unwrap();
         for length in 0..stored.len() {
-            ring(1).open(PLACE, &stored[..length]).unwrap_err();
-            ring(1).open(PLACE, &stored[stored.len() - length..]).unwrap_err();
+            ring(1).open(CONTEXT, &stored[..length]).unwrap_err();
+            ring(1).open(CONTEXT, &stored[stored.len() - length..]).unwrap_err();
         }
         let sealed = bytes_of(&stored);
         for length in 0..sealed.len() {
-            let error = ring(1).open(PLACE, text_of(&sealed[..length]).as_bytes()).unwrap_err();
+            let error = ring(1).open(CONTEXT, text_of(&sealed[..length]).as_bytes()).unwrap_err();
             let expected = if length < 44 { OpenError::Malformed } else { OpenError::NotAuthentic };
             assert_eq!(error, expected, "{length} bytes");
         }
         let longer = [&sealed[..], &[0]].concat();
-        assert_eq!(ring(1).open(PLACE, text_of(&longer).as_bytes()), Err(OpenError::NotAuthentic));
+        assert_eq!(ring(1).open(CONTEXT, text_of(&longer).as_bytes()), Err(OpenError::NotAuthentic));
     }
 
     #[test]
     fn what_is_not_sealed_is_never_read() {
-        let stored = ring(1).seal(PLACE, b"1").unwrap();
+        let stored = ring(1).seal(CONTEXT, b"1").unwrap();
         let text = std::str::from_utf8(&stored).unwrap();
         for bad in [
             "",
@@ -214,21 +218,21 @@ mod tests {
             &format!("[{text}]"),
             &text.replacen("s1.", "s1.=", 1),
         ] {
-            assert_eq!(ring(1).open(PLACE, bad.as_bytes()), Err(OpenError::Malformed), "{bad}");
+            assert_eq!(ring(1).open(CONTEXT, bad.as_bytes()), Err(OpenError::Malformed), "{bad}");
         }
     }
 
     #[test]
     fn a_value_opens_nowhere_else() {
-        let stored = ring(1).seal(PLACE, b"1").unwrap();
+        let stored = ring(1).seal(CONTEXT, b"1").unwrap();
         let field = FieldName::from_static("Card");
-        for place in [
-            SealingContext { purpose: "__Host-admin", ..PLACE },
-            SealingContext { purpose: "", ..PLACE },
-            SealingContext { record: RecordId::from_bytes([8; 16]), ..PLACE },
-            SealingContext { field: &field, ..PLACE },
+        for context in [
+            SealingContext { purpose: "__Host-admin", ..CONTEXT },
+            SealingContext { purpose: "", ..CONTEXT },
+            SealingContext { record: RecordId::from_bytes([8; 16]), ..CONTEXT },
+            SealingContext { field: &field, ..CONTEXT },
         ] {
-            assert_eq!(ring(1).open(place, &stored), Err(OpenError::NotAuthentic), "{place:?}");
+            assert_eq!(ring(1).open(context, &stored), Err(OpenError::NotAuthentic), "{context:?}");
         }
     }
 
@@ -236,20 +240,20 @@ mod tests {
     fn no_bytes_move_between_the_names() {
         let (left, right) = (FieldName::from_static("aa"), FieldName::from_static("a"));
         let record = RecordId::from_bytes([b'a'; 16]);
-        let place = |purpose, field| SealingContext { purpose, record, field }.bytes(id(1));
-        assert_ne!(place("a", &left), place("aa", &right));
-        assert_ne!(PLACE.bytes(id(1)), PLACE.bytes(id(2)));
+        let bound = |purpose, field| SealingContext { purpose, record, field }.bytes(id(1));
+        assert_ne!(bound("a", &left), bound("aa", &right));
+        assert_ne!(CONTEXT.bytes(id(1)), CONTEXT.bytes(id(2)));
     }
 
     #[test]
     fn another_key_opens_nothing() {
-        let stored = ring(1).seal(PLACE, b"1").unwrap();
-        assert_eq!(ring(2).open(PLACE, &stored), Err(OpenError::UnknownKey(id(1))));
+        let stored = ring(1).seal(CONTEXT, b"1").unwrap();
+        assert_eq!(ring(2).open(CONTEXT, &stored), Err(OpenError::UnknownKey(id(1))));
         // Relabelled, so that the other key is tried.
         let mut sealed = bytes_of(&stored);
         sealed[..4].copy_from_slice(id(2).as_bytes());
         let both = ring(1).add_active(Key::of(2)).unwrap();
-        assert_eq!(both.open(PLACE, text_of(&sealed).as_bytes()), Err(OpenError::NotAuthentic));
+        assert_eq!(both.open(CONTEXT, text_of(&sealed).as_bytes()), Err(OpenError::NotAuthentic));
     }
 
     #[test]
@@ -259,21 +263,21 @@ mod tests {
         let switched = ring(1).add_active(Key::of(2)).unwrap();
         let revoked = ring(2).add_revoked(id(1)).unwrap();
         let [by_old, by_prepared, by_switched] =
-            [&old, &prepared, &switched].map(|ring| ring.seal(PLACE, b"1").unwrap());
+            [&old, &prepared, &switched].map(|ring| ring.seal(CONTEXT, b"1").unwrap());
         // A created key opens and does not seal: instances before and after the first restart agree.
-        assert_eq!(old.open(PLACE, &by_prepared).unwrap(), "1");
+        assert_eq!(old.open(CONTEXT, &by_prepared).unwrap(), "1");
         // The newest active key seals; instances of the step before open it already.
-        assert_eq!(prepared.open(PLACE, &by_switched).unwrap(), "1");
-        assert_eq!(switched.open(PLACE, &by_old).unwrap(), "1");
-        assert_eq!(old.open(PLACE, &by_switched), Err(OpenError::UnknownKey(id(2))));
+        assert_eq!(prepared.open(CONTEXT, &by_switched).unwrap(), "1");
+        assert_eq!(switched.open(CONTEXT, &by_old).unwrap(), "1");
+        assert_eq!(old.open(CONTEXT, &by_switched), Err(OpenError::UnknownKey(id(2))));
         // A revoked key opens nothing.
-        assert_eq!(revoked.open(PLACE, &by_old), Err(OpenError::RevokedKey(id(1))));
-        assert_eq!(revoked.open(PLACE, &by_switched).unwrap(), "1");
+        assert_eq!(revoked.open(CONTEXT, &by_old), Err(OpenError::RevokedKey(id(1))));
+        assert_eq!(revoked.open(CONTEXT, &by_switched).unwrap(), "1");
     }
 
     #[test]
     fn the_same_value_is_never_sealed_the_same() {
-        let sealed = || ring(1).seal(PLACE, b"1").unwrap();
+        let sealed = || ring(1).seal(CONTEXT, b"1").unwrap();
         assert_ne!(sealed(), sealed());
         let nonce = |stored: &[u8]| bytes_of(stored)[4..28].to_vec();
         assert_ne!(nonce(&sealed()), nonce(&sealed()));
@@ -281,9 +285,9 @@ mod tests {
 
     #[test]
     fn errors_show_no_value() {
-        let stored = ring(1).seal(PLACE, b"1").unwrap();
+        let stored = ring(1).seal(CONTEXT, b"1").unwrap();
         let text = std::str::from_utf8(&stored).unwrap();
-        for error in [ring(2).open(PLACE, &stored), ring(1).open(PLACE, b"\"4111\"")] {
+        for error in [ring(2).open(CONTEXT, &stored), ring(1).open(CONTEXT, b"\"4111\"")] {
             let error = error.unwrap_err();
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains(&text[4..14]) && !shown.contains("4111"), "{shown}");

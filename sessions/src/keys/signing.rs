@@ -1,8 +1,8 @@
-//! Signing of tokens, so that one that was made up costs no question to the store.
+//! Signing of tokens, so that a forged one costs no call to the store.
 //!
-//! The tag is the first half of HMAC-SHA256 over a label, the layer's purpose, the record id, the secret
-//! and the key's id. It proves that a holder of the key gave the token out, not that the session lives:
-//! that is the store's to say.
+//! The tag is the first half of HMAC-SHA256 over a label, the layer's purpose, the record id, the secret and the key's id.
+//! It proves that a holder of the key issued the token. It does not prove that the session is alive: the store decides
+//! that.
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -10,22 +10,22 @@ use sha2::Sha256;
 use super::{KeyRing, OpenError, binding::for_each_piece, ring::LiveKey};
 use crate::value::{SignedToken, TAG_BYTES, Token};
 
-/// The first of what a tag is bound to; another form has another one.
+/// The first part of the context. Another form of token has another label.
 const LABEL: &[u8] = b"sessions/signed-token/v2";
 
 impl KeyRing {
-    /// The token in a cookie's value, if it holds a signed one and a living key of the ring signed it for this
-    /// purpose.
+    /// Returns the token in a cookie's value: `None` if the value is no signed token, an error if no living key of the
+    /// ring signed it for this purpose.
     pub(crate) fn read_token(&self, purpose: &str, value: &[u8]) -> Option<Result<Token, OpenError>> {
         SignedToken::parse(value).map(|token| self.verify(purpose, token))
     }
 
-    /// The cookie's value for a token.
+    /// Returns the cookie's value for a token.
     pub(crate) fn token_text(&self, purpose: &str, token: Token) -> String {
         self.sign(purpose, token).expose()
     }
 
-    /// The token with a tag by the key that signs.
+    /// Returns the token with a tag by the key that signs.
     fn sign(&self, purpose: &str, token: Token) -> SignedToken {
         let key = self.newest();
         let hash: [u8; 32] = key.hash(purpose, &token).finalize().into_bytes().into();
@@ -34,8 +34,8 @@ impl KeyRing {
         SignedToken::new(token, key.id, tag)
     }
 
-    /// The token, if a living key of the ring signed it for this purpose. Takes the same time wherever
-    /// a tag is wrong.
+    /// Returns the token if a living key of the ring signed it for this purpose. It takes the same time wherever a tag is
+    /// wrong.
     fn verify(&self, purpose: &str, token: SignedToken) -> Result<Token, OpenError> {
         let key = self.live(token.key())?;
         let (token, tag) = token.into_unverified();
@@ -79,7 +79,7 @@ mod tests {
         Token::new(RecordId::from_bytes([0xa5; 16]), Secret::from_bytes([0x3c; 32]))
     }
 
-    /// What becomes of a cookie's value: `None` if it is no token at all.
+    /// Reads a cookie's value: `None` if it is no token.
     fn read(ring: &KeyRing, text: &str) -> Option<Result<Token, OpenError>> {
         ring.read_token(PURPOSE, text.as_bytes())
     }

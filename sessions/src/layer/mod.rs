@@ -1,4 +1,4 @@
-//! The tower layer: gives each request a slot, commits it before the response head leaves.
+//! The tower layer: gives each request a slot, and commits it before the response head leaves.
 
 mod cookie;
 #[cfg(feature = "keys")]
@@ -37,10 +37,10 @@ use crate::{
     value::{Timeouts, Timestamp, Token, TokenHasher},
 };
 
-/// Longer than a database waits for another's lock, so that its own word comes first.
+/// Longer than a database waits for a lock, so that the database's own error comes first.
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// In bytes of JSON.
+/// The default limits, in bytes of JSON.
 const LARGEST_FIELD: usize = 64 << 10;
 const LARGEST_RECORD: usize = 256 << 10;
 
@@ -48,7 +48,7 @@ const DEFAULT_ENDED_WITHIN: Duration = Duration::from_secs(30);
 const LEAST_ENDED_WITHIN: Duration = Duration::from_millis(3);
 const MOST_ENDED_WITHIN: Duration = Duration::from_hours(24);
 
-/// Gives every request inside it a session.
+/// A tower layer that gives a session to every request that passes it.
 ///
 /// ```
 /// use sessions::{SessionLayer, store::MemoryStore};
@@ -57,42 +57,43 @@ const MOST_ENDED_WITHIN: Duration = Duration::from_hours(24);
 /// # let _ = app;
 /// ```
 ///
-/// With other timeouts, and with the events where you want them:
+/// With other timeouts, and a hook for events:
 ///
 /// ```
 /// use std::time::Duration;
 /// use sessions::{SessionLayer, Timeouts, store::MemoryStore};
 ///
 /// let layer = SessionLayer::new(MemoryStore::new())
-///     .with_timeouts(Timeouts::new(Duration::from_secs(1800), Duration::from_secs(12 * 3600)))
+///     .with_timeouts(Timeouts::new(Duration::from_mins(30), Duration::from_hours(12)))
 ///     .with_event_hook(|event| eprintln!("session: {event:?}"));
 /// # let _ = layer;
 /// ```
 ///
-/// Layers that end a request early, such as timeouts, belong outside of this one: a handler that
-/// is dropped commits nothing but a logout and the removal of a right. So do layers that change the type
-/// of the response body
-/// (tracing, compression): in a `ServiceBuilder`, which begins with the outermost, this one comes
-/// last. Layers that set `Cache-Control` or similar headers belong inside of this one: on a response that sets
-/// the session's cookie, this layer forbids shared caches, and cannot see what an outer layer adds later.
+/// # The order of layers
 ///
-/// Of two session layers with one cookie around one route, the outer one counts. Other settings of the inner one
-/// are reported as [`Misconfigured`](crate::Event::Misconfigured).
+/// - Layers that end a request early, such as timeouts, belong outside of this one. A handler that is dropped commits
+///   nothing but a logout and the removal of a right.
+/// - Layers that change the type of the response body, such as compression, belong outside too. In a `ServiceBuilder`,
+///   which begins with the outermost layer, this one comes last.
+/// - Layers that set `Cache-Control` or similar headers belong inside. On a response that sets the cookie, this layer
+///   forbids shared caches. It cannot see the headers that an outer layer adds later.
+/// - Of two session layers with one cookie around one route, the outer one counts. If the inner one has other settings,
+///   the event [`Misconfigured`](crate::Event::Misconfigured) reports it.
 #[derive(Clone)]
 pub struct SessionLayer {
     context: Arc<LayerContext>,
 }
 
-/// What the layer knows and the slot does not.
+/// The options of HTTP, of which the slot knows nothing.
 #[derive(Clone, Default)]
 struct HttpOptions {
-    /// As it is written and read.
+    /// The cookie as it is written and read.
     cookie: CookieConfig,
-    /// As it was asked for.
+    /// The cookie as the application configured it.
     asked_cookie: CookieConfig,
-    /// Whether it is to work over plain HTTP.
+    /// True if the cookie must work over plain HTTP.
     has_insecure_cookies: bool,
-    /// The keys that tokens are signed with, if they are.
+    /// The keys that sign tokens, if tokens are signed.
     signing: Option<Arc<KeyRing>>,
     on_server_error: OnServerError,
     /// The value of `Clear-Site-Data`, if a destroyed session sends one.
@@ -104,7 +105,7 @@ struct HttpOptions {
 
 type ErrorResponse = dyn Fn(&Error, &Parts) -> Response<String> + Send + Sync;
 
-/// What a layer, with its clones, reports once.
+/// The events that a layer and its clones report once.
 #[derive(Debug, Default)]
 struct Reported {
     nested: AtomicBool,
@@ -114,25 +115,25 @@ struct Reported {
 
 impl HttpOptions {
     fn of(context: &LayerContext) -> &Self {
-        // invariant: `SessionLayer` puts one there, and nobody else does.
+        // invariant: `SessionLayer` alone makes contexts, and puts one there.
         context.http.downcast_ref().unwrap_or_else(|| unreachable!("a layer's own http"))
     }
 
-    /// Reports the first time only.
+    /// Reports an event if the flag was not set before.
     fn report_once(flag: &AtomicBool, events: &Events, event: &Event<'_>) {
         if !flag.swap(true, Ordering::Relaxed) {
             events.report(event);
         }
     }
 
-    /// The token in a cookie's value, if it is one of this layer's.
+    /// Returns the token in a cookie's value, if it is one of this layer's.
     fn read_token(&self, value: &[u8], events: &Events) -> Option<Token> {
         let Some(keys) = &self.signing else { return Token::parse(value) };
         let read = keys.read_token(self.cookie.name(), value)?;
         read.inspect_err(|error| events.report(&Event::BadSignature { reason: &error.to_string() })).ok()
     }
 
-    /// The cookie's value for a token.
+    /// Returns the cookie's value for a token.
     fn token_text(&self, token: &Token) -> String {
         match &self.signing {
             Some(keys) => keys.token_text(self.cookie.name(), token.clone()),
@@ -141,21 +142,21 @@ impl HttpOptions {
     }
 }
 
-/// What happens to a handler's changes when it answers with a server error (5xx), 408 or 499.
+/// The fate of a handler's changes when it answers with a server error (5xx), 408 or 499.
 ///
-/// A logout, an explicit rotation and the removal of a right (`privilege`) are committed in both cases.
+/// A logout, an explicit rotation and the removal of a right are committed in both cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnServerError {
-    /// They are dropped: what failed did not happen.
+    /// Drops them: a request that failed has no effect.
     #[default]
     Discard,
-    /// They are committed.
+    /// Commits them.
     Commit,
 }
 
 impl SessionLayer {
-    /// Keeps sessions in `store`.
+    /// Creates a layer that keeps sessions in `store`, with default options.
     #[must_use]
     pub fn new(store: impl Store) -> Self {
         let http = HttpOptions::default();
@@ -182,24 +183,25 @@ impl SessionLayer {
         Self { context: Arc::new(context) }
     }
 
-    /// Uses a cookie of another name, or with other attributes.
+    /// Uses a cookie of another name or with other attributes.
     ///
-    /// A session belongs to the name: under another one, all users begin anew.
+    /// Under another name, all users begin a new session.
     ///
     /// # Errors
     ///
-    /// If browsers would not take it, or not heed it: [`Config`](crate::ErrorKind::Config).
+    /// [`Config`](crate::ErrorKind::Config) if browsers would refuse the cookie.
     pub fn with_cookie(self, cookie: CookieConfig) -> Result<Self, Error> {
         cookie.check()?;
         let is_insecure = HttpOptions::of(&self.context).has_insecure_cookies;
         Ok(self.with_checked_cookie(cookie, is_insecure))
     }
 
-    /// Works over plain HTTP: without `Secure`, without a prefix in the cookie's name (`sid` by default), and
-    /// with no more than `SameSite=Lax`. Everybody on the way can take the session, so this is for development
-    /// with a browser on another machine, or with Safari. Other browsers do not need it on `localhost`. The order of
-    /// this call and [`with_cookie`](Self::with_cookie) makes no difference. When the layer is put around a service,
-    /// the event [`InsecureCookies`](crate::Event::InsecureCookies) is a reminder.
+    /// Works over plain HTTP: no `Secure`, no prefix in the cookie's name (`sid` by default), and at most `SameSite=Lax`.
+    ///
+    /// For development only, with a browser on another machine or with Safari: every machine on the network path can take
+    /// the session. Other browsers do not need it on `localhost`. It may come before or after
+    /// [`with_cookie`](Self::with_cookie). When the layer is put around a service, the event
+    /// [`InsecureCookies`](crate::Event::InsecureCookies) is a reminder.
     #[must_use]
     pub fn with_insecure_cookies(self) -> Self {
         let cookie = HttpOptions::of(&self.context).asked_cookie.clone();
@@ -222,59 +224,64 @@ impl SessionLayer {
         self
     }
 
-    /// Ends sessions after these times. The default is a day without use and thirty days in all; users who asked
-    /// to be remembered have the thirty days only.
+    /// Sets the times after which sessions end. The default is a day without use and thirty days in all. Users who asked to
+    /// be remembered have only the thirty days.
     ///
-    /// Existing sessions follow at once. Where the times are longer than before, the browser gets another cookie,
-    /// with a new secret, before it would forget the one that it has.
+    /// Living sessions follow at once. Where the times become longer, the browser gets another cookie, with a new secret,
+    /// before it would forget the one that it has.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.context_mut().timeouts = timeouts;
         self
     }
 
-    /// Ends every session that began before this moment, on the store's clock: after a backup was restored, or
-    /// when secrets may have leaked (OWASP ASVS 5.0, 7.4.5). A login begins anew. All instances of an
-    /// application need the same moment, and it must have come: one that is still ahead of the store's clock ends
-    /// new sessions too, until then.
+    /// Ends every session that began before this moment on the store's clock. Use it after a backup was restored, or when
+    /// secrets may have leaked (OWASP ASVS 5.0, 7.4.5).
+    ///
+    /// A login begins a session anew. All instances of an application need the same moment. A moment that is ahead of the
+    /// store's clock ends new sessions too, until it has come.
     #[must_use]
     pub fn with_not_before(mut self, moment: SystemTime) -> Self {
         self.context_mut().not_before = Timestamp::from_system_time(moment);
         self
     }
 
-    /// Gives the store this long for each operation, ten seconds by default. After that a request
-    /// is answered with 503; a commit that was begun may still happen, within the store's own timeout if it has
-    /// one: let that be the shorter one.
+    /// Limits the time of each operation of the store: ten seconds by default.
+    ///
+    /// After it the request is answered with 503. A commit that has begun may still happen, within the store's own timeout if
+    /// it has one. So let the store's timeout be the shorter one.
     #[must_use]
     pub fn with_store_timeout(mut self, timeout: Duration) -> Self {
         self.context_mut().store_timeout = timeout;
         self
     }
 
-    /// Limits the bytes of one field as JSON, 64 KiB by default, and of all fields of a session with their names,
-    /// 256 KiB by default. A commit of more is an error and writes nothing; what is stored already
-    /// is read whatever it takes. Fields count that the request has loaded: where two requests at once each
-    /// add another one, a session may get larger.
+    /// Limits the bytes of one field as JSON, 64 KiB by default, and of all fields of a session with their names, 256 KiB by
+    /// default.
     ///
-    /// Each request that uses a session holds its fields until it is answered. So the limits also bound the memory
-    /// that a slow client costs with each connection that it opens.
+    /// A larger commit is an error and writes nothing. Larger values that are stored already are read. The fields count that
+    /// the request has loaded. So two requests at once that each add another field can make a session larger.
+    ///
+    /// Each request that uses a session holds its fields until it is answered. So the limits also bound the memory that each
+    /// connection of a slow client takes.
     #[must_use]
     pub fn with_size_limits(mut self, field: usize, record: usize) -> Self {
         self.context_mut().sizes = Sizes { field, record };
         self
     }
 
-    /// Has [`Handle::ended`](crate::Handle::ended) tell within this time, thirty seconds by default, that a session
-    /// is over; a day at most. Where this layer itself ends it, it is told at once. In this time the store is asked
-    /// three times for each session that is waited for, however many requests wait.
+    /// Sets the time within which [`Handle::ended`](crate::Handle::ended) learns that a session is over: thirty seconds by
+    /// default, from 3 milliseconds to a day.
+    ///
+    /// An end that comes through this layer is known at once. For ends elsewhere the layer asks the store three times in this
+    /// period for each session, however many requests wait for it.
     #[must_use]
     pub fn with_ended_within(mut self, within: Duration) -> Self {
         self.context_mut().ended_within = within.clamp(LEAST_ENDED_WITHIN, MOST_ENDED_WITHIN);
         self
     }
 
-    /// Says what happens to a handler's changes when it answers with a server error.
+    /// Sets the fate of a handler's changes when it answers with a server error: dropped by default.
     #[must_use]
     pub fn with_on_server_error(mut self, policy: OnServerError) -> Self {
         let http = HttpOptions { on_server_error: policy, ..HttpOptions::of(&self.context).clone() };
@@ -282,17 +289,17 @@ impl SessionLayer {
         self
     }
 
-    /// When a session is destroyed, asks the browser to forget what this site's scripts have stored, with
-    /// `Clear-Site-Data: "storage"` (OWASP ASVS 5.0, 14.3.1). It is off by default, since the data of other
-    /// parts of the site go too. Browsers heed it over HTTPS and on `localhost` only.
+    /// Sends `Clear-Site-Data: "storage"` when a session is destroyed: the browser forgets what scripts of this site have
+    /// stored (OWASP ASVS 5.0, 14.3.1). Off by default, since the data of other parts of the site go too.
+    ///
+    /// Browsers follow it over HTTPS and on `localhost` only.
     /// [`with_clear_site_data_directives`](Self::with_clear_site_data_directives) sends other directives.
     #[must_use]
     pub fn with_clear_site_data(self, clears: bool) -> Self {
         self.with_clear_site_data_directives(clears.then_some(ClearSiteData::Storage))
     }
 
-    /// When a session is destroyed, asks the browser to forget these things of this site. An empty list sends no
-    /// header.
+    /// Sends `Clear-Site-Data` with these directives when a session is destroyed. An empty list sends no header.
     ///
     /// ```
     /// use sessions::{ClearSiteData, SessionLayer, store::MemoryStore};
@@ -314,14 +321,14 @@ impl SessionLayer {
 
     /// Admits logins by requests from other sites that come without the session's cookie.
     ///
-    /// Needed for the callbacks that an identity provider has the browser POST to (SAML, `OpenID` Connect's
-    /// `response_mode=form_post`). With `SameSite=Lax` or `Strict` the browser keeps the cookie back there. So the
-    /// login begins a new session, whose cookie replaces the one that the browser has.
+    /// An identity provider needs it that has the browser POST its answer here (SAML, `OpenID` Connect's
+    /// `response_mode=form_post`). With `SameSite=Lax` or `Strict` the browser keeps the cookie back. So the login
+    /// begins a new session, whose cookie replaces the browser's.
     ///
-    /// Without this option such a login is answered with 403 and an event [`CrossSite`](crate::Event::CrossSite).
-    /// Otherwise any other site could log its visitors in here under an account of its choice (login CSRF). So the
-    /// handler must rely on what the provider signed for this very request, and not on what the session
-    /// remembers. Changes of such a request without a login are dropped in any case.
+    /// Without this option such a login is answered with 403 and the event [`CrossSite`](crate::Event::CrossSite).
+    /// Any other site could otherwise log its visitors in here under an account of its choice (login CSRF). So with
+    /// this option, the handler must rely on what the provider signed for this very request, and not on the session.
+    /// Changes of such a request without a login are dropped in any case.
     #[must_use]
     pub fn with_cross_site_logins(mut self) -> Self {
         let http = HttpOptions { admits_cross_site_logins: true, ..HttpOptions::of(&self.context).clone() };
@@ -329,16 +336,16 @@ impl SessionLayer {
         self
     }
 
-    /// Has `render` make the responses of errors. These are the ones that the layer puts in place of a handler's
-    /// answer, this library's rejections, and [`Error`]s that handlers return.
+    /// Renders error responses with `render`: those that the layer puts in place of a handler's answer, this library's
+    /// rejections, and [`Error`]s that handlers return.
     ///
-    /// `render` gets the error and the request's head, without its extensions, so that it can answer a browser and a
-    /// program differently. Without it, [`Error::status`] and [`Error::body_text`] are sent, as `text/plain`.
-    /// [`Error::kind`] tells errors apart. A response without a `Content-Type` is sent as `text/plain`. A status
-    /// of success is replaced by that of the error.
+    /// `render` gets the error and the request's head without its extensions, so it can answer a browser and a
+    /// program differently. [`Error::kind`] distinguishes errors. A response without a `Content-Type` is sent as
+    /// `text/plain`. A status of success is replaced by that of the error.
     ///
-    /// Either way the response has a [`SessionError`] among its extensions, for layers outside of this one. With
-    /// `render`, the head of each request is copied.
+    /// Without this option, [`Error::status`] and [`Error::body_text`] are sent as `text/plain`. In both cases the
+    /// response has a [`SessionError`] among its extensions, for layers outside of this one. With this option, the
+    /// head of each request is copied.
     ///
     /// ```
     /// use http::{Response, header};
@@ -369,10 +376,10 @@ impl SessionLayer {
         self
     }
 
-    /// Calls `hook` for every event, beside `tracing` (feature `tracing`). It runs inside requests, so it must not
-    /// block. If it panics, it misses the event and the request goes on.
+    /// Calls `hook` for every event, beside `tracing` (feature `tracing`).
     ///
-    /// Without the feature `tracing` and without a hook, events are lost, also those of a failing store.
+    /// It runs inside requests, so it must not block. If it panics, it misses the event and the request goes on. Without the
+    /// feature `tracing` and without a hook, all events are lost, those of a failing store too.
     #[must_use]
     pub fn with_event_hook(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         let context = self.context_mut();
@@ -380,9 +387,11 @@ impl SessionLayer {
         self
     }
 
-    /// Reports an event that repeats once in this time, one second by default. Repeated events have the same name,
-    /// record, and field or error. Their number follows ([`Event::Repeated`]). With `Duration::ZERO` each is
-    /// reported. Logins, logouts and other steps of a session's life are reported in any case.
+    /// Reports an event that repeats once in this time: one second by default.
+    ///
+    /// Repeated events have the same name, record, and field or error. Their number follows as
+    /// [`Repeated`](crate::Event::Repeated). With `Duration::ZERO` each event is reported. Logins, logouts and other steps of
+    /// a session's life are always reported.
     #[must_use]
     pub fn with_event_interval(mut self, interval: Duration) -> Self {
         let context = self.context_mut();
@@ -390,11 +399,11 @@ impl SessionLayer {
         self
     }
 
-    /// Waits until all work has ended that goes on when its request is gone: the commits of requests whose
-    /// clients went away, and saves that nobody awaits. Each is bounded by the time that the store has. Then the
-    /// events that were held back are counted and reported ([`Repeated`](crate::Event::Repeated)).
+    /// Waits for all work that goes on without its request: commits of requests whose clients went away, and saves whose
+    /// futures were dropped. The store's timeout bounds each of them. Then it reports the events that were held back,
+    /// by their number ([`Repeated`](crate::Event::Repeated)).
     ///
-    /// Call it when the server has shut down, before the runtime does:
+    /// Call it when the server has shut down, before the runtime ends:
     ///
     /// ```no_run
     /// # use sessions::{SessionLayer, store::MemoryStore};
@@ -410,7 +419,7 @@ impl SessionLayer {
         self.context.events.flush();
     }
 
-    /// Measures the time that passes in this process by another clock.
+    /// Measures the time that passes in this process with another clock.
     #[cfg(feature = "test-util")]
     pub(crate) fn with_stopwatch(mut self, clock: impl crate::clock::Clock) -> Self {
         self.context_mut().stopwatch = Stopwatch::manual(clock);
@@ -419,7 +428,7 @@ impl SessionLayer {
 
     fn context_mut(&mut self) -> &mut LayerContext {
         let context = Arc::make_mut(&mut self.context);
-        // They look at records as the layer was that began to watch.
+        // Watchers judge records by the options of the layer that started them.
         context.watchers = Arc::default();
         context
     }
@@ -432,7 +441,7 @@ impl<S> Layer<S> for SessionLayer {
         let http = HttpOptions::of(&self.context);
         if http.has_insecure_cookies {
             let error = Error::config(
-                "session cookies are sent over plain HTTP, where everybody on the way can take them: leave \
+                "session cookies are sent over plain HTTP, where every machine on the network path can take them; leave \
                  `with_insecure_cookies` out in production",
             );
             let event = Event::InsecureCookies { error: &error };

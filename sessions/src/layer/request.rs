@@ -1,4 +1,4 @@
-//! What a layer reads in a request besides the cookie: plain rules over its method and headers.
+//! The facts that a layer reads in a request besides the cookie: plain rules over its method and headers.
 
 use http::{
     HeaderMap, HeaderName, Method,
@@ -14,9 +14,9 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// What the slot needs to know of a request.
+/// Returns the facts that the slot needs of a request.
 ///
-/// A request without a session looks up one header at most, or two where the cookie is `Strict`.
+/// For a request without a session this looks up one header at most, or two if the cookie is `Strict`.
 pub(super) fn facts(
     method: &Method,
     headers: &HeaderMap,
@@ -40,7 +40,7 @@ pub(super) fn facts(
     }
 }
 
-/// `prefetch`, perhaps with parameters such as `prerender`.
+/// Returns true for `prefetch` or `prerender` among the words of a value.
 fn announces_prefetch(value: &http::HeaderValue) -> bool {
     let words = value.as_bytes().split(|byte| matches!(byte, b';' | b','));
     words
@@ -48,12 +48,11 @@ fn announces_prefetch(value: &http::HeaderValue) -> bool {
         .any(|word| word.eq_ignore_ascii_case(b"prefetch") || word.eq_ignore_ascii_case(b"prerender"))
 }
 
-/// Whether the browser asks over plain HTTP, so that it keeps no `Secure` cookie from the answer and sends none. It
-/// is not known of every request; `false` if it is not.
+/// Returns true if the browser certainly uses plain HTTP, so that it keeps no `Secure` cookie from the answer.
 ///
-/// Browsers name the page that a form is on in `Origin` or `Referer`, and send `Sec-Fetch-Site` over secure
-/// connections only. If neither is there, and no proxy's header says otherwise, a bare address is taken for a
-/// machine in a private network. This very machine counts as secure (W3C Secure Contexts, section 3.1).
+/// Browsers name the page of a form in `Origin` or `Referer`, and send `Sec-Fetch-Site` over secure connections only.
+/// Without these, and without a proxy's header, a bare address counts as a machine in a private network. This machine
+/// counts as secure (W3C Secure Contexts, section 3.1).
 pub(super) fn is_over_http(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(host) = text(HOST).filter(|host| !is_this_machine(host)) else { return false };
@@ -70,7 +69,7 @@ fn authority(rest: &str) -> &str {
     rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// A host without its port.
+/// Returns a host without its port.
 fn host_of(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,

@@ -1,4 +1,4 @@
-//! What a layer makes of a response: headers for the browser and for caches, or an error in its place.
+//! Changes to a response: headers for the browser and for caches, or an error in its place.
 
 use std::{
     fmt,
@@ -24,7 +24,7 @@ use crate::{
 
 /// A response body that can be replaced by text when the session could not be stored.
 ///
-/// Every type that has `From<&'static str>` and `From<String>` is one, such as axum's `Body`, `String` and
+/// Every type with `From<&'static str>` and `From<String>` implements it, such as axum's `Body`, `String` and
 /// `http_body_util::Full`.
 #[diagnostic::on_unimplemented(
     message = "`SessionLayer` cannot put an error in place of a response body of type `{Self}`",
@@ -36,7 +36,8 @@ pub trait ReplaceableBody: From<&'static str> + From<String> {}
 #[diagnostic::do_not_recommend]
 impl<B: From<&'static str> + From<String>> ReplaceableBody for B {}
 
-/// What a browser is asked to forget of the site when a session is destroyed (W3C Clear Site Data, section 3).
+/// A directive of `Clear-Site-Data`: data of this site that a browser forgets when a session is destroyed (W3C Clear Site
+/// Data, section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClearSiteData {
@@ -51,7 +52,7 @@ pub enum ClearSiteData {
 }
 
 impl ClearSiteData {
-    /// The header's value: a list of quoted strings.
+    /// Returns the header's value, a list of quoted strings. `None` for an empty list.
     pub(super) fn header(directives: impl IntoIterator<Item = Self>) -> Option<HeaderValue> {
         let mut names = Vec::new();
         for directive in directives {
@@ -69,8 +70,9 @@ impl ClearSiteData {
     }
 }
 
-/// The error behind a response of this library, in the response's extensions. Layers outside of the session layer
-/// may count it, log it, or put a page of their own in its place.
+/// The error behind a response of this library, in the response's extensions.
+///
+/// Layers outside of the session layer may count it, log it, or replace the response by a page of their own.
 ///
 /// ```
 /// use sessions::{ErrorKind, SessionError};
@@ -83,7 +85,7 @@ impl ClearSiteData {
 #[derive(Clone)]
 pub struct SessionError {
     error: Arc<Error>,
-    /// Whether the layer has already handled its response.
+    /// True if the layer has already rendered its response.
     is_rendered: bool,
 }
 
@@ -92,13 +94,13 @@ impl SessionError {
         Self { error: Arc::new(error), is_rendered: false }
     }
 
-    /// The error.
+    /// Returns the error.
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.error
     }
 
-    /// What to do about it.
+    /// Returns the error's kind, which says what to do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.error.kind()
@@ -111,7 +113,7 @@ impl fmt::Debug for SessionError {
     }
 }
 
-/// Has the layer's hook render an error that a handler or an extractor answered with.
+/// Renders an error that a handler or an extractor answered with, by the layer's hook.
 pub(super) fn render_rejection<B: ReplaceableBody>(
     response: &mut Response<B>,
     http: &HttpOptions,
@@ -134,7 +136,7 @@ pub(super) fn render_rejection<B: ReplaceableBody>(
     response.extensions_mut().insert(SessionError { error, is_rendered: true });
 }
 
-/// Tells the browser what became of the session.
+/// Applies the outcome of a request's session to its response: cookie, caching headers, or an error.
 pub(super) fn apply_outcome<B: ReplaceableBody>(
     response: &mut Response<B>,
     outcome: ResponseOutcome,
@@ -165,7 +167,7 @@ pub(super) fn apply_outcome<B: ReplaceableBody>(
         response.headers_mut().append(CLEAR_SITE_DATA, directives.clone());
     }
     if let Some(set) = set {
-        // The former ones first: a browser may take one of them for the present one.
+        // Removals of former cookies come first: a browser may take one of them for the present cookie.
         let former = if notes.is_repeated { http.cookie.remove_former() } else { Vec::new() };
         let cookies: Vec<_> = former.into_iter().chain([set]).collect();
         for cookie in &cookies {
@@ -187,11 +189,11 @@ pub(super) fn apply_outcome<B: ReplaceableBody>(
 /// W3C Clear Site Data, section 3.
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// W3C Edge Architecture Specification, section 2.2: of caches in front of a server.
+/// W3C Edge Architecture Specification, section 2.2: a header for caches in front of a server.
 const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
 
-/// The cookies of session layers in a response. What they say has happened, whatever another layer makes of
-/// the response.
+/// The cookies of session layers in a response. An error response of another layer keeps them, since the changes that
+/// they announce have happened.
 #[derive(Clone, Default)]
 struct SessionCookies(Vec<HeaderValue>);
 
@@ -200,10 +202,10 @@ fn varies_by_cookie(headers: &HeaderMap) -> bool {
     names.into_iter().any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"))
 }
 
-/// Keeps a response from every cache, and returns the headers by which it was allowed to shared ones.
+/// Forbids every cache to keep a response, and returns the headers that allowed it to shared caches.
 ///
-/// Caches keep `Set-Cookie` with the rest and give it to the next visitor (RFC 9111 section 7.3). The headers of
-/// one network's caches (`CDN-Cache-Control`, RFC 9213, and those of vendors) count before `Cache-Control`.
+/// A cache would keep `Set-Cookie` with the rest and give it to the next visitor (RFC 9111 section 7.3). Headers for one
+/// network's caches (`CDN-Cache-Control`, RFC 9213, and those of vendors) take precedence over `Cache-Control`.
 fn forbid_shared_caches(headers: &mut HeaderMap) -> Vec<String> {
     let is_targeted =
         |name: &HeaderName| name.as_str().ends_with("-cache-control") || name == SURROGATE_CONTROL;
@@ -215,7 +217,7 @@ fn forbid_shared_caches(headers: &mut HeaderMap) -> Vec<String> {
         headers.iter().filter(|(name, _)| is_targeted(name) || *name == CACHE_CONTROL).collect();
     let mut allowed: Vec<_> = said.into_iter().filter(|(_, value)| !is_forbidden(value)).collect();
     if !headers.contains_key(CACHE_CONTROL) {
-        // It counts where nothing else is said (RFC 9111 section 5.3).
+        // Caches use it where `Cache-Control` is missing (RFC 9111 section 5.3).
         allowed.extend(headers.get(EXPIRES).map(|value| (&EXPIRES, value)));
     }
     let shown = |(name, value): (&HeaderName, &HeaderValue)| {
@@ -230,7 +232,7 @@ fn forbid_shared_caches(headers: &mut HeaderMap) -> Vec<String> {
     allowed
 }
 
-/// The members of a list (RFC 9110 section 5.6.1).
+/// Returns the members of a list (RFC 9110 section 5.6.1).
 fn words(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
@@ -245,7 +247,7 @@ fn report_over_http(http: &HttpOptions, events: &Events) {
     HttpOptions::report_once(&http.reported.over_http, events, &Event::CookieOverHttp { error: &error });
 }
 
-/// Puts an error in place of an answer that is not true: what it says was not stored.
+/// Replaces an answer by an error, since the changes that it reports were not stored.
 fn refuse<B: ReplaceableBody>(
     response: &mut Response<B>,
     error: Error,
@@ -272,10 +274,10 @@ fn refuse<B: ReplaceableBody>(
     }
 }
 
-/// The response of an error, as the layer's hook makes it, or a line of text.
+/// Returns the response for an error: the hook's, or a line of text.
 fn rendered(error: &Error, http: &HttpOptions, head: Option<&Parts>) -> Response<String> {
     let hook = http.error_response.as_ref().zip(head);
-    // A hook that panics must not take the error with it.
+    // If a hook panics, the error is still answered.
     let made = hook.and_then(|(render, head)| catch_unwind(AssertUnwindSafe(|| render(error, head))).ok());
     let mut response = made.unwrap_or_else(|| {
         let mut response = Response::new(error.body_text().to_owned());

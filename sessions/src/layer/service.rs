@@ -22,7 +22,7 @@ use crate::{
     slot::{Closing, CookieChange, LayerContext, Presented, ResponseOutcome, Slot, Surviving, WriteScope},
 };
 
-/// What [`SessionLayer`](crate::SessionLayer) makes of a service.
+/// The service that [`SessionLayer`](crate::SessionLayer) wraps around another one.
 #[derive(Clone)]
 pub struct SessionService<S> {
     inner: S,
@@ -33,16 +33,16 @@ pub struct SessionService<S> {
 #[derive(Clone)]
 pub(crate) struct RequestSession {
     pub(crate) slot: Arc<Slot>,
-    /// That of the layer around this one.
+    /// The session of the layer around this one.
     outer: Option<Arc<RequestSession>>,
 }
 
-/// What the layer has seen of a request when its session was first asked for.
+/// Notes about a request, taken when its session is first opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Notes {
-    /// It came with more than one cookie of the name.
+    /// True if it came with more than one cookie of the name.
     pub(super) is_repeated: bool,
-    /// It came over plain HTTP, without a token, and the cookie is `Secure`.
+    /// True if it came over plain HTTP, without a token, and the cookie is `Secure`.
     pub(super) is_over_http: bool,
 }
 
@@ -58,7 +58,7 @@ impl Notes {
 }
 
 impl RequestSession {
-    /// The tokens that the request presents.
+    /// Returns the tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
         let (http, events) = (HttpOptions::of(self.slot.context()), self.slot.events());
@@ -69,7 +69,7 @@ impl RequestSession {
         found.presented
     }
 
-    /// That of this cookie, if this layer or one around it has it.
+    /// Returns the session with this cookie, of this layer or one around it.
     fn of_cookie(&self, name: &str) -> Option<&Self> {
         let is_own = HttpOptions::of(self.slot.context()).cookie.name() == name;
         if is_own { Some(self) } else { self.outer.as_ref()?.of_cookie(name) }
@@ -93,7 +93,7 @@ impl<S> SessionService<S> {
     }
 }
 
-/// A request's head, as a hook is shown it. Not its extensions: the slot must end with its request.
+/// Copies a request's head for the error hook, without extensions: a copy of the slot would outlive its request.
 fn head_of<B>(request: &Request<B>) -> Parts {
     let (mut head, ()) = Request::new(()).into_parts();
     head.method = request.method().clone();
@@ -103,9 +103,9 @@ fn head_of<B>(request: &Request<B>) -> Parts {
     head
 }
 
-/// Says in the log that a route takes a session and has none. That is for who wrote the program, not for who visits it.
+/// Reports to the log, and not to the client, that a route takes a session and has no layer.
 pub(crate) fn report_missing_layer(head: &Parts) {
-    // There is no layer whose events these could be.
+    // There is no layer, so there are no events of a layer.
     static EVENTS: LazyLock<Events> = LazyLock::new(Events::default);
     let error = Error::config(format!(
         "the route of `{} {}` takes a session, and no session layer is around it; add \
@@ -133,14 +133,14 @@ where
         let http = HttpOptions::of(&self.context);
         let outer = request.extensions_mut().remove::<RequestSession>();
         if let Some(same) = outer.as_ref().and_then(|outer| outer.of_cookie(http.cookie.name())) {
-            // A layer around this one has the cookie already: two would commit past each other.
+            // A layer around this one has the cookie already. Two would commit past each other.
             if !same.slot.is_of(&self.context) {
                 self.report_nested();
             }
-            // What is inside this one gets the session that it names, though a third layer is in between.
+            // Extractors inside find the session of that cookie, even behind a third layer.
             let (slot, outer) = (Arc::clone(&same.slot), outer.map(Arc::new));
             request.extensions_mut().insert(RequestSession { slot, outer });
-            let step = Step::Passing { handler: self.inner.call(request) };
+            let step = ResponseStep::Passing { handler: self.inner.call(request) };
             return ResponseFuture { step, slot: None, head: None, answered: true };
         }
         let facts = request::facts(
@@ -153,7 +153,7 @@ where
         let slot = Arc::new(Slot::new(Arc::clone(&self.context), facts));
         let session = RequestSession { slot: Arc::clone(&slot), outer: outer.map(Arc::new) };
         request.extensions_mut().insert(session);
-        let step = Step::Handling { handler: self.inner.call(request) };
+        let step = ResponseStep::Handling { handler: self.inner.call(request) };
         ResponseFuture { step, slot: Some(slot), head, answered: false }
     }
 }
@@ -165,13 +165,13 @@ impl<S: fmt::Debug> fmt::Debug for SessionService<S> {
 }
 
 pin_project! {
-    /// A response on its way: the handler's, then the commit.
+    /// The response of a request: it waits for the handler, then for the commit.
     pub struct ResponseFuture<F, B> {
         #[pin]
-        step: Step<F, B>,
-        // None behind another layer of the same cookie.
+        step: ResponseStep<F, B>,
+        // `None` inside another layer of the same cookie.
         slot: Option<Arc<Slot>>,
-        // Of the request, if the layer's hook is to see it.
+        // The request's head, for the layer's hook.
         head: Option<Box<Parts>>,
         answered: bool,
     }
@@ -187,8 +187,8 @@ pin_project! {
 }
 
 pin_project! {
-    #[project = StepProjection]
-    enum Step<F, B> {
+    #[project = ResponseStepProjection]
+    enum ResponseStep<F, B> {
         Passing { #[pin] handler: F },
         Handling { #[pin] handler: F },
         Committing { response: Option<Response<B>>, commit: Surviving<ResponseOutcome> },
@@ -206,8 +206,8 @@ where
         let mut this = self.project();
         loop {
             match this.step.as_mut().project() {
-                StepProjection::Passing { handler } => return handler.poll(context),
-                StepProjection::Handling { handler } => {
+                ResponseStepProjection::Passing { handler } => return handler.poll(context),
+                ResponseStepProjection::Handling { handler } => {
                     let mut response = ready!(handler.poll(context))?;
                     let Some(slot) = this.slot else { return Poll::Ready(Ok(response)) };
                     let http = HttpOptions::of(slot.context());
@@ -228,11 +228,11 @@ where
                     }
                     *this.answered = true;
                     let commit = slot.finish(scope);
-                    this.step.set(Step::Committing { response: Some(response), commit });
+                    this.step.set(ResponseStep::Committing { response: Some(response), commit });
                 }
-                StepProjection::Committing { response, commit } => {
+                ResponseStepProjection::Committing { response, commit } => {
                     let outcome = ready!(Pin::new(commit).poll(context));
-                    // invariant: put there just above, and taken once, since polling ends here.
+                    // invariant: the response was put there just above, and polling ends here.
                     let mut response = response.take().unwrap_or_else(|| Response::new(B::from("")));
                     let outcome = outcome.unwrap_or_else(|error| {
                         // The work itself failed, and could report nothing.
@@ -262,8 +262,10 @@ impl<F, B> fmt::Debug for ResponseFuture<F, B> {
     }
 }
 
-/// A request that failed must not have half happened. 408 and 499 are what layers inside of this
-/// one answer when they gave up on a handler.
+/// Returns the changes that a response with this status lets the slot write.
+///
+/// A failed request must not take effect by half. Layers inside of this one answer 408 and 499 when they gave up on a
+/// handler.
 fn write_scope(status: StatusCode, on_server_error: OnServerError) -> WriteScope {
     let gave_up = status == StatusCode::REQUEST_TIMEOUT || status.as_u16() == 499;
     if gave_up || (status.is_server_error() && on_server_error == OnServerError::Discard) {

@@ -1,8 +1,5 @@
 //! The changes that the handles of a request made to its session, until they are written.
 
-#[cfg(test)]
-mod tests;
-
 use super::{
     field_rules::{FieldClass, Rules},
     pending_change::{Action, FieldChange, PendingChange, removed_rights},
@@ -58,7 +55,7 @@ pub(super) enum ResetScope {
     AllButFlashesAnd(Vec<FieldName>),
     /// These.
     These(Vec<FieldName>),
-    /// What the request flashed.
+    /// The fields that the request flashed.
     Flashes,
 }
 
@@ -126,8 +123,8 @@ impl ChangeLog {
 
     /// Puts back changes that certainly were not written.
     ///
-    /// What a handle did to one field becomes one change: a handle that saves again and again while the store is away
-    /// does it again and again.
+    /// The changes of one handle to one field become one change: a handle that saves again and again while the store
+    /// is away makes them again and again.
     pub(super) fn put_back(&mut self, changes: Vec<PendingChange>) {
         for change in changes {
             self.insert(change);
@@ -266,3 +263,6 @@ impl ResetScope {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ pub(crate) enum Closing {
     MustFlush,
 }
 
-/// What the layer does to the response.
+/// The part of the session in the response: its cookie, or an error in place of the answer.
 #[derive(Debug)]
 pub(crate) struct ResponseOutcome {
     pub(crate) cookie: CookieChange,
@@ -141,7 +141,7 @@ impl Slot {
 
     /// Ends a request that has no response: its changes are dropped, but a logout and the removal of a right happen
     /// all the same.
-    pub(super) fn end_without_response(self: &Arc<Self>) {
+    pub(crate) fn end_without_response(self: &Arc<Self>) {
         let must_flush = {
             let mut state = self.lock();
             state.discard(&self.context.rules);

@@ -251,9 +251,14 @@ impl Slot {
         self.context.events.report_failure(record, error);
     }
 
-    /// Reports a failed write, and puts back what certainly was not written, unless its session was ended since.
+    /// Reports a failed write, and puts back what can be tried again.
     fn note_failed(&self, target: WriteTarget, error: &Error, incarnation: u32, taken: TakenChanges) {
         self.context.events.report_failure(target.id(), error);
+        self.put_back(error, incarnation, taken);
+    }
+
+    /// Puts back what certainly was not written, unless its session was ended since.
+    fn put_back(&self, error: &Error, incarnation: u32, taken: TakenChanges) {
         let mut state = self.lock();
         if state.incarnation != incarnation {
             return PendingSave::refuse(taken.saves, error);
@@ -377,7 +382,11 @@ impl Drop for InFlight<'_> {
         self.slot.lock().is_rotating = false;
         if let Some(taken) = self.taken.take() {
             let error = Error::outcome_unknown(UNFINISHED);
-            self.slot.note_failed(self.target, &error, self.incarnation, taken);
+            if std::thread::panicking() {
+                // Otherwise the work that it belongs to reports that it was stopped.
+                self.slot.context.events.report_failure(self.target.id(), &error);
+            }
+            self.slot.put_back(&error, self.incarnation, taken);
         }
     }
 }

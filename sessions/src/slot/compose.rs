@@ -15,7 +15,7 @@ use crate::{
     value::FieldName,
 };
 
-/// What becomes of a record by some changes.
+/// The outcome of some changes for a record.
 #[derive(Debug, Default)]
 pub(super) struct Composed {
     pub(super) delta: Delta,

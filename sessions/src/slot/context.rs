@@ -1,4 +1,4 @@
-//! What the requests of one layer share.
+//! The context that the requests of one layer share.
 
 use std::{
     any::Any,
@@ -26,12 +26,12 @@ use crate::{
 /// request has loaded.
 pub(crate) const MOST_DETACHED: usize = 256;
 
-/// What the requests of one layer share.
+/// The context that the requests of one layer share.
 #[derive(Clone)]
 pub(crate) struct LayerContext {
     pub(crate) store: Arc<dyn DynStore>,
     pub(crate) hasher: TokenHasher,
-    /// What secrets and sealed values belong to: the cookie's name.
+    /// The purpose to which secrets and sealed values are bound: the cookie's name.
     pub(crate) purpose: Cow<'static, str>,
     /// The keys of secret fields.
     pub(crate) keys: Option<Arc<KeyRing>>,
@@ -39,7 +39,7 @@ pub(crate) struct LayerContext {
     /// Sessions that began before this are over.
     pub(crate) not_before: Timestamp,
     pub(crate) events: Events,
-    /// What the views say of fields.
+    /// The rules of the views for fields.
     pub(crate) rules: Arc<Rules>,
     /// The time of the last purge, on the store's clock.
     pub(crate) last_purge: Arc<AtomicI64>,
@@ -58,8 +58,8 @@ pub(crate) struct LayerContext {
     pub(crate) detached: Arc<Semaphore>,
     /// The runtime of the layer's requests, for work that is left when one is dropped elsewhere.
     pub(crate) runtime: OnceLock<Handle>,
-    /// What the layer keeps for itself. It is here and not beside this, because each shared
-    /// allocation that a request holds is a reference count that all cores fight for.
+    /// The layer's own options, which the slot does not know. They are in the same allocation, because each shared
+    /// one that a request holds has a reference count on which all cores contend.
     pub(crate) http: Arc<dyn Any + Send + Sync>,
 }
 
@@ -91,5 +91,32 @@ impl LayerContext {
     /// The runtime of this thread, or the one that the first request of the layer ran in.
     pub(super) fn runtime(&self) -> Option<Handle> {
         Handle::try_current().ok().or_else(|| self.runtime.get().cloned())
+    }
+
+    /// A context around an empty store in memory.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        use crate::store::{MemoryStore, Store};
+
+        Self {
+            store: MemoryStore::new().erase().into_inner(),
+            hasher: TokenHasher::new("sid"),
+            purpose: "sid".into(),
+            keys: None,
+            timeouts: Timeouts::default(),
+            not_before: Timestamp::from_millis(i64::MIN),
+            events: Events::default(),
+            rules: Arc::default(),
+            last_purge: Arc::default(),
+            store_timeout: Duration::from_secs(10),
+            sizes: Sizes { field: 64 << 10, record: 256 << 10 },
+            ended_within: Duration::from_secs(30),
+            watchers: Arc::default(),
+            stopwatch: Stopwatch::default(),
+            in_flight: watch::channel(()).0,
+            detached: Arc::new(Semaphore::new(MOST_DETACHED)),
+            runtime: OnceLock::new(),
+            http: Arc::new(()),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What a response does to the browser's cookie, and how long the browser keeps one.
+//! Changes of the browser's cookie, and the time for which the browser keeps one.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::value::{DAY, Timeouts, Token, hours};
 /// The longest time for which a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
 const LONGEST_COOKIE: Duration = Duration::from_hours(400 * 24);
 
-/// What the response does to the browser's cookie.
+/// A change of the browser's cookie by the response.
 #[derive(Debug, Default)]
 pub(crate) enum CookieChange {
     /// It leaves the cookie alone.

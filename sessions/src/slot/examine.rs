@@ -58,17 +58,18 @@ impl Slot {
         Ok(())
     }
 
-    /// Withholds the record where the key of a secret field is not there. Returns the error that refuses the request.
+    /// Withholds the record where a secret's key is missing, or where a right is stored in plain, as for any right that
+    /// does not decode. Returns the error that refuses the request.
     fn withhold_unopened(&self, live: &mut LiveRecord, unopened: &[UnopenedSecret]) -> Option<Error> {
         let rules = &self.context.rules;
         let mut refusal = None;
-        for UnopenedSecret { name, reason, is_key_missing } in unopened {
+        for UnopenedSecret { name, reason, is_key_missing, is_plain } in unopened {
             self.report_undecodable(live.id, name, reason);
-            let on_missing = rules.on_missing_key(name);
-            if *is_key_missing && on_missing == OnInvalid::Withhold {
+            let (on_missing, is_right) = (rules.on_missing_key(name), rules.of(name).is_right());
+            if (*is_key_missing || (*is_plain && is_right)) && on_missing == OnInvalid::Withhold {
                 live.is_withheld = true;
                 live.fields.remove(name.as_str());
-            } else if rules.of(name).is_right() && !(*is_key_missing && on_missing == OnInvalid::Reset) {
+            } else if is_right && !(*is_key_missing && on_missing == OnInvalid::Reset) {
                 refusal.get_or_insert_with(|| undecodable(name));
             }
         }

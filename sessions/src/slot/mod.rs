@@ -43,8 +43,6 @@ mod saves;
 mod secrets;
 mod staging;
 mod survive;
-#[cfg(all(test, feature = "axum", feature = "test-util"))]
-mod tests;
 mod watch;
 
 use std::{
@@ -95,11 +93,11 @@ pub(crate) struct Slot {
     is_detached: AtomicBool,
     /// Counts what ends fields: a handle that saw what was before must look again.
     resets: AtomicU64,
-    /// What the layer has seen of the request, for the response.
+    /// The layer's notes on the request, for the response.
     pub(crate) notes: AtomicU8,
 }
 
-/// What a handle starts from.
+/// The fields from which a handle starts.
 pub(crate) struct Snapshot {
     pub(crate) incarnation: u32,
     /// The number of resets that it is after.

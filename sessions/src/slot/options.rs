@@ -1,8 +1,8 @@
-//! What handlers ask for besides changes of fields.
+//! Options that handlers ask for, besides changes of fields.
 
 use crate::value::{Authority, Lifetime};
 
-/// What handlers asked for, besides changes of fields.
+/// The options that handlers asked for, besides changes of fields.
 #[derive(Debug, Default)]
 pub(super) struct RequestedOptions {
     /// A new secret.

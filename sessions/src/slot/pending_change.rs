@@ -21,7 +21,7 @@ pub(super) struct PendingChange {
     pub(super) is_once: bool,
 }
 
-/// What a handle did.
+/// An action of a handle.
 #[derive(Debug)]
 pub(super) enum Action {
     /// It changed a field.

@@ -1,8 +1,5 @@
 //! Planning: from the change log of a request to one write. Plain values, no I/O.
 
-#[cfg(test)]
-mod tests;
-
 use std::time::Duration;
 
 use super::{
@@ -265,7 +262,8 @@ impl RequestState {
         (write, resets, lost)
     }
 
-    /// What only removes is no growth, however long the names are that it mentions.
+    /// The bytes of fields after a delta; 0 if there are no more than before. A delta that only removes is no growth,
+    /// however long its names are.
     fn grows_to(&self, delta: &Delta) -> usize {
         let loaded = self.live().map(|live| &live.fields);
         let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
@@ -340,3 +338,6 @@ fn creates(delta: &Delta) -> Result<bool, Error> {
     delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
     Ok(!fields.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ pub(super) enum Selection<'a> {
     FieldOf(&'a FieldChange),
 }
 
-/// What a flush writes, besides destroying.
+/// A write by a flush, which destroys besides.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) write: PlannedWrite,
@@ -36,7 +36,7 @@ pub(super) struct Plan {
     /// The write in its place if something in it cannot be stored: neither the old secret stays valid, nor a right
     /// that was taken away.
     pub(super) fallback: Option<PlannedWrite>,
-    /// What fails all the same, after the write.
+    /// The failure that is left after the write.
     pub(super) failure: Option<PlanFailure>,
 }
 
@@ -95,7 +95,7 @@ pub(super) enum WriteTarget {
     },
 }
 
-/// What a plan has taken out of the log, for when it fails.
+/// The changes that a plan has taken out of the log, for when it fails.
 #[derive(Debug, Default)]
 pub(super) struct TakenChanges {
     pub(super) changes: Vec<PendingChange>,

@@ -8,7 +8,7 @@ use crate::{event::Event, random, sync::atomic::Ordering, value::Timestamp};
 /// The time between two purges of a layer, on the store's clock.
 const EVERY: Duration = Duration::from_mins(1);
 
-/// What is added to it at most, so that instances that were started at once do not purge at once for ever.
+/// The most that is added to it, so that instances that were started at once do not purge at once for ever.
 const JITTER: Duration = Duration::from_secs(15);
 
 /// The number of records that one call of the store deletes.

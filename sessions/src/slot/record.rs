@@ -16,7 +16,7 @@ use crate::{
     value::{Authority, Credentials, FieldName, Fields, RecordId, Secret, Timeouts, Timestamp},
 };
 
-/// What is known of the request's record.
+/// The record of a request, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) enum RecordState {
     /// No handle has asked for the session yet.
@@ -42,7 +42,7 @@ pub(super) struct LiveRecord {
     pub(super) id: RecordId,
     pub(super) epoch: u64,
     pub(super) credentials: Credentials,
-    /// What the credentials say.
+    /// The meaning of the credentials.
     pub(super) authority: Authority,
     /// The secret that the request came with, or got since.
     pub(super) secret: Secret,
@@ -144,12 +144,16 @@ impl LiveRecord {
         delta: Option<&Delta>,
         names: &[FieldName],
         values: &[Option<Bytes>],
+        rules: &Rules,
     ) {
         // Applied to what was loaded. The store applied it to what was there, which may be newer.
         if let Some(delta) = delta {
             let _ = delta.apply(&mut self.fields);
         }
-        for (name, value) in names.iter().zip(values) {
+        // Of a withheld record the request sees its own changes, and what outlives a logout.
+        let shown = self.is_withheld.then(|| self.kept_on_logout(rules));
+        let is_shown = |name: &FieldName| shown.as_ref().is_none_or(|shown| shown.contains(name));
+        for (name, value) in names.iter().zip(values).filter(|(name, _)| is_shown(name)) {
             match value {
                 Some(value) => self.fields.insert(name.clone(), value.clone()),
                 None => self.fields.remove(name.as_str()),

@@ -1,4 +1,4 @@
-//! What one request knows of its session and wants done: plain values, no I/O.
+//! The state of one request's session: what it knows and wants done. Plain values, no I/O.
 
 use bytes::Bytes;
 
@@ -55,7 +55,7 @@ pub(super) struct RequestState {
     pub(super) is_detached: bool,
 }
 
-/// What a handle stages.
+/// The changes that a handle stages.
 #[derive(Debug, Default)]
 pub(crate) struct StagedChanges {
     pub(crate) changes: Vec<FieldChange>,

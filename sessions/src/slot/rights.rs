@@ -1,4 +1,4 @@
-//! The rights that a record holds, and what a write does to the record's secret.
+//! The rights that a record holds, and the changes of its secret.
 
 use crate::value::{Authority, FieldName};
 
@@ -11,7 +11,7 @@ pub(super) struct RecordRights {
     pub(super) identity: Option<FieldName>,
 }
 
-/// What a write does to the record's secret, and why. Later variants include what earlier ones do.
+/// A change of the record's secret by a write, and its reason. Later variants include earlier ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SecretChange {
     /// The secret stays.

@@ -18,7 +18,7 @@ use crate::{
 /// The number of times that a rotation is tried which finds the record's credentials renewed.
 const ATTEMPTS: usize = 3;
 
-/// What a commit puts in the place of a record's credentials.
+/// The credentials that a commit puts in the place of a record's.
 pub(super) struct NewCredentials {
     /// The secret that the browser is to have, if that is another one.
     secret: Option<Secret>,
@@ -95,7 +95,7 @@ impl Slot {
         self.context.events.report(&Event::Rotated { record, cause });
     }
 
-    /// What is to take the place of the record's credentials; `None` if another request has done it already.
+    /// Makes the credentials that take the place of the record's; `None` if another request has done it already.
     fn new_credentials(&self, id: RecordId, write: &PlannedWrite) -> Result<Option<NewCredentials>, Error> {
         let secret_change = write.secret_change;
         let (fresh, salt) = (Secret::from_bytes(random::bytes()?), random::bytes()?);
@@ -165,7 +165,7 @@ impl Slot {
             state.note_options(new.requested);
         }
         let Some(live) = state.record.live_mut(id) else { return };
-        live.update_fields(delta, names, values);
+        live.update_fields(delta, names, values, &self.context.rules);
         let Some(NewCredentials { secret, authority, change, timeouts, ends_login, now, .. }) = new else {
             return;
         };

@@ -24,6 +24,8 @@ pub(super) struct UnopenedSecret {
     pub(super) name: FieldName,
     pub(super) reason: String,
     pub(super) is_key_missing: bool,
+    /// It is not sealed at all: the field may have become secret since.
+    pub(super) is_plain: bool,
 }
 
 impl Slot {
@@ -111,8 +113,8 @@ pub(super) fn open_secrets(
             // A view that asks again is refused for the same reason.
             stored = live.opened.swap_remove(known).stored;
         }
-        let value = context.open(live.id, &name, &stored).unwrap_or_else(|(reason, is_key_missing)| {
-            unopened.push(UnopenedSecret { name: name.clone(), reason, is_key_missing });
+        let value = context.open(live.id, &name, &stored).unwrap_or_else(|reason| {
+            unopened.push(reason);
             Bytes::from_static(UNOPENED)
         });
         live.fields.insert(name.clone(), value.clone());
@@ -127,10 +129,19 @@ impl LayerContext {
         keys.seal(SealingContext { purpose: &self.purpose, record, field }, value)
     }
 
-    /// The value; or the reason why there is none, and true if that is for want of its key.
-    fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, (String, bool)> {
-        let Some(keys) = &self.keys else { return Err((Error::without_keys(field).to_string(), true)) };
-        let place = SealingContext { purpose: &self.purpose, record, field };
-        keys.open(place, stored).map_err(|error| (error.to_string(), error.is_key_missing()))
+    /// Returns the value, or the reason why there is none.
+    fn open(&self, record: RecordId, field: &FieldName, stored: &[u8]) -> Result<Bytes, UnopenedSecret> {
+        let name = field.clone();
+        let Some(keys) = &self.keys else {
+            let reason = Error::without_keys(field).to_string();
+            return Err(UnopenedSecret { name, reason, is_key_missing: true, is_plain: false });
+        };
+        let context = SealingContext { purpose: &self.purpose, record, field };
+        keys.open(context, stored).map_err(|error| UnopenedSecret {
+            name,
+            reason: error.to_string(),
+            is_key_missing: error.is_key_missing(),
+            is_plain: error.is_plain(),
+        })
     }
 }

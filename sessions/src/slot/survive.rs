@@ -173,3 +173,6 @@ pub(super) fn caught<T>(poll: impl FnOnce() -> Poll<Result<T, Error>>) -> Poll<R
     catch_unwind(AssertUnwindSafe(poll))
         .unwrap_or_else(|_| Poll::Ready(Err(Error::outcome_unknown("the session store panicked"))))
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ pub(super) enum OwnRecord {
     Over,
 }
 
-/// What a request tells those who wait for the end of its record.
+/// The news of a request's record for the tasks that wait for its end.
 #[derive(Debug)]
 pub(super) struct WatchedRecord {
     own: watch::Sender<OwnRecord>,
@@ -53,7 +53,7 @@ pub(super) struct WatchedRecord {
     seen: Option<SightingsOf>,
 }
 
-/// What is known of this record.
+/// A record, and the news of it from the store.
 pub(super) type SightingsOf = (RecordId, watch::Receiver<Sighting>);
 
 impl WatchedRecord {

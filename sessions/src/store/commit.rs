@@ -1,4 +1,4 @@
-//! What a commit applies to a record, and what a store answers.
+//! A commit and its outcome.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What a create writes, and what a store answers.
+//! The record that a create writes, and the outcome.
 
 use crate::value::{Credentials, Fields, Timeouts, Timestamp};
 
@@ -12,7 +12,7 @@ pub struct NewRecord {
     pub is_first_visit: bool,
     /// The record's fields.
     pub fields: Fields,
-    /// How long the record may live, for stores that set a deadline on what they keep.
+    /// The times of the record, for stores that set a deadline on what they keep.
     pub timeouts: Timeouts,
 }
 

@@ -53,6 +53,13 @@ impl<S: Store> DynStore for S {
 }
 
 /// A store whose type is chosen at run time, made by [`Store::erase`].
+///
+/// ```
+/// use sessions::store::{AnyStore, MemoryStore, Store};
+///
+/// let store: AnyStore = MemoryStore::new().erase();
+/// # let _ = store;
+/// ```
 #[derive(Clone)]
 pub struct AnyStore(Arc<dyn DynStore>);
 

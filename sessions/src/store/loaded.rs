@@ -1,4 +1,4 @@
-//! What a load returns.
+//! The result of a load.
 
 use super::Record;
 use crate::value::{Credentials, Fields, Timestamp};
@@ -9,7 +9,7 @@ use crate::value::{Credentials, Fields, Timestamp};
 pub struct Loaded {
     /// The record's credentials.
     pub credentials: Credentials,
-    /// How many rotations the record has seen: a fencing token for later commits.
+    /// The number of rotations that the record has seen: a fencing token for later commits.
     pub epoch: u64,
     /// When the record was created.
     pub created: Timestamp,

@@ -144,13 +144,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes up to `limit` records that are dead under `timeouts`, and returns how many it deleted.
     ///
-    /// Each record has the times of its kind of session ([`Timeouts::of`]). This only frees room: a dead record is
-    /// never used, purged or not.
+    /// Each record has the times of its kind of session ([`Timeouts::of`]). A dead record is never used, purged or not.
     ///
     /// # Errors
     ///
-    /// Any error, also if the store cannot clean up its own files. The layer reports it as
-    /// [`Event::PurgeFailed`](crate::Event::PurgeFailed).
+    /// Any error, also of a clean-up of the store's own files. The layer reports [`PurgeFailed`](crate::Event::PurgeFailed).
     fn purge(&self, timeouts: Timeouts, limit: usize) -> impl Future<Output = Result<usize, Error>> + Send;
 
     /// Returns true if dead records go by themselves, so that the layer never calls [`purge`](Self::purge).
@@ -158,20 +156,13 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
-    /// Returns the longest that an operation takes, if the store itself sees to that. The layer then sets no timer
-    /// of its own where this is short enough, which saves as much as a tenth of a load.
+    /// Returns the longest that an operation takes, if the store sees to that. If it is short enough, the layer saves its
+    /// own timer, which costs as much as a tenth of a load.
     fn timeout(&self) -> Option<Duration> {
         None
     }
 
     /// Makes one type of stores that are chosen at run time.
-    ///
-    /// ```
-    /// use sessions::store::{AnyStore, MemoryStore, Store};
-    ///
-    /// let store: AnyStore = MemoryStore::new().erase();
-    /// # let _ = store;
-    /// ```
     fn erase(self) -> AnyStore
     where
         Self: Sized,

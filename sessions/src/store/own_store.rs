@@ -40,7 +40,7 @@ impl<C: Clock> Store for OwnStore<C> {
     async fn create(&self, id: RecordId, new: NewRecord) -> Result<CreateOutcome, Error> {
         let (mut rows, now) = (self.begin(), self.clock.now());
         if let Some(row) = rows.get(&id) {
-            // The same create may come twice, if the answer to the first was lost.
+            // A create may come twice, if the answer to the first was lost.
             let known = Record::from_bytes(row.clone())?;
             let is_repeated = known.credentials == new.credentials && known.is_alive(&new.timeouts, now);
             return Ok(if is_repeated {

@@ -14,7 +14,7 @@ const REMEMBERED_COMMITS: usize = 8;
 pub struct Record {
     /// The record's credentials.
     pub credentials: Credentials,
-    /// How many rotations the record has seen: the fencing token that a commit must name.
+    /// The number of rotations that the record has seen: the fencing token that a commit must name.
     pub epoch: u64,
     /// When it was created.
     pub created: Timestamp,

@@ -156,7 +156,7 @@ mod tests {
         }
     }
 
-    /// What is stored once must be read for ever: these bytes are version 1.
+    /// Stored records must be readable for ever: these bytes are version 1.
     #[test]
     fn the_format_is_the_documented_one() {
         let mut expected = vec![1];

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-/// A body that is there as a whole.
+/// A body whose bytes are all there.
 #[derive(Clone, Debug, Default)]
 pub struct Body(Option<Bytes>);
 

@@ -28,18 +28,18 @@ const START: i64 = 1_768_478_400_000;
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// A clock that shows noon of 15 January 2026, UTC.
+    /// Makes a clock that shows noon of 15 January 2026, UTC.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(AtomicI64::new(START)))
     }
 
-    /// Goes forward, or stays at the end of time.
+    /// Moves the clock forward, to the end of time at most.
     pub fn advance(&self, by: Duration) {
         self.set(self.now().saturating_add(by));
     }
 
-    /// Shows another time, earlier or later.
+    /// Sets the clock to another time, earlier or later.
     pub fn set(&self, to: Timestamp) {
         self.0.store(to.as_millis(), Ordering::SeqCst);
     }

@@ -11,7 +11,7 @@ use std::{
 use super::{Call, Gate, HookedStore, Hooks, Operation};
 use crate::error::Error;
 
-type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+type FaultHook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 /// A store around another one, whose next operations fail, wait or are interrupted as its [`Faults`] say.
 ///
@@ -43,9 +43,9 @@ enum Fault {
     /// Never done.
     Stall,
     /// Refused after a while.
-    Instead(Hook),
-    Before(Hook),
-    After(Hook),
+    Instead(FaultHook),
+    Before(FaultHook),
+    After(FaultHook),
 }
 
 impl<S> FaultStore<S> {

@@ -1,13 +1,12 @@
-//! A place where an operation waits until a test lets it go on.
+//! A gate at which an operation waits until a test lets it go on.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// A place where an operation waits until a test lets it go on. Clones are the same gate.
+/// A gate at which an operation waits until a test lets it go on. Clones are the same gate.
 ///
-/// Nothing depends on who comes first: an arrival that nobody waits for yet is remembered, and so
-/// is a release.
+/// The order of the two does not matter: an arrival for which no test waits yet is remembered, and so is a release.
 ///
 /// ```
 /// use sessions::testing::Gate;
@@ -32,7 +31,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A closed gate.
+    /// Makes a closed gate.
     #[must_use]
     pub fn new() -> Self {
         Self { arrived: Arc::new(Semaphore::new(0)), released: Arc::new(Semaphore::new(0)) }
@@ -44,12 +43,12 @@ impl Gate {
         take(&self.released).await;
     }
 
-    /// Waits for an arrival; each is seen once.
+    /// Waits for an arrival. Each arrival is reported once.
     pub async fn arrived(&self) {
         take(&self.arrived).await;
     }
 
-    /// Lets one through, now or when it comes.
+    /// Lets one operation through, now or when it arrives.
     pub fn release(&self) {
         self.released.add_permits(1);
     }

@@ -9,7 +9,7 @@ use crate::{
     value::{FieldName, RecordId, Timeouts},
 };
 
-/// What a [`HookedStore`] does around each operation of the store inside.
+/// Hooks that a [`HookedStore`] runs around each operation of the store inside.
 ///
 /// By default an operation is passed on as it is.
 pub trait Hooks: Send + Sync + 'static {

@@ -1,8 +1,7 @@
-//! Tools for testing stores and applications: a manual clock, injected faults, a record of what
-//! reaches a store, a browser-like client, and [`conformance!`], the suite that every store runs.
+//! Tools for testing stores and applications: a manual clock, injected faults, a record of a store's calls, a
+//! browser-like client, and [`conformance!`], the suite that every store runs.
 //!
-//! For tests only (feature `test-util`). What goes wrong in here panics with a message, since that
-//! is how a test fails.
+//! For tests only (feature `test-util`). A failure in here panics with a message, so that the test fails.
 //!
 //! ```
 //! use std::time::Duration;

@@ -73,7 +73,7 @@ pub enum Call {
     },
     /// `purge`
     Purge {
-        /// How many records at most.
+        /// The largest number of records to delete.
         limit: usize,
     },
 }

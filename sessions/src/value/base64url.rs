@@ -17,7 +17,7 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// The number of characters that `bytes` bytes take.
+/// Returns the number of characters that `bytes` bytes take.
 pub(crate) const fn encoded_len(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
@@ -64,7 +64,7 @@ fn decode_to(text: &[u8], bytes: &mut [u8]) -> bool {
     if text.len() != encoded_len(bytes.len()) {
         return false;
     }
-    // An invalid character's value has bits that no sextet has; looked at once, at the end.
+    // The value of an invalid character has bits that no sextet has. They are looked at once, at the end.
     let mut seen = 0;
     let mut sextet = |character: u8| {
         let value = VALUES[usize::from(character)];

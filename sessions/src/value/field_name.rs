@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
-/// The stored name of a field. Cheap to clone: names of a view's fields live in the program.
+/// The stored name of a field. It is cheap to clone: the names of a view's fields live in the program.
 #[derive(Clone)]
 pub struct FieldName(Repr);
 
@@ -13,13 +13,13 @@ enum Repr {
 }
 
 impl FieldName {
-    /// A name known at compile time.
+    /// Makes a name that is known at compile time.
     #[must_use]
     pub const fn from_static(name: &'static str) -> Self {
         Self(Repr::Static(name))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {

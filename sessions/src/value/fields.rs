@@ -8,8 +8,8 @@ use super::FieldName;
 
 /// The fields of a record, each a name and a JSON text.
 ///
-/// A clone shares everything and costs one reference count; changing a shared one copies the list
-/// of names, never the values.
+/// A clone shares everything and costs one reference count. A change of shared fields copies the list of names, never
+/// the values.
 #[derive(Clone, Default)]
 pub struct Fields {
     /// Sorted by name; `None` where there never was a field, so that an empty one allocates nothing.
@@ -17,7 +17,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// No fields.
+    /// Makes an empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self { sorted: None }
@@ -45,37 +45,37 @@ impl Fields {
         }
     }
 
-    /// The value of a field.
+    /// Returns the value of a field.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Bytes> {
         let index = self.position(name).ok()?;
         self.sorted.as_ref().map(|sorted| &sorted[index].1)
     }
 
-    /// Whether there is such a field.
+    /// Returns true if there is such a field.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.position(name).is_ok()
     }
 
-    /// All fields, sorted by name.
+    /// Returns all fields, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&FieldName, &Bytes)> {
         self.sorted.iter().flat_map(|sorted| sorted.iter()).map(|(name, value)| (name, value))
     }
 
-    /// How many fields there are.
+    /// Returns the number of fields.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sorted.as_ref().map_or(0, |sorted| sorted.len())
     }
 
-    /// How many bytes the names and values take.
+    /// Returns the number of bytes that the names and values take.
     #[must_use]
     pub fn size(&self) -> usize {
         self.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
     }
 
-    /// Whether there are none.
+    /// Returns true if there is no field.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -85,7 +85,7 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// What `change` returns; the field is then as it was.
+    /// The error of `change`; the field is then as it was.
     pub fn alter<E>(
         &mut self,
         name: &FieldName,
@@ -122,7 +122,7 @@ impl Fields {
 }
 
 impl FromIterator<(FieldName, Bytes)> for Fields {
-    /// Of several values for one name the last one counts.
+    /// Collects fields. Of several values for one name the last one counts.
     fn from_iter<I: IntoIterator<Item = (FieldName, Bytes)>>(pairs: I) -> Self {
         let mut sorted: Vec<_> = pairs.into_iter().collect();
         sorted.sort_by(|left, right| left.0.cmp(&right.0));
@@ -141,7 +141,7 @@ impl PartialEq for Fields {
     fn eq(&self, other: &Self) -> bool {
         match (&self.sorted, &other.sorted) {
             (Some(left), Some(right)) => left == right,
-            // A list of which everything was removed is none.
+            // An empty list equals none.
             _ => self.is_empty() && other.is_empty(),
         }
     }
@@ -150,7 +150,7 @@ impl PartialEq for Fields {
 impl Eq for Fields {}
 
 impl fmt::Debug for Fields {
-    /// Names and lengths: values may be anybody's personal data.
+    /// Shows names and lengths, since values may be personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(|(name, value)| (name, value.len()))).finish()
     }

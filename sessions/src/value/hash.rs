@@ -1,4 +1,4 @@
-//! What the store keeps of a secret: a hash that binds it to one layer and one record.
+//! The hash of a secret, which binds it to one layer and one record.
 
 use std::{fmt, hint::black_box};
 
@@ -14,18 +14,18 @@ const LABEL: &[u8; 24] = b"sessions/secret-hash/v1\0";
 
 /// SHA-256 over a version label, the layer's purpose, the record id and the secret.
 ///
-/// A store holds nothing else of a token, so a leaked store logs nobody in (OWASP ASVS 5.0, V11).
-/// Comparison takes the same time wherever the difference is.
+/// A store holds nothing else of a token, so a leaked store lets no thief log in (OWASP ASVS 5.0, V11). A comparison
+/// takes the same time wherever the difference is.
 #[derive(Clone, Copy, Eq)]
 pub(crate) struct SecretHash([u8; HASH_BYTES]);
 
 impl SecretHash {
-    /// A hash as a store kept it.
+    /// Makes a hash of the bytes that a store has kept.
     pub(crate) const fn from_bytes(bytes: [u8; HASH_BYTES]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes to store.
+    /// Returns the 32 bytes to store.
     pub(crate) const fn as_bytes(&self) -> &[u8; HASH_BYTES] {
         &self.0
     }
@@ -43,13 +43,13 @@ impl fmt::Debug for SecretHash {
     }
 }
 
-/// Whether all bytes are equal, in the same time wherever they differ.
+/// Returns true if all bytes are equal, in the same time wherever they differ.
 pub(super) fn is_same<const N: usize>(left: &[u8; N], right: &[u8; N]) -> bool {
     let mut difference = 0;
     for (left, right) in left.iter().zip(right) {
         difference |= left ^ right;
     }
-    // Hides from the compiler that only zero matters, so that it does not stop early.
+    // Hides from the compiler that only zero matters. So it makes no loop that stops early.
     black_box(difference) == 0
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct TokenHasher {
 }
 
 impl TokenHasher {
-    /// A hasher for this purpose: by default the layer's cookie name.
+    /// Makes a hasher for this purpose: by default the layer's cookie name.
     pub(crate) fn new(purpose: &str) -> Self {
         let mut first_block = [0_u8; 64];
         first_block[..24].copy_from_slice(LABEL);
@@ -71,7 +71,7 @@ impl TokenHasher {
         Self { after_purpose: Sha256::new_with_prefix(first_block) }
     }
 
-    /// The hash that the store keeps for this secret of this record.
+    /// Returns the hash that the store keeps for this secret of this record.
     pub(crate) fn hash(&self, id: &RecordId, secret: &Secret) -> SecretHash {
         let mut hasher = self.after_purpose.clone();
         hasher.update(id.as_bytes());
@@ -80,12 +80,12 @@ impl TokenHasher {
     }
 }
 
-/// The first bytes of what a renewed secret is derived from.
+/// The first bytes of the message from which a renewed secret is derived.
 const RENEWAL: &[u8] = b"sessions/renewed-secret/v1\0";
 
 impl Secret {
-    /// The secret that takes this one's place in a renewal: everybody who has this one, the salt and the id
-    /// finds the same. HMAC-SHA256 (RFC 2104), so nobody finds it without this one.
+    /// Derives the secret that takes the place of this one in a renewal, by HMAC-SHA256 (RFC 2104). All who have this
+    /// secret, the salt and the id derive the same; without this secret it cannot be found.
     pub(crate) fn renewed(&self, id: &RecordId, salt: &[u8; SALT_BYTES]) -> Self {
         Self::from_bytes(hmac(self.as_bytes(), &[RENEWAL, id.as_bytes(), salt]))
     }
@@ -94,7 +94,7 @@ impl Secret {
 /// The length of a renewal's salt.
 pub(crate) const SALT_BYTES: usize = 16;
 
-/// HMAC-SHA256 with a key of at most one block. Ten lines in place of a crate, which would be the
+/// Returns the HMAC-SHA256 with a key of at most one block. These lines stand in place of a crate, which would be the
 /// twentieth on top of axum.
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut block = [0; 64];

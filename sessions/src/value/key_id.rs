@@ -14,7 +14,7 @@ impl KeyId {
         Self(bytes)
     }
 
-    /// Reads the text form back. `None` for anything but its one canonical spelling, in small letters.
+    /// Reads the text form; `None` for anything but its one canonical spelling, in small letters.
     ///
     /// ```
     /// use sessions::KeyId;
@@ -29,7 +29,7 @@ impl KeyId {
         (id.to_string() == text).then_some(id)
     }
 
-    /// The 4 bytes.
+    /// Returns the 4 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 4] {
         &self.0

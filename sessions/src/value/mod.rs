@@ -1,10 +1,11 @@
-//! The plain values everything else is written in: ids, secrets, tokens, names, fields, times.
+//! The plain values in which everything else is written: ids, secrets, tokens, names, fields, times.
 //!
 //! Nothing here does I/O, reads a clock or draws randomness.
 
 pub(crate) mod base64url;
 mod bytes;
 mod credentials;
+mod cutoffs;
 mod field_name;
 mod fields;
 mod hash;
@@ -13,7 +14,8 @@ mod key_id;
 mod record_id;
 #[cfg(feature = "keys")]
 mod signed_token;
-mod time;
+mod timeouts;
+mod timestamp;
 mod token;
 
 #[cfg(feature = "keys")]
@@ -21,18 +23,20 @@ pub use self::key_id::KeyId;
 #[cfg(feature = "keys")]
 pub(crate) use self::signed_token::{SignedToken, TAG_BYTES};
 #[cfg(feature = "sqlite")]
-pub(crate) use self::time::SessionKind;
+pub(crate) use self::timeouts::SessionKind;
 pub(crate) use self::{
     bytes::{ByteReader, push_counted, push_number},
     credentials::{Authority, Match, Proof, hours},
     hash::{SecretHash, TokenHasher},
-    time::{DAY, Lifetime},
+    timeouts::{DAY, Lifetime},
     token::{Secret, Token},
 };
 pub use self::{
     credentials::Credentials,
+    cutoffs::{Cutoff, Cutoffs},
     field_name::FieldName,
     fields::Fields,
     record_id::{ParseRecordIdError, RecordId},
-    time::{Cutoff, Cutoffs, Timeouts, Timestamp},
+    timeouts::Timeouts,
+    timestamp::Timestamp,
 };

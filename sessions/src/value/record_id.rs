@@ -1,4 +1,4 @@
-//! The public handle of a record.
+//! The public name of a record.
 
 use std::{error::Error as StdError, fmt, str::FromStr};
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::base64url;
 
-/// The public handle of one session's record: 128 random bits, stable for the record's life.
+/// The public name of one session's record: 128 random bits, the same for as long as the record exists.
 ///
-/// It is safe to list and to log and worth nothing by itself: whoever knows it but not the secret
-/// in the cookie cannot use the session. Its text form is 22 characters of base64url, for serde too.
+/// It is safe to list and to log: without the secret in the cookie it opens no session. Its text form is 22 characters
+/// of base64url, for serde too.
 ///
 /// ```
 /// use sessions::RecordId;
@@ -22,13 +22,13 @@ use super::base64url;
 pub struct RecordId([u8; 16]);
 
 impl RecordId {
-    /// An id of these 16 bytes, which should come from a random number generator.
+    /// Makes an id of these 16 bytes, which should come from a random number generator.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Reads the text form back. `None` for anything but its one canonical spelling.
+    /// Reads the text form; `None` for anything but its one canonical spelling.
     ///
     /// ```
     /// use sessions::RecordId;
@@ -42,7 +42,7 @@ impl RecordId {
         base64url::decode(text.as_bytes()).map(Self)
     }
 
-    /// How many characters the text form has.
+    /// The number of characters of the text form.
     #[cfg(any(feature = "redis", feature = "webdis"))]
     pub(crate) const TEXT_LENGTH: usize = base64url::encoded_len(16);
 
@@ -52,7 +52,7 @@ impl RecordId {
         base64url::encode_to(&self.0, text);
     }
 
-    /// The 16 bytes.
+    /// Returns the 16 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -71,7 +71,7 @@ impl fmt::Debug for RecordId {
     }
 }
 
-/// A text that is no [`RecordId`].
+/// The error for a text that is no [`RecordId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseRecordIdError;
@@ -100,9 +100,9 @@ impl Serialize for RecordId {
 
 impl<'de> Deserialize<'de> for RecordId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
+        struct RecordIdVisitor;
 
-        impl de::Visitor<'_> for Text {
+        impl de::Visitor<'_> for RecordIdVisitor {
             type Value = RecordId;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for RecordId {
             }
         }
 
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(RecordIdVisitor)
     }
 }
 

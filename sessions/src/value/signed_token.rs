@@ -1,25 +1,24 @@
-//! What the cookie carries where tokens are signed.
+//! The value of the cookie where tokens are signed.
 
 use std::fmt;
 
 use super::{KeyId, RecordId, Secret, Token, base64url};
 
-/// The version byte every signed token begins with.
+/// The first byte of every signed token: its version.
 const VERSION: u8 = 2;
 
-/// Version, record id, secret, key id, tag.
+/// The length of version, record id, secret, key id and tag.
 const BYTES: usize = 1 + 16 + 32 + 4 + 16;
 
-/// How many bytes of the keyed hash a token carries: half of it, the least that RFC 2104 section 5
-/// recommends, and the 128 bits that OWASP ASVS 5.0 (11.2.3) asks for.
+/// The length of the tag: half of the keyed hash, which is the least that RFC 2104 section 5 recommends, and the 128
+/// bits that OWASP ASVS 5.0 (11.2.3) asks for.
 pub(crate) const TAG_BYTES: usize = 16;
 
 /// A cookie's value with a tag that only holders of the key can make: version byte, record id, secret,
 /// key id and tag in 92 characters of base64url.
 ///
-/// Nothing here looks at the tag; [`KeyRing::verify`](crate::keys::KeyRing::verify) gives the token for
-/// it. There is no way from one version to the other, so nobody can leave the tag out. `Debug` shows the
-/// ids only.
+/// Nothing here checks the tag; [`KeyRing::verify`](crate::keys::KeyRing::verify) does, and returns the token. A value of
+/// one version is never read as one of the other, so the tag cannot be left out. `Debug` shows the ids only.
 pub(crate) struct SignedToken {
     token: Token,
     key: KeyId,
@@ -27,16 +26,15 @@ pub(crate) struct SignedToken {
 }
 
 impl SignedToken {
-    /// The token with a tag by this key.
+    /// Makes the signed form of a token, with a tag by this key.
     pub(crate) const fn new(token: Token, key: KeyId, tag: [u8; TAG_BYTES]) -> Self {
         Self { token, key, tag }
     }
 
-    /// How many characters a cookie's value has.
+    /// The number of characters of a cookie's value.
     pub(crate) const TEXT_LENGTH: usize = base64url::encoded_len(BYTES);
 
-    /// Reads a cookie's value. `None` for anything but the canonical form of this version: an unsigned
-    /// token is none.
+    /// Reads a cookie's value; `None` for anything but the canonical form of this version, such as an unsigned token.
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let bytes: [u8; BYTES] = base64url::decode(value)?;
         let (version, rest) = bytes.split_first()?;
@@ -48,7 +46,7 @@ impl SignedToken {
         (*version == VERSION).then(|| Self::new(token, KeyId::from_bytes(*key), tag))
     }
 
-    /// The cookie's value: spelt out like this because whoever has it has the session.
+    /// Returns the cookie's value. The method has this name because the value opens the session.
     pub(crate) fn expose(&self) -> String {
         let mut bytes = [VERSION; BYTES];
         bytes[1..17].copy_from_slice(self.token.id().as_bytes());
@@ -58,12 +56,12 @@ impl SignedToken {
         base64url::encode(&bytes)
     }
 
-    /// The key that is said to have made the tag.
+    /// Returns the id of the key that made the tag, as the cookie claims.
     pub(crate) const fn key(&self) -> KeyId {
         self.key
     }
 
-    /// The tag and the token that it is said to be for.
+    /// Returns the tag and the token that it claims to be for.
     pub(crate) fn into_unverified(self) -> (Token, [u8; TAG_BYTES]) {
         (self.token, self.tag)
     }

@@ -1,22 +1,22 @@
-//! What the cookie carries.
+//! The value of the cookie.
 
 use std::fmt;
 
 use super::{RecordId, base64url, hash::is_same};
 
-/// The version byte every token begins with.
+/// The first byte of every token: its version.
 const VERSION: u8 = 1;
 
 const BYTES: usize = 1 + 16 + 32;
 
-/// The secret half of a token: 256 random bits, changed by every rotation.
+/// The secret part of a token: 256 random bits, changed by every rotation.
 ///
 /// It has no text form, and `Debug` shows none of it.
 #[derive(Clone)]
 pub(crate) struct Secret([u8; 32]);
 
 impl Secret {
-    /// A secret of these bytes, which must come from a cryptographic random number generator.
+    /// Makes a secret of these bytes, which must come from a cryptographic random number generator.
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -42,16 +42,16 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// A token for this record with this secret.
+    /// Makes a token for this record with this secret.
     pub(crate) const fn new(id: RecordId, secret: Secret) -> Self {
         Self { id, secret }
     }
 
-    /// How many characters a cookie's value has.
+    /// The number of characters of a cookie's value.
     pub(crate) const TEXT_LENGTH: usize = base64url::encoded_len(BYTES);
 
-    /// Reads a cookie's value. `None` for anything but the canonical form of a known version, so
-    /// what is malformed never reaches a store.
+    /// Reads a cookie's value; `None` for anything but the canonical form of a known version. So a malformed value never
+    /// reaches a store.
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let bytes: [u8; BYTES] = base64url::decode(value)?;
         let (version, rest) = bytes.split_first()?;
@@ -60,7 +60,7 @@ impl Token {
         (*version == VERSION).then(|| Self::new(RecordId::from_bytes(*id), Secret::from_bytes(secret)))
     }
 
-    /// The cookie's value: spelt out like this because whoever has it has the session.
+    /// Returns the cookie's value. The method has this name because the value opens the session.
     pub(crate) fn expose(&self) -> String {
         let mut bytes = [VERSION; BYTES];
         bytes[1..17].copy_from_slice(self.id.as_bytes());
@@ -68,17 +68,17 @@ impl Token {
         base64url::encode(&bytes)
     }
 
-    /// Whether the other token is the same, in the same time wherever they differ.
+    /// Returns true if the other token is the same, in the same time wherever they differ.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.id == other.id && is_same(&self.secret.0, &other.secret.0)
     }
 
-    /// The record that the token names.
+    /// Returns the record that the token names.
     pub(crate) const fn id(&self) -> RecordId {
         self.id
     }
 
-    /// The secret that proves it.
+    /// Returns the secret that proves it.
     pub(crate) const fn secret(&self) -> &Secret {
         &self.secret
     }

@@ -22,8 +22,8 @@ pub struct LoadAccount {
     put_at: Option<Instant>,
     /// The last put that may have happened.
     maybe_put: u64,
-    /// Puts of unknown outcome, and since when. When a server that stood still goes on, each may be carried out until its
-    /// time is over, and then be the last one.
+    /// Puts of unknown outcome, and since when. When a server that stood still goes on, each may be carried out until
+    /// its time is over, and then be the last one.
     unknown_puts: Vec<(u64, Instant)>,
     /// Requests answered with 200.
     pub acknowledged: u64,

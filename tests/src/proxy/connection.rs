@@ -124,8 +124,8 @@ impl ProxyConnection {
         }
         let mut progress = self.progress();
         for (index, message) in messages.iter_mut().enumerate() {
-            if let Some(lie) = &state.lie {
-                lie(message);
+            if let Some(change) = &state.reply_change {
+                change(message);
             }
             if progress.cut_at == Some(progress.answered) {
                 return Err(index);

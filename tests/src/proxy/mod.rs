@@ -50,7 +50,7 @@ pub enum Cut {
 }
 
 /// Changes a reply of the server, and keeps its length.
-type Lie = dyn Fn(&mut [u8]) + Send;
+type ReplyChange = dyn Fn(&mut [u8]) + Send;
 
 /// Returns the treatment of the n-th request that runs a script, counted from 0.
 type CutRule = dyn Fn(usize) -> Cut + Send;
@@ -71,7 +71,7 @@ struct ProxyState {
     is_stalled: bool,
     /// The number of the connection on which a request is kept back.
     held: Option<u64>,
-    lie: Option<Box<Lie>>,
+    reply_change: Option<Box<ReplyChange>>,
     is_closed: bool,
     opened: u64,
     /// The number up to which connections are swallowed.
@@ -159,21 +159,21 @@ impl Proxy {
         self.shared.resumed.notify_all();
     }
 
-    /// Swallows everything on the open connections from now on and tells neither end, as a firewall does that has forgotten
-    /// them. New connections lead to the server.
+    /// Swallows everything on the open connections from now on and tells neither end, as a firewall does that has
+    /// forgotten them. New connections lead to the server.
     pub fn swallow(&self) {
         let mut state = self.shared.lock();
         state.swallowed = state.opened;
     }
 
     /// Changes replies by this function from now on.
-    pub fn lie(&self, lie: impl Fn(&mut [u8]) + Send + 'static) {
-        self.shared.lock().lie = Some(Box::new(lie));
+    pub fn change_replies(&self, change: impl Fn(&mut [u8]) + Send + 'static) {
+        self.shared.lock().reply_change = Some(Box::new(change));
     }
 
     /// Passes on replies unchanged from now on.
-    pub fn tell_the_truth(&self) {
-        self.shared.lock().lie = None;
+    pub fn stop_changing_replies(&self) {
+        self.shared.lock().reply_change = None;
     }
 
     /// Keeps replies back from now on.

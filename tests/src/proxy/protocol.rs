@@ -20,8 +20,8 @@ impl Protocol {
         runs_script: |request| command(request).is_some_and(|name| name.starts_with("EVAL")),
     };
 
-    /// HTTP/1.1 as requests to Webdis use it: with lengths, and the command in the body. The first argument of the script is
-    /// a nonce. The second is the operation, which becomes part of the name.
+    /// HTTP/1.1 as requests to Webdis use it: with lengths, and the command in the body. The first argument of the
+    /// script is a nonce. The second is the operation, which becomes part of the name.
     pub const WEBDIS: Self = Self {
         message: http_message,
         name: |request| {

@@ -10,8 +10,8 @@ use std::{
     },
 };
 
-/// The range of the ports, below those that the kernel gives to clients (32768 and up on Linux). A port of port 0 could go
-/// to a client while the server on it restarts.
+/// The range of the ports, below those that the kernel gives to clients (32768 and up on Linux). A port of port 0
+/// could go to a client while the server on it restarts.
 const RANGE: Range<u16> = 10_000..32_000;
 
 /// The next port. It starts at random, so that test binaries at the same time seldom try the same ports.

@@ -11,11 +11,12 @@ use std::{
 
 use super::{port::Port, until};
 
-/// The script of the server's parent process. It obeys words on its standard input: `start`, or a signal for the server.
-/// The input ends with the test process, however that ends. Then the script kills the server and removes its folder.
+/// The script of the server's parent process. It obeys words on its standard input: `start`, or a signal for the
+/// server. The input ends with the test process, however that ends. Then the script kills the server and removes its
+/// folder.
 ///
-/// It ignores signals for three reasons. The kernel sends SIGHUP when the test process leaves a stopped server behind. A
-/// user may press Ctrl-C. And there may be no reader for its output any more.
+/// It ignores signals for three reasons. The kernel sends SIGHUP when the test process leaves a stopped server
+/// behind. A user may press Ctrl-C. And there may be no reader for its output any more.
 const WRAPPER: &str = r#"
 trap '' HUP INT TERM PIPE
 cd "$1" || exit
@@ -61,8 +62,8 @@ struct Wrapper {
 }
 
 impl ServerProcess {
-    /// Starts `program CONFIG` and waits until the server answers. `config` returns the text of the file CONFIG for these
-    /// ports and this folder.
+    /// Starts `program CONFIG` and waits until the server answers. `config` returns the text of the file CONFIG for
+    /// these ports and this folder.
     pub fn start(
         program: &str,
         config: impl Fn(u16, u16, &Path) -> String,

@@ -38,7 +38,8 @@ impl RedisOptions {
         self.add_line("appendonly yes").add_line("appendfsync always")
     }
 
-    /// Listens for TLS too, see `tls_url` and `ca_file`. Added lines can change the settings, such as `tls-auth-clients yes`.
+    /// Listens for TLS too, see `tls_url` and `ca_file`. Added lines can change the settings, such as
+    /// `tls-auth-clients yes`.
     #[must_use]
     pub fn with_tls(mut self) -> Self {
         self.tls = true;
@@ -143,8 +144,8 @@ impl RedisServer {
         self.process.folder().join("ca.pem")
     }
 
-    /// Creates a certificate and key for a client, in PEM, signed by the authority of a server with TLS. `key` is the openssl
-    /// command that makes the key, such as `genpkey -algorithm ed25519`.
+    /// Creates a certificate and key for a client, in PEM, signed by the authority of a server with TLS. `key` is the
+    /// openssl command that makes the key, such as `genpkey -algorithm ed25519`.
     pub fn client_certificate(&self, name: &str, key: &str) -> (Vec<u8>, Vec<u8>) {
         let folder = self.process.folder();
         tls::make_certificate(folder, name, "client", key);
@@ -189,7 +190,7 @@ impl RedisServer {
 
     /// Returns the version, such as 7.0.15.
     pub fn version(&self) -> String {
-        self.info("redis_version").expect("the server tells its version")
+        self.info("redis_version").expect("a version")
     }
 
     /// Ends the connections of all clients.

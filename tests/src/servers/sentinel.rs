@@ -65,7 +65,7 @@ impl Sentinel {
     pub fn primary(&self) -> &RedisServer {
         let address = self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).expect("the sentinel answers");
         let named = |server: &&RedisServer| address.ends_with(&format!("\n{}", server.port()));
-        self.servers.iter().find(named).expect("it is one of ours")
+        self.servers.iter().find(named).expect("one of the two servers")
     }
 
     /// Returns the server that is not the primary.
@@ -74,8 +74,8 @@ impl Sentinel {
         self.servers.iter().find(|server| server.port() != primary).expect("there are two")
     }
 
-    /// Makes the replica the primary while both are alive, and waits until the Sentinel names it. The old primary becomes a
-    /// replica somewhat later. Until then it takes writes that will be lost.
+    /// Makes the replica the primary while both are alive, and waits until the Sentinel names it. The old primary
+    /// becomes a replica somewhat later. Until then it takes writes that will be lost.
     pub fn failover(&self) {
         let old = self.primary().port();
         // The question whether it is under way comes first. In the other order it could end in between, and a second
@@ -108,8 +108,8 @@ impl Sentinel {
         until("another primary", || self.log(), switched);
     }
 
-    /// Has the Sentinel start no failover from now on. On a busy machine its own file may take a second to be saved. Then it
-    /// may take the primary for dead, and the other server, still empty, for a replica.
+    /// Has the Sentinel start no failover from now on. On a busy machine its own file may take a second to be saved.
+    /// Then it may take the primary for dead, and the other server, still empty, for a replica.
     pub fn keep_primary(&self) {
         self.ask(&["SENTINEL", "SET", NAME, "down-after-milliseconds", "3600000"]).expect("a setting");
     }
@@ -168,8 +168,8 @@ pub struct TlsSentinel {
 }
 
 impl TlsSentinel {
-    /// Starts a Sentinel that names the primary's port for TLS, or the one for plain text. `certificate` is the name of a
-    /// certificate in the primary's folder: `server` or `named`.
+    /// Starts a Sentinel that names the primary's port for TLS, or the one for plain text. `certificate` is the name
+    /// of a certificate in the primary's folder: `server` or `named`.
     pub fn start(primary: &RedisServer, names_tls_port: bool, certificate: &str) -> Self {
         let files = primary.process().folder().display().to_string();
         let (replication, primary) =

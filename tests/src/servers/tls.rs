@@ -24,11 +24,12 @@ basicConstraints = critical, CA:FALSE
 extendedKeyUsage = clientAuth
 ";
 
-/// The openssl command for an EC key, in the format `BEGIN EC PRIVATE KEY`. Keys of other kinds are `BEGIN PRIVATE KEY`.
+/// The openssl command for an EC key, in the format `BEGIN EC PRIVATE KEY`. Keys of other kinds are `BEGIN PRIVATE
+/// KEY`.
 pub(super) const EC: &str = "ecparam -name prime256v1 -genkey -noout";
 
-/// Writes the authority's `ca.pem` into the folder, and two certificates with their keys: `server.pem`, valid for 127.0.0.1
-/// and localhost, and `named.pem`, valid for redis.test only.
+/// Writes the authority's `ca.pem` into the folder, and two certificates with their keys: `server.pem`, valid for
+/// 127.0.0.1 and localhost, and `named.pem`, valid for redis.test only.
 pub(super) fn make_certificates(folder: &Path) {
     fs::write(folder.join("openssl.cnf"), CONFIG).expect("the configuration of openssl");
     openssl(

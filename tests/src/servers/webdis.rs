@@ -112,7 +112,7 @@ impl WebdisServer {
         let log = self.log();
         let version =
             log.lines().find_map(|line| line.split_once("Webdis ")?.1.strip_suffix(" up and running"));
-        version.expect("the log tells the version").to_owned()
+        version.expect("a version in the log").to_owned()
     }
 
     /// Runs a command by `POST /`, and returns the status and the body.

@@ -57,7 +57,7 @@ async fn a_reply_that_comes_too_late_reaches_nobody() {
     let store = builder.connect().await.expect("a server");
     let [one, other] = [create(&store).await, create(&store).await];
     for (id, count) in [(one, 1), (other, 100)] {
-        assert_eq!(told(&store.commit(id, add(COUNT, count)).await), ReportedOutcome::Done);
+        assert_eq!(reported(&store.commit(id, add(COUNT, count)).await), ReportedOutcome::Done);
     }
     for round in 0..5 {
         // The connection is there again, and the server's time is known.
@@ -65,7 +65,11 @@ async fn a_reply_that_comes_too_late_reaches_nobody() {
             store.load(other, &[]).await.expect("an answer");
         }
         front.proxies[0].stall();
-        assert_eq!(told(&store.commit(one, add(COUNT, 1)).await), ReportedOutcome::Unknown, "round {round}");
+        assert_eq!(
+            reported(&store.commit(one, add(COUNT, 1)).await),
+            ReportedOutcome::Unknown,
+            "round {round}"
+        );
         let error = store.load(one, &[COUNT.into()]).await.expect_err("no reply");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         front.proxies[0].resume();
@@ -118,7 +122,7 @@ async fn adds_happen_at_most_once(name: &str, front: &Fronted, records: usize) {
             let mut all = Vec::new();
             for index in (task..ADDS).step_by(TASKS) {
                 let record = index % ids.len();
-                all.push((record, told(&store.commit(ids[record], add(COUNT, 1)).await)));
+                all.push((record, reported(&store.commit(ids[record], add(COUNT, 1)).await)));
             }
             all
         })
@@ -129,7 +133,7 @@ async fn adds_happen_at_most_once(name: &str, front: &Fronted, records: usize) {
     }
     front.cut_nothing();
     let [requests, replies] = front.cuts();
-    let count_of = |what: ReportedOutcome| all.iter().filter(|(_, told)| *told == what).count();
+    let count_of = |what: ReportedOutcome| all.iter().filter(|(_, reported)| *reported == what).count();
     let [done, unknown, refused] =
         [ReportedOutcome::Done, ReportedOutcome::Unknown, ReportedOutcome::Refused].map(count_of);
     let behind = front.open_behind().await;
@@ -145,13 +149,15 @@ async fn adds_happen_at_most_once(name: &str, front: &Fronted, records: usize) {
     assert!(requests > 20 && replies > 20, "the proxies are in front of the servers");
     assert!(done > 0 && unknown > 0);
     for (record, sum) in sums.into_iter().enumerate() {
-        let count_of = |what: ReportedOutcome| all.iter().filter(|told| **told == (record, what)).count();
+        let count_of =
+            |what: ReportedOutcome| all.iter().filter(|reported| **reported == (record, what)).count();
         let (done, unknown) = (count_of(ReportedOutcome::Done), count_of(ReportedOutcome::Unknown));
         assert!((done..=done + unknown).contains(&sum), "{done} done, {unknown} unknown, but {sum}");
     }
 }
 
-/// Checks, one request at a time, that a request that is cut never happens, and that one whose reply is cut has happened.
+/// Checks, one request at a time, that a request that is cut never happens, and that one whose reply is cut has
+/// happened.
 async fn what_became_of_cut_requests(front: &Fronted) {
     let store = front.open().await;
     // All nodes know all scripts then, so that each operation is one request.
@@ -182,7 +188,7 @@ async fn what_became_of_cut_requests(front: &Fronted) {
         let (before, credentials) = (count(&store, *id).await, random_credentials());
         let rotation =
             add(COUNT, 1).with_credentials_change(CredentialsChange::rotation(credentials.clone()));
-        let rotated = told(&store.commit(*id, rotation).await);
+        let rotated = reported(&store.commit(*id, rotation).await);
         let loaded = store.load(*id, &[]).await.expect("an answer").expect("the record");
         let is_new = loaded.credentials == credentials;
         assert_eq!((rotated, is_new), expect(index), "rotation {index}: {:?}", rule(index));
@@ -192,16 +198,16 @@ async fn what_became_of_cut_requests(front: &Fronted) {
     // A plain put leaves no trace to look for. And a value that was to be returned is lost with the reply.
     front.cut(|_| Cut::Reply);
     let id = ids[2];
-    assert_eq!(told(&store.commit(id, put("p", "1")).await), ReportedOutcome::Unknown);
+    assert_eq!(reported(&store.commit(id, put("p", "1")).await), ReportedOutcome::Unknown);
     let returning = change("p", sessions::store::Op::Remove).with_id(commit_id()).returning(vec!["p".into()]);
-    assert_eq!(told(&store.commit(id, returning).await), ReportedOutcome::Unknown);
+    assert_eq!(reported(&store.commit(id, returning).await), ReportedOutcome::Unknown);
 }
 
 fn rule(script: usize) -> Cut {
     [Cut::Reply, Cut::Request, Cut::Nothing][script % 3]
 }
 
-fn told(answer: &Result<CommitOutcome, Error>) -> ReportedOutcome {
+fn reported(answer: &Result<CommitOutcome, Error>) -> ReportedOutcome {
     match answer {
         Ok(CommitOutcome::Applied(_)) => ReportedOutcome::Done,
         Err(error) => failure(error),

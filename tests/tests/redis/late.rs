@@ -1,5 +1,5 @@
-//! Commits that reach the server after their timeout. They must do nothing, since a newer write may have been acknowledged
-//! meanwhile.
+//! Commits that reach the server after their timeout. They must do nothing, since a newer write may have been
+//! acknowledged meanwhile.
 
 use std::time::Duration;
 
@@ -74,13 +74,13 @@ async fn value(store: &RedisStore, id: RecordId) -> String {
     String::from_utf8(value.to_vec()).expect("a number")
 }
 
-/// A server's clock may be set forward after its time was read, or another server may take its place. Then a commit seems
-/// late, and is sent again by the right time.
+/// A server's clock may be set forward after its time was read, or another server may take its place. Then a commit
+/// seems late, and is sent again by the right time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_to_a_server_whose_clock_was_set_is_not_late() {
     let front = Fronted::server(RedisServer::start());
     // The seconds in the reply to `TIME`.
-    front.proxies[0].lie(|reply| in_the_past(reply, b"$10\r\n1"));
+    front.proxies[0].change_replies(|reply| in_the_past(reply, b"$10\r\n1"));
     let store = front.open().await;
     let behind = front.open_behind().await;
     let id = record_id();
@@ -99,7 +99,7 @@ async fn a_commit_through_webdis_to_a_server_whose_clock_was_set_is_not_late() {
     let webdis = WebdisServer::start(&redis);
     let proxy = Proxy::start(webdis.port(), Protocol::WEBDIS);
     // The milliseconds in the answer to a load.
-    proxy.lie(|reply| in_the_past(reply, b"13:1"));
+    proxy.change_replies(|reply| in_the_past(reply, b"13:1"));
     let store = WebdisStore::connect(format!("http://127.0.0.1:{}", proxy.port())).await.expect("a server");
     what_seems_late_is_done(&store, &proxy).await;
     assert_eq!(proxy.take().requests, ["EVALSHA(commit)", "EVALSHA(load)", "EVALSHA(commit)"]);
@@ -112,7 +112,7 @@ async fn what_seems_late_is_done(store: &impl Store, proxy: &Proxy) {
     for _ in 0..4 {
         store.load(id, &[]).await.expect("an answer");
     }
-    proxy.tell_the_truth();
+    proxy.stop_changing_replies();
     proxy.take();
     let answer = store.commit(id, put("value", "1")).await;
     assert!(matches!(answer, Ok(CommitOutcome::Applied(_))), "{answer:?}");

@@ -76,8 +76,8 @@ async fn the_store_needs_each_of_its_commands() {
     }
 }
 
-/// A missing permission is found when the store is opened. Otherwise it would be found by the first user who logs out, or in
-/// the middle of a script, which does not roll back.
+/// A missing permission is found when the store is opened. Otherwise it would be found by the first user who logs
+/// out, or in the middle of a script, which does not roll back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_permission_is_found_when_the_store_is_opened() {
     let server = RedisServer::start();
@@ -152,8 +152,8 @@ async fn a_commit_that_stops_half_way_is_not_done() {
     assert!(answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::OutcomeUnknown), "{answer:?}");
 }
 
-/// The user of a store can neither empty the server, nor read or write other keys, nor inspect the server, directly or from
-/// within a script.
+/// The user of a store can neither empty the server, nor read or write other keys, nor inspect the server, directly
+/// or from within a script.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_user_can_do_no_harm() {
     let (server, keys) = (RedisServer::start(), Keys::new());

@@ -99,8 +99,8 @@ async fn writes_are_refused_at_once(
     let others = if name.contains("Webdis") { WRITES + WRITES / 4 } else { 0 };
     let (asked, opened) = (asked_after - asked - others, opened - opened_before);
     println!("{name}: {WRITES} writes were sent {asked} times, after {opened} connections");
-    // Now and then a request looks for another primary, and is sent again there. The test itself opens one connection for
-    // each of its questions.
+    // Now and then a request looks for another primary, and is sent again there. The test itself opens one connection
+    // for each of its questions.
     assert!((WRITES..=WRITES + 4 * servers.len() as u64).contains(&asked), "{asked}");
     let own = 8 * servers.len() as u64;
     assert!(opened <= own + 16 * servers.len() as u64, "{opened}");

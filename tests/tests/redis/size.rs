@@ -1,4 +1,5 @@
-//! The memory of a session on the server. While no value is longer than 64 bytes, Redis keeps a hash in half the memory.
+//! The memory of a session on the server. While no value is longer than 64 bytes, Redis keeps a hash in half the
+//! memory.
 
 use std::time::Duration;
 

@@ -14,7 +14,8 @@ use tests::{
 
 use crate::fronted::Fronted;
 
-/// An idle time after which a connection is suspect or closed. The most impatient firewalls forget a connection after it.
+/// An idle time after which a connection is suspect or closed. The most impatient firewalls forget a connection after
+/// it.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// A timeout that is long enough to find that a connection is swallowed, on a machine that is busy with other tests.

@@ -135,8 +135,8 @@ async fn a_rotation_keeps_the_deadline() {
     assert_eq!(keys_of_server.ends(id), before);
 }
 
-/// A commit with other timeouts judges the record by the old ones, and sets the key's deadline by the new ones. Shorter ones
-/// do not move it, for the layer that granted more.
+/// A commit with other timeouts judges the record by the old ones, and sets the key's deadline by the new ones.
+/// Shorter ones do not move it, for the layer that granted more.
 #[tokio::test]
 async fn credentials_with_other_times_moves_the_deadline() {
     let keys_of_server = ServerKeys::new().await;

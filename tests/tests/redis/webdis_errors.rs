@@ -1,5 +1,5 @@
-//! The errors of a store behind Webdis: each says what to do, and contains no secret. The store goes on by itself when the
-//! servers are back.
+//! The errors of a store behind Webdis: each says what to do, and contains no secret. The store goes on by itself
+//! when the servers are back.
 
 use std::{
     net::{Ipv4Addr, TcpListener},

@@ -107,8 +107,8 @@ async fn the_store_needs_each_of_its_commands() {
     assert!(unneeded.is_empty(), "the store does not need {unneeded:?}");
 }
 
-/// A missing permission is found when the store is opened. Otherwise it would be found by the first user who logs out, or in
-/// the middle of a script, which does not roll back.
+/// A missing permission is found when the store is opened. Otherwise it would be found by the first user who logs
+/// out, or in the middle of a script, which does not roll back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_permission_is_found_when_the_store_is_opened() {
     let locks = Locks::start();
@@ -160,8 +160,8 @@ async fn a_script_without_a_permission_writes_nothing() {
     assert!(half_done.is_empty(), "{half_done:#?}");
 }
 
-/// A client of Webdis can neither empty Redis, nor read or write other keys, nor inspect the server. Commands are refused to
-/// every client, and scripts, which need the login, may not run them either.
+/// A client of Webdis can neither empty Redis, nor read or write other keys, nor inspect the server. Commands are
+/// refused to every client, and scripts, which need the login, may not run them either.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reaches_webdis_can_do_no_harm() {
     let locks = Locks::start();

@@ -347,8 +347,8 @@ async fn operations_cost_what_the_table_says() {
     }
 }
 
-/// One changed field of twenty takes one round trip to load, one to commit, and at most 400 bytes both ways. It takes 47
-/// more bytes if the load asks for the server's time, once a second.
+/// One changed field of twenty takes one round trip to load, one to commit, and at most 400 bytes both ways. It takes
+/// 47 more bytes if the load asks for the server's time, once a second.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_changed_field_of_twenty_costs_at_most_400_bytes() {
     let measured = Measured::redis().await;
@@ -364,8 +364,8 @@ async fn one_changed_field_of_twenty_costs_at_most_400_bytes() {
     }
 }
 
-/// A view is one round trip for any number of fields. Within the touch window nothing is written. A request that does not use
-/// its session sends nothing.
+/// A view is one round trip for any number of fields. Within the touch window nothing is written. A request that does
+/// not use its session sends nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn reading_is_one_round_trip_and_no_write() {
     let measured = Measured::redis().await;

@@ -89,8 +89,8 @@ fn a_handover_to_a_replica_goes_unnoticed() {
     assert!(accounts.iter().all(|account| account.failures() + account.guests_refused == 0), "{accounts:#?}");
 }
 
-/// Slots move between two nodes while the third stands still. A request that asks for the slots must not wait for the third
-/// node.
+/// Slots move between two nodes while the third stands still. A request that asks for the slots must not wait for the
+/// third node.
 #[test]
 fn a_stalled_node_holds_up_no_move_between_others() {
     let cluster = RedisCluster::start();

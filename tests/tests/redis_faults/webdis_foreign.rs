@@ -1,5 +1,5 @@
-//! The hazard of Webdis before 0.1.20: the client that gets the file descriptor of one that left gets its reply too. On the
-//! whole stack, while clients leave all the time, no user sees the session of another one.
+//! The hazard of Webdis before 0.1.20: the client that gets the file descriptor of one that left gets its reply too.
+//! On the whole stack, while clients leave all the time, no user sees the session of another one.
 
 use std::{
     collections::HashSet,

@@ -121,7 +121,8 @@ fn only_what_comes_to_the_same_is_folded() {
         (vec![put("name", 1, "1"), change("name", 2, Op::Max(2))], 2),
         // A right stands between.
         (vec![put("name", 1, "1"), granted(2), put("name", 3, "3")], 3),
-        (vec![removed(1), put("name", 2, "1"), removed(3)], 2),
+        (vec![removed(1), put("name", 2, "1"), removed(3)], 3),
+        (vec![removed(1), right(change("level", 2, Op::Remove)), removed(3)], 2),
         (vec![granted(1), removed(2)], 2),
         // So does another name of the field.
         (vec![put("name", 1, "1"), old(2), put("name", 3, "3")], 3),

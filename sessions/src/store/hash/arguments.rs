@@ -15,8 +15,8 @@ use crate::{
 pub(in crate::store) enum ScriptTime {
     /// A clock that a test moves.
     Manual(Timestamp),
-    /// The server's clock. After `latest`, if it is known, the script does nothing: its caller has got an error by then,
-    /// and may have written something newer.
+    /// The server's clock. After `latest`, if it is known, the script does nothing: its caller has got an error by
+    /// then, and may have written something newer.
     Server { latest: Option<Timestamp> },
 }
 
@@ -117,8 +117,9 @@ pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: ScriptTime, to
     }
 }
 
-/// Encodes a change of credentials: flags (1 for a login, which restarts the record's lifetime; 2 for other timeouts), the
-/// next epoch, those timeouts if there are any, the length of the credentials to be replaced, those, and the new ones.
+/// Encodes a change of credentials: flags (1 for a login, which restarts the record's lifetime; 2 for other
+/// timeouts), the next epoch, those timeouts if there are any, the length of the credentials to be replaced, those,
+/// and the new ones.
 fn new_credentials(epoch: u32, change: &CredentialsChange) -> Vec<u8> {
     // Epochs are only compared for equality, so they may wrap around.
     let epoch = epoch.wrapping_add(change.changes_epoch().into());
@@ -177,8 +178,8 @@ const MANUAL: u8 = 2;
 /// The flag of other timeouts. The flag 1 means a login.
 const OTHER_TIMES: u8 = 2;
 
-/// Encodes the timeouts in milliseconds, 6 bytes each: the idle one, with the window in which use goes unrecorded, and the
-/// absolute one.
+/// Encodes the timeouts in milliseconds, 6 bytes each: the idle one, with the window in which use goes unrecorded,
+/// and the absolute one.
 fn times(timeouts: &Timeouts) -> [u8; 12] {
     let six = |time: Duration| six_bytes(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
     let mut times = [0; 12];

@@ -13,8 +13,8 @@ const GOOD_FOR: i64 = 1000;
 /// The offset before the first reading.
 const UNKNOWN: i64 = i64::MIN;
 
-/// The clock of one server. A load reads it now and then, and the monotonic clock carries the reading on. `TIME` with every
-/// load would cost the client a quarter of the load.
+/// The clock of one server. A load reads it now and then, and the monotonic clock carries the reading on. `TIME` with
+/// every load would cost the client a quarter of the load.
 ///
 /// The clock is late by the way of the reply, and never early: no session is taken for dead before it is. Writes are
 /// decided by the server's own `TIME`, in the script.
@@ -40,8 +40,8 @@ impl ServerClock {
         is_good.then(|| Timestamp::from_millis(self.offset.load(Ordering::Relaxed).saturating_add(elapsed)))
     }
 
-    /// Returns the server's time at a moment to come, if it was ever read. It is wrong if the server's clock was set since,
-    /// or if another server has taken over.
+    /// Returns the server's time at a moment to come, if it was ever read. It is wrong if the server's clock was set
+    /// since, or if another server has taken over.
     pub(in crate::store) fn at(&self, moment: Instant) -> Option<Timestamp> {
         let offset = self.offset.load(Ordering::Relaxed);
         let elapsed = i64::try_from(moment.duration_since(self.started).as_millis()).unwrap_or(i64::MAX);

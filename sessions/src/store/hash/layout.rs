@@ -7,24 +7,25 @@
 //! | `@c` | the last 8 commit ids, 8 bytes each, if there are any |
 //! | a session field | its JSON text |
 //!
-//! Integers are big-endian. Times are in milliseconds since the Unix epoch. A session field whose name begins with `@` is
-//! stored with one `@` more, so no name can be mistaken for metadata.
+//! Integers are big-endian. Times are in milliseconds since the Unix epoch. A session field whose name begins with
+//! `@` is stored with one `@` more, so no name can be mistaken for metadata.
 //!
 //! # Design
 //!
-//! **One session is one hash, and one key.** So a commit is one script on every kind of Redis, a cluster included, and the
-//! same hash serves `RedisStore` and `WebdisStore` at once.
+//! **One session is one hash, and one key.** So a commit is one script on every kind of Redis, a cluster included,
+//! and the same hash serves `RedisStore` and `WebdisStore` at once.
 //!
 //! **Metadata are few binary fields.** Each further field in a reply costs the client as much as sixty bytes do.
 //!
-//! **Metadata come in pieces of 56 bytes.** Redis keeps a hash in half the memory while none of its values is longer than 64
-//! bytes. A session that has logged in has more metadata than that: a user's session of 5 fields took 950 bytes with the
-//! metadata in one piece, and takes 520 now. Eight bytes of each piece are left for a later version. The credentials stay
-//! opaque: they are cut wherever a piece is full.
+//! **Metadata come in pieces of 56 bytes.** Redis keeps a hash in half the memory while none of its values is longer
+//! than 64 bytes. A session that has logged in has more metadata than that: a user's session of 5 fields took 950
+//! bytes with the metadata in one piece, and takes 520 now. Eight bytes of each piece are left for a later version.
+//! The credentials stay opaque: they are cut wherever a piece is full.
 //!
-//! A load asks for `@` and `@1`, and for more once this process has seen a record with more. The first such load takes two
-//! round trips, later ones take one. To ask for every piece each time would cost a load eleven bytes, and the server an
-//! eighth of a microsecond, for each piece. A touch changes `@` only, so puts read and write no more than before.
+//! A load asks for `@` and `@1`, and for more once this process has seen a record with more. The first such load
+//! takes two round trips, later ones take one. To ask for every piece each time would cost a load eleven bytes, and
+//! the server an eighth of a microsecond, for each piece. A touch changes `@` only, so puts read and write no more
+//! than before.
 
 use crate::{
     store::{Loaded, Record},
@@ -91,8 +92,8 @@ pub(super) fn more_pieces(length: usize) -> usize {
     length.saturating_sub(1) / PIECE
 }
 
-/// Reads the metadata. Returns `None` if they are not of this library. `now` may be a little late, so it is moved to the
-/// last use at least.
+/// Reads the metadata. Returns `None` if they are not of this library. `now` may be a little late, so it is moved to
+/// the last use at least.
 pub(super) fn metadata(bytes: &[u8], now: Timestamp) -> Option<Loaded> {
     let (bytes, credentials) = bytes.split_first_chunk::<BEFORE_CREDENTIALS>()?;
     let [created, touched] = [time(&bytes[4..10]), time(&bytes[10..16])];

@@ -3,9 +3,9 @@
 //!
 //! # Design
 //!
-//! A commit of puts alone, which most are, has a script of its own without functions (`puts.lua`). Any other commit goes
-//! through `commit.lua`. That one finds every error before its first write, since scripts do not roll back. It compares and
-//! adds integers as text: Lua's numbers are exact to 2^53 only.
+//! A commit of puts alone, which most are, has a script of its own without functions (`puts.lua`). Any other commit
+//! goes through `commit.lua`. That one finds every error before its first write, since scripts do not roll back. It
+//! compares and adds integers as text: Lua's numbers are exact to 2^53 only.
 
 mod arguments;
 mod clock;

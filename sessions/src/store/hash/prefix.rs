@@ -9,13 +9,14 @@ const LONGEST: usize = 64;
 pub(in crate::store) struct Prefix(Box<str>);
 
 impl Prefix {
-    /// Checks a prefix: it has no characters that mean something to Redis. The characters of patterns would widen an ACL,
-    /// and braces would put every session on one node of a cluster.
+    /// Checks a prefix: it has no characters that mean something to Redis. The characters of patterns would widen an
+    /// ACL, and braces would put every session on one node of a cluster.
     pub(in crate::store) fn new(text: &str) -> Result<Self, Error> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":._-/".contains(&byte);
         if text.is_empty() || text.len() > LONGEST || !text.bytes().all(plain) {
             return Err(Error::config(format!(
-                "{text:?} is no prefix for the keys of the session store; use 1 to {LONGEST} letters, digits, `:`, `.`, `_`, `-` and `/`"
+                "{text:?} is no prefix for the keys of the session store; use 1 to {LONGEST} letters, digits, `:`, \
+                 `.`, `_`, `-` and `/`"
             )));
         }
         Ok(Self(text.into()))

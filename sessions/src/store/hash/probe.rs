@@ -1,5 +1,5 @@
-//! The record and the commit by which a store tries its permissions when it is opened. No request sees the record, and it is
-//! destroyed at once.
+//! The record and the commit by which a store tries its permissions when it is opened. No request sees the record,
+//! and it is destroyed at once.
 
 use bytes::Bytes;
 

@@ -18,7 +18,7 @@ const RECORD_BYTES: usize = 512;
 /// The bytes that a field takes besides its name and value, about.
 const FIELD_BYTES: usize = 128;
 
-/// How many dead records a create removes from the front of the order of eviction.
+/// The number of dead records that a create removes at most from the front of the order of eviction.
 const SWEPT_PER_CREATE: usize = 2;
 
 /// A number of records and of bytes: what a shard may hold, or what a record needs.

@@ -112,7 +112,7 @@ fn a_store_is_bounded_in_bytes_and_pushes_out_in_its_order() {
     site.visitor(6, 40);
     assert_eq!(site.numbers(), [3, 5, 6]);
     assert!(is_full(site.create(7, visitors(), 100)), "larger than the store");
-    assert_eq!(site.numbers(), [3, 5, 6], "and nobody goes for it");
+    assert_eq!(site.numbers(), [3, 5, 6], "and no record goes for it");
 }
 
 #[test]

@@ -91,8 +91,8 @@ impl RedisStore {
         RedisStoreBuilder::sentinel(urls, service).connect().await
     }
 
-    /// Connects with the settings of a pool. The connections are the store's own, since all requests share them: another
-    /// borrower of the pool may leave its connection in a `MULTI` or block it with a `BLPOP`.
+    /// Connects with the settings of a pool. The connections are the store's own, since all requests share them:
+    /// another borrower of the pool may leave its connection in a `MULTI` or block it with a `BLPOP`.
     ///
     /// TLS is the pool's matter too. It takes a feature of your `redis` dependency, and the process's default
     /// cryptography.

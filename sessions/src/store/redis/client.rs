@@ -9,8 +9,8 @@
 //! it. A repeated create can even bring a session back, if the first one is carried out after the logout.
 //!
 //! After a broken connection the store looks whether the record remembers the commit, or has the credentials of the
-//! create. Then it is done, and a lost reply costs no login. Otherwise the outcome is reported as unknown. A request that
-//! the server refused for certain (`NOSCRIPT`, `MOVED`, `ASK`, `LOADING`, `READONLY` and others) is sent again.
+//! create. Then it is done, and a lost reply costs no login. Otherwise the outcome is reported as unknown. A request
+//! that the server refused for certain (`NOSCRIPT`, `MOVED`, `ASK`, `LOADING`, `READONLY` and others) is sent again.
 
 use std::{
     future::poll_fn,
@@ -46,8 +46,8 @@ pub(super) struct RedisClient {
     pieces: AtomicUsize,
 }
 
-/// The number of further pieces of metadata that a load asks for, at least and at most. A session that has logged in has
-/// one. A session that has rotated many times has up to eight, and a real session no more.
+/// The number of further pieces of metadata that a load asks for, at least and at most. A session that has logged in
+/// has one. A session that has rotated many times has up to eight, and a real session no more.
 const PIECES: (usize, usize) = (1, 8);
 
 impl RedisClient {
@@ -167,8 +167,8 @@ impl RedisClient {
         Box::pin(self.go_on(key, request, repeat, deadline, begun)).await
     }
 
-    /// Sends a request once. If its reply is missing for long, another connection is opened meanwhile, since this one may
-    /// lead nowhere any more.
+    /// Sends a request once. If its reply is missing for long, another connection is opened meanwhile, since this one
+    /// may lead nowhere any more.
     async fn attempt<R: RedisRequest>(
         &self,
         shared: &mut SharedConnection,
@@ -317,8 +317,8 @@ impl RedisClient {
     }
 }
 
-/// Goes on waiting for a reply that is missing for long. A request that may happen twice waits only until its connection
-/// is out of use, and then is sent again on another one.
+/// Goes on waiting for a reply that is missing for long. A request that may happen twice waits only until its
+/// connection is out of use, and then is sent again on another one.
 async fn wait_on<T>(
     mut sent: Pin<&mut impl Future<Output = Result<T, RedisError>>>,
     server: &Arc<ServerConnections>,

@@ -6,14 +6,14 @@
 //! requests. More connections only help a server to use more cores. When a connection breaks, all that were open then
 //! are replaced, so that a load finds that out and not a commit.
 //!
-//! A firewall or a balancer on the way may forget a connection and tell neither end. So a connection is trusted for ten
-//! seconds after its last reply. Later it is *suspect*: the server is asked for the time on it before anything else is
-//! sent. Only one of many requests asks, for it holds the lock under which the connection is opened. A check before each
-//! use would cost every request a round trip.
+//! A firewall or a balancer on the way may forget a connection and tell neither end. So a connection is trusted for
+//! ten seconds after its last reply. Later it is *suspect*: the server is asked for the time on it before anything
+//! else is sent. Only one of many requests asks, for it holds the lock under which the connection is opened. A check
+//! before each use would cost every request a round trip.
 //!
-//! When a reply is missing for a second (or a quarter of the timeout, if that is less), another connection is opened. It
-//! takes the place of the silent one only if it opens while the other stays silent, so a slow server is not made slower.
-//! Reads move to the new connection and are sent again. Writes are not.
+//! When a reply is missing for a second (or a quarter of the timeout, if that is less), another connection is opened.
+//! It takes the place of the silent one only if it opens while the other stays silent, so a slow server is not made
+//! slower. Reads move to the new connection and are sent again. Writes are not.
 
 use std::{
     sync::{

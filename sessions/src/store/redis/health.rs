@@ -3,11 +3,11 @@
 //! # Design
 //!
 //! A server that answers reads may still refuse writes, so the two are tracked apart. Reads succeed while
-//! `min-replicas-to-write` is not met, or after the primary was demoted. If a read cleared the refusal, each write would
-//! wait for its whole timeout, for ever.
+//! `min-replicas-to-write` is not met, or after the primary was demoted. If a read cleared the refusal, each write
+//! would wait for its whole timeout, for ever.
 //!
-//! A new connection may lead to another primary. So new ones are opened when the refusal begins, then after 0.2 s, 0.4 s
-//! and so on up to 2 s, whatever the number of requests.
+//! A new connection may lead to another primary. So new ones are opened when the refusal begins, then after 0.2 s,
+//! 0.4 s and so on up to 2 s, whatever the number of requests.
 
 use std::{
     sync::{

@@ -17,22 +17,22 @@
 //!
 //! # Design
 //!
-//! **A load is one `HMGET`, now and then with `TIME` in the same write, and never a script.** The smallest script costs the
-//! server more than twenty fields do.
+//! **A load is one `HMGET`, now and then with `TIME` in the same write, and never a script.** The smallest script
+//! costs the server more than twenty fields do.
 //!
-//! **The server's clock is read once a second.** The rule is that the store owns the time and a load returns it. `TIME`
-//! with every load costs the client a quarter of the load. So a reading is carried on by the monotonic clock for a second,
-//! or until a connection breaks. It is late by the way of one reply and never early. It only decides whether a load shows a
-//! session, and whether a touch is due. Writes are decided by `TIME` in the script. In a cluster each node has a clock of
-//! its own, so there each load brings the time.
+//! **The server's clock is read once a second.** The rule is that the store owns the time and a load returns it.
+//! `TIME` with every load costs the client a quarter of the load. So a reading is carried on by the monotonic clock
+//! for a second, or until a connection breaks. It is late by the way of one reply and never early. It only decides
+//! whether a load shows a session, and whether a touch is due. Writes are decided by `TIME` in the script. In a
+//! cluster each node has a clock of its own, so there each load brings the time.
 //!
-//! **A commit that arrives too late does nothing.** A plain put leaves no trace to look for. When a server that stood still
-//! goes on, it could carry out such a put of unknown outcome long after a newer one was acknowledged, and overwrite it. So
-//! each commit names the latest moment at which it may happen, by the server's own clock: the time last read from that
-//! server, carried on, and the time that the caller has left. The script compares it with `TIME` first. If the clock was
-//! set in between, or another server has taken over, a commit in time may look late. Nothing has happened then, so the time
-//! is read again and the commit sent again. Until its moment a commit of unknown outcome may still happen. After it, a load
-//! shows what stays.
+//! **A commit that arrives too late does nothing.** A plain put leaves no trace to look for. When a server that stood
+//! still goes on, it could carry out such a put of unknown outcome long after a newer one was acknowledged, and
+//! overwrite it. So each commit names the latest moment at which it may happen, by the server's own clock: the time
+//! last read from that server, carried on, and the time that the caller has left. The script compares it with `TIME`
+//! first. If the clock was set in between, or another server has taken over, a commit in time may look late. Nothing
+//! has happened then, so the time is read again and the commit sent again. Until its moment a commit of unknown
+//! outcome may still happen. After it, a load shows what stays.
 
 mod builder;
 mod client;

@@ -2,9 +2,9 @@
 //!
 //! # Design
 //!
-//! A request that certainly did not happen is sent again until its time is over, so a restart or a failover of the server
-//! costs no request. When a server has been away for longer than a request may take, requests fail at once: otherwise
-//! they would pile up. A wrong certificate or password fails at once too, since waiting does not help.
+//! A request that certainly did not happen is sent again until its time is over, so a restart or a failover of the
+//! server costs no request. When a server has been away for longer than a request may take, requests fail at once:
+//! otherwise they would pile up. A wrong certificate or password fails at once too, since waiting does not help.
 //!
 //! The reported error is the last one that gives a reason. The last attempt mostly has no time left to find one.
 

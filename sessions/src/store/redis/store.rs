@@ -30,8 +30,8 @@ const ATTEMPTS: usize = 3;
 /// The least number of further pieces of a record's metadata that are asked for once there are more than usual.
 const PIECES_AT_ONCE: usize = 8;
 
-/// A store in Redis 7.0 or newer, or in Valkey: one server, the primary that Sentinels name, or a cluster. The tests run
-/// on Redis 7.0.15 and 8.2.3 and on Valkey 9.1.2.
+/// A store in Redis 7.0 or newer, or in Valkey: one server, the primary that Sentinels name, or a cluster. The tests
+/// run on Redis 7.0.15 and 8.2.3 and on Valkey 9.1.2.
 ///
 /// ```no_run
 /// use sessions::{SessionLayer, store::RedisStore};
@@ -124,32 +124,32 @@ const PIECES_AT_ONCE: usize = 8;
 /// A value longer than 64 bytes makes Redis keep its session as a table. The last column is 2,480 to 2,790 then.
 /// `hash-max-listpack-value` moves the limit. The metadata never exceed it.
 ///
-/// A key expires when its session has ended. By default that is a day and an hour after the last use, and thirty days if
-/// the user asked to be remembered.
+/// A key expires when its session has ended. By default that is a day and an hour after the last use, and thirty days
+/// if the user asked to be remembered.
 ///
-/// Set `maxmemory-policy noeviction`, and `maxmemory` high enough. A policy that evicts ends sessions early, as if the
-/// users had logged out. The store logs a warning about it when it is opened, if its user may ask (`+info`). A full server
-/// refuses writes, and the requests are answered with 503.
+/// Set `maxmemory-policy noeviction`, and `maxmemory` high enough. A policy that evicts ends sessions early, as if
+/// the users had logged out. The store logs a warning about it when it is opened, if its user may ask (`+info`). A
+/// full server refuses writes, and the requests are answered with 503.
 ///
 /// # When the server is away
 ///
-/// A request that needs a session waits for a server that restarts, for a failover, or for a slot that moves. It waits
-/// for at most [`with_timeout`](crate::store::RedisStoreBuilder::with_timeout), five seconds by default. Then it is
-/// answered with 503. Once a server has been away for longer than that, requests are answered with 503 at once. When the
-/// server is back, sessions work again. The same holds for a server that refuses all writes while it answers reads: it has
-/// too few replicas (`min-replicas-to-write`), or is no primary any more.
+/// A request that needs a session waits for a server that restarts, for a failover, or for a slot that moves. It
+/// waits for at most [`with_timeout`](crate::store::RedisStoreBuilder::with_timeout), five seconds by default. Then
+/// it is answered with 503. Once a server has been away for longer than that, requests are answered with 503 at once.
+/// When the server is back, sessions work again. The same holds for a server that refuses all writes while it answers
+/// reads: it has too few replicas (`min-replicas-to-write`), or is no primary any more.
 ///
-/// A commit is sent once. If the connection ends before the reply, the store looks for the effect of counters, rotations
-/// and new sessions. An outcome that stays unclear is reported as [unknown](crate::ErrorKind::OutcomeUnknown) and never
-/// repeated. A commit that the server reads after the store's timeout does nothing. Until then, a put whose connection
-/// broke may still happen, and overwrite a newer one.
+/// A commit is sent once. If the connection ends before the reply, the store looks for the effect of counters,
+/// rotations and new sessions. An outcome that stays unclear is reported as
+/// [unknown](crate::ErrorKind::OutcomeUnknown) and never repeated. A commit that the server reads after the store's
+/// timeout does nothing. Until then, a put whose connection broke may still happen, and overwrite a newer one.
 ///
-/// A firewall or balancer on the way may forget an idle connection and tell neither end. So the system keeps connections
-/// alive (TCP keepalive after 15 seconds). After ten seconds without a reply, the store asks for the time on a connection
-/// before it sends anything else. If a reply is missing for a second, the store opens another connection. If that
-/// succeeds, it takes the silent one's place, and reads are sent again there. A commit is not sent twice: one that was on
-/// its way is reported as unknown. The connections of [`from_pool`](Self::from_pool) have the pool's TCP settings: set
-/// `TCP_NODELAY` and keepalive there.
+/// A firewall or balancer on the way may forget an idle connection and tell neither end. So the system keeps
+/// connections alive (TCP keepalive after 15 seconds). After ten seconds without a reply, the store asks for the time
+/// on a connection before it sends anything else. If a reply is missing for a second, the store opens another
+/// connection. If that succeeds, it takes the silent one's place, and reads are sent again there. A commit is not
+/// sent twice: one that was on its way is reported as unknown. The connections of [`from_pool`](Self::from_pool) have
+/// the pool's TCP settings: set `TCP_NODELAY` and keepalive there.
 ///
 /// An acknowledged commit survives as much as the server promises. With `appendonly yes` and `appendfsync always` it
 /// survives a crash. With `everysec` the last second may be lost. A failover may lose commits that were not replicated
@@ -166,8 +166,8 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Tries all that the store will do, on a record that no request sees. It takes no longer than any request, and ends
-    /// at this moment.
+    /// Tries all that the store will do, on a record that no request sees. It takes no longer than any request, and
+    /// ends at this moment.
     pub(super) async fn probe(&self, until: Instant) -> Result<(), RequestFailure> {
         let id = RecordId::from_bytes(random::bytes().map_err(|_| unreadable())?);
         let (key, time, deadline) = (self.prefix.key(id), self.time(), self.client.deadline().min(until));

@@ -14,7 +14,7 @@ use sqlx::SqliteConnection;
 use super::{failure::BatchFailure, statements::Statements, wal};
 use crate::{
     error::Error,
-    value::{SessionKind, Timeouts, Timestamp},
+    value::{Cutoff, Timeouts, Timestamp},
 };
 
 /// Deletes up to `limit` dead records, and empties the log unless there may be more to delete. Returns how many it
@@ -43,19 +43,13 @@ async fn delete(
     now: Timestamp,
     limit: usize,
 ) -> Result<usize, BatchFailure> {
-    let mut query = sqlx::query(statements.purge()).bind(now.as_millis());
-    // The same arithmetic as in `Timeouts::deadline`, turned around.
-    for kind in [SessionKind::Remembered, SessionKind::User, SessionKind::Visitor] {
-        let timeouts = timeouts.of_kind(kind);
-        query = query.bind(earlier(now, timeouts.idle_and_window())).bind(earlier(now, timeouts.absolute()));
+    let cutoffs = timeouts.cutoffs(now);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut query = sqlx::query(statements.purge()).bind(limit).bind(now.as_millis());
+    for Cutoff { created, touched, first_visit, .. } in [cutoffs.remembered, cutoffs.users, cutoffs.visitors]
+    {
+        query = query.bind(created.as_millis()).bind(touched.as_millis()).bind(first_visit.as_millis());
     }
-    let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
     let done = query.execute(connection).await.map_err(BatchFailure::at_commit)?;
     Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
-}
-
-/// Returns the last time from which on `duration` is over at `now`. `None` if time does not reach back that far; it
-/// becomes NULL, and no time is before NULL.
-fn earlier(now: Timestamp, duration: std::time::Duration) -> Option<i64> {
-    now.as_millis().checked_sub(i64::try_from(duration.as_millis()).ok()?)
 }

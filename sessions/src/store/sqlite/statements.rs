@@ -67,13 +67,7 @@ impl Statements {
                 let one = one_optimistic(table) + " RETURNING rowid";
                 safe(format!("BEGIN IMMEDIATE;{};COMMIT", vec![one; 1 << size].join(";")))
             }),
-            purge: safe(format!(
-                "DELETE FROM {table} WHERE rowid IN \
-                 (SELECT rowid FROM {table} WHERE expires <= ? AND (touched < created OR CASE \
-                 WHEN substr(credentials, 33, 1) >= x'c0' THEN touched <= ? OR created <= ? \
-                 WHEN substr(credentials, 33, 1) >= x'80' THEN touched <= ? OR created <= ? \
-                 ELSE touched <= ? OR created <= ? END) LIMIT ?)"
-            )),
+            purge: safe(purge(table)),
         }
     }
 
@@ -108,12 +102,8 @@ impl Statements {
 
     /// Returns the statement that deletes up to a number of dead records.
     ///
-    /// Its parameters: now; then, for remembered users, users and visitors in this order, the last moment of use and
-    /// the last moment of creation of the dead; then the number.
-    ///
-    /// The kind of a record is in the byte after the hash in its credentials: see
-    /// [`Credentials`](crate::store::Credentials). A record that is touched before it was created is a visitor who has
-    /// not come back; it is dead once it has expired.
+    /// Its parameters: the number; now; then `created`, `touched` and `first_visit` of the
+    /// [`Cutoff`](crate::value::Cutoff) for remembered users, for users and for visitors.
     pub(super) fn purge(&self) -> SqlStr {
         self.purge.clone()
     }
@@ -169,6 +159,27 @@ fn one_optimistic(table: &TableName) -> String {
     format!(
         "UPDATE {table} SET commits=?,data=? WHERE rowid=? AND id=? AND credentials=? AND epoch=? AND created=? \
          AND touched=? AND commits=? AND data=?"
+    )
+}
+
+/// Returns the statement of [`Statements::purge`].
+///
+/// The kind of a record is in the byte after the hash in its credentials: see [`Credentials`](crate::store::Credentials).
+/// A record that was touched before it was created is that of a visitor who has not come back.
+fn purge(table: &TableName) -> String {
+    let is_dead = |first: usize| {
+        let (created, touched, first_visit) = (first, first + 1, first + 2);
+        // As `Cutoff::is_dead`.
+        format!(
+            "created <= ?{created} OR iif(touched < created, created <= ?{first_visit}, touched <= ?{touched})"
+        )
+    };
+    let (remembered, user, visitor) = (is_dead(3), is_dead(6), is_dead(9));
+    format!(
+        "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE expires <= ?2 AND CASE \
+         WHEN substr(credentials, 33, 1) >= x'c0' THEN {remembered} \
+         WHEN substr(credentials, 33, 1) >= x'80' THEN {user} \
+         ELSE {visitor} END LIMIT ?1)"
     )
 }
 

@@ -196,11 +196,12 @@ fn roots_of_system() -> Result<RootCertStore, Error> {
 }
 
 fn name(name: &str) -> Result<ServerName<'static>, Error> {
-    ServerName::try_from(name.to_owned())
-        .map_err(|_| Error::config(format!(
-            "`{name}` is no name that a certificate of the session store's server could be for: give a host name or an IP \
-             address"
-        )))
+    ServerName::try_from(name.to_owned()).map_err(|_| {
+        Error::config(format!(
+            "`{name}` is no name that a certificate of the session store's server could be for: give a host name or \
+             an IP address"
+        ))
+    })
 }
 
 /// Returns the provider for a server of the tests.

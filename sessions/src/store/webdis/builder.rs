@@ -61,8 +61,8 @@ impl WebdisStore {
 }
 
 impl WebdisStoreBuilder {
-    /// Creates a builder for a Webdis at this URL, such as `http://127.0.0.1:7379`. A user and password in it are used for
-    /// basic authentication.
+    /// Creates a builder for a Webdis at this URL, such as `http://127.0.0.1:7379`. A user and password in it are
+    /// used for basic authentication.
     pub fn new(url: impl Into<Box<str>>) -> Self {
         Self {
             url: url.into(),
@@ -90,15 +90,15 @@ impl WebdisStoreBuilder {
         self
     }
 
-    /// Limits the time of an operation, with waiting for a free connection and connecting: five seconds by default, at most
-    /// a day. Then the request fails with 503.
+    /// Limits the time of an operation, with waiting for a free connection and connecting: five seconds by default,
+    /// at most a day. Then the request fails with 503.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
     }
 
-    /// Lets [`connect`](Self::connect) go on trying this long while Webdis or Redis is not ready, at most a day. By default
-    /// it tries once. The last attempt may take the time of [`with_timeout`](Self::with_timeout) besides.
+    /// Lets [`connect`](Self::connect) go on trying this long while Webdis or Redis is not ready, at most a day. By
+    /// default it tries once. The last attempt may take the time of [`with_timeout`](Self::with_timeout) besides.
     pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = Some(timeout);
         self
@@ -128,8 +128,8 @@ impl WebdisStoreBuilder {
         self
     }
 
-    /// Trusts only servers whose certificate is signed by one of these authorities, in PEM form. By default the operating
-    /// system's authorities are trusted.
+    /// Trusts only servers whose certificate is signed by one of these authorities, in PEM form. By default the
+    /// operating system's authorities are trusted.
     ///
     /// # Errors
     ///
@@ -163,8 +163,8 @@ impl WebdisStoreBuilder {
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) if the URL or another option is invalid, if Webdis or Redis refuses the login
-    /// or a permission, or if TLS fails. It fails again until something is changed.
+    /// [`Config`](crate::ErrorKind::Config) if the URL or another option is invalid, if Webdis or Redis refuses the
+    /// login or a permission, or if TLS fails. It fails again until something is changed.
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if Webdis or Redis does not answer, or is not ready.
     pub async fn connect(self) -> Result<WebdisStore, Error> {

@@ -98,9 +98,9 @@ impl WebdisCall {
     }
 }
 
-/// Makes an exchange, on another connection if this one had ended before. That is no repetition, since nothing was sent. A
-/// new connection has ended if it got the file descriptor of a client that left: that client's reply arrives before
-/// anything was asked.
+/// Makes an exchange, on another connection if this one had ended before. That is no repetition, since nothing was
+/// sent. A new connection has ended if it got the file descriptor of a client that left: that client's reply arrives
+/// before anything was asked.
 async fn exchange(
     pool: &ConnectionPool,
     mut connection: WebdisConnection,

@@ -26,9 +26,9 @@ impl WebdisClient {
 
     /// Sends a command, and returns the text between the nonces of its reply.
     ///
-    /// The command must be a script that returns one string, which begins and ends with this nonce. The nonce must be new.
-    /// The call goes on when this future is dropped, since the reply to a request that is cut off would go to another
-    /// client.
+    /// The command must be a script that returns one string, which begins and ends with this nonce. The nonce must be
+    /// new. The call goes on when this future is dropped, since the reply to a request that is cut off would go to
+    /// another client.
     pub(in crate::store) async fn call(&self, words: &[&[u8]], nonce: &Nonce) -> CallResult {
         let pool = &self.pool;
         let deadline = Instant::now() + pool.limits.timeout;

@@ -2,17 +2,17 @@
 //!
 //! # Design
 //!
-//! The connection is hyper's, and not that of a client such as reqwest. Webdis 0.1.9 can deliver a reply to another client,
-//! and the defence against that needs two things that a pool does not give:
+//! The connection is hyper's, and not that of a client such as reqwest. Webdis 0.1.9 can deliver a reply to another
+//! client, and the defence against that needs two things that a pool does not give:
 //!
-//! - After a foreign reply the call's own reply is still to come. The very socket must be read until it is there, and kept
-//!   out of use until then. hyper gives the socket back, with the bytes that it had read
-//!   ([`WebdisConnection::retire`]). A connection of a pool closes itself at the first unexpected byte, and reports that
-//!   to no caller. So each would have to count as quarantined for a minute, where a millisecond mostly suffices.
+//! - After a foreign reply the call's own reply is still to come. The very socket must be read until it is there, and
+//!   kept out of use until then. hyper gives the socket back, with the bytes that it had read
+//!   ([`WebdisConnection::retire`]). A connection of a pool closes itself at the first unexpected byte, and reports
+//!   that to no caller. So each would have to count as quarantined for a minute, where a millisecond mostly suffices.
 //!   Sixty-four of them would stop every call for that long.
-//! - A pool may open a second connection for a call that follows closely on another, while the first is not yet marked as
-//!   idle. It also sends a request again by itself if it believes that nothing was sent the first time. Here there is one
-//!   socket, and it is known whether a request was sent.
+//! - A pool may open a second connection for a call that follows closely on another, while the first is not yet
+//!   marked as idle. It also sends a request again by itself if it believes that nothing was sent the first time.
+//!   Here there is one socket, and it is known whether a request was sent.
 //!
 //! Nothing here follows redirects, uses a proxy, or repeats a request.
 
@@ -58,8 +58,8 @@ pub(super) struct WebdisConnection {
 struct ClosedConnection {
     /// The socket, if a reply may be to come.
     remains: Option<Remains>,
-    /// The reason, if a refusal of TLS ended it. In TLS 1.3 a server checks the client certificate only after the client
-    /// has completed the handshake.
+    /// The reason, if a refusal of TLS ended it. In TLS 1.3 a server checks the client certificate only after the
+    /// client has completed the handshake.
     refusal: Option<Box<str>>,
 }
 
@@ -78,8 +78,8 @@ pub(super) enum Exchanged {
 impl WebdisConnection {
     pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, NotSent> {
         let stream = endpoint.connect().await?;
-        // `writev(false)`: head and body are one buffer and one write, over TLS too. Webdis may wait for ever for a body
-        // in a packet of its own.
+        // `writev(false)`: head and body are one buffer and one write, over TLS too. Webdis may wait for ever for a
+        // body in a packet of its own.
         let (sender, mut connection) =
             http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await.map_err(|error| {
                 NotSent::NoConnection { address: endpoint.address(), source: error.into() }

@@ -35,8 +35,8 @@ struct Search<'a> {
     nonce: &'a Nonce,
     /// The last bytes that were fed, in which a reply could begin.
     tail: Vec<u8>,
-    /// The number of bytes of the reply that are missing, once it was found. It must be read whole: Webdis closes a file
-    /// descriptor twice when it cannot write all of a reply, and by the second time it may be another client's.
+    /// The number of bytes of the reply that are missing, once it was found. It must be read whole: Webdis closes a
+    /// file descriptor twice when it cannot write all of a reply, and by the second time it may be another client's.
     missing: Option<usize>,
 }
 

@@ -59,8 +59,8 @@ impl Endpoint {
         Ok(Box::new(stream))
     }
 
-    /// Opens a TCP connection. Small packets leave at once: to wait until they are full halves the requests of one client
-    /// in a second. Keepalive keeps the connection known to firewalls on the way while a call waits for long.
+    /// Opens a TCP connection. Small packets leave at once: to wait until they are full halves the requests of one
+    /// client in a second. Keepalive keeps the connection known to firewalls on the way while a call waits for long.
     async fn tcp(&self) -> std::io::Result<TcpStream> {
         let stream = TcpStream::connect((&*self.host, self.port)).await?;
         stream.set_nodelay(true)?;

@@ -11,8 +11,8 @@ use crate::error::Error;
 pub(in crate::store) enum CallFailure {
     /// No byte of it was sent, so it certainly did not happen.
     NotSent(Error),
-    /// It was sent, and no reply is verified as its own. It may have happened, whatever the reason says: the reason may come
-    /// from another client's reply.
+    /// It was sent, and no reply is verified as its own. It may have happened, whatever the reason says: the reason
+    /// may come from another client's reply.
     Unverified { reason: Reason },
 }
 
@@ -75,8 +75,8 @@ pub(in crate::store) struct Code {
 impl Code {
     const LONGEST: usize = 16;
 
-    /// Reads the code of an error, as it is sent after its `-`. A text that does not begin with a word of capital letters
-    /// is `ERR`, since a script can raise any text.
+    /// Reads the code of an error, as it is sent after its `-`. A text that does not begin with a word of capital
+    /// letters is `ERR`, since a script can raise any text.
     pub(super) fn of(error: &[u8]) -> Self {
         let end = error.iter().position(|byte| !byte.is_ascii_uppercase()).unwrap_or(error.len());
         let is_word = matches!(error.get(end), None | Some(b' ' | b'\r'));
@@ -135,10 +135,13 @@ impl fmt::Display for NotSent {
                 "connections to Webdis at {address} end as soon as they are open, or bring another client's \
                  reply; check that it is a Webdis, 0.1.20 or newer"
             ),
-            Self::ConnectTimedOut { address } => write!(f, "connecting to Webdis at {address} took too long; check host and port"),
-            Self::Busy { connections } => {
-                write!(f, "all {connections} connections to Webdis were in use for too long; see `with_max_connections`")
+            Self::ConnectTimedOut { address } => {
+                write!(f, "connecting to Webdis at {address} took too long; check host and port")
             }
+            Self::Busy { connections } => write!(
+                f,
+                "all {connections} connections to Webdis were in use for too long; see `with_max_connections`"
+            ),
             Self::TooManyQuarantined { connections } => write!(
                 f,
                 "{connections} connections to Webdis wait for late replies or got another client's, so \

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::store::hash::ReplyItem;
 
-/// Returns the items of a body, `None` for each nil, if it is a reply of the script to the call with the nonce that `write`
-/// gets.
+/// Returns the items of a body, `None` for each nil, if it is a reply of the script to the call with the nonce that
+/// `write` gets.
 pub fn items(status: u16, write: impl FnOnce(&[u8]) -> Vec<u8>) -> Option<Vec<Option<Bytes>>> {
     match items::read(verified(status, write)?) {
         Ok(ScriptReply::Items(items)) => Some(items.into_iter().map(bytes).collect()),

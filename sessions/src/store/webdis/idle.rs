@@ -6,9 +6,9 @@ use tokio::runtime::Id;
 
 use super::connection::WebdisConnection;
 
-/// The time after which an idle connection is closed: a verified one, and a suspect one. A firewall on the way may forget
-/// it and tell neither end, and the next call would wait in vain. The most impatient ones do so after half a minute. A
-/// verified connection can be closed at no cost before.
+/// The time after which an idle connection is closed: a verified one, and a suspect one. A firewall on the way may
+/// forget it and tell neither end, and the next call would wait in vain. The most impatient ones do so after half a
+/// minute. A verified connection can be closed at no cost before.
 const KEEP_FOR: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
 
 /// The state of an idle connection, by its last reply.

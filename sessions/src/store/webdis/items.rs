@@ -1,5 +1,5 @@
-//! The reply of the script between its nonces: items, each `length:bytes`, or `-` for nil; or an error, which is an item
-//! after an `!`.
+//! The reply of the script between its nonces: items, each `length:bytes`, or `-` for nil; or an error, which is an
+//! item after an `!`.
 
 use bytes::Bytes;
 

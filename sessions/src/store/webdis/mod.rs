@@ -12,10 +12,10 @@
 //!
 //! # Design
 //!
-//! Webdis up to 0.1.19 can deliver a reply to another client. It writes a reply to the file descriptor that asked. If that
-//! client has gone, the descriptor may belong to another one by then. For sessions that reply is the data of another user.
-//! So every call is a script that returns the nonce it was sent. A reply without that nonce is evidence of nothing: not
-//! that the call happened, not that it did not, and not that there is no session.
+//! Webdis up to 0.1.19 can deliver a reply to another client. It writes a reply to the file descriptor that asked. If
+//! that client has gone, the descriptor may belong to another one by then. For sessions that reply is the data of
+//! another user. So every call is a script that returns the nonce it was sent. A reply without that nonce is evidence
+//! of nothing: not that the call happened, not that it did not, and not that there is no session.
 
 mod base64;
 mod builder;

@@ -7,14 +7,14 @@ const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 /// The suffix that asks for the reply as Redis sent it. As JSON it would lose NUL, and values that are not UTF-8.
 const SUFFIX: &[u8] = b".raw";
 
-/// The largest body that is sent, in bytes. Webdis refuses a body of 128 MiB in the middle, and goes on reading it as if
-/// nothing had happened. It writes past a buffer for a reply of a billion bytes.
+/// The largest body that is sent, in bytes. Webdis refuses a body of 128 MiB in the middle, and goes on reading it as
+/// if nothing had happened. It writes past a buffer for a reply of a billion bytes.
 pub(super) const LARGEST: usize = 64 << 20;
 
 /// Returns the body for a command, or `None` if it would be too large.
 ///
-/// The first word is the command's name, of capital letters. Webdis compares it with its list of permitted commands without
-/// decoding it, and takes one of digits for the number of a database.
+/// The first word is the command's name, of capital letters. Webdis compares it with its list of permitted commands
+/// without decoding it, and takes one of digits for the number of a database.
 pub(super) fn body(words: &[&[u8]]) -> Option<Bytes> {
     debug_assert!(
         words.first().is_some_and(|verb| !verb.is_empty() && verb.iter().all(u8::is_ascii_uppercase)),
@@ -35,8 +35,8 @@ pub(super) fn body(words: &[&[u8]]) -> Option<Bytes> {
     Some(body.into())
 }
 
-/// Encodes a word. Letters and digits stand for themselves, and every other byte is encoded. For some that is necessary: `/`
-/// divides arguments, `.` begins a suffix, `+` becomes a space, `?` ends the command.
+/// Encodes a word. Letters and digits stand for themselves, and every other byte is encoded. For some that is
+/// necessary: `/` divides arguments, `.` begins a suffix, `+` becomes a space, `?` ends the command.
 fn encode(word: &[u8], into: &mut Vec<u8>) {
     for byte in word {
         if byte.is_ascii_alphanumeric() {

@@ -5,25 +5,26 @@
 //! A connection is in one of these states:
 //!
 //! - **Verified**: its last reply had the nonce of its last call, so none is to come. Calls take these first.
-//! - **In use** by one call. At most `max_connections` are, and at most as many are open at all, without the quarantined
-//!   ones.
+//! - **In use** by one call. At most `max_connections` are, and at most as many are open at all, without the
+//!   quarantined ones.
 //! - **Quarantined**: the reply to its last call is still to come, for the call timed out or got a foreign reply. It is
 //!   read until that reply is there, or a minute has passed. These have a limit of their own.
-//! - **Suspect**: its last reply was an error. Errors carry no nonce, so it may have been another client's, and the call's
-//!   own reply may be to come.
+//! - **Suspect**: its last reply was an error. Errors carry no nonce, so it may have been another client's, and the
+//!   call's own reply may be to come.
 //!
-//! Suspect connections stay open and idle. New connections are opened while there is room for them. Then the suspect one
-//! that is idle for longest is used. There are two other ways, and both are worse:
+//! Suspect connections stay open and idle. New connections are opened while there is room for them. Then the suspect
+//! one that is idle for longest is used. There are two other ways, and both are worse:
 //!
 //! - To quarantine them. While Redis is down, or the password is wrong, every reply is an error and no other reply ever
 //!   comes. Each connection would be held for its minute, and sixty-four calls would stop all others for that long.
-//! - To close them. A reply that is still to come would go to another client, and a connection for each failing call uses
-//!   up the ports of the machine.
+//! - To close them. A reply that is still to come would go to another client, and a connection for each failing call
+//!   uses up the ports of the machine.
 //!
-//! If a reply was to come on a suspect connection, it arrives while the connection is idle, which ends it. Or it arrives in
-//! place of the next call's reply, which then fails as with any foreign reply. No caller gets it in either case. Nearly
-//! always none was to come, since Webdis writes 403, and 503 while it has no Redis, straight to the connection that asked.
-//! Then the next call verifies the connection by its own nonce. So the first call after Redis' return succeeds.
+//! If a reply was to come on a suspect connection, it arrives while the connection is idle, which ends it. Or it
+//! arrives in place of the next call's reply, which then fails as with any foreign reply. No caller gets it in either
+//! case. Nearly always none was to come, since Webdis writes 403, and 503 while it has no Redis, straight to the
+//! connection that asked. Then the next call verifies the connection by its own nonce. So the first call after Redis'
+//! return succeeds.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -76,8 +77,9 @@ pub(super) struct ConnectionPool {
     pub(super) quarantine: Arc<Quarantine>,
 }
 
-/// The right of a call to use a connection that is not quarantined. Permits alone cannot count the connections in use: a
-/// permit goes from one call to the next before the next one has taken the connection, which is idle in between.
+/// The right of a call to use a connection that is not quarantined. Permits alone cannot count the connections in
+/// use: a permit goes from one call to the next before the next one has taken the connection, which is idle in
+/// between.
 pub(super) struct Lease {
     pool: Arc<ConnectionPool>,
     /// True while a connection is in use, or being opened.

@@ -58,8 +58,8 @@ fn warn(why: &'static str, now: usize) {
     tracing::warn!(
         why,
         quarantined = now,
-        "a connection of the session store to Webdis is quarantined until its own reply has come; if this goes on, check \
-         that Webdis is 0.1.20 or newer and that Redis answers in time"
+        "a connection of the session store to Webdis is quarantined until its own reply has come; if this goes on, \
+         check that Webdis is 0.1.20 or newer and that Redis answers in time"
     );
 }
 

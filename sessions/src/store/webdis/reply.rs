@@ -38,8 +38,8 @@ pub(super) fn identify(status: StatusCode, body: &Bytes, nonce: &Nonce) -> Reply
     }
 }
 
-/// Returns the text between two nonces. The second one proves that the reply is whole: Webdis 0.1.9 may write a large reply
-/// in several steps, and another client's reply may get in between.
+/// Returns the text between two nonces. The second one proves that the reply is whole: Webdis 0.1.9 may write a large
+/// reply in several steps, and another client's reply may get in between.
 fn between(text: &Bytes, nonce: &[u8]) -> Option<Bytes> {
     let end = text.len().checked_sub(nonce.len()).filter(|end| *end >= nonce.len())?;
     (text.starts_with(nonce) && text.ends_with(nonce)).then(|| text.slice(nonce.len()..end))

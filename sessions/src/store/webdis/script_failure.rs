@@ -18,8 +18,8 @@ pub(super) enum ScriptFailure {
 }
 
 impl ScriptFailure {
-    /// Converts the code of a verified error of Redis. A command that the user may not run is found when the script comes
-    /// to it, perhaps after a write. Any other error is found before the first write.
+    /// Converts the code of a verified error of Redis. A command that the user may not run is found when the script
+    /// comes to it, perhaps after a write. Any other error is found before the first write.
     pub(super) fn of(code: Code) -> Self {
         match code.as_str() {
             "ERR" | "NOPERM" => Self::Unknown(Reason::Redis(code)),
@@ -59,8 +59,8 @@ impl ScriptFailure {
             ),
             Reason::Status(StatusCode::SERVICE_UNAVAILABLE) => (
                 false,
-                "Webdis answers the session store, but cannot reach Redis; check `redis_host` and `redis_port` in Webdis' \
-                 configuration, and Redis",
+                "Webdis answers the session store, but cannot reach Redis; check `redis_host` and `redis_port` in \
+                 Webdis' configuration, and Redis",
             ),
             Reason::Redis(code) => {
                 let message = not_serving(*code);

@@ -51,9 +51,9 @@ const ATTEMPTS: usize = 3;
 /// # }
 /// ```
 ///
-/// A clone is the same store. The layout is that of [`RedisStore`](crate::store::RedisStore), and both may serve the same
-/// sessions at once. Every operation is one `POST`. `https://` needs the feature `webdis-tls`, and a server in front of
-/// Webdis that speaks it.
+/// A clone is the same store. The layout is that of [`RedisStore`](crate::store::RedisStore), and both may serve the
+/// same sessions at once. Every operation is one `POST`. `https://` needs the feature `webdis-tls`, and a server in
+/// front of Webdis that speaks it.
 ///
 /// # Which Webdis
 ///
@@ -80,29 +80,29 @@ const ATTEMPTS: usize = 3;
 /// ]
 /// ```
 ///
-/// A script may run any command. So the one of Redis restricts the user as which Webdis logs in, here in `redis.conf` (one
-/// line):
+/// A script may run any command. So the one of Redis restricts the user as which Webdis logs in, here in `redis.conf`
+/// (one line):
 ///
 /// ```text
 /// user default on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hkeys +exists +hset +hdel +pexpire +del
 /// ```
 ///
-/// Webdis 0.1.9 can log in as `default` only: `"redis_auth": "password"`. It silently ignores `["user", "password"]`, and
-/// if `default` is open it then has all rights. For another database than 0 add `+select`.
+/// Webdis 0.1.9 can log in as `default` only: `"redis_auth": "password"`. It silently ignores `["user", "password"]`,
+/// and if `default` is open it then has all rights. For another database than 0 add `+select`.
 ///
 /// # When a server is away
 ///
 /// Requests that need a session are answered with 503 within the timeout
-/// ([`WebdisStoreBuilder::with_timeout`](crate::store::WebdisStoreBuilder::with_timeout), five seconds by default). When
-/// Webdis and Redis are back, sessions work again.
+/// ([`WebdisStoreBuilder::with_timeout`](crate::store::WebdisStoreBuilder::with_timeout), five seconds by default).
+/// When Webdis and Redis are back, sessions work again.
 ///
-/// An operation that must happen once is sent once. If its reply is missing or not verified, the store looks for the effect
-/// of counters, rotations and new sessions. An outcome that stays unclear is reported as
-/// [unknown](crate::ErrorKind::OutcomeUnknown). A commit that Redis reads after the timeout does nothing. Until then, a put
-/// of unknown outcome may still overwrite a newer one.
+/// An operation that must happen once is sent once. If its reply is missing or not verified, the store looks for the
+/// effect of counters, rotations and new sessions. An outcome that stays unclear is reported as
+/// [unknown](crate::ErrorKind::OutcomeUnknown). A commit that Redis reads after the timeout does nothing. Until then,
+/// a put of unknown outcome may still overwrite a newer one.
 ///
-/// After Redis has forgotten its scripts, the first commit or new session may be refused, if it comes before any load. A
-/// load notices and sends the script again.
+/// After Redis has forgotten its scripts, the first commit or new session may be refused, if it comes before any
+/// load. A load notices and sends the script again.
 #[derive(Clone)]
 pub struct WebdisStore {
     pub(super) client: Arc<WebdisClient>,
@@ -123,8 +123,8 @@ enum ScriptOperation {
 }
 
 impl WebdisStore {
-    /// Returns the number of connections that are quarantined: the reply to their last call is still to come, or another
-    /// client's came in its place. At 64 nothing more is sent until some are free.
+    /// Returns the number of connections that are quarantined: the reply to their last call is still to come, or
+    /// another client's came in its place. At 64 nothing more is sent until some are free.
     #[must_use]
     pub fn quarantined_connections(&self) -> usize {
         self.client.quarantined_now()
@@ -320,12 +320,13 @@ impl Store for WebdisStore {
     }
 }
 
-/// The questions after an unknown outcome. As in `RedisStore`, an operation that must happen once is not sent again, not even
-/// after `NOSCRIPT`: that may have been another client's reply.
+/// The questions after an unknown outcome. As in `RedisStore`, an operation that must happen once is not sent again,
+/// not even after `NOSCRIPT`: that may have been another client's reply.
 impl WebdisStore {
     /// Returns true if the record remembers a commit whose outcome is unknown.
     async fn look_for_commit(&self, id: RecordId, commit: &Commit, reason: &Reason) -> bool {
-        // After a timeout there is no time left. Values to return would be those of now, and not those after the commit.
+        // After a timeout there is no time left. Values to return would be those of now, and not those after the
+        // commit.
         let is_unknown_script = matches!(reason, Reason::Redis(code) if code.as_str() == "NOSCRIPT");
         let can_tell = commit.id.is_some() && commit.returning.is_empty();
         if *reason == Reason::TimedOut || !(can_tell || is_unknown_script) {

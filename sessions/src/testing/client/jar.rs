@@ -1,4 +1,4 @@
-//! A browser's cookies: what it keeps, and what it sends where (RFC 6265bis section 5).
+//! The cookies of a browser: which it keeps, and which it sends with a request (RFC 6265bis section 5).
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use http::Uri;
 
 use crate::{layer::SameSite, value::Timestamp};
 
-/// The longest a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
+/// The longest time for which a browser keeps a cookie (RFC 6265bis section 5.5): 400 days.
 const LONGEST: Duration = Duration::from_hours(400 * 24);
 
-/// A browser's cookies.
+/// The cookies of a browser.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CookieJar(Vec<StoredCookie>);
 
@@ -22,17 +22,17 @@ pub struct StoredCookie {
     pub name: String,
     /// Its value.
     pub value: String,
-    /// The host it is for.
+    /// The host that it is for.
     pub domain: String,
-    /// Whether it is for that very host only, not for the domains below.
+    /// True if it is for that very host only, not for the domains below.
     pub host_only: bool,
-    /// The path it is for, with all that is below.
+    /// The path that it is for, with all paths below.
     pub path: String,
-    /// Whether it is sent over secure connections only.
+    /// True if it is sent over secure connections only.
     pub secure: bool,
-    /// With which requests of other sites it is sent: `None` if its site did not say, which browsers take for `Lax`.
+    /// The requests of other sites with which it is sent. `None` if its site did not say, which counts as `Lax`.
     pub same_site: Option<SameSite>,
-    /// When it is forgotten; `None` for a cookie that goes with the browser.
+    /// The time when it is forgotten; `None` for a cookie that ends with the browser.
     pub expires: Option<Timestamp>,
 }
 
@@ -60,7 +60,7 @@ impl StoredCookie {
         host_fits && path_matches(uri.path(), &self.path) && (!self.secure || is_trustworthy(uri))
     }
 
-    /// Whether it is sent with a request from another site (section 5.6.7.1); a GET or HEAD is the click on a link.
+    /// Returns true if it is sent with a request from another site (section 5.6.7.1); a GET or HEAD is the click on a link.
     fn is_for_another_site(&self, is_safe: bool) -> bool {
         match self.same_site {
             Some(SameSite::None) => true,
@@ -76,7 +76,7 @@ impl StoredCookie {
 }
 
 impl CookieJar {
-    /// Takes a `Set-Cookie` line from a response of `uri`, or does not, as the rules have it.
+    /// Stores the cookie of a `Set-Cookie` line from a response of `uri`, unless the rules forbid that.
     pub(super) fn receive(&mut self, line: &[u8], uri: &Uri, now: Timestamp) {
         let Ok(line) = std::str::from_utf8(line) else { return };
         let Some(cookie) = accept(line, uri, now) else { return };
@@ -109,19 +109,19 @@ impl CookieJar {
         self.0.retain(|known| known.expires.is_some());
     }
 
-    /// All cookies, dead ones included.
+    /// Returns all cookies, expired ones included.
     pub(super) fn iter(&self) -> impl Iterator<Item = &StoredCookie> {
         self.0.iter()
     }
 
-    /// What is sent to `uri` with a request from another site.
+    /// Returns the cookies that are sent to `uri` with a request from another site.
     pub(super) fn matching_cross_site(&self, uri: &Uri, is_safe: bool, now: Timestamp) -> Vec<&StoredCookie> {
         let mut cookies = self.matching(uri, now);
         cookies.retain(|cookie| cookie.is_for_another_site(is_safe));
         cookies
     }
 
-    /// What is sent to `uri`: longer paths first, then older ones.
+    /// Returns the cookies that are sent to `uri`: longer paths first, then older cookies.
     pub(super) fn matching(&self, uri: &Uri, now: Timestamp) -> Vec<&StoredCookie> {
         let mut cookies: Vec<_> =
             self.0.iter().filter(|cookie| !cookie.is_expired(now) && cookie.is_for(uri)).collect();
@@ -130,7 +130,7 @@ impl CookieJar {
     }
 }
 
-/// The cookie that a line sets, if the browser takes it from there.
+/// Returns the cookie that a line sets, if the browser accepts it from there.
 fn accept(line: &str, uri: &Uri, now: Timestamp) -> Option<StoredCookie> {
     let parsed = Cookie::parse(line).ok()?;
     let host = uri.host()?;
@@ -175,27 +175,27 @@ fn accept(line: &str, uri: &Uri, now: Timestamp) -> Option<StoredCookie> {
     })
 }
 
-/// Browsers treat this very machine as secure.
+/// Returns true if the connection is secure, as browsers see it: this very machine is.
 fn is_trustworthy(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default();
     let local = host == "localhost" || host.ends_with(".localhost") || host == "127.0.0.1" || host == "[::1]";
     uri.scheme_str() == Some("https") || local
 }
 
-/// Section 5.1.3.
+/// Returns true if a host belongs to a domain (section 5.1.3).
 fn domain_matches(host: &str, domain: &str) -> bool {
     let is_address = host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok();
     let below = || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     host == domain || !is_address && below()
 }
 
-/// Section 5.1.4.
+/// Returns true if a path is at or below a cookie's (section 5.1.4).
 fn path_matches(path: &str, cookie: &str) -> bool {
     let rest = path.strip_prefix(cookie);
     rest.is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
 }
 
-/// Section 5.1.4: the request's path up to its last slash.
+/// Returns the request's path up to its last slash (section 5.1.4).
 fn default_path(uri: &Uri) -> String {
     match uri.path().rfind('/') {
         None | Some(0) => "/".to_owned(),

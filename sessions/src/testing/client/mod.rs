@@ -22,11 +22,12 @@ use crate::clock::{AnyClock, Clock, SystemClock};
 
 type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// A client that treats a service as a browser treats a site: it keeps the cookies it is given and
-/// sends those that fit. It follows no redirect unless told to.
+/// A client that treats a service as a browser treats a site: it keeps the cookies that it gets and sends those that
+/// fit. It follows no redirect unless told to.
 ///
-/// All its requests are of the same site, so `SameSite` changes nothing, but for those of
-/// [`from_another_site`](Self::from_another_site); nor does `HttpOnly`, since there are no scripts. Its origin is `https://app.test` unless it is told another one.
+/// All its requests are of the same site, but for those of [`from_another_site`](Self::from_another_site), so `SameSite`
+/// changes nothing. Nor does `HttpOnly`, since there are no scripts. Its origin is `https://app.test` unless it is told
+/// another one.
 ///
 /// See the [module](super) for an example.
 #[derive(Clone)]
@@ -39,7 +40,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A browser without cookies, in front of `service`: an `axum::Router` for example.
+    /// Makes a browser without cookies, in front of `service`: an `axum::Router` for example.
     pub fn new<S, B>(service: S) -> Self
     where
         S: Service<Request<Body>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
@@ -66,7 +67,7 @@ impl Client {
         }
     }
 
-    /// The same browser at another origin: a scheme and a host, perhaps a port.
+    /// Sets the origin: a scheme and a host, perhaps a port.
     ///
     /// # Panics
     ///
@@ -81,40 +82,39 @@ impl Client {
         self
     }
 
-    /// The same browser, whose cookies expire by this clock: the real one by default.
+    /// Sets the clock by which cookies expire: the real one by default.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clock = AnyClock::new(clock);
         self
     }
 
-    /// Another tab of the same browser: it shares the cookies.
+    /// Opens another tab of this browser, which shares the cookies.
     #[must_use]
     pub fn fork(&self) -> Self {
         self.clone()
     }
 
-    /// The same browser on a page of another site, whose links and forms lead here: a `GET` or `HEAD` is a link that
-    /// somebody clicks on. It says so (`Sec-Fetch-Site`), and keeps those cookies back that `SameSite` does not
-    /// let it send.
+    /// Opens a page of another site in this browser, whose links and forms lead here: a `GET` or `HEAD` is a click on a
+    /// link. Its requests say so (`Sec-Fetch-Site`), and lack the cookies that `SameSite` keeps back.
     #[must_use]
     pub fn from_another_site(&self) -> Self {
         Self { is_cross_site: true, ..self.clone() }
     }
 
-    /// Another browser that begins with a copy of the cookies, as a thief would.
+    /// Makes another browser with a copy of the cookies, as a thief would.
     #[must_use]
     pub fn clone_jar(&self) -> Self {
         Self { jar: Arc::new(Mutex::new(self.jar().clone())), ..self.clone() }
     }
 
-    /// Another browser, without cookies, in front of the same service.
+    /// Makes another browser without cookies, in front of the same service.
     #[must_use]
     pub fn stranger(&self) -> Self {
         Self { jar: Arc::default(), ..self.clone() }
     }
 
-    /// The same cookies in front of another service: another instance of the application.
+    /// Returns this browser in front of another client's service: another instance of the application.
     #[must_use]
     pub fn at(&self, other: &Self) -> Self {
         Self { service: Arc::clone(&other.service), ..self.clone() }
@@ -133,7 +133,7 @@ impl Client {
         self.request(Method::POST, path, &headers, form.into()).await
     }
 
-    /// Sends any request; its `Cookie` header is the jar's after those in `headers`.
+    /// Sends any request. The jar's cookies follow those in `headers`.
     pub async fn request(&self, method: Method, path: &str, headers: &HeaderMap, body: Bytes) -> Response {
         let mut request = Request::new(Body::from(body));
         *request.method_mut() = method;
@@ -167,7 +167,7 @@ impl Client {
         response.at(uri)
     }
 
-    /// Goes where a response redirects, with `GET`; a response that does not is returned as it is.
+    /// Follows a redirect with `GET`. Any other response is returned as it is.
     ///
     /// # Panics
     ///
@@ -182,7 +182,7 @@ impl Client {
         panic!("20 redirects in a row");
     }
 
-    /// The value of a cookie that would be sent to the path `/`.
+    /// Returns the value of a cookie that would be sent to the path `/`.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
         let now = self.clock.now();
@@ -191,24 +191,24 @@ impl Client {
         cookie.map(|cookie| cookie.value.clone())
     }
 
-    /// Puts a cookie into the jar whatever the rules say: host-only, for the path `/`, for as long
-    /// as the browser runs. How else it came there is the attacker's business.
+    /// Puts a cookie into the jar whatever the rules say, as an attacker might: host-only, for the path `/`, for as long
+    /// as the browser runs.
     pub fn set_cookie_raw(&self, name: &str, value: &str) {
         let cookie = StoredCookie::planted(name, value, self.origin.host().unwrap_or_default());
         self.jar().put(cookie);
     }
 
-    /// Takes a cookie out of the jar.
+    /// Removes a cookie from the jar.
     pub fn remove_cookie(&self, name: &str) {
         self.jar().remove(name);
     }
 
-    /// Ends the browser: session cookies go, persistent ones stay.
+    /// Restarts the browser: session cookies are forgotten, persistent ones stay.
     pub fn restart(&self) {
         self.jar().end_of_session();
     }
 
-    /// All cookies, those that would not be sent included.
+    /// Returns all cookies, those that would not be sent included.
     #[must_use]
     pub fn cookies(&self) -> Vec<StoredCookie> {
         self.jar().iter().cloned().collect()

@@ -1,4 +1,4 @@
-//! What a client is answered.
+//! The response that a client gets.
 
 use std::error::Error as StdError;
 
@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::collect;
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Clone, Debug)]
 pub struct Response {
     status: StatusCode,
@@ -31,38 +31,38 @@ impl Response {
         self
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The first value of a header, if it is text.
+    /// Returns the first value of a header, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The `Set-Cookie` lines, as they came.
+    /// Returns the `Set-Cookie` lines, as they came.
     #[must_use]
     pub fn set_cookies(&self) -> Vec<String> {
         let lines = self.headers.get_all(header::SET_COOKIE).iter();
         lines.map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned()).collect()
     }
 
-    /// The body's bytes.
+    /// Returns the body's bytes.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
         &self.body
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Panics
     ///
@@ -72,7 +72,7 @@ impl Response {
         std::str::from_utf8(&self.body).expect("a body of UTF-8")
     }
 
-    /// The URL that was asked for.
+    /// Returns the URL that was asked for.
     #[must_use]
     pub const fn uri(&self) -> &Uri {
         &self.uri

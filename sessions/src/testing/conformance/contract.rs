@@ -1,4 +1,4 @@
-//! The contract of the store's own operations.
+//! The contract of a store's operations.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ pub async fn create_with_a_known_id_changes_nothing(rig: Rig) {
     assert_eq!((after.credentials, after.fields), (before.credentials, before.fields));
 }
 
-/// A repeated create that meets its own record is told so, and does not undo what came since.
+/// A repeated create that meets its own record succeeds, and does not undo later changes.
 pub async fn a_repeated_create_is_the_first_one(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let (id, new) = (random_id(), new_record(&[("a", json("1"))]));
@@ -37,7 +37,7 @@ pub async fn a_repeated_create_is_the_first_one(rig: Rig) {
     assert_eq!((loaded.fields.get("a"), loaded.created), (Some(&json("2")), created));
 }
 
-/// Of many creates of one id at once, one wins.
+/// Of many creates of one id at once, one succeeds.
 pub async fn of_many_creates_of_one_id_one_wins(rig: Rig) {
     let direct = Direct::new(&rig).await;
     for _ in 0..20 {
@@ -54,7 +54,7 @@ pub async fn of_many_creates_of_one_id_one_wins(rig: Rig) {
     }
 }
 
-/// A new record is as it was asked for: epoch zero, its hash, its fields, now.
+/// A new record has epoch zero, its credentials and its fields, and is created now.
 pub async fn a_new_record_is_as_it_was_asked_for(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let (id, new) = (random_id(), new_record(&[("a", json("1")), ("b", json("\"x\""))]));
@@ -70,7 +70,7 @@ pub async fn a_new_record_is_as_it_was_asked_for(rig: Rig) {
     assert!(direct.load(empty, &["a"]).await.expect("the record").fields.is_empty());
 }
 
-/// The fields asked for are there, and if all are, the answer says so truthfully.
+/// A load returns the fields that it asks for, and `complete` is true only if these are all.
 pub async fn a_load_returns_at_least_the_named_fields(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[("a", json("1")), ("b", json("2")), ("c", json("3"))]).await;
@@ -86,7 +86,7 @@ pub async fn a_load_returns_at_least_the_named_fields(rig: Rig) {
     }
 }
 
-/// A look at the metadata reads no field, whoever else has just loaded or written them.
+/// A load without names reads no field, even if another load or a commit has just read or written them.
 pub async fn a_look_without_names_reads_no_fields(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let large = format!("\"{}\"", "x".repeat(100_000));
@@ -119,7 +119,7 @@ pub async fn a_look_without_names_reads_no_fields(rig: Rig) {
     }
 }
 
-/// An id that nobody created is not there for any operation, and is not made by one.
+/// An id that was never created does not exist for any operation, and no operation creates it.
 pub async fn an_unknown_id_stays_unknown(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = random_id();
@@ -137,7 +137,7 @@ pub async fn an_unknown_id_stays_unknown(rig: Rig) {
     assert!(direct.load(id, &["a"]).await.is_none());
 }
 
-/// Destroying twice is destroying; nothing comes back by itself or by a commit.
+/// A second destroy changes nothing, and a destroyed record never comes back.
 pub async fn destroy_is_idempotent_and_final(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let (id, other) = (direct.create(&[("a", json("1"))]).await, direct.create(&[("a", json("2"))]).await);
@@ -150,7 +150,7 @@ pub async fn destroy_is_idempotent_and_final(rig: Rig) {
     assert!(direct.load(other, &["a"]).await.is_some(), "others live");
 }
 
-/// Another epoch than the record's writes nothing, older or newer.
+/// A commit of another epoch than the record's writes nothing, be it older or newer.
 pub async fn a_commit_of_another_epoch_writes_nothing(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[("a", json("1"))]).await;
@@ -175,7 +175,7 @@ pub async fn a_commit_of_another_epoch_writes_nothing(rig: Rig) {
     assert!(!after.fields.contains("b"));
 }
 
-/// A rotation changes secret and epoch, and nothing else but what comes with it.
+/// A rotation changes credentials and epoch, and otherwise only what its commit changes.
 pub async fn a_rotation_changes_secret_and_epoch(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[("a", json("1")), ("b", json("2"))]).await;
@@ -190,8 +190,8 @@ pub async fn a_rotation_changes_secret_and_epoch(rig: Rig) {
     assert_eq!((after.fields.get("a"), after.fields.get("b")), (Some(&json("9")), Some(&json("2"))));
 }
 
-/// Credentials that is to take another's place does so only there; a renewal leaves the epoch, a login begins the
-/// record's life anew.
+/// New credentials replace only those that they name. A renewal keeps the epoch; with a login the record counts as
+/// created now.
 pub async fn credentials_replace_the_ones_they_name(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let (id, [first, second]) =
@@ -231,12 +231,12 @@ pub async fn credentials_replace_the_ones_they_name(rig: Rig) {
     }
 }
 
-/// Credentials is any bytes.
+/// Credentials of any bytes are stored as they are.
 pub async fn credentials_come_back_as_they_were(rig: Rig) {
     let direct = Direct::new(&rig).await;
     for length in [32, 33, 100, 1000] {
         let mut bytes: Vec<u8> = (0..=255).cycle().take(length).collect();
-        // What says whether there are rights.
+        // The byte that tells if there are rights.
         bytes.iter_mut().skip(32).take(1).for_each(|flags| *flags = 0x80);
         let (id, credentials) = (random_id(), Credentials::from_bytes(bytes));
         let new = NewRecord::new(credentials.clone(), TIMEOUTS);
@@ -252,7 +252,7 @@ pub async fn credentials_come_back_as_they_were(rig: Rig) {
     }
 }
 
-/// A first visit is one until it is touched: then the record lives as long as others.
+/// A first visit lasts until the record is touched: then it lives as long as others.
 pub async fn a_first_visit_is_one_until_it_is_touched(rig: Rig) {
     if !rig.can_move_time() {
         return;
@@ -279,7 +279,7 @@ pub async fn a_first_visit_is_one_until_it_is_touched(rig: Rig) {
     assert!(direct.load(gone, &[]).await.is_none_or(dead));
 }
 
-/// A commit with an id applies once however often it is sent, even if it rotated.
+/// A commit with an id is applied once, however often it is sent, even if it rotates.
 pub async fn a_commit_with_an_id_applies_once(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let id = direct.create(&[("n", json("10"))]).await;
@@ -305,7 +305,7 @@ pub async fn a_commit_with_an_id_applies_once(rig: Rig) {
     assert_eq!((loaded.epoch, loaded.fields.get("n")), (1, Some(&json("16"))));
 }
 
-/// The last eight commit ids are remembered, and ids of different records are different.
+/// A record remembers the last eight ids of its own commits.
 pub async fn eight_commit_ids_are_remembered(rig: Rig) {
     let direct = Direct::new(&rig).await;
     let (id, other) = (direct.create(&[]).await, direct.create(&[]).await);
@@ -355,7 +355,7 @@ pub async fn a_dead_record_takes_no_commit(rig: Rig) {
     }
 }
 
-/// A purge takes dead records only, and no more than it is told to.
+/// A purge deletes dead records only, and no more than its limit.
 pub async fn purge_takes_the_dead_and_keeps_to_its_limit(rig: Rig) {
     if !rig.can_move_time() {
         return;
@@ -389,7 +389,7 @@ pub async fn purge_takes_the_dead_and_keeps_to_its_limit(rig: Rig) {
     assert!(direct.load(anothers, &[]).await.is_some(), "it lives longer for those who made it");
 }
 
-/// A purge by one instance leaves alone what another one just used.
+/// A purge by one instance spares a record that another has just touched.
 pub async fn purge_spares_what_was_touched(rig: Rig) {
     if !rig.can_move_time() {
         return;
@@ -406,7 +406,7 @@ pub async fn purge_spares_what_was_touched(rig: Rig) {
     assert!(direct.load(unused, &[]).await.is_none() || direct.raw.expires_by_itself());
 }
 
-/// A purge goes by the times of the kind of session that a record's credentials names.
+/// A purge goes by the times of the kind of session that a record's credentials tell.
 pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
     if !rig.can_move_time() {
         return;
@@ -425,7 +425,7 @@ pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
             let credentials = [random_credentials().as_bytes(), flags].concat();
             let credentials =
                 if flags.is_empty() { credentials } else { [&credentials[..], &[9, 0, 1, 7]].concat() };
-            // The longest deadline that was noted is over soon, so that only what is said now counts.
+            // The noted deadline is over soon, so that only the timeouts of the purge count.
             let short = Timeouts::new(Duration::from_mins(1), Duration::from_mins(1));
             let (id, new) = (random_id(), NewRecord::new(Credentials::from_bytes(credentials), short));
             assert!(matches!(direct.raw.create(id, new).await, Ok(CreateOutcome::Created(_))));
@@ -454,7 +454,7 @@ pub async fn purge_tells_the_kinds_of_sessions_apart(rig: Rig) {
     }
 }
 
-/// A record that gets other times with new credentials is judged by those that it had, and kept by those that it gets.
+/// A commit that brings other times is judged by the old ones, and the record then lives by the new ones.
 pub async fn credentials_with_other_times_is_judged_by_the_old_ones(rig: Rig) {
     if !rig.can_move_time() {
         return;
@@ -513,7 +513,7 @@ pub async fn credentials_with_other_times_is_judged_by_the_old_ones(rig: Rig) {
     }
 }
 
-/// What one instance writes the other reads, at once.
+/// What one instance writes, the other reads at once.
 pub async fn instances_share_one_backend(rig: Rig) {
     let (one, other) = (Direct::new(&rig).await, Direct::new(&rig).await);
     let id = one.create(&[("n", json("1"))]).await;
@@ -527,13 +527,13 @@ pub async fn instances_share_one_backend(rig: Rig) {
     assert!(one.load(id, &["n"]).await.is_none());
 }
 
-/// How long records live in these scenarios: long enough.
+/// Times that are long enough for these scenarios.
 pub(super) const TIMEOUTS: Timeouts = Timeouts::new(Duration::from_hours(24), Duration::from_hours(240));
 
-/// Under these, every record is dead.
+/// Times under which every record is dead.
 const DEAD: Timeouts = Timeouts::new(Duration::ZERO, Duration::ZERO);
 
-/// A store, called directly.
+/// A store that is called without a layer.
 pub(super) struct Direct {
     pub(super) raw: Arc<dyn DynStore>,
 }
@@ -572,7 +572,7 @@ impl Direct {
         }
     }
 
-    /// An add without bounds that counts from zero.
+    /// Makes an addition without bounds that counts from zero.
     #[allow(clippy::unused_self)]
     pub(super) const fn add(&self, by: i64) -> Op {
         Op::Add(Add { by, start: 0, min: i64::MIN, max: i64::MAX })
@@ -583,7 +583,7 @@ pub(super) fn json(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-/// Changes, as they are: not compared with anything loaded.
+/// Makes a delta of these changes, compared with nothing that was loaded.
 pub(super) fn delta(ops: &[(&'static str, Op)]) -> Delta {
     let mut delta = Delta::new();
     for (name, op) in ops {

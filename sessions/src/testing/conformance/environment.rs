@@ -62,8 +62,6 @@ pub(super) struct TestApp {
     /// The layer around the handler.
     pub(super) layer: SessionLayer,
     events: Arc<Mutex<Vec<String>>>,
-    /// Notes of handlers, beside the events.
-    noted: Vec<Arc<Mutex<Vec<String>>>>,
     client: Client,
 }
 
@@ -163,7 +161,7 @@ impl TestEnvironment {
         let layer = if self.has_manual_clock { layer.with_stopwatch(self.clock.clone()) } else { layer };
         let layer = configure(layer).with_event_hook(note).with_event_interval(Duration::ZERO);
         let client = Client::new(layer.layer(service)).with_clock(self.clock.clone());
-        TestApp { raw, faults, calls, gate: Gate::new(), layer, events, noted: Vec::new(), client }
+        TestApp { raw, faults, calls, gate: Gate::new(), layer, events, client }
     }
 
     /// Returns true if a scenario can move time, and otherwise prints that it is skipped.
@@ -214,17 +212,9 @@ impl TestApp {
         calls.filter(|call| call.operation() != Operation::Purge).collect()
     }
 
-    /// Returns the events and notes since the last call.
+    /// Returns the events since the last call.
     pub(super) fn events(&self) -> Vec<String> {
-        let lists = self.noted.iter().chain([&self.events]);
-        lists
-            .flat_map(|list| std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner)))
-            .collect()
-    }
-
-    /// Adds a list of notes to the events.
-    pub(super) fn also_hear(&mut self, noted: Arc<Mutex<Vec<String>>>) {
-        self.noted.push(noted);
+        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Loads a record from the store, with at least these fields.

@@ -3,28 +3,51 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, OnceLock},
     task::Poll,
 };
 
+use http::request::Parts;
+
 use super::{
-    super::{Faults, Gate, Operation},
-    environment::{TestApp, TestEnvironment, record_of, session},
-    kit::{Kit, Other},
-    reply::text,
+    super::Operation,
+    environment::{TestEnvironment, record_of, session},
+    reply::HandlerFailure,
 };
-use crate::TypedSession;
+use crate::{ErrorKind, Session, TypedSession};
+
+#[derive(Session)]
+struct LateNamed {
+    name: Option<String>,
+}
+
+/// A second view of the same session.
+#[derive(Session)]
+struct LateThemed {
+    theme: Option<String>,
+}
+
+type Visit = TypedSession<LateNamed>;
+type OtherVisit = TypedSession<LateThemed>;
+
+async fn set_early(mut session: Visit) {
+    session.set_name("early");
+}
+
+/// Returns its session, which a scenario then uses after the response.
+async fn keep(session: Visit) -> Visit {
+    session
+}
 
 /// Changes dropped after the response head are reported, and are in no store.
 pub async fn a_write_after_the_head_is_loud(env: TestEnvironment) {
-    let (app, gate, done) = late_writer(&env, false).await;
+    let app = env.app().await;
     let browser = app.browser();
-    browser.get("/set").await;
+    browser.visit(set_early).await;
     let id = record_of(&browser);
     app.events();
-    browser.get("/late").await;
-    gate.release();
-    done.arrived().await;
+    let mut late = browser.visit(keep).await;
+    late.set_name("late");
+    drop(late);
     let events = app.events();
     assert!(
         events.iter().any(|event| event.contains("UnsavedChanges") && event.contains("name")),
@@ -33,116 +56,74 @@ pub async fn a_write_after_the_head_is_loud(env: TestEnvironment) {
     assert_eq!(app.stored(id, "name").await.as_deref(), Some("\"early\""));
 }
 
-/// `save` writes whenever it is called.
+/// A `save` after the response head writes.
 pub async fn save_works_after_the_head(env: TestEnvironment) {
-    let (app, gate, done) = late_writer(&env, true).await;
+    let app = env.app().await;
     let browser = app.browser();
-    browser.get("/set").await;
+    browser.visit(set_early).await;
     let id = record_of(&browser);
     app.events();
-    browser.get("/late").await;
-    gate.release();
-    done.arrived().await;
+    let mut late = browser.visit(keep).await;
+    late.set_name("late");
+    late.save().await.expect("saved");
+    drop(late);
     assert_eq!(app.stored(id, "name").await.as_deref(), Some("\"late\""));
     assert_eq!(app.events(), [""; 0]);
 }
 
-/// A session that needs a cookie cannot begin once the head has left: nothing is written.
+/// A session that needs a cookie cannot begin after the response head, and nothing is written.
 pub async fn a_late_save_that_needs_a_cookie_is_refused(env: TestEnvironment) {
-    let (app, gate, done) = late_writer(&env, true).await;
-    let response = app.browser().get("/late").await;
-    assert!(response.set_cookies().is_empty());
-    gate.release();
-    done.arrived().await;
+    let app = env.app().await;
+    let browser = app.browser();
+    let mut late = browser.visit(keep).await;
+    assert!(browser.cookies().is_empty());
+    late.set_name("late");
+    assert_eq!(late.save().await.map_err(|error| error.kind()), Err(ErrorKind::HeadSent));
+    late.discard_changes();
+    drop(late);
     assert_eq!(app.calls(), []);
-    let events = app.events();
-    assert!(events.iter().any(|event| event.contains("HeadSent")), "{events:?}");
 }
 
-/// What was begun and is kept without being polled holds up no save of another view: a `reload`, and the opening
-/// of a further view.
+/// A `reload` or the opening of a view that is kept without being polled holds up no save of another view.
 pub async fn a_kept_future_holds_up_no_save(env: TestEnvironment) {
-    let faults = Arc::new(OnceLock::<Faults>::new());
-    let known = Arc::clone(&faults);
-    let app = env
-        .app_answering(move |mut parts| {
-            let faults = known.get().cloned();
-            async move {
-                let mut kit: TypedSession<Kit> = session(&mut parts).await?;
-                let Some(faults) = faults else {
-                    kit.set_name("Ada");
-                    return text("done");
-                };
-                if parts.uri.path() == "/open" {
-                    let held = faults.hold(Operation::Load);
-                    let mut opening = pin!(session::<TypedSession<Other>>(&mut parts));
-                    // A store that has loaded all fields opens at once.
-                    let opened = begin(opening.as_mut()).await;
-                    held.release();
-                    kit.set_name("opened");
-                    kit.save().await?;
-                    drop(match opened {
-                        Poll::Ready(opened) => opened?,
-                        Poll::Pending => opening.await?,
-                    });
-                    faults.clear();
-                    return text("done");
-                }
-                let mut other: TypedSession<Other> = session(&mut parts).await?;
-                let held = faults.hold(Operation::Load);
-                let mut reload = pin!(other.reload());
-                assert!(begin(reload.as_mut()).await.is_pending());
-                held.release();
-                kit.set_name("reloaded");
-                kit.save().await?;
-                reload.await?;
-                text("done")
-            }
-        })
-        .await;
+    let app = env.app().await;
     let browser = app.browser();
-    browser.get("/set").await;
-    faults.set(app.faults.clone()).ok();
-    for (path, name) in [("/open", "\"opened\""), ("/reload", "\"reloaded\"")] {
-        assert_eq!(browser.get(path).await.text(), "done");
-        assert_eq!(app.stored(record_of(&browser), "name").await.as_deref(), Some(name));
-    }
+    browser.visit(set_early).await;
+
+    let faults = app.faults.clone();
+    let save_beside_an_opening = async move |mut parts: Parts| {
+        let mut session: Visit = self::session(&mut parts).await?;
+        let held = faults.hold(Operation::Load);
+        let mut opening = pin!(self::session::<OtherVisit>(&mut parts));
+        // A store that has loaded all fields opens at once.
+        let opened = begin(opening.as_mut()).await;
+        held.release();
+        session.set_name("opened");
+        session.save().await?;
+        drop(match opened {
+            Poll::Ready(opened) => opened?,
+            Poll::Pending => opening.await?,
+        });
+        faults.clear();
+        Ok::<_, HandlerFailure>(())
+    };
+    assert_eq!(browser.send(save_beside_an_opening).await.status(), 200);
+    assert_eq!(app.stored(record_of(&browser), "name").await.as_deref(), Some("\"opened\""));
+
+    let faults = app.faults.clone();
+    let save_beside_a_reload = async move |mut session: Visit, mut other: OtherVisit| {
+        let held = faults.hold(Operation::Load);
+        let mut reload = pin!(other.reload());
+        assert!(begin(reload.as_mut()).await.is_pending());
+        held.release();
+        session.set_name("reloaded");
+        session.save().await?;
+        reload.await
+    };
+    assert_eq!(browser.send(save_beside_a_reload).await.status(), 200);
+    assert_eq!(app.stored(record_of(&browser), "name").await.as_deref(), Some("\"reloaded\""));
 }
 
 async fn begin<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
-}
-
-/// An application whose `/late` answers at once and changes the name when the first gate opens;
-/// the second gate tells that it is over.
-async fn late_writer(env: &TestEnvironment, saves: bool) -> (TestApp, Gate, Gate) {
-    let (gate, done) = (Gate::new(), Gate::new());
-    let (open, over) = (gate.clone(), done.clone());
-    let failures = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&failures);
-    let mut app = env
-        .app_answering(move |mut parts| {
-            let (open, over, noted) = (open.clone(), over.clone(), Arc::clone(&noted));
-            async move {
-                let mut kit: TypedSession<Kit> = session(&mut parts).await?;
-                if parts.uri.path() == "/set" {
-                    kit.set_name("early");
-                    return text("done");
-                }
-                tokio::spawn(async move {
-                    open.pass().await;
-                    kit.set_name("late");
-                    if saves && let Err(error) = kit.save().await {
-                        noted.lock().expect("no panic here").push(format!("{:?}", error.kind()));
-                        kit.discard_changes();
-                    }
-                    drop(kit);
-                    over.pass().await;
-                });
-                text("on its way")
-            }
-        })
-        .await;
-    app.also_hear(failures);
-    (app, gate, done)
 }

@@ -42,6 +42,8 @@ mod kit;
 pub mod late;
 pub mod life;
 pub mod login;
+pub mod login_overlap;
+pub mod logout;
 pub mod merge;
 pub mod names;
 pub mod overlap;
@@ -54,6 +56,7 @@ pub mod rotation;
 #[cfg(feature = "keys")]
 pub mod secrets;
 mod service;
+mod shopper;
 pub mod time;
 pub mod values;
 
@@ -276,29 +279,33 @@ macro_rules! __conformance {
                 login {
                     the_life_of_a_session_is_told
                     a_login_and_a_logout_keep_what_they_should
-                    a_draft_beside_a_login_does_not_outlive_it
                     a_change_of_users_leaves_nothing
                     a_second_login_of_one_user_keeps_everything
-                    a_failing_login_is_none_and_a_failing_logout_is_one
                     a_refused_login_is_none
                     a_login_that_the_request_has_ended_proves_nothing
-                    a_flash_reaches_the_page_after_a_logout
-                    a_flash_is_not_the_next_users
-                    a_late_logout_is_one
-                    a_later_login_stays
-                    a_logout_beside_a_rotation_is_one
+                    a_view_that_knows_no_rights_changes_none_by_accident
+                    a_login_restarts_the_absolute_clock
+                    a_proof_is_as_old_as_it_is
+                    who_is_not_remembered_is_forgotten_with_the_browser
+                    a_visitor_who_never_comes_back_is_forgotten
+                }
+                login_overlap {
+                    a_draft_beside_a_login_does_not_outlive_it
                     two_logins_at_once_both_log_in
                     two_logins_at_once_keep_what_was_said_of_the_session
                     a_login_whose_answer_was_lost_is_repeated
                     requests_around_a_login_in_any_order
                     a_login_after_the_end_begins_anew
                     what_is_carried_crosses_a_login
-                    a_view_that_knows_no_rights_changes_none_by_accident
                     a_superseded_secret_begins_nothing
-                    a_login_restarts_the_absolute_clock
-                    a_proof_is_as_old_as_it_is
-                    who_is_not_remembered_is_forgotten_with_the_browser
-                    a_visitor_who_never_comes_back_is_forgotten
+                }
+                logout {
+                    a_failing_login_is_none_and_a_failing_logout_is_one
+                    a_flash_reaches_the_page_after_a_logout
+                    a_flash_is_not_the_next_users
+                    a_late_logout_is_one
+                    a_later_login_stays
+                    a_logout_beside_a_rotation_is_one
                 }
                 renewal {
                     a_renewed_secret_serves_requests_on_their_way

@@ -1,9 +1,24 @@
 //! Field names that look like something else.
 
-use super::contract::{Direct, json};
-use super::environment::{TestEnvironment, record_of, session};
-use super::reply::text;
+use super::{
+    contract::{Direct, json},
+    environment::{TestEnvironment, record_of},
+};
 use crate::{Session, TypedSession, delta::Op, value::FieldName};
+
+/// A view whose fields are named as metadata of a store, or need quotes in its queries.
+#[derive(Session)]
+struct MetadataNames {
+    hash: Option<String>,
+    epoch: u64,
+    id: Option<u32>,
+    #[session(rename = "created.at")]
+    created: i64,
+    #[session(rename = "it's \"touched\"")]
+    touched: bool,
+}
+
+type Visit = TypedSession<MetadataNames>;
 
 /// Names that are metadata of some store, part of its syntax, or hard to spell.
 const NAMES: [&str; 34] = [
@@ -43,8 +58,7 @@ const NAMES: [&str; 34] = [
     "-- ; DROP TABLE sessions",
 ];
 
-/// Whatever a field is called, it is a field: it is stored, changed and removed by that very name,
-/// and the metadata stay what they were.
+/// A field of any name is stored, changed and removed by that name, and the metadata stay as they were.
 pub async fn names_that_look_like_metadata_are_fields(env: TestEnvironment) {
     let direct = Direct::new(&env).await;
     let fields: Vec<_> = NAMES.iter().map(|name| (*name, json(&format!("\"{}\"", NAMES.len())))).collect();
@@ -100,37 +114,24 @@ pub async fn names_that_look_alike_are_different(env: TestEnvironment) {
     assert_eq!(one.fields.get("Name"), Some(&values[1]));
 }
 
-/// A view may use such names.
+/// A view may name its fields as a store names its metadata.
 pub async fn views_may_use_such_names(env: TestEnvironment) {
-    #[derive(Session)]
-    struct Metadata {
-        hash: Option<String>,
-        epoch: u64,
-        id: Option<u32>,
-        #[session(rename = "created.at")]
-        created: i64,
-        #[session(rename = "it's \"touched\"")]
-        touched: bool,
+    async fn show(view: Visit) -> String {
+        format!("{:?}", (view.hash(), view.epoch(), view.id(), view.created(), view.touched()))
     }
-
-    let app = env
-        .app_answering(|mut parts| async move {
-            let mut view: TypedSession<Metadata> = session(&mut parts).await?;
-            if parts.uri.path() == "/set" {
-                view.set_hash("\u{1f980}");
-                view.set_epoch(u64::MAX);
-                view.set_id(7);
-                view.set_created(-1);
-                view.set_touched(true);
-            }
-            let shown = (view.hash(), view.epoch(), view.id(), view.created(), view.touched());
-            text(format!("{shown:?}"))
-        })
-        .await;
+    let app = env.app().await;
     let browser = app.browser();
-    let set = browser.get("/set").await.text().to_owned();
+    let set = async |mut view: Visit| {
+        view.set_hash("\u{1f980}");
+        view.set_epoch(u64::MAX);
+        view.set_id(7);
+        view.set_created(-1);
+        view.set_touched(true);
+        show(view).await
+    };
+    let set = browser.visit(set).await;
     let id = record_of(&browser);
-    assert_eq!(browser.get("/get").await.text(), set);
+    assert_eq!(browser.visit(show).await, set);
     assert_eq!(set, format!("(Some(\"\u{1f980}\"), {}, Some(7), -1, true)", u64::MAX));
     assert_eq!(app.load(id, &["epoch"]).await.expect("the record").epoch, 0);
 }

@@ -1,16 +1,15 @@
-//! What a request's method and headers say: who asks, for what, and whether anybody will see it.
+//! Requests that are treated by their method and headers: `HEAD`, prefetches, pages, forms and other sites.
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, request::Parts};
+use http::{Method, Request, StatusCode};
 
 use super::{
     super::{Client, Gate, Response},
-    environment::{COOKIE, TestApp, TestEnvironment, record_of, session},
-    reply::{HandlerFailure, HandlerReply, text},
+    environment::{COOKIE, TestApp, TestEnvironment, record_of},
+    handler::{Case, HandlerArguments, TestHandler, case, gated},
+    reply::IntoReply,
 };
-use crate::{CookieConfig, SameSite, Session, SessionLayer, TypedSession};
+use crate::{CookieConfig, SameSite, Session, SessionLayer, TypedSession, error::Error};
 
-/// What a page may have.
 #[derive(Session)]
 struct Page {
     #[session(identity)]
@@ -28,130 +27,171 @@ struct Page {
     notice: Option<String>,
 }
 
-// One arm for each thing a handler can do.
-async fn answer(mut parts: Parts, gate: Gate) -> Result<HandlerReply, HandlerFailure> {
-    let path = parts.uri.path().to_owned();
-    let mut page: TypedSession<Page> = session(&mut parts).await?;
-    let path = match path.strip_prefix("/wait") {
-        Some(path) => {
-            gate.pass().await;
-            path
-        }
-        None => &path,
-    };
-    let (command, argument) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
-    for command in command.split('-') {
-        match command {
-            "read" => {
-                let (user, note) = (page.user().unwrap_or("-"), page.note().unwrap_or("-"));
-                return text(format!("{user} {note} {}", page.hits()));
-            }
-            "login" => page.set_user(argument),
-            "note" => page.set_note(argument),
-            "hit" => page.add_hits(1),
-            "fetch" => {
-                page.fetch_add_hits(1).await?;
-            }
-            "best" => page.set_best(7),
-            "least" => page.set_least(7),
-            "origin" => page.set_origin("x"),
-            "flash" => page.flash_notice(argument),
-            "take" => {
-                let notice = page.take_notice();
-                if notice.is_some() || path == "/take" {
-                    return text(notice.unwrap_or_else(|| "-".to_owned()));
-                }
-            }
-            "taken" => assert!(page.take_notice().is_some(), "there is one to take"),
-            "rotate" => page.rotate(),
-            "clear" => page.clear(),
-            "save" => page.save().await?,
-            "end" => page.destroy(),
-            other => panic!("there is no `{other}`"),
-        }
-    }
-    text("done")
+type Visit = TypedSession<Page>;
+
+/// Returns user, note and hits.
+async fn read(page: Visit) -> String {
+    format!("{} {} {}", page.user().unwrap_or("-"), page.note().unwrap_or("-"), page.hits())
 }
 
-async fn app(env: &TestEnvironment) -> TestApp {
-    app_with(env, |layer| layer).await
+async fn login_ada(mut page: Visit) {
+    page.set_user("ada");
 }
 
-async fn app_with(env: &TestEnvironment, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> TestApp {
-    let gate = Gate::new();
-    let inside = gate.clone();
-    let app = env.app_answering_with(configure, move |parts| answer(parts, inside.clone())).await;
-    app.with_gate(gate)
+async fn note(mut page: Visit) {
+    page.set_note("x");
 }
 
-async fn head(browser: &Client, path: &str) -> Response {
-    browser.request(Method::HEAD, path, &HeaderMap::new(), Bytes::new()).await
+async fn flash(mut page: Visit) {
+    page.flash_notice("saved");
+}
+
+async fn flash_and_note(mut page: Visit) {
+    page.flash_notice("x");
+    page.set_note("x");
+}
+
+async fn take(mut page: Visit) -> String {
+    page.take_notice().unwrap_or_else(|| "-".to_owned())
+}
+
+async fn take_one(mut page: Visit) -> &'static str {
+    assert!(page.take_notice().is_some(), "there is one to take");
+    "the page"
+}
+
+async fn hit(mut page: Visit) -> &'static str {
+    page.add_hits(1);
+    "the page"
+}
+
+async fn fetch_hit(mut page: Visit) -> Result<(), Error> {
+    page.fetch_add_hits(1).await.map(drop)
+}
+
+async fn best(mut page: Visit) -> &'static str {
+    page.set_best(7);
+    "the page"
+}
+
+async fn least(mut page: Visit) -> &'static str {
+    page.set_least(7);
+    "the page"
+}
+
+async fn rotate(page: Visit) {
+    page.rotate();
+}
+
+async fn destroy(page: Visit) {
+    page.destroy();
+}
+
+async fn post<A, H>(browser: &Client, handler: H) -> Response
+where
+    A: HandlerArguments,
+    H: TestHandler<A, Output: IntoReply>,
+{
+    browser.send_as(Request::post("/"), handler).await
 }
 
 fn has_event(app: &TestApp, words: &[&str]) -> bool {
     app.events().iter().any(|event| words.iter().all(|word| event.contains(word)))
 }
 
-/// A take by a request whose answer may not be seen is shown and not committed; the first page that is seen has it.
+/// A `HEAD` or a prefetch shows a flash and does not commit the take, so the first page that is seen has it.
 pub async fn a_head_and_a_prefetch_deliver_no_flash(env: TestEnvironment) {
-    let app = app(&env).await;
+    let app = env.app().await;
     let browser = app.browser();
-    browser.post("/flash/saved", "").await;
-    browser.get("/read").await;
+    post(&browser, flash).await;
+    browser.visit(read).await;
     app.calls.clear();
-    assert_eq!(head(&browser, "/take").await.text(), "saved", "shown");
+    assert_eq!(browser.send_as(Request::head("/"), take).await.text(), "saved", "shown");
     for purpose in ["prefetch", "prefetch;prerender"] {
-        assert_eq!(browser.get_with("/take", "sec-purpose", purpose).await.text(), "saved", "shown");
+        let prefetch = Request::get("/").header("sec-purpose", purpose);
+        assert_eq!(browser.send_as(prefetch, take).await.text(), "saved", "shown");
     }
     assert_eq!(app.calls.writes(), 0);
     // Nor with what else the request changes, nor by a save.
-    assert_eq!(head(&browser, "/hit-take").await.text(), "saved");
-    assert_eq!(head(&browser, "/taken-save").await.status(), 200);
-    assert_eq!(browser.get("/read").await.text(), "- - 1");
-    assert_eq!(browser.get("/take").await.text(), "saved", "seen");
-    assert_eq!(browser.get("/take").await.text(), "-", "and gone");
+    let hit_and_take = async |mut page: Visit| {
+        page.add_hits(1);
+        page.take_notice().expect("there is one to take")
+    };
+    assert_eq!(browser.send_as(Request::head("/"), hit_and_take).await.text(), "saved");
+    let take_and_save = async |mut page: Visit| {
+        assert!(page.take_notice().is_some(), "there is one to take");
+        page.save().await
+    };
+    assert_eq!(browser.send_as(Request::head("/"), take_and_save).await.status(), 200);
+    assert_eq!(browser.visit(read).await, "- - 1");
+    assert_eq!(browser.visit(take).await, "saved", "seen");
+    assert_eq!(browser.visit(take).await, "-", "and gone");
     // What such a request flashes reaches the next page.
-    assert_eq!(head(&browser, "/flash/later").await.status(), 200);
-    assert_eq!(browser.get("/take").await.text(), "later");
+    let flash_later = async |mut page: Visit| page.flash_notice("later");
+    assert_eq!(browser.send_as(Request::head("/"), flash_later).await.status(), 200);
+    assert_eq!(browser.visit(take).await, "later");
     // A form is no prefetch, whatever it says.
-    browser.post("/flash/saved", "").await;
-    let mut headers = HeaderMap::new();
-    headers.insert("sec-purpose", http::HeaderValue::from_static("prefetch"));
-    let posted = browser.request(Method::POST, "/take", &headers, Bytes::new()).await;
-    assert_eq!(posted.text(), "saved");
-    assert_eq!(browser.get("/take").await.text(), "-");
+    post(&browser, flash).await;
+    let form = Request::post("/").header("sec-purpose", "prefetch");
+    assert_eq!(browser.send_as(form, take).await.text(), "saved");
+    assert_eq!(browser.visit(take).await, "-");
 }
 
-/// A request that waits, session in hand, while another tab does something else.
-async fn slow(app: &TestApp, browser: &Client, method: Method, path: &str, meanwhile: &str) -> Response {
-    let (tab, path) = (browser.clone_jar(), format!("/wait{path}"));
-    let slow = tokio::spawn(async move { tab.request(method, &path, &HeaderMap::new(), Bytes::new()).await });
-    app.gate.arrived().await;
-    assert_eq!(browser.get(meanwhile).await.status(), 200);
+/// Sends a request that waits with its session while another tab sends this one.
+async fn slow(
+    app: &TestApp,
+    browser: &Client,
+    method: &Method,
+    handler: Case<Visit>,
+    meanwhile: Case<Visit>,
+) -> Response {
+    let gate = Gate::new();
+    let request = Request::builder().method(method).uri("/");
+    let slow = tokio::spawn(browser.clone_jar().send_as(request, gated(&gate, handler)));
+    gate.arrived().await;
+    assert_eq!(browser.send(meanwhile).await.status(), 200);
     app.events();
-    app.gate.release();
+    gate.release();
     slow.await.expect("an answer")
 }
 
-/// A page that counts something is the page also if the user logs out in another tab: an event, and no error.
+/// A page whose counts are refused, since the session ended or rotated meanwhile, is a 200 and an event.
 pub async fn a_page_is_worth_more_than_what_it_counts(env: TestEnvironment) {
-    let app = app(&env).await;
-    for path in ["/hit", "/best", "/least", "/taken", "/hit-best-least-taken"] {
-        for method in [Method::GET, Method::HEAD] {
-            for meanwhile in ["/end", "/rotate"] {
+    async fn count_all(mut page: Visit) -> &'static str {
+        page.add_hits(1);
+        page.set_best(7);
+        page.set_least(7);
+        assert!(page.take_notice().is_some(), "there is one to take");
+        "the page"
+    }
+    /// Returns the handlers, and if each only takes a flash.
+    fn handlers() -> [(&'static str, bool, Case<Visit>); 5] {
+        [
+            ("an addition", false, case(hit)),
+            ("a maximum", false, case(best)),
+            ("a minimum", false, case(least)),
+            ("a take", true, case(take_one)),
+            ("all of these", false, case(count_all)),
+        ]
+    }
+    let app = env.app().await;
+    for method in [Method::GET, Method::HEAD] {
+        for is_rotated in [false, true] {
+            for (what, only_takes, handler) in handlers() {
                 let browser = app.browser();
-                browser.post("/flash-note/x", "").await;
-                browser.get("/read").await;
+                post(&browser, flash_and_note).await;
+                browser.visit(read).await;
                 let id = record_of(&browser);
-                let response = slow(&app, &browser, method.clone(), path, meanwhile).await;
-                let context = format!("{method} {path}, {meanwhile}");
-                assert_eq!((response.status().as_u16(), response.text()), (200, "done"), "{context}");
+                let meanwhile = if is_rotated { case(rotate) } else { case(destroy) };
+                let response = slow(&app, &browser, &method, handler, meanwhile).await;
+                let context = format!("{method} with {what}, rotated: {is_rotated}");
+                assert_eq!((response.status().as_u16(), response.text()), (200, "the page"), "{context}");
                 assert!(response.set_cookies().is_empty(), "{context}");
                 // A HEAD takes nothing, so there is nothing to refuse.
-                let is_refused = method == Method::GET || path != "/taken";
+                let is_refused = method == Method::GET || !only_takes;
                 assert_eq!(has_event(&app, &["Conflict", &id.to_string()]), is_refused, "{context}");
                 let left = app.load(id, &["hits", "best", "notice"]).await;
-                assert_eq!(left.is_some(), meanwhile == "/rotate", "{context}");
+                assert_eq!(left.is_some(), is_rotated, "{context}");
                 let kept = left.is_none_or(|left| {
                     left.fields.contains("notice")
                         && !left.fields.contains("hits")
@@ -163,109 +203,145 @@ pub async fn a_page_is_worth_more_than_what_it_counts(env: TestEnvironment) {
     }
     // The session of a page that comes with the secret from before counts nothing, either.
     let browser = app.browser();
-    browser.post("/note/x", "").await;
+    post(&browser, note).await;
     let old = browser.clone_jar();
-    browser.post("/rotate", "").await;
-    assert_eq!(old.get("/hit").await.status(), 200);
-    assert_eq!(old.post("/hit", "").await.status(), 409);
-    assert_eq!(browser.get("/read").await.text(), "- x 0");
+    post(&browser, rotate).await;
+    assert_eq!(old.send(hit).await.status(), 200);
+    assert_eq!(post(&old, hit).await.status(), 409);
+    assert_eq!(browser.visit(read).await, "- x 0");
 }
 
-/// What somebody put, or ordered, is not told to be stored when it is not.
+/// A value that a handler put or a change that it ordered is refused with a 409 if it is not stored.
 pub async fn what_somebody_put_is_worth_more_than_the_page(env: TestEnvironment) {
-    let app = app(&env).await;
-    for (method, path) in [
-        (Method::GET, "/note/y"),
-        (Method::GET, "/origin"),
-        (Method::GET, "/flash/y"),
-        (Method::GET, "/hit-note/y"),
-        (Method::GET, "/hit-rotate"),
-        (Method::GET, "/hit-clear"),
-        (Method::GET, "/hit-save"),
-        (Method::GET, "/fetch"),
-        (Method::POST, "/hit"),
-        (Method::POST, "/best"),
-        (Method::POST, "/taken"),
-        (Method::PUT, "/least"),
+    let app = env.app().await;
+    let hit_and_note = async |mut page: Visit| {
+        page.add_hits(1);
+        page.set_note("y");
+    };
+    let hit_and_rotate = async |mut page: Visit| {
+        page.add_hits(1);
+        page.rotate();
+    };
+    let hit_and_clear = async |mut page: Visit| {
+        page.add_hits(1);
+        page.clear();
+    };
+    let hit_and_save = async |mut page: Visit| {
+        page.add_hits(1);
+        page.save().await
+    };
+    for (method, what, handler) in [
+        (Method::GET, "a note", case(async |mut page: Visit| page.set_note("y"))),
+        (Method::GET, "a first value", case(async |mut page: Visit| page.set_origin("x"))),
+        (Method::GET, "a flash", case(async |mut page: Visit| page.flash_notice("y"))),
+        (Method::GET, "an addition and a note", case(hit_and_note)),
+        (Method::GET, "an addition and a rotation", case(hit_and_rotate)),
+        (Method::GET, "an addition and a clear", case(hit_and_clear)),
+        (Method::GET, "an addition and a save", case(hit_and_save)),
+        (Method::GET, "a fetched addition", case(fetch_hit)),
+        (Method::POST, "an addition", case(hit)),
+        (Method::POST, "a maximum", case(best)),
+        (Method::POST, "a take", case(take_one)),
+        (Method::PUT, "a minimum", case(least)),
     ] {
         let browser = app.browser();
-        browser.post("/flash-note/x", "").await;
-        let response = slow(&app, &browser, method.clone(), path, "/end").await;
-        assert_eq!(response.status(), 409, "{method} {path}");
-        assert!(response.set_cookies().is_empty(), "{method} {path}");
+        post(&browser, flash_and_note).await;
+        let response = slow(&app, &browser, &method, handler, case(destroy)).await;
+        assert_eq!(response.status(), 409, "{method} with {what}");
+        assert!(response.set_cookies().is_empty(), "{method} with {what}");
     }
 }
 
-/// Where the browser may have kept the cookie back, no session begins that would take that one's place.
+/// A request from another site that may lack its cookie begins no session, which would replace that cookie.
 pub async fn a_request_that_may_lack_its_cookie_begins_nothing(env: TestEnvironment) {
-    let app = app(&env).await;
+    let app = env.app().await;
     let browser = app.browser();
-    browser.post("/login/ada", "").await;
+    post(&browser, login_ada).await;
     let abroad = browser.from_another_site();
     app.calls.clear();
     app.events();
-    for path in ["/hit", "/note/x", "/flash/x", "/rotate"] {
-        let response = abroad.post(path, "").await;
-        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 0), "{path}");
-        let is_told = has_event(&app, &["CrossSite", "is_login: false"]);
-        assert_eq!(is_told, path != "/rotate", "{path}");
+    for (what, handler) in [
+        ("an addition", case(hit)),
+        ("a note", case(note)),
+        ("a flash", case(flash)),
+        ("a rotation", case(rotate)),
+    ] {
+        let response = post(&abroad, handler).await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 0), "{what}");
+        let is_reported = has_event(&app, &["CrossSite", "is_login: false"]);
+        assert_eq!(is_reported, what != "a rotation", "{what}");
     }
-    for path in ["/note-save/x", "/fetch"] {
-        let response = abroad.post(path, "").await;
-        assert_eq!((response.status(), response.set_cookies().len()), (StatusCode::FORBIDDEN, 0), "{path}");
-        assert!(has_event(&app, &["CrossSite", "is_login: false"]), "{path}");
+    let note_and_save = async |mut page: Visit| {
+        page.set_note("x");
+        page.save().await
+    };
+    for (what, handler) in [("a save", case(note_and_save)), ("a fetched addition", case(fetch_hit))] {
+        let response = post(&abroad, handler).await;
+        assert_eq!((response.status(), response.set_cookies().len()), (StatusCode::FORBIDDEN, 0), "{what}");
+        assert!(has_event(&app, &["CrossSite", "is_login: false"]), "{what}");
     }
     assert_eq!(app.calls(), []);
-    assert_eq!(browser.get("/read").await.text(), "ada - 0", "the login is as it was");
-    assert_eq!(abroad.get("/read").await.text(), "ada - 0", "a link brings the cookie");
-    assert_eq!(abroad.get("/hit").await.status(), 200);
-    assert_eq!(browser.get("/read").await.text(), "ada - 1");
-    // Nobody's cookie can be lost here.
-    assert_eq!(app.browser().post("/note/x", "").await.set_cookies().len(), 1, "this site's");
-    assert_eq!(app.browser().from_another_site().get("/note/x").await.set_cookies().len(), 1, "a link");
+    assert_eq!(browser.visit(read).await, "ada - 0", "the login is as it was");
+    assert_eq!(abroad.visit(read).await, "ada - 0", "a link brings the cookie");
+    abroad.visit(hit).await;
+    assert_eq!(browser.visit(read).await, "ada - 1");
+    // No cookie can be lost here.
+    assert_eq!(post(&app.browser(), note).await.set_cookies().len(), 1, "this site's");
+    assert_eq!(app.browser().from_another_site().send(note).await.set_cookies().len(), 1, "a link");
     let dead = app.browser();
-    dead.post("/note/x", "").await;
+    post(&dead, note).await;
     let stolen = format!("{COOKIE}={}", dead.cookie(COOKIE).expect("a cookie"));
-    dead.post("/end", "").await;
-    let mut headers = HeaderMap::new();
-    headers.insert("cookie", stolen.parse().expect("a header's value"));
-    let came = dead.from_another_site().request(Method::POST, "/note/x", &headers, Bytes::new()).await;
+    post(&dead, destroy).await;
+    let with_cookie = Request::post("/").header("cookie", stolen);
+    let came = dead.from_another_site().send_as(with_cookie, note).await;
     assert_eq!(came.set_cookies().len(), 1, "the cookie came, and is worth nothing");
 
     for (same_site, links, forms) in [(SameSite::Strict, 0, 0), (SameSite::None, 1, 1)] {
         let cookie = CookieConfig::default().with_same_site(same_site);
-        let app =
-            app_with(&env, |layer| layer.with_cookie(cookie).expect("a cookie that browsers take")).await;
+        let app = env.app_with(|layer| layer.with_cookie(cookie).expect("a cookie that browsers take")).await;
         let abroad = || app.browser().from_another_site();
-        assert_eq!(abroad().get("/note/x").await.set_cookies().len(), links, "{same_site:?}");
-        assert_eq!(abroad().post("/note/x", "").await.set_cookies().len(), forms, "{same_site:?}");
+        assert_eq!(abroad().send(note).await.set_cookies().len(), links, "{same_site:?}");
+        assert_eq!(post(&abroad(), note).await.set_cookies().len(), forms, "{same_site:?}");
     }
 }
 
-/// A login is no exception, since another site could log its visitors in under a name of its choice.
+/// Another site logs no browser in, unless the layer allows it.
 pub async fn no_other_site_logs_a_browser_in(env: TestEnvironment) {
-    let app = app(&env).await;
+    let app = env.app().await;
     let browser = app.browser();
-    browser.post("/login/ada", "").await;
+    post(&browser, login_ada).await;
     app.calls.clear();
     app.events();
-    for path in ["/login/mallory", "/note-login/mallory", "/login-save/mallory"] {
-        let response = browser.from_another_site().post(path, "").await;
-        assert_eq!((response.status(), response.set_cookies().len()), (StatusCode::FORBIDDEN, 0), "{path}");
-        assert!(has_event(&app, &["CrossSite", "is_login: true", "with_cross_site_logins"]), "{path}");
+    let note_and_login = async |mut page: Visit| {
+        page.set_note("mallory");
+        page.set_user("mallory");
+    };
+    let login_and_save = async |mut page: Visit| {
+        page.set_user("mallory");
+        page.save().await
+    };
+    for (what, handler) in [
+        ("a login", case(async |mut page: Visit| page.set_user("mallory"))),
+        ("a note and a login", case(note_and_login)),
+        ("a login and a save", case(login_and_save)),
+    ] {
+        let response = post(&browser.from_another_site(), handler).await;
+        assert_eq!((response.status(), response.set_cookies().len()), (StatusCode::FORBIDDEN, 0), "{what}");
+        assert!(has_event(&app, &["CrossSite", "is_login: true", "with_cross_site_logins"]), "{what}");
     }
     assert_eq!(app.calls(), []);
-    assert_eq!(browser.get("/read").await.text(), "ada - 0");
+    assert_eq!(browser.visit(read).await, "ada - 0");
 
-    let app = app_with(&env, SessionLayer::with_cross_site_logins).await;
+    let app = env.app_with(SessionLayer::with_cross_site_logins).await;
     let browser = app.browser();
-    browser.post("/note/x", "").await;
-    let response = browser.from_another_site().post("/login/bea", "").await;
+    post(&browser, note).await;
+    let login_bea = async |mut page: Visit| page.set_user("bea");
+    let response = post(&browser.from_another_site(), login_bea).await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1));
-    assert_eq!(browser.get("/read").await.text(), "bea - 0");
+    assert_eq!(browser.visit(read).await, "bea - 0");
     app.events();
-    let response = browser.from_another_site().post("/note/y", "").await;
+    let response = post(&browser.from_another_site(), note).await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 0), "no login");
     assert!(has_event(&app, &["CrossSite", "is_login: false"]));
-    assert_eq!(browser.get("/read").await.text(), "bea - 0");
+    assert_eq!(browser.visit(read).await, "bea - 0");
 }

@@ -2,10 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use super::super::{
+use crate::value::{
     FieldName, Lifetime, SecretHash, Timestamp,
     hash::{SALT_BYTES, is_same},
-    time::{DEFAULT_ABSOLUTE, SessionKind},
+    timeouts::{DEFAULT_ABSOLUTE, SessionKind},
 };
 
 /// The time for which a secret that was replaced is told from one that never was.
@@ -38,7 +38,7 @@ pub(crate) struct Authority {
     pub(crate) proof: Proof,
     /// True if the user asked to be remembered; false if the browser is to forget the cookie when it is closed.
     pub(crate) is_remembered: Option<bool>,
-    /// How long the session lives, if that is less than the layer grants.
+    /// The session's own lifetime, if that is shorter than the layer's.
     pub(crate) lifetime: Option<Lifetime>,
     /// The time after which the browser forgets the present cookie, in whole hours since the record was created. The
     /// layer's timeouts may have changed since.
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hard_rotation_ends_a_renewal_and_its_grace() {
+    fn a_rotation_ends_a_renewal_and_its_grace() {
         let mut begun = Authority::new(hash(1));
         begun.begin_renewal([7; SALT_BYTES], hash(2));
         let mut ended = begun.clone();

@@ -18,12 +18,12 @@
 use std::time::Duration;
 
 use super::{
-    super::{ByteReader, FieldName, Lifetime, SecretHash, Timestamp, hash::HASH_BYTES, push_number},
     authority::{
         Authority, Proof, RECOGNISED_FOR, REMEMBERED, Renewal, RenewalState, Replaced, usual_cookie_hours,
     },
     stored::{Credentials, FORGOTTEN, HOLDS_RIGHTS, IS_REMEMBERED, are_flags},
 };
+use crate::value::{ByteReader, FieldName, Lifetime, SecretHash, Timestamp, hash::HASH_BYTES, push_number};
 
 // Two bytes say how far apart two replacements are. What is further apart is not recognised any more, so nothing is lost.
 const _: () = assert!(RECOGNISED_FOR.as_millis() < u16::MAX as u128);
@@ -238,11 +238,11 @@ mod tests {
             samples::{at, full, hash},
         },
         hash::SALT_BYTES,
-        time::SessionKind,
+        timeouts::SessionKind,
     };
 
     #[test]
-    fn a_seal_reads_back() {
+    fn credentials_read_back() {
         let plain = Authority::new(hash(1));
         assert_eq!(plain.credentials().as_bytes().len(), 32);
         for authority in [plain, full()] {
@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    /// What is kept of the times of replaced secrets is enough to tell them apart for as long as that matters.
+    /// The stored times of replaced secrets tell these apart for as long as that matters.
     #[test]
     fn times_of_replaced_secrets_are_kept_for_as_long_as_they_matter() {
         let mut authority = Authority::new(hash(0));
@@ -273,9 +273,9 @@ mod tests {
     }
 
     /// Redis keeps a session in half the room for as long as none of its values is longer than 64 bytes; the metadata
-    /// come in pieces of 56, of which 16 are not the credentials's.
+    /// come in pieces of 56, of which 16 are not of the credentials.
     #[test]
-    fn seals_of_real_sessions_are_short() {
+    fn credentials_of_real_sessions_are_short() {
         let mut authority = Authority::new(hash(0));
         authority.rights.push("user_id".into());
         authority.identity = Some("user_id".into());
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(Authority::read(&authority.credentials()), Some(authority));
     }
 
-    /// What a later version writes is told from what is broken: it has one of the bits that mean nothing yet.
+    /// A later version sets one of the bits that mean nothing yet, so that its credentials are told from broken ones.
     #[test]
     fn another_version_is_none_of_ours() {
         for (at, unused) in [(HASH_BYTES, 0x10), (HASH_BYTES, 0x01), (HASH_BYTES + 1, part::UNUSED)] {
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_tells_of_rights() {
+    fn credentials_tell_of_rights() {
         let mut authority = Authority::new(hash(1));
         assert!(!authority.credentials().holds_rights());
         authority.rights.push("role".into());
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_tells_who_asked_to_be_remembered() {
+    fn credentials_tell_if_the_user_asked_to_be_remembered() {
         for (role, is_remembered, kind, read) in [
             (false, None, SessionKind::Visitor, None),
             (false, Some(false), SessionKind::Visitor, Some(false)),
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_changed_is_no_seal_or_another() {
+    fn what_is_cut_or_changed_is_no_credentials_or_others() {
         let whole = full().credentials();
         let bytes = whole.as_bytes();
         for end in 0..bytes.len() {

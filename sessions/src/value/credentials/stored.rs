@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::super::{hash::HASH_BYTES, time::SessionKind};
+use crate::value::{hash::HASH_BYTES, timeouts::SessionKind};
 
 /// The bit of the byte after the hash that says that the record holds a right.
 pub(super) const HOLDS_RIGHTS: u8 = 0x80;

@@ -23,8 +23,8 @@ const DROPPED_DRAFT: &str = "a put is back that a login or a logout took away (d
 
 /// A token, and the contents that a session must show to a request with it.
 ///
-/// The user and the rights belong to the token, since any change of them brings another token. The other fields belong to
-/// the record, of which no other token is alive.
+/// The user and the rights belong to the token, since any change of them brings another token. The other fields
+/// belong to the record, of which no other token is alive.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenAccount {
     pub(crate) token: Box<str>,

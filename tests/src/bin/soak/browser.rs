@@ -147,8 +147,8 @@ impl Browser {
         u64::from(self.number) << 32 | u64::from(self.last_value)
     }
 
-    /// Sends requests with one token and takes the responses in any order. Returns the token that a jar has then, and the
-    /// others.
+    /// Sends requests with one token and takes the responses in any order. Returns the token that a jar has then, and
+    /// the others.
     async fn send_all(
         &mut self,
         world: &World,

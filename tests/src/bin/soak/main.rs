@@ -1,9 +1,9 @@
-//! A soak test: browsers, each with a cookie jar and an account of its responses, in front of one application for a long
-//! time.
+//! A soak test: browsers, each with a cookie jar and an account of its responses, in front of one application for a
+//! long time.
 //!
-//! Requests of all kinds are sent one by one and at once. Some are dropped midway, some fail, and some have tokens from before
-//! a rotation or a logout. Each response must agree with the account of its browser. The memory of the process and the
-//! number of records in the store must stop growing.
+//! Requests of all kinds are sent one by one and at once. Some are dropped midway, some fail, and some have tokens
+//! from before a rotation or a logout. Each response must agree with the account of its browser. The memory of the
+//! process and the number of records in the store must stop growing.
 //!
 //! `tests/soak [MINUTES] [STORE…]` runs it.
 

@@ -22,9 +22,9 @@ for start = 1, #commits, 8 do
   if string.sub(commits, start, start + 7) == id then return applied() end
 end
 if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
--- The change of credentials: flags (1 byte: 1 for a login, which restarts the record's lifetime; 2 for other timeouts), the
--- next epoch (4), the idle and the absolute timeout (6 each, or nothing), the length of the credentials to be replaced (4),
--- those credentials, and the new ones.
+-- The change of credentials: flags (1 byte: 1 for a login, which restarts the record's lifetime; 2 for other
+-- timeouts), the next epoch (4), the idle and the absolute timeout (6 each, or nothing), the length of the
+-- credentials to be replaced (4), those credentials, and the new ones.
 local epoch, credentials, pieces = string.sub(stored, 1, 4), string.sub(stored, 17), 0
 if rotation ~= '' then
   local kind, at = string.byte(rotation), 6
@@ -94,8 +94,8 @@ local kinds = {
     local value = current(field)
     return value ~= operand and value
   end,
-  -- Add. The operand is the difference, the value of an absent field, the lower bound and the upper bound. The upper one
-  -- takes precedence.
+  -- Add. The operand is the difference, the value of an absent field, the lower bound and the upper bound. The upper
+  -- one takes precedence.
   A = function(field, operand)
     local by, start, least, most = string.match(operand, '^(%S+) (%S+) (%S+) (%S+)$')
     local value = current(field) or start

@@ -1,4 +1,5 @@
--- args[2]: the credentials. args[3]: not empty for a first visit, whose token may never come back. Then names and values.
+-- args[2]: the credentials. args[3]: not empty for a first visit, whose token may never come back. Then names and
+-- values.
 local stored = redis.call('HGET', key, '@')
 if stored then
   local created, touched = struct.unpack('>I6I6', stored, 5)

@@ -1,4 +1,5 @@
--- Returns the time, then the fields args[2], args[3] and so on. The first of them is the metadata, whose pieces are joined.
+-- Returns the time, then the fields args[2], args[3] and so on. The first of them is the metadata, whose pieces are
+-- joined.
 local reply = { string.format('%.0f', now) }
 for start = 2, #args, 1000 do
   local values = redis.call('HMGET', key, unpack(args, start, math.min(start + 999, #args)))

@@ -1,9 +1,9 @@
 -- The record in KEYS[1], and the time.
 --
--- args[1] is the head: the epoch (4 bytes), the idle and the absolute timeout (6 bytes each, in milliseconds), and flags
--- (1 byte: 1 to touch, 2 for a manual clock). A manual clock's time follows (6 bytes), or the latest time at which the
--- script may run (5 bytes, in 16 milliseconds), or nothing. The field '@' holds epoch (4), created (6), touched (6) and 40
--- bytes of the credentials; '@1', '@2' and so on hold the rest, 56 bytes each, the last fewer.
+-- args[1] is the head: the epoch (4 bytes), the idle and the absolute timeout (6 bytes each, in milliseconds), and
+-- flags (1 byte: 1 to touch, 2 for a manual clock). A manual clock's time follows (6 bytes), or the latest time at
+-- which the script may run (5 bytes, in 16 milliseconds), or nothing. The field '@' holds epoch (4), created (6),
+-- touched (6) and 40 bytes of the credentials; '@1', '@2' and so on hold the rest, 56 bytes each, the last fewer.
 local key, head = KEYS[1], args[1]
 local idle, absolute, flags = struct.unpack('>I6I6B', head, 5)
 local touches, manual = flags % 2 == 1, flags >= 2

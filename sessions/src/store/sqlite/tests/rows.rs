@@ -191,6 +191,24 @@ fn purge_spares_what_is_alive_for_another_layer() {
 }
 
 #[test]
+fn purge_spares_a_visitor_who_may_still_come_back() {
+    run(async {
+        let clock = SecondsClock::default();
+        let store = with_clock(&clock).await;
+        let short = Timeouts::default().with_first_visit(Duration::from_mins(1));
+        let long = Timeouts::default().with_first_visit(Duration::from_hours(1));
+        clock.0.store(1000, Ordering::SeqCst);
+        let new = NewRecord::new(Credentials::from_bytes(vec![9; 33]), short).with_first_visit(true);
+        store.create(id(1), new).await.unwrap();
+        clock.0.store(1600, Ordering::SeqCst);
+        let loaded = store.load(id(1), &["a".into()]).await.unwrap().unwrap();
+        assert!(long.is_alive(loaded.created, loaded.touched, loaded.now));
+        assert_eq!(store.purge(long, 10).await.unwrap(), 0, "alive under the timeouts of this purge");
+        assert_eq!(store.purge(short, 10).await.unwrap(), 1);
+    });
+}
+
+#[test]
 fn the_last_epoch_is_followed_by_the_first() {
     let folder = TestFolder::new();
     let path = folder.file("s.db");

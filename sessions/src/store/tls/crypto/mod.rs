@@ -2,11 +2,11 @@
 //!
 //! # Design
 //!
-//! rustls has the same behind its feature `ring`. But a feature that one crate switches on is on for the whole program.
-//! If the program has chosen another provider, rustls no longer knows a default, and the program's own TLS panics. To
-//! name a provider would mend the TLS of this library only. So the feature stays off, this provider is named wherever a
-//! connection is set up, and nothing is installed as the process's default. In rustls 0.24 providers are crates of their
-//! own. Then this folder goes.
+//! rustls has the same behind its feature `ring`. But a feature that one crate switches on is on for the whole
+//! program. If the program has chosen another provider, rustls no longer knows a default, and the program's own TLS
+//! panics. To name a provider would mend the TLS of this library only. So the feature stays off, this provider is
+//! named wherever a connection is set up, and nothing is installed as the process's default. In rustls 0.24 providers
+//! are crates of their own. Then this folder goes.
 //!
 //! Suites, groups and limits are those of rustls' own provider, without `ChaCha20` in TLS 1.2. Every suite, both
 //! versions, and each kind of key are tested against OpenSSL (`tests/tests/redis/tls.rs`).

@@ -79,9 +79,9 @@ async fn a_foreign_reply_to_a_resting_connection_ends_it() {
 
 /// With the real Webdis: eight clients leave in the middle of their requests, again and again.
 ///
-/// A Webdis in this state now and then loses a reply (with plain sockets, one of 4,800). If a foreign reply came before, the
-/// call failed with `Foreign`; if none came, it fails with `TimedOut`. Both are right, and the connection is quarantined in
-/// both cases.
+/// A Webdis in this state now and then loses a reply (with plain sockets, one of 4,800). If a foreign reply came
+/// before, the call failed with `Foreign`; if none came, it fails with `TimedOut`. Both are right, and the connection
+/// is quarantined in both cases.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_leave_do_not_give_us_their_replies() {
     let live = LiveWebdis::new(OPEN);

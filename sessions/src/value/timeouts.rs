@@ -1,57 +1,10 @@
-//! Points in time as a store sees them, and how long a record lives.
+//! How long a session lives.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::Credentials;
+use super::{Credentials, Timestamp};
 
-/// A point in time on a store's clock: milliseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
-
-impl Timestamp {
-    /// So many milliseconds since the Unix epoch.
-    #[must_use]
-    pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
-    }
-
-    /// Milliseconds since the Unix epoch.
-    #[must_use]
-    pub const fn as_millis(self) -> i64 {
-        self.0
-    }
-
-    /// The same moment, the Unix epoch for what is before it.
-    pub(crate) fn from_system_time(moment: SystemTime) -> Self {
-        let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self(0).saturating_add(since)
-    }
-
-    /// The same moment, the Unix epoch for what is before it or too far off.
-    pub(crate) fn to_system_time(self) -> SystemTime {
-        let since = Duration::from_millis(u64::try_from(self.0).unwrap_or(0));
-        SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
-    }
-
-    /// This much later, or the end of time.
-    #[must_use]
-    pub fn saturating_add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
-    }
-
-    /// Returns the moment this much earlier, or the beginning of time.
-    fn saturating_sub(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
-    }
-
-    /// The time since `earlier`, zero if that is later.
-    #[must_use]
-    pub fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
-    }
-}
-
-/// How long a session lives: without use, and in all.
+/// The times for which a session lives: without use, and in all.
 ///
 /// There are three kinds of sessions:
 ///
@@ -78,7 +31,7 @@ impl Timestamp {
 /// Times count from what the store recorded, and today's configuration decides. So a shorter timeout acts at once.
 ///
 /// A session's use is noted at most once per [touch window](Self::touch_window). So it lives from
-/// `idle` to `idle` plus one window after its last use, never less.
+/// `idle` to `idle` plus one window after its last use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// The times of the session at hand; of a user's, until there is one.
@@ -90,43 +43,7 @@ pub struct Timeouts {
     renewal: Option<Duration>,
 }
 
-/// The moments at which records of one kind of session have died: [`Timeouts::cutoffs`].
-///
-/// A record is dead if `created <= cutoff.created`. It is dead, too, if `touched <= cutoff.touched`; or, where
-/// `touched < created` since its token has never come back, if `created <= cutoff.first_visit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Cutoff {
-    /// Records that were created then, or earlier, are dead of age.
-    pub created: Timestamp,
-    /// Records that were last used then, or earlier, are dead of disuse.
-    pub touched: Timestamp,
-    /// Records whose token has never come back are dead if they were created then, or earlier.
-    pub first_visit: Timestamp,
-}
-
-impl Cutoff {
-    /// Returns true if a record of these times is dead: what a query of a store's own says in its language.
-    #[must_use]
-    pub fn is_dead(&self, created: Timestamp, touched: Timestamp) -> bool {
-        let is_unused = if touched < created { created <= self.first_visit } else { touched <= self.touched };
-        created <= self.created || is_unused
-    }
-}
-
-/// The cutoffs of each kind of session: [`Timeouts::cutoffs`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Cutoffs {
-    /// Of sessions that hold no right.
-    pub visitors: Cutoff,
-    /// Of sessions that hold a right.
-    pub users: Cutoff,
-    /// Of sessions that hold a right and are to be remembered.
-    pub remembered: Cutoff,
-}
-
-/// How long one session lives at most, without use and in all.
+/// The longest time that one session lives, without use and in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime {
     pub(crate) idle: Duration,
@@ -163,7 +80,7 @@ pub(crate) const DEFAULT_ABSOLUTE: Duration = DAY.saturating_mul(30);
 const LEAST_WINDOW: Duration = Duration::from_secs(1);
 const MOST_WINDOW: Duration = Duration::from_hours(1);
 
-/// How long a visitor has to come back: as long as a sign-in elsewhere or a long form takes.
+/// The time that a visitor has to come back: as long as a sign-in elsewhere or a long form takes.
 const FIRST_VISIT: Duration = Duration::from_hours(1);
 
 impl Timeouts {
@@ -175,20 +92,20 @@ impl Timeouts {
         Self { own: all, visitors: all, users: all, remembered: all, first_visit: FIRST_VISIT, renewal: None }
     }
 
-    /// For authentication assurance level 1 of NIST SP 800-63B-4 (section 2.1.3): 30 days in all.
+    /// Returns the times of authentication assurance level 1 of NIST SP 800-63B-4 (section 2.1.3): 30 days in all.
     #[must_use]
     pub const fn aal1() -> Self {
         Self::new(DEFAULT_ABSOLUTE, DEFAULT_ABSOLUTE)
     }
 
-    /// For level 2 (section 2.2.3): at most an hour without use, and a day in all. Users who asked to be remembered
+    /// Returns the times of level 2 (section 2.2.3): at most an hour without use, and a day in all. Users who asked to be remembered
     /// get no more.
     #[must_use]
     pub const fn aal2() -> Self {
         Self::new(Duration::ZERO, DAY).idle_at_most(Duration::from_hours(1))
     }
 
-    /// For level 3 (section 2.3.3): at most a quarter of an hour without use, and twelve hours in all. Users who
+    /// Returns the times of level 3 (section 2.3.3): at most a quarter of an hour without use, and twelve hours in all. Users who
     /// asked to be remembered get no more.
     #[must_use]
     pub const fn aal3() -> Self {
@@ -240,20 +157,20 @@ impl Timeouts {
         self
     }
 
-    /// How old a secret gets before it is renewed.
+    /// Returns the age at which a secret is renewed, if it is.
     #[must_use]
     pub const fn renewal(&self) -> Option<Duration> {
         self.renewal
     }
 
-    /// The times of a session with this credentials, for a store that purges. A shorter time of the session's own is
-    /// not included.
+    /// Returns the times of a session with these credentials, for a store that purges. A shorter time of the session's
+    /// own is not included.
     #[must_use]
     pub fn of(&self, credentials: &Credentials) -> Self {
         self.of_kind(credentials.kind())
     }
 
-    /// The times of a session of this kind.
+    /// Returns the times of a session of this kind.
     pub(crate) const fn of_kind(mut self, kind: SessionKind) -> Self {
         self.own = match kind {
             SessionKind::Visitor => self.visitors,
@@ -263,7 +180,7 @@ impl Timeouts {
         self
     }
 
-    /// The same, or what a session has of its own where that is shorter.
+    /// Shortens the times to those of the session's own.
     pub(crate) fn within(mut self, lifetime: Option<Lifetime>) -> Self {
         if let Some(Lifetime { idle, absolute }) = lifetime {
             self.own = Lifetime { idle: self.own.idle.min(idle), absolute: self.own.absolute.min(absolute) };
@@ -271,13 +188,13 @@ impl Timeouts {
         self
     }
 
-    /// The longest time without use: of a user's session, or of the session given to [`of`](Self::of).
+    /// Returns the longest time without use: of a user's session, or of the session given to [`of`](Self::of).
     #[must_use]
     pub const fn idle(&self) -> Duration {
         self.own.idle
     }
 
-    /// The longest time in all, of the same session as [`idle`](Self::idle).
+    /// Returns the longest time in all, of the same session as [`idle`](Self::idle).
     #[must_use]
     pub const fn absolute(&self) -> Duration {
         self.own.absolute
@@ -292,26 +209,26 @@ impl Timeouts {
         self
     }
 
-    /// How long a visitor has to come back.
+    /// Returns the time that a visitor has to come back.
     #[must_use]
     pub const fn first_visit(&self) -> Duration {
         self.first_visit
     }
 
-    /// How much use goes unrecorded: a twenty-fourth of `idle`, from one second to one hour.
+    /// Returns the time for which use goes unrecorded: a twenty-fourth of `idle`, from one second to one hour.
     #[must_use]
     pub fn touch_window(&self) -> Duration {
         (self.own.idle / 24).clamp(LEAST_WINDOW, MOST_WINDOW)
     }
 
-    /// How long after its last noted use a record lives.
+    /// Returns the time for which a record lives after its last noted use.
     pub(crate) fn idle_and_window(&self) -> Duration {
         self.own.idle.saturating_add(self.touch_window())
     }
 
-    /// When a record ends if it is not used again: the earlier of the two deadlines.
+    /// Returns the time when a record ends if it is not used again: the earlier of the two deadlines.
     ///
-    /// One that was touched before it was created is a visitor's who has not come back.
+    /// A record that was touched before it was created is a visitor's who has not come back.
     #[must_use]
     pub fn deadline(&self, created: Timestamp, touched: Timestamp) -> Timestamp {
         let idle = self.idle_and_window();
@@ -320,49 +237,13 @@ impl Timeouts {
         idle.min(created.saturating_add(self.own.absolute))
     }
 
-    /// Whether a record is alive at `now`.
+    /// Returns true if a record is alive at `now`.
     #[must_use]
     pub fn is_alive(&self, created: Timestamp, touched: Timestamp, now: Timestamp) -> bool {
         now < self.deadline(created, touched)
     }
 
-    /// Returns the times of creation and of last use at or before which records are dead `now`, for a store that
-    /// purges with a query of its own: see [`Cutoff`].
-    ///
-    /// It is the rule of [`is_alive`](Self::is_alive) for each kind of session, which the first byte after the 32
-    /// bytes of a hash tells in [`Credentials`]: remembered from `0xc0` on, a user's from `0x80` on, else a visitor's.
-    /// A query should also spare what another layer grants a longer life ([`Record::expires`](crate::store::Record::expires)).
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use sessions::{Timeouts, Timestamp};
-    ///
-    /// let timeouts = Timeouts::new(Duration::from_hours(24), Duration::from_hours(720));
-    /// let now = Timestamp::from_millis(1_800_000_000_000);
-    /// let users = timeouts.cutoffs(now).users;
-    /// let dead = format!("created <= {} OR touched <= {}", users.created.as_millis(), users.touched.as_millis());
-    /// assert_eq!(dead, "created <= 1797408000000 OR touched <= 1799910000000");
-    /// ```
-    #[must_use]
-    pub fn cutoffs(&self, now: Timestamp) -> Cutoffs {
-        let of = |kind| self.of_kind(kind).cutoff(now);
-        Cutoffs {
-            visitors: of(SessionKind::Visitor),
-            users: of(SessionKind::User),
-            remembered: of(SessionKind::Remembered),
-        }
-    }
-
-    fn cutoff(&self, now: Timestamp) -> Cutoff {
-        let idle = self.idle_and_window();
-        Cutoff {
-            created: now.saturating_sub(self.own.absolute),
-            touched: now.saturating_sub(idle),
-            first_visit: now.saturating_sub(idle.min(self.first_visit)),
-        }
-    }
-
-    /// Whether a use at `now` must be recorded.
+    /// Returns true if a use at `now` must be recorded.
     #[must_use]
     pub fn needs_touch(&self, created: Timestamp, touched: Timestamp, now: Timestamp) -> bool {
         touched < created || now.saturating_since(touched) >= self.touch_window()
@@ -447,67 +328,9 @@ mod tests {
         assert_eq!(times(of), times(timeouts), "the layer's are still there");
         let (day, month) = (86_400, 30 * 86_400);
         assert_eq!(times(Timeouts::default()), [(day, month), (day, month), (month, month)]);
-        // What a level or a limit says holds for all.
+        // A level or a limit holds for all kinds.
         for timeouts in [Timeouts::aal1(), Timeouts::aal2(), Timeouts::aal3(), timeouts.idle_at_most(DAY)] {
             assert_eq!(times(timeouts).map(|(idle, _)| idle), [timeouts.idle().as_secs(); 3]);
-        }
-    }
-
-    /// Random times and timeouts, and those at which a record has just died or is about to.
-    #[test]
-    fn cutoffs_agree_with_the_deadline() {
-        let mut random = Random(0x5eed);
-        let mut deaths = 0;
-        for _ in 0..20_000 {
-            let time = |random: &mut Random| match random.below(8) {
-                0 => Duration::ZERO,
-                1 => Duration::MAX,
-                _ => Duration::from_millis(random.below(1 << 27)),
-            };
-            let mut next = || time(&mut random);
-            let timeouts = Timeouts::new(next(), next())
-                .with_visitors(next(), next())
-                .with_remembered(next(), next())
-                .with_first_visit(next());
-            let created = Timestamp::from_millis(1_800_000_000_000 + random.below(1 << 20).cast_signed());
-            let used = Duration::from_millis(random.below(1 << 26));
-            for touched in
-                [created.saturating_sub(Duration::from_millis(1)), created, created.saturating_add(used)]
-            {
-                for (kind, of) in [
-                    (SessionKind::Visitor, (|all: Cutoffs| all.visitors) as fn(Cutoffs) -> Cutoff),
-                    (SessionKind::User, |all| all.users),
-                    (SessionKind::Remembered, |all| all.remembered),
-                ] {
-                    let timeouts_of = timeouts.of_kind(kind);
-                    let deadline = timeouts_of.deadline(created, touched);
-                    let some_time = created.saturating_add(Duration::from_millis(random.below(1 << 28)));
-                    let nearly = deadline.saturating_sub(Duration::from_millis(1));
-                    // The end of time is nobody's present.
-                    for now in [some_time, nearly, deadline.min(Timestamp::from_millis(i64::MAX - 1))] {
-                        let is_dead = of(timeouts.cutoffs(now)).is_dead(created, touched);
-                        assert_eq!(
-                            is_dead,
-                            !timeouts_of.is_alive(created, touched, now),
-                            "{timeouts_of:?} {created:?} {touched:?} {now:?}"
-                        );
-                        deaths += u32::from(is_dead);
-                    }
-                }
-            }
-        }
-        assert!(deaths > 100_000, "{deaths}");
-    }
-
-    /// `SplitMix64`: the same numbers in each run.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, bound: u64) -> u64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            (mixed ^ (mixed >> 31)) % bound
         }
     }
 
@@ -527,6 +350,5 @@ mod tests {
     #[test]
     fn a_clock_that_went_back_is_no_use_and_no_panic() {
         assert!(!Timeouts::default().needs_touch(at(0), at(1000), at(0)));
-        assert_eq!(Timestamp::from_millis(i64::MIN).saturating_since(at(0)), Duration::ZERO);
     }
 }
