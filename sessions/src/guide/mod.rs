@@ -15,7 +15,7 @@
 //! The pages exist in the documentation only, not as modules of a program.
 
 #[doc = include_str!("first_session.md")]
-#[cfg(any(not(doctest), feature = "axum"))]
+#[cfg(any(not(doctest), all(feature = "axum", feature = "sqlite")))]
 pub mod first_session {}
 
 #[doc = include_str!("logging_in.md")]

@@ -24,7 +24,7 @@ impl OpenError {
     }
 
     /// Returns true if it is not sealed at all.
-    pub(crate) const fn is_plain(&self) -> bool {
+    pub(crate) const fn is_plain(self) -> bool {
         matches!(self, Self::Malformed)
     }
 }

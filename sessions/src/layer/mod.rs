@@ -3,6 +3,7 @@
 mod cookie;
 #[cfg(feature = "keys")]
 mod keys;
+mod notes;
 mod request;
 mod response;
 mod service;

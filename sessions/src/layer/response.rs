@@ -15,7 +15,7 @@ use http::{
     request::Parts,
 };
 
-use super::{HttpOptions, service::Notes};
+use super::{HttpOptions, notes::CookieNotes};
 use crate::{
     error::{Error, ErrorKind},
     event::{Event, Events},
@@ -142,7 +142,7 @@ pub(super) fn apply_outcome<B: ReplaceableBody>(
     outcome: ResponseOutcome,
     http: &HttpOptions,
     events: &Events,
-    notes: Notes,
+    notes: CookieNotes,
     head: Option<&Parts>,
 ) {
     if let Some(error) = outcome.error {

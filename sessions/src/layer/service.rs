@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, LazyLock, atomic::Ordering},
+    sync::{Arc, LazyLock},
     task::{Context, Poll, ready},
 };
 
@@ -13,7 +13,9 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    HttpOptions, LayerOptions, OnServerError, ReplaceableBody, request,
+    HttpOptions, LayerOptions, OnServerError, ReplaceableBody,
+    notes::CookieNotes,
+    request,
     response::{apply_outcome, render_rejection},
 };
 use crate::{
@@ -40,26 +42,6 @@ pub(crate) struct RequestSession {
     outer: Option<Arc<RequestSession>>,
 }
 
-/// Notes about a request, taken when its session is first opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Notes {
-    /// True if it came with more than one cookie of the name.
-    pub(super) is_repeated: bool,
-    /// True if it came over plain HTTP, without a token, and the cookie is `Secure`.
-    pub(super) is_over_http: bool,
-}
-
-impl Notes {
-    fn of(slot: &LayerSlot) -> Self {
-        let bits = slot.notes.load(Ordering::Relaxed);
-        Self { is_repeated: bits & 1 != 0, is_over_http: bits & 2 != 0 }
-    }
-
-    fn note(self, slot: &LayerSlot) {
-        slot.notes.store(u8::from(self.is_repeated) | u8::from(self.is_over_http) << 1, Ordering::Relaxed);
-    }
-}
-
 impl RequestSession {
     /// The slot, as handles know it.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
@@ -75,7 +57,7 @@ impl RequestSession {
         let found = http.cookie.read(headers, |value| http.read_token(value, events));
         let may_be_lost = http.cookie.is_secure() && found.presented[0].is_none();
         let is_over_http = may_be_lost && request::is_over_http(headers);
-        Notes { is_repeated: found.is_repeated, is_over_http }.note(&self.slot);
+        CookieNotes { is_repeated: found.is_repeated, is_over_http }.note(&*self.slot);
         found.presented
     }
 
@@ -238,7 +220,7 @@ where
                                 outcome,
                                 http,
                                 known.events(),
-                                Notes::of(slot),
+                                CookieNotes::of(known),
                                 head,
                             );
                             return Poll::Ready(Ok(response));
@@ -269,7 +251,7 @@ where
                     if let Some(slot) = this.slot {
                         let LayerOptions { context, http } = &**slot.layer();
                         let (events, head) = (&context.events, this.head.as_deref());
-                        apply_outcome(&mut response, outcome, http, events, Notes::of(slot), head);
+                        apply_outcome(&mut response, outcome, http, events, CookieNotes::of(&**slot), head);
                     }
                     return Poll::Ready(Ok(response));
                 }

@@ -64,9 +64,7 @@ impl Record {
     /// that used it.
     #[must_use]
     pub fn is_disposable(&self, timeouts: &Timeouts, now: Timestamp) -> bool {
-        // A layer with longer timeouts has no use for a visitor's record whose token never came back.
-        self.expires <= now
-            && (self.touched < self.created || !self.is_alive(&timeouts.of(&self.credentials), now))
+        self.expires <= now && !self.is_alive(&timeouts.of(&self.credentials), now)
     }
 
     /// Applies all of a commit or nothing. This is the whole of [`Store::commit`](super::Store::commit), if the store
@@ -114,5 +112,40 @@ impl Record {
 
     fn values(&self, commit: &Commit) -> Vec<Option<Bytes>> {
         commit.returning.iter().map(|name| self.fields.get(name.as_str()).cloned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A purge by another layer than the one that created the record: the longer times count.
+    #[test]
+    fn a_record_is_disposable_once_no_layer_may_use_it() {
+        let hours = |hours| Duration::from_hours(hours);
+        let short = Timeouts::new(hours(2), hours(2)).with_first_visit(hours(1));
+        let long = Timeouts::new(hours(8), hours(8)).with_first_visit(hours(4));
+        for (is_first_visit, ends) in [(false, [2, 8]), (true, [1, 4])] {
+            let new = |timeouts| {
+                let credentials = Credentials::from_bytes(vec![9; 32]);
+                NewRecord::new(credentials, timeouts).with_first_visit(is_first_visit)
+            };
+            let created = Timestamp::from_millis(1_800_000_000_000);
+            let by_short = Record::new(new(short), created);
+            let by_long = Record::new(new(long), created);
+            for (record, purge, ends) in [
+                (&by_short, short, ends[0]),
+                (&by_short, long, ends[1]),
+                (&by_long, short, ends[1]),
+                (&by_long, long, ends[1]),
+            ] {
+                let end = created.saturating_add(hours(ends));
+                let before = Timestamp::from_millis(end.as_millis() - 1);
+                assert!(!record.is_disposable(&purge, before), "{is_first_visit} {ends}");
+                assert!(record.is_disposable(&purge, end), "{is_first_visit} {ends}");
+            }
+        }
     }
 }

@@ -56,7 +56,8 @@ enum WorkerState {
     Running(Arc<SharedTask>),
 }
 
-/// The requests that a worker runs next: first the loads, then the writes.
+/// The requests that a worker runs next: first the loads, which need not wait for another process's write lock, then
+/// the writes.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) loads: Vec<LoadRequest>,

@@ -1,4 +1,4 @@
-//! Where one user ends and the next begins: nothing crosses, whoever did what when, and in which view.
+//! The change from one user to the next: no data, right or late write of one reaches the other.
 
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
@@ -8,17 +8,19 @@ use super::{
     super::{Client, Gate, Operation},
     contract::{TIMEOUTS, delta, json, random_credentials},
     environment::{TestApp, TestEnvironment, record_of, session},
-    reply::{HandlerFailure, HandlerReply, status, text},
+    handler::{HandlerArguments, TestHandler},
+    reply::{HandlerFailure, HandlerReply, IntoReply, text},
 };
 use crate::{
     Session, TypedSession,
     delta::Op,
+    error::Error,
     store::{Commit, CredentialsChange},
 };
 
-/// Somebody, with what they have.
+/// A user and their data.
 #[derive(Session)]
-struct Person {
+struct Possessions {
     #[session(identity)]
     user: Option<String>,
     #[session(privilege)]
@@ -33,188 +35,104 @@ struct Person {
     note: Option<String>,
 }
 
-/// Another idea of who is logged in.
+/// A view with another identity.
 #[derive(Session)]
 struct Staff {
     #[session(identity)]
     admin: Option<String>,
 }
 
-/// A part that can fail.
+/// A view with a value that cannot be stored.
 #[derive(Session)]
 struct Sample {
     sample: f64,
 }
 
-/// Another idea of what a role is.
+/// A view that keeps the role on logout, and does not declare it a right.
 #[derive(Session)]
 struct Badge {
     #[session(keep_on_logout)]
     role: Option<String>,
 }
 
-/// Who leaves, with what cannot be seen of them here.
+/// A view of the user alone.
 #[derive(Session)]
 struct Leaving {
     #[session(identity)]
     user: Option<String>,
 }
 
-/// Two ideas of how long a theme lives.
+/// A view that keeps the theme on logout.
 #[derive(Session)]
 struct Kept {
     #[session(keep_on_logout)]
     theme: Option<String>,
 }
 
+/// A view that drops the theme on login.
 #[derive(Session)]
 struct Dropped {
     #[session(drop_on_login)]
     theme: Option<String>,
 }
 
-// One arm for each thing a handler can do.
-#[allow(clippy::too_many_lines)]
-async fn answer(mut parts: Parts, gate: Gate) -> Result<HandlerReply, HandlerFailure> {
-    let path = parts.uri.path().to_owned();
-    let mut person: TypedSession<Person> = session(&mut parts).await?;
-    match path.as_str() {
-        "/read" => {
-            let (user, role) = (person.user().unwrap_or("-"), person.role().unwrap_or("-"));
-            let (draft, history) = (person.draft().join(","), person.history().join(","));
-            let (best, visits, note) = (person.best(), person.visits(), person.note().unwrap_or("-"));
-            return text(format!("{user} {role} [{draft}] [{history}] {best:?} {visits} {note}"));
-        }
-        "/visit" => {
-            person.draft_mut().push("letter".to_owned());
-            person.history_mut().push("home".to_owned());
-            person.set_best(10);
-            person.add_visits(40);
-            person.set_note("hello");
-        }
-        "/ada" => person.set_user("ada"),
-        "/ada-and-draft" => {
-            person.set_user("ada");
-            assert!(person.draft().is_empty());
-            person.draft_mut().push("mine".to_owned());
-        }
-        "/bob" => {
-            person.set_user("bob");
-            assert!(person.history().is_empty() && person.best().is_none() && person.note().is_none());
-            person.history_mut().push("x".to_owned());
-            person.set_best(5);
-            person.add_visits(1);
-        }
-        "/out" => {
-            drop(person.take_user());
-            assert!(person.note().is_none());
-            person.history_mut().push("x".to_owned());
-        }
-        "/bob-and-fetch" => {
-            person.set_user("bob");
-            return text(person.fetch_add_visits(1).await?.to_string());
-        }
-        "/bob-beside" | "/bob-saved-beside" | "/clear-beside" => {
-            let mut other: TypedSession<Person> = session(&mut parts).await?;
-            assert_eq!(other.history(), ["home"]);
-            if path == "/clear-beside" {
-                person.clear();
-            } else {
-                person.set_user("bob");
-            }
-            if path == "/bob-saved-beside" {
-                person.save().await?;
-            }
-            assert!(other.history().is_empty() && other.best().is_none());
-            other.history_mut().push("x".to_owned());
-            other.set_best(5);
-        }
-        "/ada-and-reset" => {
-            person.set_user("ada");
-            person.reset_draft();
-            gate.pass().await;
-        }
-        "/out-beside-nan" | "/unrole-beside-nan" => {
-            let mut other: TypedSession<Sample> = session(&mut parts).await?;
-            other.set_sample(f64::NAN);
-            if path == "/out-beside-nan" {
-                person.remove_user();
-            } else {
-                person.remove_role();
-            }
-        }
-        "/ada-and-count-and-fail" => {
-            person.set_user("ada");
-            person.fetch_add_visits(1).await?;
-            return status(StatusCode::INTERNAL_SERVER_ERROR);
-        }
-        "/older-and-saved-out" | "/older-and-saved-bob" => {
-            let mut other: TypedSession<Person> = session(&mut parts).await?;
-            other.set_note("ada's");
-            other.set_role("admin");
-            other.add_visits(1);
-            if path == "/older-and-saved-out" {
-                person.remove_user();
-            } else {
-                person.set_user("bob");
-            }
-            person.save().await?;
-            drop(other);
-        }
-        "/set-then-fetch" => {
-            let mut other: TypedSession<Person> = session(&mut parts).await?;
-            other.set_visits(5);
-            let sum = person.fetch_add_visits(1).await?;
-            drop(other);
-            return text(sum.to_string());
-        }
-        "/staff" => {
-            drop(person);
-            let mut staff: TypedSession<Staff> = session(&mut parts).await?;
-            staff.set_admin("eve");
-        }
-        "/badge" => drop::<TypedSession<Badge>>(session(&mut parts).await?),
-        "/ada-and-clear" => {
-            person.set_user("ada");
-            drop(person);
-            let mut other: TypedSession<Person> = session(&mut parts).await?;
-            other.clear();
-            other.set_note("fresh");
-        }
-        "/fetch-and-role" => {
-            person.fetch_add_visits(1).await?;
-            person.set_role("member");
-        }
-        "/role" => person.set_role("admin"),
-        "/wait-unrole-and-add" => {
-            person.remove_role();
-            person.add_visits(1);
-            gate.pass().await;
-        }
-        "/ada-and-end" => {
-            person.set_user("ada");
-            begin(person.save()).await;
-            gate.pass().await;
-            person.destroy();
-            gate.pass().await;
-        }
-        "/note-and-discard" => {
-            person.set_note("not this");
-            begin(person.save()).await;
-            gate.pass().await;
-            person.discard_changes();
-            gate.pass().await;
-        }
-        "/fail" => {
-            person.set_note("lost");
-            return status(StatusCode::INTERNAL_SERVER_ERROR);
-        }
-        other => panic!("there is no `{other}`"),
-    }
-    text("done")
+type Visit = TypedSession<Possessions>;
+
+const ADA: &str = "ada - [] [home] Some(10) 40 hello";
+const EMPTY: &str = "- - [] [] None 0 -";
+
+async fn read(session: Visit) -> String {
+    let (user, role) = (session.user().unwrap_or("-"), session.role().unwrap_or("-"));
+    let (draft, history) = (session.draft().join(","), session.history().join(","));
+    let (best, visits, note) = (session.best(), session.visits(), session.note().unwrap_or("-"));
+    format!("{user} {role} [{draft}] [{history}] {best:?} {visits} {note}")
 }
 
-/// Polls once: what is begun goes on by itself.
+async fn fill(mut session: Visit) {
+    session.draft_mut().push("letter".to_owned());
+    session.history_mut().push("home".to_owned());
+    session.set_best(10);
+    session.add_visits(40);
+    session.set_note("hello");
+}
+
+async fn log_in(mut session: Visit) {
+    session.set_user("ada");
+}
+
+async fn log_out(mut session: Visit) {
+    drop(session.take_user());
+    assert!(session.note().is_none());
+    session.history_mut().push("x".to_owned());
+}
+
+async fn grant(mut session: Visit) {
+    session.set_role("admin");
+}
+
+/// Returns a browser in which Ada is logged in.
+async fn ada(app: &TestApp) -> Client {
+    let browser = app.browser();
+    browser.visit(fill).await;
+    browser.visit(log_in).await;
+    assert_eq!(browser.visit(read).await, ADA);
+    app.calls.clear();
+    browser
+}
+
+/// Asserts that a request of Ada's brings a new secret and leaves this in the session.
+async fn leaves<A, H>(app: &TestApp, what: &str, handler: H, seen: &str)
+where
+    A: HandlerArguments,
+    H: TestHandler<A, Output: IntoReply>,
+{
+    let browser = ada(app).await;
+    let response = browser.send(handler).await;
+    assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{what}");
+    assert_eq!(browser.visit(read).await, seen, "{what}");
+}
+
+/// Starts a save, which then goes on by itself.
 async fn begin<T>(work: impl Future<Output = T>) {
     let mut work = Box::pin(work);
     poll_fn(|context| {
@@ -224,209 +142,276 @@ async fn begin<T>(work: impl Future<Output = T>) {
     .await;
 }
 
-async fn app(env: &TestEnvironment) -> (TestApp, Gate) {
-    let gate = Gate::new();
-    let inside = gate.clone();
-    (env.app_answering(move |parts| answer(parts, inside.clone())).await, gate)
-}
-
-const ADA: &str = "ada - [] [home] Some(10) 40 hello";
-
-async fn ada(app: &TestApp) -> Client {
-    let browser = app.browser();
-    browser.get("/visit").await;
-    browser.get("/ada").await;
-    assert_eq!(browser.get("/read").await.text(), ADA);
-    app.calls.clear();
-    browser
-}
-
-/// After a change of users a handle shows and changes what that left, and nothing of the one before.
+/// After a change of users every handle shows and changes only what that change left.
 pub async fn what_comes_after_a_change_of_users_begins_with_what_is_left(env: TestEnvironment) {
-    let (app, _) = app(&env).await;
-    for (path, seen) in [
-        ("/bob", "bob - [] [x] Some(5) 1 -"),
-        ("/out", "- - [] [x] None 0 -"),
-        ("/staff", "- - [] [] None 0 -"),
-        ("/bob-beside", "bob - [] [x] Some(5) 0 -"),
-        ("/bob-saved-beside", "bob - [] [x] Some(5) 0 -"),
-        ("/older-and-saved-out", "- - [] [] None 0 -"),
-        ("/older-and-saved-bob", "bob - [] [] None 0 -"),
+    let app = env.app().await;
+    let log_in_bob = async |mut session: Visit| {
+        session.set_user("bob");
+        assert!(session.history().is_empty() && session.best().is_none() && session.note().is_none());
+        session.history_mut().push("x".to_owned());
+        session.set_best(5);
+        session.add_visits(1);
+    };
+    leaves(&app, "another user", log_in_bob, "bob - [] [x] Some(5) 1 -").await;
+    leaves(&app, "a logout", log_out, "- - [] [x] None 0 -").await;
+    let log_in_staff = async |mut parts: Parts| {
+        drop::<Visit>(session(&mut parts).await?);
+        let mut staff: TypedSession<Staff> = session(&mut parts).await?;
+        staff.set_admin("eve");
+        text("done")
+    };
+    leaves(&app, "a user of another view", log_in_staff, EMPTY).await;
+    for saves in [false, true] {
+        let log_in_beside = async move |mut session: Visit, mut other: Visit| {
+            assert_eq!(other.history(), ["home"]);
+            session.set_user("bob");
+            if saves {
+                session.save().await?;
+            }
+            assert!(other.history().is_empty() && other.best().is_none());
+            other.history_mut().push("x".to_owned());
+            other.set_best(5);
+            Ok::<_, Error>(())
+        };
+        let what = format!("a change beside another user, saved first: {saves}");
+        leaves(&app, &what, log_in_beside, "bob - [] [x] Some(5) 0 -").await;
+    }
+    for (what, user, seen) in [
+        ("a change before a saved logout", None, EMPTY),
+        ("a change before another user is saved", Some("bob"), "bob - [] [] None 0 -"),
     ] {
-        let browser = ada(&app).await;
-        let response = browser.get(path).await;
-        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{path}");
-        assert_eq!(browser.get("/read").await.text(), seen, "{path}");
+        let change_and_save_user = async move |mut session: Visit, mut other: Visit| {
+            other.set_note("ada's");
+            other.set_role("admin");
+            other.add_visits(1);
+            match user {
+                Some(user) => session.set_user(user),
+                None => session.remove_user(),
+            }
+            session.save().await?;
+            drop(other);
+            Ok::<_, Error>(())
+        };
+        leaves(&app, what, change_and_save_user, seen).await;
     }
     let browser = app.browser();
-    browser.get("/visit").await;
-    browser.get("/ada-and-draft").await;
-    assert_eq!(browser.get("/read").await.text(), "ada - [mine] [home] Some(10) 40 hello");
+    browser.visit(fill).await;
+    let log_in_and_draft = async |mut session: Visit| {
+        session.set_user("ada");
+        assert!(session.draft().is_empty());
+        session.draft_mut().push("mine".to_owned());
+    };
+    browser.visit(log_in_and_draft).await;
+    assert_eq!(browser.visit(read).await, "ada - [mine] [home] Some(10) 40 hello");
 }
 
-/// So it is after a clear, for every handle.
+/// After a clear every handle begins with an empty session.
 pub async fn what_comes_after_a_clear_begins_with_nothing(env: TestEnvironment) {
-    let (app, _) = app(&env).await;
+    let app = env.app().await;
     let browser = ada(&app).await;
-    assert_eq!(browser.get("/clear-beside").await.status(), 200);
-    assert_eq!(browser.get("/read").await.text(), "- - [] [x] Some(5) 0 -");
+    let clear_beside = async |session: Visit, mut other: Visit| {
+        assert_eq!(other.history(), ["home"]);
+        session.clear();
+        assert!(other.history().is_empty() && other.best().is_none());
+        other.history_mut().push("x".to_owned());
+        other.set_best(5);
+    };
+    browser.visit(clear_beside).await;
+    assert_eq!(browser.visit(read).await, "- - [] [x] Some(5) 0 -");
 }
 
-/// What is the visitor's goes with a login, whatever the handler makes of what it saw of it.
+/// A login that resets a field of the visitor's drops the values that came meanwhile, too.
 pub async fn a_reset_beside_a_login_takes_what_came_meanwhile(env: TestEnvironment) {
-    let (app, gate) = app(&env).await;
-    let browser = app.browser();
-    browser.get("/ada").await;
-    browser.get("/out").await;
-    let (tab, attacker) = (browser.fork(), browser.clone_jar());
-    let login = tokio::spawn(async move { tab.get("/ada-and-reset").await });
+    let app = env.app().await;
+    let (browser, gate) = (app.browser(), Gate::new());
+    browser.visit(log_in).await;
+    browser.visit(log_out).await;
+    let attacker = browser.clone_jar();
+    let inside = gate.clone();
+    let log_in_and_reset = async move |mut session: Visit| {
+        session.set_user("ada");
+        session.reset_draft();
+        inside.pass().await;
+    };
+    let login = tokio::spawn(browser.visit(log_in_and_reset));
     gate.arrived().await;
-    assert_eq!(attacker.get("/visit").await.status(), 200);
+    attacker.visit(fill).await;
     gate.release();
-    assert_eq!(login.await.expect("an answer").status(), 200);
-    let seen = browser.get("/read").await;
-    assert!(seen.text().starts_with("ada - [] "), "{}", seen.text());
+    login.await.expect("an answer");
+    let seen = browser.visit(read).await;
+    assert!(seen.starts_with("ada - [] "), "{seen}");
 }
 
-/// What one handle cannot store keeps nothing that another took away; nor does it, or a counter, let a failing
-/// login through.
+/// A value that cannot be stored undoes no removal beside it, and a failing request logs no user in.
 pub async fn what_fails_beside_it_undoes_no_logout_and_no_login_is_made(env: TestEnvironment) {
-    let (app, _) = app(&env).await;
-    for (path, seen) in [
-        ("/out-beside-nan", "- - [] [] None 0 -"),
-        ("/unrole-beside-nan", "ada - [] [home] Some(10) 40 hello"),
-    ] {
+    let app = env.app().await;
+    for (what, logs_out, seen) in [("a logout", true, EMPTY), ("a removed right", false, ADA)] {
         let browser = ada(&app).await;
-        browser.get("/role").await;
+        browser.visit(grant).await;
         let stolen = browser.clone_jar();
-        let response = browser.get(path).await;
-        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1), "{path}");
-        assert_eq!(browser.get("/read").await.text(), seen, "{path}");
-        assert_eq!(stolen.get("/read").await.text(), "- - [] [] None 0 -", "{path}");
+        let remove_and_spoil = async move |mut session: Visit, mut other: TypedSession<Sample>| {
+            other.set_sample(f64::NAN);
+            if logs_out {
+                session.remove_user();
+            } else {
+                session.remove_role();
+            }
+        };
+        let response = browser.send(remove_and_spoil).await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1), "{what}");
+        assert_eq!(browser.visit(read).await, seen, "{what}");
+        assert_eq!(stolen.visit(read).await, EMPTY, "{what}");
     }
     let browser = app.browser();
-    browser.get("/visit").await;
-    let response = browser.get("/ada-and-count-and-fail").await;
+    browser.visit(fill).await;
+    let log_in_and_count_and_fail = async |mut session: Visit| {
+        session.set_user("ada");
+        session.fetch_add_visits(1).await?;
+        Ok::<_, Error>(StatusCode::INTERNAL_SERVER_ERROR)
+    };
+    let response = browser.send(log_in_and_count_and_fail).await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 0));
-    assert_eq!(browser.get("/read").await.text(), "- - [letter] [home] Some(10) 41 hello");
+    assert_eq!(browser.visit(read).await, "- - [letter] [home] Some(10) 41 hello");
 }
 
-/// What was acknowledged stays, whatever else the request does.
+/// An acknowledged addition stays, and after a change of users it is the next user's.
 pub async fn what_is_counted_after_a_change_of_users_is_the_next_ones(env: TestEnvironment) {
-    let (app, _) = app(&env).await;
+    let app = env.app().await;
     let browser = ada(&app).await;
-    assert_eq!(browser.get("/bob-and-fetch").await.text(), "1");
-    assert_eq!(browser.get("/read").await.text(), "bob - [] [] None 1 -");
+    let log_in_and_count = async |mut session: Visit| {
+        session.set_user("bob");
+        session.fetch_add_visits(1).await
+    };
+    assert_eq!(browser.visit(log_in_and_count).await.expect("a sum"), 1);
+    assert_eq!(browser.visit(read).await, "bob - [] [] None 1 -");
     let browser = ada(&app).await;
-    assert_eq!(browser.get("/set-then-fetch").await.text(), "41");
-    assert!(browser.get("/read").await.text().contains(" 41 "));
+    let set_then_count = async |mut session: Visit, mut other: Visit| {
+        other.set_visits(5);
+        let sum = session.fetch_add_visits(1).await;
+        drop(other);
+        sum
+    };
+    assert_eq!(browser.visit(set_then_count).await.expect("a sum"), 41);
+    assert!(browser.visit(read).await.contains(" 41 "));
 }
 
-/// What one view, or the record, calls a right is not carried by another.
+/// A field that a view or the record calls a right is not kept on logout by another view.
 pub async fn a_right_is_not_carried(env: TestEnvironment) {
-    let (app, _) = app(&env).await;
+    let app = env.app().await;
     let browser = ada(&app).await;
-    browser.get("/role").await;
-    assert_eq!(browser.get("/badge").await.status(), 500);
+    browser.visit(grant).await;
+    let take_badge = async |_session: Visit, _badge: TypedSession<Badge>| ();
+    assert_eq!(browser.send(take_badge).await.status(), 500);
     assert!(app.events().concat().contains("Misconfigured"));
-    // An instance that has met no view which calls it one.
-    let other = env
-        .app_answering(|mut parts| async move {
-            drop::<TypedSession<Badge>>(session(&mut parts).await?);
-            let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
-            leaving.remove_user();
-            text("done")
-        })
-        .await;
-    assert_eq!(browser.at(&other.browser()).get("/").await.status(), 200);
+    // This instance has met no view that calls it a right.
+    let other = env.app().await;
+    let log_out_beside = async |mut parts: Parts| {
+        drop::<TypedSession<Badge>>(session(&mut parts).await?);
+        let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
+        leaving.remove_user();
+        text("done")
+    };
+    assert_eq!(browser.at(&other.browser()).send(log_out_beside).await.status(), 200);
     assert_eq!(app.stored(record_of(&browser), "role").await, None);
-    assert_eq!(browser.get("/read").await.text(), "- - [] [] None 0 -");
+    assert_eq!(browser.visit(read).await, EMPTY);
 }
 
-/// Of two views of which one carries a field and the other has it end with a login, the stricter counts, and the other
-/// is refused: whichever came first.
+/// Of a view that keeps a field and one that drops it, the one that drops it counts, in either order.
 pub async fn of_two_views_the_stricter_counts(env: TestEnvironment) {
-    let handler = |mut parts: Parts| async move {
-        match parts.uri.path() {
-            "/kept" => {
-                let mut kept: TypedSession<Kept> = session(&mut parts).await?;
-                kept.set_theme("dark");
-                return text("done");
-            }
-            "/read" => {}
-            "/login" => {
-                let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
-                leaving.set_user("ada");
-            }
-            "/both" => {
-                let mut kept: TypedSession<Kept> = session(&mut parts).await?;
-                kept.set_theme("dark");
-                let mut dropped: TypedSession<Dropped> = session(&mut parts).await?;
-                dropped.set_theme("light");
-                let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
-                leaving.set_user("ada");
-            }
-            other => panic!("there is no `{other}`"),
-        }
+    async fn keep(mut session: TypedSession<Kept>) {
+        session.set_theme("dark");
+    }
+    async fn theme(session: TypedSession<Dropped>) -> String {
+        session.theme().unwrap_or("-").to_owned()
+    }
+    let log_in = async |mut parts: Parts| {
+        let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
+        leaving.set_user("ada");
         let dropped: TypedSession<Dropped> = session(&mut parts).await?;
         text(dropped.theme().unwrap_or("-"))
     };
-    for steps in [
-        &[("/kept", 200), ("/read", 200), ("/login", 200), ("/read", 200)][..],
-        &[("/both", 200), ("/read", 200)],
-        &[("/read", 200), ("/both", 500), ("/read", 200)],
-    ] {
-        let app = env.app_answering(handler).await;
-        let browser = app.browser();
-        let mut last = String::new();
-        for (path, status) in steps {
-            let response = browser.get(path).await;
-            assert_eq!(response.status(), *status, "{path}");
-            response.text().clone_into(&mut last);
-        }
-        assert_eq!(last, "-");
+    let keep_and_drop = async |mut parts: Parts| {
+        let mut kept: TypedSession<Kept> = session(&mut parts).await?;
+        kept.set_theme("dark");
+        let mut dropped: TypedSession<Dropped> = session(&mut parts).await?;
+        dropped.set_theme("light");
+        let mut leaving: TypedSession<Leaving> = session(&mut parts).await?;
+        leaving.set_user("ada");
+        let dropped: TypedSession<Dropped> = session(&mut parts).await?;
+        text(dropped.theme().unwrap_or("-"))
+    };
+    let apps = [env.app().await, env.app().await, env.app().await];
+    let [in_turn, at_once, dropped_first] = apps.each_ref().map(TestApp::browser);
+    in_turn.visit(keep).await;
+    in_turn.visit(theme).await;
+    assert_eq!(in_turn.send(log_in).await.status(), 200);
+    assert_eq!(at_once.send(keep_and_drop).await.status(), 200);
+    dropped_first.visit(theme).await;
+    assert_eq!(dropped_first.send(keep_and_drop).await.status(), 500);
+    for (app, browser) in apps.iter().zip([in_turn, at_once, dropped_first]) {
+        assert_eq!(browser.visit(theme).await, "-");
         app.events();
-        assert_eq!(browser.get("/kept").await.status(), 500);
+        assert_eq!(browser.send(keep).await.status(), 500);
         let told = app.events().concat();
         assert!(told.contains("Misconfigured") && told.contains("`theme`"), "{told}");
     }
 }
 
-/// A login that the same request takes back is none: no new life, no new session, no cookie.
+/// A login that the same request clears is no login: it brings no new secret and no new session.
 pub async fn a_login_that_was_cleared_is_none(env: TestEnvironment) {
-    let (app, _) = app(&env).await;
+    async fn log_in_and_clear(mut parts: Parts) -> Result<HandlerReply, HandlerFailure> {
+        let mut first: Visit = session(&mut parts).await?;
+        first.set_user("ada");
+        drop(first);
+        let mut second: Visit = session(&mut parts).await?;
+        second.clear();
+        second.set_note("fresh");
+        text("done")
+    }
+    let app = env.app().await;
     let browser = app.browser();
-    browser.get("/visit").await;
-    browser.get("/read").await;
+    browser.visit(fill).await;
+    browser.visit(read).await;
     let id = record_of(&browser);
-    assert!(browser.get("/ada-and-clear").await.set_cookies().is_empty());
-    assert_eq!(browser.get("/read").await.text(), "- - [] [] None 0 fresh");
+    assert!(browser.send(log_in_and_clear).await.set_cookies().is_empty());
+    assert_eq!(browser.visit(read).await, "- - [] [] None 0 fresh");
     assert_eq!(app.load(id, &[]).await.expect("the record").epoch, 0);
     let old = browser.clone_jar();
-    browser.get("/ada").await;
-    let response = old.get("/ada-and-clear").await;
+    browser.visit(log_in).await;
+    let response = old.send(log_in_and_clear).await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0));
 }
 
-/// A right that is granted beside something else in a session's first request is no first visit.
+/// A right beside another write in a session's first request keeps the session past the first visit.
 pub async fn a_right_granted_in_the_first_request_lasts(env: TestEnvironment) {
     if !env.can_move_time() {
         return;
     }
-    let (app, _) = app(&env).await;
+    let app = env.app().await;
     let browser = app.browser();
-    assert_eq!(browser.get("/fetch-and-role").await.status(), 200);
+    let count_and_grant = async |mut session: Visit| {
+        session.fetch_add_visits(1).await?;
+        session.set_role("member");
+        Ok::<_, Error>(())
+    };
+    assert_eq!(browser.send(count_and_grant).await.status(), 200);
     env.clock.advance(Duration::from_mins(20));
-    assert_eq!(browser.get("/read").await.text(), "- member [] [] None 1 -");
+    assert_eq!(browser.visit(read).await, "- member [] [] None 1 -");
 }
 
-/// What cannot be stored beside it keeps no right that was taken away.
+/// A counter that cannot be written beside a removed right does not keep the right.
 pub async fn a_right_that_was_taken_away_beside_what_cannot_be_stored(env: TestEnvironment) {
-    let (app, gate) = app(&env).await;
+    let (app, gate) = (env.app().await, Gate::new());
     let browser = ada(&app).await;
-    browser.get("/role").await;
-    let (id, stolen, tab) = (record_of(&browser), browser.clone_jar(), browser.fork());
-    let slow = tokio::spawn(async move { tab.get("/wait-unrole-and-add").await });
+    browser.visit(grant).await;
+    let (id, stolen) = (record_of(&browser), browser.clone_jar());
+    let inside = gate.clone();
+    let revoke_and_add = async move |mut session: Visit| {
+        session.remove_role();
+        session.add_visits(1);
+        inside.pass().await;
+    };
+    let slow = tokio::spawn(browser.send(revoke_and_add));
     gate.arrived().await;
     let epoch = app.load(id, &[]).await.expect("the record").epoch;
     let spoil = Commit::new(epoch, TIMEOUTS).with_delta(delta(&[("visits", Op::Put(json("\"x\"")))]));
@@ -435,17 +420,16 @@ pub async fn a_right_that_was_taken_away_beside_what_cannot_be_stored(env: TestE
     let response = slow.await.expect("an answer");
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1));
     assert_eq!(app.stored(id, "role").await, None);
-    assert_eq!(stolen.get("/read").await.text(), "- - [] [] None 0 -");
+    assert_eq!(stolen.visit(read).await, EMPTY);
 }
 
-/// A session that was ended while its login was on its way stays ended, though that login would have begun
-/// another one.
+/// A session that is destroyed while its login is saved stays destroyed, and no other one begins.
 pub async fn a_login_that_was_ended_begins_nothing(env: TestEnvironment) {
-    let (app, gate) = app(&env).await;
+    let (app, gate) = (env.app().await, Gate::new());
     let browser = app.browser();
-    browser.get("/visit").await;
-    browser.get("/read").await;
-    let (id, tab, raw) = (record_of(&browser), browser.fork(), Arc::clone(&app.raw));
+    browser.visit(fill).await;
+    browser.visit(read).await;
+    let (id, raw) = (record_of(&browser), Arc::clone(&app.raw));
     let held = Gate::new();
     let there = held.clone();
     app.calls.clear();
@@ -455,26 +439,41 @@ pub async fn a_login_that_was_ended_begins_nothing(env: TestEnvironment) {
         raw.commit(id, rotation).await.expect("an answer");
         there.pass().await;
     });
-    let request = tokio::spawn(async move { tab.get("/ada-and-end").await });
+    let inside = gate.clone();
+    let log_in_and_destroy = async move |mut session: Visit| {
+        session.set_user("ada");
+        begin(session.save()).await;
+        inside.pass().await;
+        session.destroy();
+        inside.pass().await;
+    };
+    let request = tokio::spawn(browser.send(log_in_and_destroy));
     held.arrived().await;
     gate.arrived().await;
     gate.release();
-    // The handler has ended the session, and the save that it began is still at the store.
+    // The handler has destroyed the session, and the save that it began is still at the store.
     gate.arrived().await;
     held.release();
     gate.release();
     request.await.expect("an answer");
     assert_eq!(app.calls.count(Operation::Create), 0);
-    assert_eq!(browser.get("/read").await.text(), "- - [] [] None 0 -");
+    assert_eq!(browser.visit(read).await, EMPTY);
 }
 
-/// What a handler took back while it was being saved does not come back when that fails.
+/// A change that its handler discards while it is saved is not tried again when the save fails.
 pub async fn what_was_taken_back_while_it_was_saved_is_not_tried_again(env: TestEnvironment) {
-    let (app, gate) = app(&env).await;
+    let (app, gate) = (env.app().await, Gate::new());
     let browser = ada(&app).await;
-    let tab = browser.fork();
     let held = app.faults.hold_and_fail(Operation::Commit);
-    let request = tokio::spawn(async move { tab.get("/note-and-discard").await });
+    let inside = gate.clone();
+    let write_and_discard = async move |mut session: Visit| {
+        session.set_note("not this");
+        begin(session.save()).await;
+        inside.pass().await;
+        session.discard_changes();
+        inside.pass().await;
+    };
+    let request = tokio::spawn(browser.send(write_and_discard));
     held.arrived().await;
     gate.arrived().await;
     gate.release();
@@ -482,5 +481,5 @@ pub async fn what_was_taken_back_while_it_was_saved_is_not_tried_again(env: Test
     held.release();
     gate.release();
     request.await.expect("an answer");
-    assert_eq!(browser.get("/read").await.text(), ADA);
+    assert_eq!(browser.visit(read).await, ADA);
 }

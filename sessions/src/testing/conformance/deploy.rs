@@ -1,5 +1,4 @@
-//! What another version of the program, or another part of it, has left behind: rights that are none, rights that
-//! cannot be read, records that cannot.
+//! Records that another version of the program, or another part of it, has left.
 
 use std::time::Duration;
 
@@ -8,16 +7,17 @@ use http::request::Parts;
 use super::{
     contract::{TIMEOUTS, json},
     environment::{COOKIE, TestApp, TestEnvironment, record_of, session},
-    reply::{HandlerFailure, HandlerReply, text},
+    handler::{TestHandler, case},
+    reply::text,
 };
 use crate::{
     Session, TypedSession,
     store::NewRecord,
-    testing::Operation,
+    testing::{Client, Operation},
     value::{Authority, Credentials, FieldName, RecordId, Secret, Token, TokenHasher},
 };
 
-/// Who is logged in, with what is theirs.
+/// A user and their data.
 #[derive(Session)]
 struct Account {
     #[session(identity)]
@@ -31,7 +31,7 @@ struct Account {
     visits: u32,
 }
 
-/// The next version of it.
+/// The account of the next version, whose identity has another type.
 #[derive(Session)]
 struct Renamed {
     #[session(identity)]
@@ -45,22 +45,22 @@ struct Renamed {
     visits: u32,
 }
 
-/// The same with another answer to what it cannot read.
+/// An account that refuses what it cannot decode.
 #[derive(Session)]
-struct Strict {
+struct StrictAccount {
     #[session(identity, on_invalid = "reject")]
     user_id: Option<String>,
 }
 
-/// A part of the program that uses the names for something else.
+/// A view that declares the account's rights as plain fields.
 #[derive(Session)]
-struct Reset {
+struct PasswordReset {
     user_id: Option<u64>,
     old_level: u32,
     code: Option<String>,
 }
 
-/// A part that has nothing to do with rights.
+/// A view without rights.
 #[derive(Session)]
 struct Basket {
     #[session(keep_on_logout)]
@@ -68,113 +68,95 @@ struct Basket {
     note: Option<String>,
 }
 
-/// Answers `/<view>/<command>/<argument>`.
-async fn answer(mut parts: Parts) -> Result<HandlerReply, HandlerFailure> {
-    let path = parts.uri.path().to_owned();
-    let mut path = path[1..].splitn(3, '/');
-    let mut next = || path.next().unwrap_or_default();
-    let (view, command, argument) = (next(), next(), next());
-    match view {
-        "account" => account(session(&mut parts).await?, command, argument),
-        "renamed" => renamed(session(&mut parts).await?, command, argument),
-        "strict" => {
-            let strict: TypedSession<Strict> = session(&mut parts).await?;
-            text(strict.user_id().unwrap_or("-"))
-        }
-        "reset" => {
-            let mut reset: TypedSession<Reset> = session(&mut parts).await?;
-            match command {
-                "user" => reset.set_user_id(argument.parse::<u64>().expect("a number")),
-                "level" => reset.set_old_level(argument.parse().expect("a number")),
-                "code" => reset.set_code(argument),
-                _ => {}
-            }
-            text(reset.user_id().map_or_else(|| "-".to_owned(), |id| id.to_string()))
-        }
-        "basket" => {
-            let basket: TypedSession<Basket> = session(&mut parts).await?;
-            text(format!("{} {}", basket.cart().join(","), basket.note().unwrap_or("-")))
-        }
-        "basket-then-renamed" => {
-            let basket: TypedSession<Basket> = session(&mut parts).await?;
-            let before = basket.note().unwrap_or("-").to_owned();
-            let renamed: TypedSession<Renamed> = session(&mut parts).await?;
-            text(format!("{before} {} {}", basket.note().unwrap_or("-"), renamed.user_id().unwrap_or("-")))
-        }
-        other => panic!("there is no `{other}`"),
+type Visit = TypedSession<Account>;
+type RenamedVisit = TypedSession<Renamed>;
+type StrictVisit = TypedSession<StrictAccount>;
+type ResetVisit = TypedSession<PasswordReset>;
+type BasketVisit = TypedSession<Basket>;
+
+/// Returns a handler that changes the account and returns how it then looks.
+fn account(change: impl FnOnce(&mut Visit) + Send + 'static) -> impl TestHandler<(Visit,), Output = String> {
+    async move |mut session: Visit| {
+        change(&mut session);
+        let is_proved = session.was_authenticated_within(Duration::from_hours(1));
+        let user = session.user_id().map_or_else(|| "-".to_owned(), |id| id.to_string());
+        let (level, cart, note) = (session.level(), session.cart().join(","), session.note().unwrap_or("-"));
+        format!("{user} {is_proved} {level} {cart} {note} {}", session.visits())
     }
 }
 
-fn account(
-    mut account: TypedSession<Account>,
-    command: &str,
-    argument: &str,
-) -> Result<HandlerReply, HandlerFailure> {
-    match command {
-        "login" => account.set_user_id(argument.parse::<u64>().expect("a number")),
-        "level" => account.set_level(argument.parse().expect("a number")),
-        "visit" => {
-            account.cart_mut().push("pen".to_owned());
-            account.set_note("hello");
-            account.add_visits(2);
-        }
-        _ => {}
-    }
-    let is_proved = account.was_authenticated_within(Duration::from_hours(1));
-    let user = account.user_id().map_or_else(|| "-".to_owned(), |id| id.to_string());
-    let (level, cart, note) = (account.level(), account.cart().join(","), account.note().unwrap_or("-"));
-    text(format!("{user} {is_proved} {level} {cart} {note} {}", account.visits()))
-}
-
+/// Returns a handler that changes the renamed account and returns how it then looks.
 fn renamed(
-    mut renamed: TypedSession<Renamed>,
-    command: &str,
-    argument: &str,
-) -> Result<HandlerReply, HandlerFailure> {
-    match command {
-        "login" => renamed.set_user_id(argument),
-        "logout" => renamed.remove_user_id(),
-        "level" => renamed.set_level(argument.parse().expect("a number")),
-        "note" => renamed.set_note(argument),
-        "rotate" => renamed.rotate(),
-        "clear" => renamed.clear(),
-        _ => {}
+    change: impl FnOnce(&mut RenamedVisit) + Send + 'static,
+) -> impl TestHandler<(RenamedVisit,), Output = String> {
+    async move |mut session: RenamedVisit| {
+        change(&mut session);
+        let is_proved = session.was_authenticated_within(Duration::from_hours(1));
+        let (user, level, cart) =
+            (session.user_id().unwrap_or("-"), session.level(), session.cart().join(","));
+        format!("{user} {is_proved} {level} {cart} {} {}", session.note().unwrap_or("-"), session.visits())
     }
-    let is_proved = renamed.was_authenticated_within(Duration::from_hours(1));
-    let (user, level, cart) = (renamed.user_id().unwrap_or("-"), renamed.level(), renamed.cart().join(","));
-    text(format!("{user} {is_proved} {level} {cart} {} {}", renamed.note().unwrap_or("-"), renamed.visits()))
 }
 
-async fn app(env: &TestEnvironment) -> TestApp {
-    env.app_answering(answer).await
+fn read() -> impl TestHandler<(Visit,), Output = String> {
+    account(|_session| ())
 }
 
-/// Somebody who is logged in by the older version.
-async fn user(app: &TestApp) -> super::super::Client {
+fn log_in(user: u64) -> impl TestHandler<(Visit,), Output = String> {
+    account(move |session| session.set_user_id(user))
+}
+
+fn read_renamed() -> impl TestHandler<(RenamedVisit,), Output = String> {
+    renamed(|_session| ())
+}
+
+fn log_in_renamed(user: &'static str) -> impl TestHandler<(RenamedVisit,), Output = String> {
+    renamed(move |session| session.set_user_id(user))
+}
+
+async fn read_basket(session: BasketVisit) -> String {
+    format!("{} {}", session.cart().join(","), session.note().unwrap_or("-"))
+}
+
+fn reset_user(user: u64) -> impl TestHandler<(ResetVisit,), Output = ()> {
+    async move |mut session: ResetVisit| session.set_user_id(user)
+}
+
+fn reset_level(level: u32) -> impl TestHandler<(ResetVisit,), Output = ()> {
+    async move |mut session: ResetVisit| session.set_old_level(level)
+}
+
+/// Returns a browser that the older version has logged in.
+async fn user(app: &TestApp) -> Client {
     let browser = app.browser();
-    browser.get("/account/visit").await;
-    browser.get("/account/login/7").await;
-    browser.get("/account/level/3").await;
-    assert_eq!(browser.get("/account/read").await.text(), "7 true 3 pen hello 2");
+    let fill = account(|session| {
+        session.cart_mut().push("pen".to_owned());
+        session.set_note("hello");
+        session.add_visits(2);
+    });
+    browser.visit(fill).await;
+    browser.visit(log_in(7)).await;
+    browser.visit(account(|session| session.set_level(3))).await;
+    assert_eq!(browser.visit(read()).await, "7 true 3 pen hello 2");
     browser
 }
 
-/// A stored value of a right that the record does not name is none, whatever view came first, on every instance; and
-/// it is none under an older name.
+/// A stored value of a right that the record does not name grants nothing, on every instance and under every name.
 pub async fn a_right_that_the_record_does_not_name_is_none(env: TestEnvironment) {
-    let careless = app(&env).await;
+    let careless = env.app().await;
     let mut visitors = Vec::new();
     for _ in 0..2 {
         let browser = careless.browser();
-        browser.get("/reset/user/7").await;
-        browser.get("/reset/level/3").await;
-        assert_eq!(browser.get("/reset/read").await.text(), "7");
+        browser.visit(reset_user(7)).await;
+        browser.visit(reset_level(3)).await;
+        let user = async |session: ResetVisit| session.user_id().map(|id| id.to_string());
+        assert_eq!(browser.visit(user).await.as_deref(), Some("7"));
         visitors.push(browser);
     }
-    for (app, browser) in [app(&env).await, careless].into_iter().zip(visitors) {
+    for (app, browser) in [env.app().await, careless].into_iter().zip(visitors) {
         let browser = browser.at(&app.browser());
         app.calls.clear();
-        let response = browser.get("/account/read").await;
+        let response = browser.send(read()).await;
         assert_eq!((response.text(), response.set_cookies().len()), ("- false 0  - 0", 0));
         assert_eq!(app.calls.writes(), 0);
         let told = app.events();
@@ -182,103 +164,98 @@ pub async fn a_right_that_the_record_does_not_name_is_none(env: TestEnvironment)
             let is_told = |event: &String| event.contains("UnnamedRight") && event.contains(name);
             assert!(told.iter().any(is_told), "{told:?}");
         }
-        // Nor does a second login find somebody else there.
-        let response = browser.get("/account/login/8").await;
-        assert_eq!((response.status().as_u16(), response.text()), (200, "8 false 0  - 0"));
+        // A login then replaces no other user.
+        assert_eq!(browser.visit(log_in(8)).await, "8 false 0  - 0");
         assert!(app.events().concat().contains("cause: Login"));
-        assert_eq!(browser.get("/account/read").await.text(), "8 true 0  - 0");
+        assert_eq!(browser.visit(read()).await, "8 true 0  - 0");
     }
 }
 
-/// Once a view has said that a field is a right, one that has the name, or an older name of it, and does not say so is
-/// refused: whichever came first.
+/// A view that has a known right's name, or its older name, and does not declare it a right is refused.
 pub async fn a_view_that_does_not_declare_a_known_right_is_refused(env: TestEnvironment) {
-    for first in ["/reset/code/x", "/basket/read"] {
-        let app = app(&env).await;
+    for meets_it_first in [true, false] {
+        let app = env.app().await;
         let browser = app.browser();
-        assert_eq!(browser.get(first).await.status(), 200);
-        browser.get("/account/login/7").await;
+        if meets_it_first {
+            browser.visit(async |mut session: ResetVisit| session.set_code("x")).await;
+        } else {
+            browser.visit(read_basket).await;
+        }
+        browser.visit(log_in(7)).await;
         app.events();
         app.calls.clear();
-        let response = browser.get("/reset/user/8").await;
+        let response = browser.send(reset_user(8)).await;
         assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 0));
         assert_eq!(app.calls(), []);
         let told = app.events().concat();
         assert!(told.contains("Misconfigured") && told.contains("`user_id` is a right"), "{told}");
-        assert_eq!(browser.get("/basket/read").await.status(), 200);
-        assert!(browser.get("/account/read").await.text().starts_with("7 true"));
+        browser.visit(read_basket).await;
+        assert!(browser.visit(read()).await.starts_with("7 true"));
     }
 }
 
-/// Where no view has said yet that it is a right, but the record does, what another view writes there is none: it takes
-/// the right away, with a new secret.
+/// A view that does not know a right of the record takes it away by a write, with a new secret.
 pub async fn what_is_written_by_a_view_that_knows_no_right_is_none(env: TestEnvironment) {
-    let knowing = app(&env).await;
-    for path in ["/reset/user/8", "/reset/user/7"] {
+    let knowing = env.app().await;
+    for written in [8, 7] {
         let browser = user(&knowing).await;
         let old = browser.clone_jar();
-        let other = app(&env).await;
-        let response = browser.at(&other.browser()).get(path).await;
-        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{path}");
+        let other = env.app().await;
+        let response = browser.at(&other.browser()).send(reset_user(written)).await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{written}");
         for app in [&knowing, &other] {
             let browser = browser.at(&app.browser());
-            // That instance knew of nothing that is carried.
-            assert_eq!(browser.get("/account/read").await.text(), "- false 0  - 0", "{path}");
-            assert!(
-                old.at(&app.browser()).get("/account/read").await.text().starts_with("- false 0 "),
-                "{path}"
-            );
+            // The other instance knew no field that is kept on logout.
+            assert_eq!(browser.visit(read()).await, "- false 0  - 0", "{written}");
+            let seen = old.at(&app.browser()).visit(read()).await;
+            assert!(seen.starts_with("- false 0 "), "{written}: {seen}");
         }
     }
     let browser = user(&knowing).await;
-    let other = app(&env).await;
-    browser.at(&other.browser()).get("/reset/level/9").await;
-    assert_eq!(
-        browser.get("/account/read").await.text(),
-        "7 true 3 pen hello 2",
-        "its older name, which is no right"
-    );
+    let other = env.app().await;
+    browser.at(&other.browser()).visit(reset_level(9)).await;
+    let seen = browser.visit(read()).await;
+    assert_eq!(seen, "7 true 3 pen hello 2", "its older name, which is no right");
 }
 
 /// A field that becomes a right in a deploy starts unset, and is one from then on.
 pub async fn a_field_that_becomes_a_right_starts_unset(env: TestEnvironment) {
     #[derive(Session)]
-    struct Before {
+    struct AccountBefore {
         level: u32,
         note: Option<String>,
     }
 
-    let before = env
-        .app_answering(|mut parts| async move {
-            let mut view: TypedSession<Before> = session(&mut parts).await?;
-            view.set_level(9);
-            view.set_note("hello");
-            text("done")
-        })
-        .await;
+    let before = env.app().await;
     let browser = before.browser();
-    browser.get("/").await;
-    let now = app(&env).await;
+    let write = async |mut session: TypedSession<AccountBefore>| {
+        session.set_level(9);
+        session.set_note("hello");
+    };
+    browser.visit(write).await;
+    let now = env.app().await;
     let browser = browser.at(&now.browser());
-    assert_eq!(browser.get("/account/read").await.text(), "- false 0  hello 0");
-    assert_eq!(browser.get("/account/level/9").await.set_cookies().len(), 1);
-    assert_eq!(browser.get("/account/read").await.text(), "- false 9  hello 0");
+    assert_eq!(browser.visit(read()).await, "- false 0  hello 0");
+    assert_eq!(browser.send(account(|session| session.set_level(9))).await.set_cookies().len(), 1);
+    assert_eq!(browser.visit(read()).await, "- false 9  hello 0");
 }
 
-/// Of a record whose identity has another type now, a request sees what a logout would leave. It changes nothing by
-/// looking, and an instance of the other version still sees the login.
+/// A request that cannot decode the identity sees what a logout would leave, and a read changes nothing.
 pub async fn an_identity_of_another_type_locks_nobody_out(env: TestEnvironment) {
-    let (older, newer) = (app(&env).await, app(&env).await);
+    let (older, newer) = (env.app().await, env.app().await);
     let browser = user(&older).await;
     let there = browser.at(&newer.browser());
-    // The view that cannot read it is known from here on.
-    newer.browser().get("/renamed/read").await;
+    // From here on the instance knows the view that cannot decode it.
+    newer.browser().visit(read_renamed()).await;
     newer.calls.clear();
     newer.events();
-    for (path, seen) in [("/renamed/read", "- false 0 pen - 0"), ("/basket/read", "pen -")] {
-        let response = there.get(path).await;
-        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 0), "{path}");
-        assert_eq!(response.text(), seen, "{path}");
+    for (what, request, seen) in [
+        ("the view with the identity", there.send(read_renamed()), "- false 0 pen - 0"),
+        ("a view without it", there.send(read_basket), "pen -"),
+    ] {
+        let response = request.await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 0), "{what}");
+        assert_eq!(response.text(), seen, "{what}");
         let told = newer.events().concat();
         let id = record_of(&browser).to_string();
         assert!(
@@ -287,67 +264,77 @@ pub async fn an_identity_of_another_type_locks_nobody_out(env: TestEnvironment) 
         );
     }
     assert_eq!(newer.calls.writes(), 0);
-    assert_eq!(there.get("/renamed/note/new").await.set_cookies().len(), 0);
-    assert_eq!(browser.get("/account/read").await.text(), "7 true 3 pen new 2", "still logged in there");
-    assert_eq!(there.get("/renamed/rotate").await.set_cookies().len(), 1);
-    assert_eq!(browser.get("/account/read").await.text(), "7 true 3 pen new 2", "with the same rights");
+    assert_eq!(there.send(renamed(|session| session.set_note("new"))).await.set_cookies().len(), 0);
+    assert_eq!(browser.visit(read()).await, "7 true 3 pen new 2", "still logged in there");
+    assert_eq!(there.send(renamed(|session| session.rotate())).await.set_cookies().len(), 1);
+    assert_eq!(browser.visit(read()).await, "7 true 3 pen new 2", "with the same rights");
 }
 
-/// A login, a logout and any other change of rights there end what cannot be read, as a change of users does.
+/// Every change of rights ends a right that does not decode, as a change of users does.
 pub async fn a_right_that_does_not_decode_ends_with_the_next_change_of_rights(env: TestEnvironment) {
-    let (older, newer) = (app(&env).await, app(&env).await);
-    for (path, seen) in [
-        ("/renamed/login/ada", "ada true 0 pen - 0"),
-        ("/renamed/logout", "- false 0 pen - 0"),
-        ("/renamed/level/5", "- false 5 pen - 0"),
-        ("/renamed/clear", "- false 0  - 0"),
+    let (older, newer) = (env.app().await, env.app().await);
+    for (what, handler, seen, identity) in [
+        ("a login", case(log_in_renamed("ada")), "ada true 0 pen - 0", Some("\"ada\"")),
+        ("a logout", case(renamed(|session| session.remove_user_id())), "- false 0 pen - 0", None),
+        ("a right", case(renamed(|session| session.set_level(5))), "- false 5 pen - 0", None),
+        ("a clear", case(renamed(|session| session.clear())), "- false 0  - 0", None),
     ] {
         let browser = user(&older).await;
         let (id, old) = (record_of(&browser), browser.clone_jar());
         let there = browser.at(&newer.browser());
-        let response = there.get(path).await;
-        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{path}");
-        assert_eq!(there.get("/renamed/read").await.text(), seen, "{path}");
-        assert_eq!(record_of(&browser), id, "{path}");
+        let response = there.send(handler).await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1), "{what}");
+        assert_eq!(there.visit(read_renamed()).await, seen, "{what}");
+        assert_eq!(record_of(&browser), id, "{what}");
         for browser in [&old, &browser] {
-            let text = browser.get("/account/read").await.text().to_owned();
-            assert!(text.starts_with("- false") && !text.contains("hello"), "{path}: {text}");
+            let seen = browser.visit(read()).await;
+            assert!(seen.starts_with("- false") && !seen.contains("hello"), "{what}: {seen}");
         }
-        let stored = older.stored(id, "user_id").await;
-        assert_eq!(stored.as_deref(), path.ends_with("ada").then_some("\"ada\""), "{path}");
+        assert_eq!(older.stored(id, "user_id").await.as_deref(), identity, "{what}");
     }
-    // In the next request of the same handler, too, and after a save.
+    // A change of users in a later request still drops the first user's data.
     let browser = user(&older).await.at(&newer.browser());
-    browser.get("/renamed/login/ada").await;
-    assert_eq!(browser.get("/renamed/note/mine").await.status(), 200);
-    assert_eq!(browser.get("/renamed/login/bob").await.text(), "bob false 0 pen - 0");
+    browser.visit(log_in_renamed("ada")).await;
+    browser.visit(renamed(|session| session.set_note("mine"))).await;
+    assert_eq!(browser.visit(log_in_renamed("bob")).await, "bob false 0 pen - 0");
 }
 
-/// One that says so refuses the request instead, whatever the request takes.
+/// A right that does not decode refuses every request if its view declares that.
 pub async fn a_right_that_does_not_decode_refuses_if_declared(env: TestEnvironment) {
-    let (older, newer) = (app(&env).await, app(&env).await);
+    let (older, newer) = (env.app().await, env.app().await);
     let browser = user(&older).await;
     let there = browser.at(&newer.browser());
-    newer.browser().get("/strict/read").await;
-    for path in ["/strict/read", "/basket/read", "/strict/read"] {
-        let response = there.get(path).await;
-        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 0), "{path}");
+    let read_strict = async |session: StrictVisit| session.user_id().unwrap_or("-").to_owned();
+    newer.browser().visit(read_strict).await;
+    for (what, request) in [
+        ("the strict view", there.send(read_strict)),
+        ("another view", there.send(read_basket)),
+        ("the strict view again", there.send(read_strict)),
+    ] {
+        let response = request.await;
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 0), "{what}");
     }
-    assert_eq!(browser.get("/account/read").await.text(), "7 true 3 pen hello 2");
+    assert_eq!(browser.visit(read()).await, "7 true 3 pen hello 2");
 }
 
-/// A view that the instance meets in the middle of a request, and cannot read a right, counts for all of it.
+/// A view that cannot decode a right, and that the instance meets within a request, counts for the whole request.
 pub async fn what_is_met_later_counts_for_the_whole_request(env: TestEnvironment) {
-    let browser = user(&app(&env).await).await;
-    let newer = app(&env).await;
+    let browser = user(&env.app().await).await;
+    let newer = env.app().await;
     let there = browser.at(&newer.browser());
-    assert_eq!(there.get("/basket-then-renamed/").await.text(), "hello - -");
-    assert_eq!(there.get("/basket-then-renamed/").await.text(), "- - -");
+    let read_both = async |mut parts: Parts| {
+        let basket: BasketVisit = session(&mut parts).await?;
+        let before = basket.note().unwrap_or("-").to_owned();
+        let renamed: RenamedVisit = session(&mut parts).await?;
+        text(format!("{before} {} {}", basket.note().unwrap_or("-"), renamed.user_id().unwrap_or("-")))
+    };
+    assert_eq!(there.send(read_both).await.text(), "hello - -");
+    assert_eq!(there.send(read_both).await.text(), "- - -");
 }
 
-/// A record whose metadata cannot be read counts as an unknown token: its browser begins anew, and it stays as it is.
+/// A record whose metadata cannot be read stays as it is, and its token counts as unknown.
 pub async fn metadata_of_another_version_are_an_unknown_token(env: TestEnvironment) {
-    let app = app(&env).await;
+    let app = env.app().await;
     let id = RecordId::from_bytes([9; 16]);
     let token = Token::new(id, Secret::from_bytes([7; 32]));
     let hash = TokenHasher::new(COOKIE).hash(&id, token.secret());
@@ -363,15 +350,15 @@ pub async fn metadata_of_another_version_are_an_unknown_token(env: TestEnvironme
         browser.set_cookie_raw(COOKIE, &token.expose());
         app.calls.clear();
         app.events();
-        let response = browser.get("/account/read").await;
+        let response = browser.send(read()).await;
         assert_eq!((response.status().as_u16(), response.text()), (200, "- false 0  - 0"), "{later:?}");
         assert!(response.set_cookies().is_empty(), "{later:?}");
         let told = app.events().concat();
         assert!(told.contains("UnreadableRecord") && told.contains(&id.to_string()), "{told}");
         assert_eq!(app.calls.writes(), 0, "{later:?}");
-        assert_eq!(browser.get("/account/login/7").await.set_cookies().len(), 1, "{later:?}");
+        assert_eq!(browser.send(log_in(7)).await.set_cookies().len(), 1, "{later:?}");
         assert_eq!(app.calls.count(Operation::Create), 1, "{later:?}");
-        assert_eq!(browser.get("/account/read").await.text(), "7 true 0  - 0", "{later:?}");
+        assert_eq!(browser.visit(read()).await, "7 true 0  - 0", "{later:?}");
         app.raw.destroy(id).await.expect("destroyed");
     }
 }

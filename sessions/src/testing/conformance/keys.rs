@@ -1,14 +1,35 @@
-//! What keys are for: tokens that cannot be made up (feature `keys`).
+//! Keys that sign tokens, so that no other process can make one up (feature `keys`).
 
-use super::environment::{COOKIE, TestApp, TestEnvironment};
+use http::Request;
+
+use super::{
+    environment::{COOKIE, TestApp, TestEnvironment},
+    handler::case,
+};
 use crate::{
+    Session, TypedSession,
     keys::{Key, KeyRing},
-    layer::CookieConfig,
-    testing::Client,
+    layer::{CookieConfig, SessionLayer},
+    testing::{Client, Response},
     value::{KeyId, RecordId, Secret, SignedToken, Token, base64url},
 };
 
-/// A signed token that was changed or cut in any place is none, and reaches no store.
+#[derive(Session)]
+struct SignedVisitor {
+    name: Option<String>,
+}
+
+type Visit = TypedSession<SignedVisitor>;
+
+async fn name(session: Visit) -> String {
+    session.name().unwrap_or("-").to_owned()
+}
+
+async fn rotate(session: Visit) {
+    session.rotate();
+}
+
+/// A signed token that was changed or cut in any place is not a token, and reaches no store.
 pub async fn every_bit_and_every_byte_of_a_signed_token_counts(env: TestEnvironment) {
     let app = signing(&env, &key()).await;
     let browser = app.visitor("Ada").await;
@@ -28,11 +49,10 @@ pub async fn every_bit_and_every_byte_of_a_signed_token_counts(env: TestEnvironm
     for value in forged {
         refuses(&app, &value).await;
     }
-    assert_eq!(browser.get("/name").await.text(), "Ada");
+    assert_eq!(browser.visit(name).await, "Ada");
 }
 
-/// A token is worth nothing, and costs nothing, with other keys, under another cookie's name, and where tokens are
-/// not signed or it is not.
+/// A token that another layer has set, with other keys, cookie name or signing, is refused without a store call.
 pub async fn a_token_of_another_layer_is_refused_without_a_store_call(env: TestEnvironment) {
     const OTHER: &str = "__Host-admin";
     let (here, elsewhere) = (key(), key());
@@ -44,33 +64,33 @@ pub async fn a_token_of_another_layer_is_refused_without_a_store_call(env: TestE
     let reported = format!("its key {} is not in the key ring", here.id());
     assert!(
         production.events().iter().any(|event| event.contains(&reported)),
-        "whose ring lacks a key hears of it"
+        "the event names the key that the ring lacks"
     );
-    let unsigned = env.kit().await;
+    let unsigned = env.app().await;
     refuses(&unsigned, token.as_bytes()).await;
     let bare = unsigned.visitor("Bea").await.cookie(COOKIE).expect("a cookie");
     refuses(&app, bare.as_bytes()).await;
-    // The name that counts is the last one, whichever came first.
+    // The cookie's name counts in both orders of the configuration.
     for keys_first in [true, false] {
         let cookie = || CookieConfig::new(OTHER);
-        let named = |layer: crate::SessionLayer| layer.with_cookie(cookie()).expect("a good cookie");
+        let named = |layer: SessionLayer| layer.with_cookie(cookie()).expect("a good cookie");
         let keys = KeyRing::new(copy(&here));
         let admin = if keys_first {
-            env.kit_with(|layer| named(layer.with_signed_tokens(keys))).await
+            env.app_with(|layer| named(layer.with_signed_tokens(keys))).await
         } else {
-            env.kit_with(|layer| named(layer).with_signed_tokens(keys)).await
+            env.app_with(|layer| named(layer).with_signed_tokens(keys)).await
         };
-        let response = admin.browser().get_with("/name", "cookie", format!("{OTHER}={token}")).await;
+        let response = show_name_with(&admin, format!("{OTHER}={token}").as_bytes()).await;
         assert_eq!(response.text(), "-");
         assert_eq!(admin.calls(), []);
         let administrator = admin.visitor("Cleo").await;
         refuses(&app, administrator.cookie(OTHER).expect("a cookie").as_bytes()).await;
-        assert_eq!(administrator.get("/name").await.text(), "Cleo");
+        assert_eq!(administrator.visit(name).await, "Cleo");
     }
-    assert_eq!(browser.get("/name").await.text(), "Ada");
+    assert_eq!(browser.visit(name).await, "Ada");
 }
 
-/// However many cookies somebody plants: they take no place among those that are looked at.
+/// Planted cookies take no place among the cookies that the layer reads, however many they are.
 pub async fn planted_cookies_do_not_crowd_out_the_signed_one(env: TestEnvironment) {
     let app = signing(&env, &key()).await;
     let browser = app.visitor("Ada").await;
@@ -82,12 +102,12 @@ pub async fn planted_cookies_do_not_crowd_out_the_signed_one(env: TestEnvironmen
         [token.expose(), stranger.token_text(COOKIE, token)]
     });
     let pairs: Vec<_> = planted.chain([token]).map(|value| format!("{COOKIE}={value}")).collect();
-    let response = app.browser().get_with("/name", "cookie", pairs.join("; ")).await;
+    let response = show_name_with(&app, pairs.join("; ").as_bytes()).await;
     assert_eq!(response.text(), "Ada");
     assert_eq!(app.calls().len(), 1, "the one load of the one token");
 }
 
-/// Through the steps of a change of keys nobody is logged out; once a key is revoked, its tokens are none.
+/// A change of keys logs no browser out until the old key is revoked, and then its tokens are refused.
 pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let (old, new) = (key(), key());
     let keys = || KeyRing::new(copy(&old));
@@ -97,14 +117,14 @@ pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let ada = first.visitor("Ada").await;
     let bea = switched.visitor("Bea").await;
     assert_eq!((signed_by(&ada), signed_by(&bea)), (old.id(), new.id()), "the newest active key signs");
-    for (app, browser, name) in [(&prepared, &ada, "Ada"), (&switched, &ada, "Ada"), (&prepared, &bea, "Bea")]
+    for (app, browser, seen) in [(&prepared, &ada, "Ada"), (&switched, &ada, "Ada"), (&prepared, &bea, "Bea")]
     {
-        assert_eq!(browser.at(&app.browser()).get("/name").await.text(), name);
+        assert_eq!(browser.at(&app.browser()).visit(name).await, seen);
     }
     assert_eq!(signed_by(&ada), old.id(), "a cookie stays as it was signed");
-    ada.at(&switched.browser()).get("/rotate").await;
+    ada.at(&switched.browser()).visit(rotate).await;
     assert_eq!(signed_by(&ada), new.id(), "until its secret is another one");
-    assert_eq!(ada.at(&switched.browser()).get("/name").await.text(), "Ada");
+    assert_eq!(ada.at(&switched.browser()).visit(name).await, "Ada");
     refuses(&first, ada.cookie(COOKIE).expect("a cookie").as_bytes()).await;
 
     let cleo = first.visitor("Cleo").await;
@@ -113,20 +133,33 @@ pub async fn a_token_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let after = with_ring(&env, after).await;
     refuses(&after, stolen.as_bytes()).await;
     assert!(after.events().iter().any(|event| event.contains(&format!("its key {} is revoked", old.id()))));
-    assert_eq!(bea.at(&after.browser()).get("/name").await.text(), "Bea");
+    assert_eq!(bea.at(&after.browser()).visit(name).await, "Bea");
 }
 
-/// Every cookie that a signing layer sets is signed, of a new session and after a rotation.
+/// Every cookie that a signing layer sets is signed, for a new session as after a rotation.
 pub async fn every_new_token_is_signed(env: TestEnvironment) {
     let key = key();
     let app = signing(&env, &key).await;
     let browser = app.visitor("Ada").await;
     let mut seen = Vec::new();
-    for path in ["/name", "/rotate", "/rotate-and-set-name/Ada", "/end-and-begin/Ada"] {
-        browser.get(path).await;
-        assert_eq!(signed_by(&browser), key.id(), "{path}");
+    let rotate_and_write = async |mut session: Visit| {
+        session.rotate();
+        session.set_name("Ada");
+    };
+    let end_and_begin = async |mut session: Visit| {
+        session.destroy();
+        session.set_name("Ada");
+    };
+    for (what, handler) in [
+        ("a read", case(name)),
+        ("a rotation", case(rotate)),
+        ("a rotation and a change", case(rotate_and_write)),
+        ("an end and a beginning", case(end_and_begin)),
+    ] {
+        assert_eq!(browser.send(handler).await.status(), 200, "{what}");
+        assert_eq!(signed_by(&browser), key.id(), "{what}");
         seen.push(browser.cookie(COOKIE));
-        assert_eq!(browser.get("/name").await.text(), "Ada");
+        assert_eq!(browser.visit(name).await, "Ada");
     }
     seen.dedup();
     assert_eq!(seen.len(), 4);
@@ -145,14 +178,19 @@ async fn signing(env: &TestEnvironment, key: &Key) -> TestApp {
 }
 
 async fn with_ring(env: &TestEnvironment, keys: KeyRing) -> TestApp {
-    env.kit_with(|layer| layer.with_signed_tokens(keys)).await
+    env.app_with(|layer| layer.with_signed_tokens(keys)).await
 }
 
-/// Whoever comes with this value is nobody, and the store does not hear of it.
+/// Sends a request with these cookies, and returns the response, which shows the name.
+async fn show_name_with(app: &TestApp, cookies: &[u8]) -> Response {
+    app.browser().send_as(Request::get("/").header("cookie", cookies), name).await
+}
+
+/// Asserts that a request with this cookie has no session, and calls no store.
 async fn refuses(app: &TestApp, value: &[u8]) {
     app.calls.clear();
     let pair = [COOKIE.as_bytes(), b"=", value].concat();
-    let response = app.browser().get_with("/name", "cookie", &pair).await;
+    let response = show_name_with(app, &pair).await;
     assert_eq!((response.status().as_u16(), response.text()), (200, "-"), "{}", pair.escape_ascii());
     assert_eq!(app.calls(), [], "{}", pair.escape_ascii());
     assert!(response.header("set-cookie").is_none());

@@ -1,18 +1,17 @@
 //! Secret fields: what the store has of them, and what becomes of one that was tampered with (feature `keys`).
 
-use http::request::Parts;
-
 use super::{
     contract::{TIMEOUTS, delta, json},
-    environment::{COOKIE, TestApp, TestEnvironment, record_of, session},
+    environment::{COOKIE, TestApp, TestEnvironment, record_of},
+    handler::{TestHandler, case, gated},
     keys::{copy, flipped, key},
-    reply::{HandlerFailure, HandlerReply, text},
 };
 use crate::{
     Session, TypedSession,
     delta::Op,
+    error::Error,
     keys::KeyRing,
-    layer::CookieConfig,
+    layer::{CookieConfig, SessionLayer},
     store::{Commit, CommitOutcome, NewRecord},
     testing::{Client, Gate, Operation},
     value::{Authority, FieldName, RecordId, Secret, Token, TokenHasher, base64url},
@@ -34,9 +33,9 @@ struct Vault {
     user: Option<u64>,
 }
 
-/// The same fields, which nobody said are secret.
+/// A view of the vault's fields that does not declare them secret.
 #[derive(Session)]
-struct Careless {
+struct PlainVault {
     card: Option<String>,
     #[session(merge = "add")]
     level: i64,
@@ -44,86 +43,195 @@ struct Careless {
     pin: Option<String>,
 }
 
-/// A part of the program that has nothing to do with them.
+/// A view without secret fields.
 #[derive(Session)]
-struct Outside {
+struct BesideVault {
     theme: Option<String>,
     name: Option<String>,
 }
 
-/// Somebody whose very name is nobody's business.
+/// A view with a right that is secret.
 #[derive(Session)]
-struct Member {
+struct SecretMember {
     #[session(secret, privilege)]
     member: Option<u64>,
     note: Option<String>,
 }
 
-/// What the vault was in an older program.
+/// The vault of an older program.
 #[derive(Session)]
-struct Former {
+struct FormerVault {
     #[session(secret)]
     old_card: Option<String>,
 }
 
-/// One that goes on without what does not open.
+/// A view that resets a card that does not open.
 #[derive(Session)]
-struct Lenient {
+struct LenientVault {
     #[session(secret, on_invalid = "reset")]
     card: Option<String>,
 }
 
+type Visit = TypedSession<Vault>;
+type PlainVisit = TypedSession<PlainVault>;
+type VisitBeside = TypedSession<BesideVault>;
+type MemberVisit = TypedSession<SecretMember>;
+type LenientVisit = TypedSession<LenientVault>;
+
 const NEEDLE: &str = "411123581321345589";
 
-/// No byte of a secret value is in the store, however it got there.
+async fn name(session: Visit) -> String {
+    session.name().unwrap_or("-").to_owned()
+}
+
+async fn card(session: Visit) -> String {
+    session.card().unwrap_or("-").to_owned()
+}
+
+async fn pin(session: Visit) -> String {
+    session.pin().unwrap_or("-").to_owned()
+}
+
+async fn level(session: Visit) -> i64 {
+    session.level()
+}
+
+async fn take_code(mut session: Visit) -> Option<String> {
+    session.take_code()
+}
+
+async fn rotate(session: Visit) {
+    session.rotate();
+}
+
+fn set_name(name: &'static str) -> impl TestHandler<(Visit,), Output = ()> {
+    async move |mut session: Visit| session.set_name(name)
+}
+
+fn set_card(card: &'static str) -> impl TestHandler<(Visit,), Output = ()> {
+    async move |mut session: Visit| session.set_card(card)
+}
+
+fn push_card(rest: &'static str) -> impl TestHandler<(Visit,), Output = ()> {
+    async move |mut session: Visit| session.card_mut().expect("a card").push_str(rest)
+}
+
+fn set_level(level: i64) -> impl TestHandler<(Visit,), Output = ()> {
+    async move |mut session: Visit| session.set_level(level)
+}
+
+fn flash_code(code: &'static str) -> impl TestHandler<(Visit,), Output = ()> {
+    async move |mut session: Visit| session.flash_code(code)
+}
+
+fn log_in(user: u64) -> impl TestHandler<(Visit,), Output = ()> {
+    async move |mut session: Visit| session.set_user(user)
+}
+
+fn save_pin_twice(pin: &'static str) -> impl TestHandler<(Visit,), Output = Result<String, Error>> {
+    async move |mut session: Visit| {
+        session.set_pin(pin);
+        session.save().await?;
+        let saved = session.pin().unwrap_or("-").to_owned();
+        session.pin_mut().expect("a pin").push('1');
+        session.save().await?;
+        session.reload().await?;
+        let again = session.pin().unwrap_or("-").to_owned();
+        session.set_pin(again.clone());
+        Ok(format!("{saved} {again} {}", session.pin().unwrap_or("-")))
+    }
+}
+
+async fn plain_card(session: PlainVisit) -> String {
+    session.card().unwrap_or("-").to_owned()
+}
+
+fn set_plain_card(card: &'static str) -> impl TestHandler<(PlainVisit,), Output = ()> {
+    async move |mut session: PlainVisit| session.set_card(card)
+}
+
+async fn add_level(mut session: PlainVisit) {
+    session.add_level(1);
+}
+
+async fn name_beside(session: VisitBeside) -> String {
+    session.name().unwrap_or("-").to_owned()
+}
+
+async fn note(session: MemberVisit) -> String {
+    session.note().unwrap_or("-").to_owned()
+}
+
+fn join(member: u64) -> impl TestHandler<(MemberVisit,), Output = ()> {
+    async move |mut session: MemberVisit| session.set_member(member)
+}
+
+fn set_lenient_card(card: &'static str) -> impl TestHandler<(LenientVisit,), Output = ()> {
+    async move |mut session: LenientVisit| session.set_card(card)
+}
+
+/// No byte of a secret value is in the store, whichever call wrote it.
 pub async fn no_secret_value_is_in_the_store(env: TestEnvironment) {
     let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
     let names = ["card", "pin", "code", "level"];
-    browser.get("/vault/set-name/visible").await;
-    for command in ["set-card", "set-pin", "flash-code", "set-level"] {
-        let response = browser.get(&format!("/vault/{command}/{NEEDLE}")).await;
-        assert_eq!(response.status(), 200, "{command}");
-    }
+    let digits: i64 = NEEDLE.parse().expect("a number");
+    browser.visit(set_name("visible")).await;
+    browser.visit(set_card(NEEDLE)).await;
+    browser.visit(async |mut session: Visit| session.set_pin(NEEDLE)).await;
+    browser.visit(flash_code(NEEDLE)).await;
+    browser.visit(set_level(digits)).await;
     let id = record_of(&browser);
     assert_sealed(&app, id, &names).await;
     assert_hidden(&env).await;
-    for path in ["rotate", "set-user/1", "push-card/1", &format!("save-pin-twice/{NEEDLE}")] {
-        assert_eq!(browser.get(&format!("/vault/{path}")).await.status(), 200, "{path}");
-    }
-    let changed = format!("{NEEDLE}1");
-    assert_eq!(browser.get("/vault/card").await.text(), changed);
-    browser.get(&format!("/careless/set-card/{NEEDLE}")).await;
+    browser.visit(rotate).await;
+    browser.visit(log_in(1)).await;
+    browser.visit(push_card("1")).await;
+    assert_eq!(browser.send(save_pin_twice(NEEDLE)).await.status(), 200);
+    assert_eq!(browser.visit(card).await, format!("{NEEDLE}1"));
+    browser.visit(set_plain_card(NEEDLE)).await;
     let begun = app.browser();
-    begun.get(&format!("/vault/begin/{NEEDLE}")).await;
+    let begin = async |mut session: Visit| {
+        session.set_card(NEEDLE);
+        session.flash_code(NEEDLE);
+        session.save().await?;
+        session.reload().await
+    };
+    assert_eq!(begun.send(begin).await.status(), 200);
     assert_sealed(&app, id, &names).await;
     assert_sealed(&app, record_of(&begun), &["card", "code"]).await;
     assert_hidden(&env).await;
-    assert_eq!(browser.get("/vault/card").await.text(), NEEDLE);
-    assert_eq!(browser.get("/vault/level").await.text(), NEEDLE);
-    assert_eq!(begun.get("/vault/take-code").await.text(), NEEDLE);
+    assert_eq!(browser.visit(card).await, NEEDLE);
+    assert_eq!(browser.visit(level).await, digits);
+    assert_eq!(begun.visit(take_code).await.as_deref(), Some(NEEDLE));
 }
 
-/// A value that another view has read again is as plain to its own view as ever.
+/// A secret value that another view of the request has loaded again is opened for its own view.
 pub async fn a_secret_that_another_view_loads_is_opened(env: TestEnvironment) {
     let app = sealing(&env, KeyRing::new(key())).await;
-    let browser = app.browser();
-    browser.get("/vault/set-name/Ada").await;
-    let tab = browser.fork();
-    let slow = tokio::spawn(async move { tab.get("/reload/all/Bea").await.text().to_owned() });
-    app.gate.arrived().await;
-    browser.get(&format!("/vault/set-card/{NEEDLE}")).await;
-    app.gate.release();
-    assert_eq!(slow.await.expect("an answer"), NEEDLE);
-    assert_eq!(browser.get("/vault/name").await.text(), "Bea");
+    let (browser, gate) = (app.browser(), Gate::new());
+    browser.visit(set_name("Ada")).await;
+    let reload = async |mut beside: VisitBeside, mut session: Visit| {
+        beside.reload().await?;
+        session.set_name("Bea");
+        session.save().await?;
+        Ok::<_, Error>(session.card().map(str::to_owned))
+    };
+    let slow = tokio::spawn(browser.visit(gated(&gate, reload)));
+    gate.arrived().await;
+    browser.visit(set_card(NEEDLE)).await;
+    gate.release();
+    let seen = slow.await.expect("an answer").expect("a reload and a save");
+    assert_eq!(seen.as_deref(), Some(NEEDLE));
+    assert_eq!(browser.visit(name).await, "Bea");
 }
 
-/// A value that was changed or cut in any place is not read, and nothing is lost by it.
+/// A sealed value that was changed or cut in any place is not read, and stays as it is.
 pub async fn every_bit_of_a_sealed_value_counts(env: TestEnvironment) {
     let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
-    browser.get("/vault/set-card/4111").await;
-    browser.get("/vault/set-name/Ada").await;
+    browser.visit(set_card("4111")).await;
+    browser.visit(set_name("Ada")).await;
     let id = record_of(&browser);
     let stored = app.stored(id, "card").await.expect("a value");
     let sealed = base64url::decode_vec(&stored.as_bytes()[4..stored.len() - 1]).expect("base64url");
@@ -131,7 +239,7 @@ pub async fn every_bit_of_a_sealed_value_counts(env: TestEnvironment) {
     let bits = (0..sealed.len() * 8).map(|bit| text_of(&flipped(&sealed, bit)));
     let cuts = (0..sealed.len()).map(|length| text_of(&sealed[..length]));
     let others = ["\"4111\"", "\"\"", "null", "4111", "\"s1.\"", "[\"4111\"]"].map(str::to_owned);
-    // The first 32 name a key, which then is none that is there.
+    // The first 32 bits name the key, and no key has the changed name.
     for (bit, forged) in bits.enumerate() {
         put(&app, id, "card", &forged).await;
         if bit < 32 {
@@ -146,21 +254,21 @@ pub async fn every_bit_of_a_sealed_value_counts(env: TestEnvironment) {
     }
     assert_eq!(app.stored(id, "name").await.as_deref(), Some("\"Ada\""));
     put(&app, id, "card", &stored).await;
-    assert_eq!(browser.get("/vault/card").await.text(), "4111");
-    assert_eq!(browser.get("/vault/name").await.text(), "Ada");
+    assert_eq!(browser.visit(card).await, "4111");
+    assert_eq!(browser.visit(name).await, "Ada");
 }
 
-/// A value is good for its record, its field, its cookie's name and its keys only, by whatever name it was stored.
+/// A sealed value opens only in its record, in its field, under its cookie's name and with its keys.
 pub async fn a_sealed_value_opens_nowhere_else(env: TestEnvironment) {
     let key = key();
     let app = sealing(&env, KeyRing::new(copy(&key))).await;
     let [ada, bea] = [app.browser(), app.browser()];
-    for (browser, card) in [(&ada, "4111"), (&bea, "4222")] {
-        browser.get(&format!("/vault/set-card/{card}")).await;
-        browser.get(&format!("/vault/set-pin/{card}")).await;
+    for (browser, number) in [(&ada, "4111"), (&bea, "4222")] {
+        browser.visit(set_card(number)).await;
+        browser.visit(async move |mut session: Visit| session.set_pin(number)).await;
     }
     let (id, other) = (record_of(&ada), record_of(&bea));
-    let card = app.stored(id, "card").await.expect("a value");
+    let own = app.stored(id, "card").await.expect("a value");
     let foreign = app.stored(other, "card").await.expect("a value");
     let pin = app.stored(id, "pin").await.expect("a value");
     for moved in [&foreign, &pin] {
@@ -168,27 +276,24 @@ pub async fn a_sealed_value_opens_nowhere_else(env: TestEnvironment) {
         refuses(&ada, moved).await;
     }
     write(&app, id, "card", Op::Remove).await;
-    put(&app, id, "old_card", &card).await;
+    put(&app, id, "old_card", &own).await;
     refuses(&ada, "sealed under the present name").await;
     write(&app, id, "old_card", Op::Remove).await;
-    put(&app, id, "card", &card).await;
-    assert_eq!(ada.get("/vault/card").await.text(), "4111");
+    put(&app, id, "card", &own).await;
+    assert_eq!(ada.visit(card).await, "4111");
 
-    // Of another layer on the same store, even for a record of the same id: by its cookie's name, by its keys.
-    let named = |layer: crate::SessionLayer| {
-        layer.with_cookie(CookieConfig::new("__Host-admin")).expect("a good cookie")
-    };
+    // Two other layers on the same store: one has another cookie name, the other has other keys.
+    let named =
+        |layer: SessionLayer| layer.with_cookie(CookieConfig::new("__Host-admin")).expect("a good cookie");
     let keys = KeyRing::new(copy(&key));
-    let admin = env
-        .app_answering_with(|layer| named(layer.with_keys(keys)), |parts| answer(parts, Gate::new()))
-        .await;
+    let admin = env.app_with(|layer| named(layer.with_keys(keys))).await;
     let staging = sealing(&env, KeyRing::new(super::keys::key())).await;
     for (other, has_key) in [(admin, true), (staging, false)] {
         let browser = other.browser();
-        browser.get("/vault/set-card/4333").await;
+        browser.visit(set_card("4333")).await;
         let id = named_record(&browser);
         let stored = other.stored(id, "card").await.expect("a value");
-        assert_eq!(browser.get("/vault/card").await.text(), "4333");
+        assert_eq!(browser.visit(card).await, "4333");
         let planted = planted(&app, id, &stored).await;
         if has_key {
             refuses(&planted, "of another layer").await;
@@ -198,7 +303,7 @@ pub async fn a_sealed_value_opens_nowhere_else(env: TestEnvironment) {
     }
 }
 
-/// Through the steps of a change of keys all values open; what a revoked key sealed does not.
+/// All values open through the steps of a change of keys, except those that a revoked key sealed.
 pub async fn a_sealed_value_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let (old, new) = (key(), key());
     let keys = || KeyRing::new(copy(&old));
@@ -208,68 +313,69 @@ pub async fn a_sealed_value_is_worth_as_much_as_its_key(env: TestEnvironment) {
     let after = KeyRing::new(copy(&new)).add_revoked(old.id()).expect("another key");
     let after = sealing(&env, after).await;
     let browser = first.browser();
-    browser.get("/vault/set-card/4111").await;
+    browser.visit(set_card("4111")).await;
     let id = record_of(&browser);
     let by_old = first.stored(id, "card").await.expect("a value");
     for app in [&prepared, &switched] {
         let browser = browser.at(&app.browser());
-        assert_eq!(browser.get("/vault/card").await.text(), "4111");
-        browser.get("/vault/set-card/4111").await;
+        assert_eq!(browser.visit(card).await, "4111");
+        browser.visit(set_card("4111")).await;
         assert_eq!(app.stored(id, "card").await.as_ref(), Some(&by_old), "an equal value is no write");
     }
     let late = browser.at(&after.browser());
     withholds(&late, "of a revoked key").await;
     assert!(after.events().iter().any(|event| event.contains(&format!("its key {} is revoked", old.id()))));
-    assert_eq!(late.get("/lenient/card").await.text(), "-");
+    assert_eq!(late.visit(async |session: LenientVisit| session.card().map(str::to_owned)).await, None);
 
-    browser.at(&switched.browser()).get("/vault/set-card/4222").await;
+    browser.at(&switched.browser()).visit(set_card("4222")).await;
     for app in [&prepared, &switched, &after] {
-        assert_eq!(browser.at(&app.browser()).get("/vault/card").await.text(), "4222");
+        assert_eq!(browser.at(&app.browser()).visit(card).await, "4222");
     }
     withholds(&browser, "of a key that is not known yet").await;
     put(&after, id, "card", &by_old).await;
-    assert_eq!(late.get("/lenient/set-card/4333").await.status(), 200);
-    assert_eq!(late.get("/vault/card").await.text(), "4333");
+    late.visit(set_lenient_card("4333")).await;
+    assert_eq!(late.visit(card).await, "4333");
 }
 
-/// Of a record with a secret field whose key is not in the ring, a request sees what a logout would leave, and a login
-/// begins with that: of a right as of any other field. What the key did seal is read where it is.
+/// A secret field whose key is gone leaves a request what a logout would leave, and a login begins with that.
 pub async fn a_secret_whose_key_is_gone_locks_nobody_out(env: TestEnvironment) {
     let (before, after) =
         (sealing(&env, KeyRing::new(key())).await, sealing(&env, KeyRing::new(key())).await);
-    for (set, name) in [("/vault/set-card/4111", "/vault/name"), ("/member/join/1", "/member/note")] {
+    for (what, is_right) in [("a field", false), ("a right", true)] {
         let browser = before.browser();
-        for path in ["/vault/set-name/Ada", "/vault/set-user/1", "/member/note/hello", set] {
-            assert_eq!(browser.get(path).await.status(), 200, "{path}");
-        }
+        browser.visit(set_name("Ada")).await;
+        browser.visit(log_in(1)).await;
+        browser.visit(async |mut session: MemberVisit| session.set_note("hello")).await;
+        let set = if is_right { browser.send(join(1)) } else { browser.send(set_card("4111")) };
+        assert_eq!(set.await.status(), 200, "{what}");
         let (id, old) = (record_of(&browser), browser.clone_jar());
         let there = browser.at(&after.browser());
-        after.browser().get("/member/note").await;
+        after.browser().visit(note).await;
         after.calls.clear();
         after.events();
-        for path in [name, "/outside/read"] {
-            let response = there.get(path).await;
-            let seen = if path == "/outside/read" && set.starts_with("/vault") { "Ada" } else { "-" };
-            assert_eq!((response.status().as_u16(), response.text()), (200, seen), "{set} {path}");
-            assert!(response.set_cookies().is_empty(), "{set} {path}");
+        let own = if is_right { there.send(note) } else { there.send(name) };
+        // Every request loads the rights, but only the vault's view loads the card.
+        let beside = if is_right { "-" } else { "Ada" };
+        for (request, seen) in [(own, "-"), (there.send(name_beside), beside)] {
+            let response = request.await;
+            assert_eq!((response.status().as_u16(), response.text()), (200, seen), "{what}");
+            assert!(response.set_cookies().is_empty(), "{what}");
         }
         let told = after.events().concat();
         assert!(told.contains("is not in the key ring"), "{told}");
         assert_eq!(after.calls.writes(), 0);
-        let seen = browser.get("/vault/name").await;
-        assert_eq!(seen.text(), "Ada", "{set}: there it is read");
-        let login = if set.starts_with("/vault") { "/vault/set-user/2" } else { "/member/join/2" };
-        assert_eq!(there.get(login).await.set_cookies().len(), 1, "{set}");
-        for path in ["/vault/name", "/vault/card"] {
-            assert_eq!(there.get(path).await.text(), "-", "{set} {path}");
-        }
-        let first = if set.starts_with("/vault") { "user" } else { "member" };
-        assert!(before.stored(id, first).await.is_some(), "{set}");
-        assert_eq!(old.get("/vault/name").await.text(), "-", "{set}");
+        assert_eq!(browser.visit(name).await, "Ada", "{what}: it is read where its key is");
+        let login = if is_right { there.send(join(2)) } else { there.send(log_in(2)) };
+        assert_eq!(login.await.set_cookies().len(), 1, "{what}");
+        assert_eq!(there.visit(name).await, "-", "{what}");
+        assert_eq!(there.visit(card).await, "-", "{what}");
+        let first = if is_right { "member" } else { "user" };
+        assert!(before.stored(id, first).await.is_some(), "{what}");
+        assert_eq!(old.visit(name).await, "-", "{what}");
     }
-    // One that was changed is another matter, whatever the request takes.
+    // A changed value refuses the request, whichever view it takes.
     let browser = before.browser();
-    browser.get("/member/join/1").await;
+    browser.visit(join(1)).await;
     let id = record_of(&browser);
     let stored = before.stored(id, "member").await.expect("a value");
     let mut forged = stored.into_bytes();
@@ -279,48 +385,57 @@ pub async fn a_secret_whose_key_is_gone_locks_nobody_out(env: TestEnvironment) {
     let forged = String::from_utf8(forged).expect("text");
     let commit = Commit::new(epoch, TIMEOUTS).with_delta(delta(&[("member", Op::Put(json(&forged)))]));
     before.raw.commit(id, commit).await.expect("an answer");
-    for path in ["/member/note", "/outside/read"] {
-        assert_eq!(browser.get(path).await.status(), 500, "{path}");
-    }
+    assert_eq!(browser.send(note).await.status(), 500);
+    assert_eq!(browser.send(name_beside).await.status(), 500);
 }
 
-/// Once a view has said that a field is secret, it is so for the others.
+/// A field that one view declares secret is secret for all views.
 pub async fn a_field_is_secret_for_every_view(env: TestEnvironment) {
+    let fetch_add_level = async |mut session: PlainVisit| session.fetch_add_level(1).await.map(drop);
+    let both = async |session: Visit, plain: PlainVisit| {
+        [session.card(), plain.card()].map(|card| card.map(str::to_owned))
+    };
+    let plain_first = async |_plain: PlainVisit, session: Visit| session.card().map(str::to_owned);
     let keys = KeyRing::new(key());
     let app = sealing(&env, keys.clone()).await;
     let browser = app.browser();
-    browser.get("/vault/set-card/4111").await;
-    browser.get("/vault/set-level/8").await;
+    browser.visit(set_card("4111")).await;
+    browser.visit(set_level(8)).await;
     let id = record_of(&browser);
-    assert_eq!(browser.get("/careless/card").await.text(), "4111", "not how it is stored");
-    browser.get("/careless/set-card/4222").await;
-    browser.get("/careless/set-pin/12").await;
+    assert_eq!(browser.visit(plain_card).await, "4111", "not how it is stored");
+    browser.visit(set_plain_card("4222")).await;
+    browser.visit(async |mut session: PlainVisit| session.set_pin("12")).await;
     assert_sealed(&app, id, &["card", "pin", "level"]).await;
-    assert_eq!(browser.get("/vault/card").await.text(), "4222");
-    assert_eq!(browser.get("/vault/pin").await.text(), "12");
+    assert_eq!(browser.visit(card).await, "4222");
+    assert_eq!(browser.visit(pin).await, "12");
     let before = app.stored(id, "level").await;
-    for path in ["/careless/add-level/1", "/careless/fetch-add-level/1"] {
-        assert_eq!(browser.get(path).await.status(), 500, "no store can count in it");
+    for request in [browser.send(add_level), browser.send(fetch_add_level)] {
+        assert_eq!(request.await.status(), 500, "no store can count in it");
     }
     let stranger = app.browser();
-    assert_eq!(stranger.get("/careless/add-level/1").await.status(), 500);
+    assert_eq!(stranger.send(add_level).await.status(), 500);
     assert!(stranger.cookies().is_empty());
     assert_eq!(app.stored(id, "level").await, before);
-    assert_eq!(browser.get("/vault/level").await.text(), "8");
-    // Also within one request, whoever came first.
-    assert_eq!(browser.get("/both/card").await.text(), "4222 4222");
-    // In a process that has not met that view yet, it is found out as soon as it has.
+    assert_eq!(browser.visit(level).await, 8);
+    // Both views of one request read it, in either order.
+    assert_eq!(browser.visit(both).await.map(|card| card.as_deref() == Some("4222")), [true; 2]);
+    // A process that has not met the secret view registers the field as soon as it does.
     let restarted = sealing(&env, keys).await;
     let browser = browser.at(&restarted.browser());
-    assert_eq!(browser.get("/both-careless-first/card").await.text(), "4222");
+    assert_eq!(browser.visit(plain_first).await.as_deref(), Some("4222"));
 }
 
-/// A value in plain is not taken for one that was sealed, and goes nowhere.
+/// A layer without keys writes no secret value, and reads no plain value as a secret one.
 pub async fn without_keys_nothing_is_read_or_written(env: TestEnvironment) {
-    let app = env.app_answering(|parts| answer(parts, Gate::new())).await;
+    let app = env.app().await;
     let browser = app.browser();
-    for path in ["/vault/name", "/vault/set-card/4111", "/lenient/set-card/4111", "/careless/set-card/4111"] {
-        assert_eq!(browser.get(path).await.status(), 500, "{path}");
+    for (what, request) in [
+        ("a read", browser.send(name)),
+        ("a write", browser.send(set_card("4111"))),
+        ("a write of a view that resets", browser.send(set_lenient_card("4111"))),
+        ("a write of a view without secrets", browser.send(set_plain_card("4111"))),
+    ] {
+        assert_eq!(request.await.status(), 500, "{what}");
     }
     assert!(browser.cookies().is_empty());
     assert_eq!(app.calls(), []);
@@ -329,97 +444,111 @@ pub async fn without_keys_nothing_is_read_or_written(env: TestEnvironment) {
 
     let sealing = sealing(&env, KeyRing::new(key())).await;
     let browser = sealing.browser();
-    browser.get("/vault/set-card/4111").await;
+    browser.visit(set_card("4111")).await;
     let id = record_of(&browser);
     let stored = sealing.stored(id, "card").await;
     let browser = browser.at(&app.browser());
-    assert_eq!(browser.get("/careless/card").await.text(), "-");
-    assert_eq!(browser.get("/careless/set-card/4222").await.status(), 500);
+    assert_eq!(browser.visit(plain_card).await, "-");
+    assert_eq!(browser.send(set_plain_card("4222")).await.status(), 500);
     assert_eq!(app.stored(id, "card").await, stored);
 }
 
-/// In all else a secret field is one like any other.
+/// A secret field has the defaults, the saves, the aliases and the lifetime of any other field.
 pub async fn a_secret_field_is_a_field_like_any_other(env: TestEnvironment) {
     let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
-    assert_eq!(browser.get("/vault/level").await.text(), "7");
-    browser.get("/vault/set-level/7").await;
+    assert_eq!(browser.visit(level).await, 7);
+    browser.visit(set_level(7)).await;
     assert!(browser.cookies().is_empty(), "the default with nothing stored is no change");
-    browser.get("/vault/set-card/4111").await;
+    browser.visit(set_card("4111")).await;
     let id = record_of(&browser);
-    assert_eq!(browser.get("/vault/card").await.text(), "4111");
+    assert_eq!(browser.visit(card).await, "4111");
     app.calls.clear();
-    for path in ["set-card/4111", "push-card/", "card"] {
-        browser.get(&format!("/vault/{path}")).await;
-    }
+    browser.visit(set_card("4111")).await;
+    browser.visit(push_card("")).await;
+    browser.visit(card).await;
     assert_eq!(app.calls.writes(), 0, "an equal value is no write");
-    browser.get("/vault/push-card/2").await;
-    assert_eq!(browser.get("/vault/card").await.text(), "41112");
-    assert_eq!(browser.get("/vault/save-pin-twice/9").await.text(), "9 91 91");
-    assert_eq!(browser.get("/vault/pin").await.text(), "91");
-    for path in ["rotate", "set-user/1"] {
-        browser.get(&format!("/vault/{path}")).await;
-        assert_eq!(browser.get("/vault/card").await.text(), "41112", "{path}");
+    browser.visit(push_card("2")).await;
+    assert_eq!(browser.visit(card).await, "41112");
+    assert_eq!(browser.send(save_pin_twice("9")).await.text(), "9 91 91");
+    assert_eq!(browser.visit(pin).await, "91");
+    for (what, request) in [("a rotation", browser.send(rotate)), ("a login", browser.send(log_in(1)))] {
+        assert_eq!(request.await.status(), 200, "{what}");
+        assert_eq!(browser.visit(card).await, "41112", "{what}");
     }
-    browser.get("/vault/remove-card/").await;
+    browser.visit(async |mut session: Visit| session.remove_card()).await;
     assert_eq!(app.stored(id, "card").await, None);
-    browser.get("/former/set/4333").await;
-    assert_eq!(browser.get("/vault/card").await.text(), "4333", "by its older name");
-    browser.get("/vault/set-card/4444").await;
+    browser.visit(async |mut session: TypedSession<FormerVault>| session.set_old_card("4333")).await;
+    assert_eq!(browser.visit(card).await, "4333", "by its older name");
+    browser.visit(set_card("4444")).await;
     assert_eq!(app.stored(id, "old_card").await, None);
-    assert_eq!(browser.get("/vault/card").await.text(), "4444");
-    browser.get("/vault/remove-user/").await;
-    assert_eq!(browser.get("/vault/pin").await.text(), "-", "it goes with its user");
+    assert_eq!(browser.visit(card).await, "4444");
+    browser.visit(async |mut session: Visit| session.remove_user()).await;
+    assert_eq!(browser.visit(pin).await, "-", "it goes with its user");
 }
 
-/// A secret flash is delivered once, and one that came meanwhile is not lost.
+/// A secret flash is delivered once, and a newer one that came meanwhile is kept.
 pub async fn a_secret_flash_is_delivered_once(env: TestEnvironment) {
     let app = sealing(&env, KeyRing::new(key())).await;
-    let browser = app.browser();
-    browser.get("/vault/flash-code/one").await;
+    let (browser, gate) = (app.browser(), Gate::new());
+    browser.visit(flash_code("one")).await;
     let id = record_of(&browser);
     assert_sealed(&app, id, &["code"]).await;
-    assert_eq!(browser.get("/vault/code").await.text(), "one", "looking does not take it");
-    assert_eq!(browser.get("/vault/take-code").await.text(), "one");
-    assert_eq!(browser.get("/vault/take-code").await.text(), "-");
+    let look = async |session: Visit| session.code().map(str::to_owned);
+    assert_eq!(browser.visit(look).await.as_deref(), Some("one"), "looking does not take it");
+    assert_eq!(browser.visit(take_code).await.as_deref(), Some("one"));
+    assert_eq!(browser.visit(take_code).await, None);
     assert_eq!(app.stored(id, "code").await, None);
 
-    browser.get("/vault/flash-code/two").await;
-    assert_eq!(browser.get("/vault/flash-and-take-code/three").await.text(), "three");
+    browser.visit(flash_code("two")).await;
+    let flash_and_take = async |mut session: Visit| {
+        session.flash_code("three");
+        session.take_code()
+    };
+    assert_eq!(browser.visit(flash_and_take).await.as_deref(), Some("three"));
     assert_eq!(app.stored(id, "code").await, None, "it took the place of the one before");
-    assert_eq!(browser.get("/vault/save-code-and-take/four").await.text(), "four");
+    let save_and_take = async |mut session: Visit| {
+        session.flash_code("four");
+        session.save().await?;
+        Ok::<_, Error>(session.take_code())
+    };
+    assert_eq!(browser.visit(save_and_take).await.expect("a save").as_deref(), Some("four"));
     assert_eq!(app.stored(id, "code").await, None);
-    browser.get("/vault/flash-code/five").await;
-    assert_eq!(browser.get("/vault/keep-code/").await.text(), "five");
+    browser.visit(flash_code("five")).await;
+    let take_and_keep = async |mut session: Visit| {
+        session.take_code();
+        session.keep_code();
+        session.code().map(str::to_owned)
+    };
+    assert_eq!(browser.visit(take_and_keep).await.as_deref(), Some("five"));
 
-    let taking = browser.fork();
-    let taken = tokio::spawn(async move { taking.get("/vault/wait-and-take-code").await.text().to_owned() });
-    app.gate.arrived().await;
-    browser.get("/vault/flash-code/six").await;
-    app.gate.release();
-    assert_eq!(taken.await.expect("an answer"), "five");
-    assert_eq!(browser.get("/vault/take-code").await.text(), "six", "a newer one stays");
+    let taken = tokio::spawn(browser.visit(gated(&gate, take_code)));
+    gate.arrived().await;
+    browser.visit(flash_code("six")).await;
+    gate.release();
+    assert_eq!(taken.await.expect("an answer").as_deref(), Some("five"));
+    assert_eq!(browser.visit(take_code).await.as_deref(), Some("six"), "a newer one stays");
 }
 
-/// Neither events nor answers nor `Debug` show a secret value, opened or not.
+/// Events, responses and `Debug` show no secret value, neither opened nor sealed.
 pub async fn events_and_answers_show_no_secret_value(env: TestEnvironment) {
     let app = sealing(&env, KeyRing::new(key())).await;
     let browser = app.browser();
-    browser.get(&format!("/vault/set-card/{NEEDLE}")).await;
+    browser.visit(set_card(NEEDLE)).await;
     let id = record_of(&browser);
     let stored = app.stored(id, "card").await.expect("a value");
-    let mut shown = vec![browser.get("/vault/debug").await.text().to_owned()];
+    let mut shown = vec![browser.visit(async |session: Visit| format!("{session:?}")).await];
     app.faults.fail(Operation::Commit, 1);
-    for (path, forged) in [
-        (format!("/vault/set-card/{NEEDLE}0"), None),
-        ("/vault/card".to_owned(), Some(format!("\"{NEEDLE}\""))),
-        ("/vault/card".to_owned(), Some(stored.replacen("s1.", "s1.A", 1))),
-        ("/careless/add-level/1".to_owned(), None),
+    for (request, forged) in [
+        (browser.send(push_card("0")), None),
+        (browser.send(card), Some(format!("\"{NEEDLE}\""))),
+        (browser.send(card), Some(stored.replacen("s1.", "s1.A", 1))),
+        (browser.send(add_level), None),
     ] {
         if let Some(forged) = forged {
             put(&app, id, "card", &forged).await;
         }
-        let response = browser.get(&path).await;
+        let response = request.await;
         shown.push(format!("{:?} {}", response.headers(), response.text()));
     }
     shown.extend(app.events());
@@ -430,171 +559,27 @@ pub async fn events_and_answers_show_no_secret_value(env: TestEnvironment) {
 }
 
 async fn sealing(env: &TestEnvironment, keys: KeyRing) -> TestApp {
-    let gate = Gate::new();
-    let inside = gate.clone();
-    let mut app = env
-        .app_answering_with(|layer| layer.with_keys(keys), move |parts| answer(parts, inside.clone()))
-        .await;
-    app.gate = gate;
-    app
+    env.app_with(|layer| layer.with_keys(keys)).await
 }
 
-/// Answers `/<view>/<command>/<argument>`.
-async fn answer(mut parts: Parts, gate: Gate) -> Result<HandlerReply, HandlerFailure> {
-    let path = parts.uri.path().to_owned();
-    let mut path = path[1..].splitn(3, '/');
-    let mut next = || path.next().unwrap_or_default();
-    let (view, command, argument) = (next(), next(), next());
-    match view {
-        "vault" => vault(session(&mut parts).await?, command, argument, gate).await,
-        "careless" => careless(session(&mut parts).await?, command, argument).await,
-        "lenient" => {
-            let mut lenient: TypedSession<Lenient> = session(&mut parts).await?;
-            if command == "set-card" {
-                lenient.set_card(argument);
-            }
-            text(lenient.card().unwrap_or("-"))
-        }
-        "former" => {
-            let mut former: TypedSession<Former> = session(&mut parts).await?;
-            former.set_old_card(argument);
-            text("done")
-        }
-        "outside" => {
-            let outside: TypedSession<Outside> = session(&mut parts).await?;
-            text(outside.name().unwrap_or("-"))
-        }
-        "member" => {
-            let mut member: TypedSession<Member> = session(&mut parts).await?;
-            match (command, argument) {
-                ("join", id) => member.set_member(id.parse::<u64>().expect("a number")),
-                ("note", "") => {}
-                (_, note) => member.set_note(note),
-            }
-            text(member.note().unwrap_or("-"))
-        }
-        "both" => {
-            let vault: TypedSession<Vault> = session(&mut parts).await?;
-            let careless: TypedSession<Careless> = session(&mut parts).await?;
-            text(format!("{} {}", vault.card().unwrap_or("-"), careless.card().unwrap_or("-")))
-        }
-        "reload" => {
-            let mut outside: TypedSession<Outside> = session(&mut parts).await?;
-            let mut vault: TypedSession<Vault> = session(&mut parts).await?;
-            gate.pass().await;
-            outside.reload().await?;
-            vault.set_name(argument);
-            vault.save().await?;
-            text(vault.card().unwrap_or("-"))
-        }
-        _ => {
-            let _careless: TypedSession<Careless> = session(&mut parts).await?;
-            let vault: TypedSession<Vault> = session(&mut parts).await?;
-            text(vault.card().unwrap_or("-"))
-        }
-    }
-}
-
-// One arm for each thing a handler can do.
-#[allow(clippy::too_many_lines)]
-async fn vault(
-    mut vault: TypedSession<Vault>,
-    command: &str,
-    argument: &str,
-    gate: Gate,
-) -> Result<HandlerReply, HandlerFailure> {
-    match command {
-        "name" => return text(vault.name().unwrap_or("-")),
-        "set-name" => vault.set_name(argument),
-        "card" => return text(vault.card().unwrap_or("-")),
-        "set-card" => vault.set_card(argument),
-        "push-card" => vault.card_mut().expect("a card").push_str(argument),
-        "remove-card" => vault.remove_card(),
-        "pin" => return text(vault.pin().unwrap_or("-")),
-        "set-pin" => vault.set_pin(argument),
-        "save-pin-twice" => {
-            vault.set_pin(argument);
-            vault.save().await?;
-            let saved = vault.pin().unwrap_or("-").to_owned();
-            vault.pin_mut().expect("a pin").push('1');
-            vault.save().await?;
-            vault.reload().await?;
-            let again = vault.pin().unwrap_or("-").to_owned();
-            vault.set_pin(again.clone());
-            return text(format!("{saved} {again} {}", vault.pin().unwrap_or("-")));
-        }
-        "level" => return text(vault.level().to_string()),
-        "set-level" => vault.set_level(argument.parse().expect("a number")),
-        "code" => return text(vault.code().unwrap_or("-")),
-        "flash-code" => vault.flash_code(argument),
-        "take-code" => return text(vault.take_code().unwrap_or_else(|| "-".to_owned())),
-        "flash-and-take-code" => {
-            vault.flash_code(argument);
-            return text(vault.take_code().unwrap_or_default());
-        }
-        "save-code-and-take" => {
-            vault.flash_code(argument);
-            vault.save().await?;
-            return text(vault.take_code().unwrap_or_default());
-        }
-        "keep-code" => {
-            vault.take_code();
-            vault.keep_code();
-            return text(vault.code().unwrap_or("-"));
-        }
-        "wait-and-take-code" => {
-            gate.pass().await;
-            return text(vault.take_code().unwrap_or_default());
-        }
-        "begin" => {
-            vault.set_card(argument);
-            vault.flash_code(argument);
-            vault.save().await?;
-            vault.reload().await?;
-            return text(vault.card().unwrap_or("-"));
-        }
-        "set-user" => vault.set_user(argument.parse::<u64>().expect("a number")),
-        "remove-user" => vault.remove_user(),
-        "rotate" => vault.rotate(),
-        "debug" => return text(format!("{vault:?}")),
-        other => panic!("the vault has no `{other}`"),
-    }
-    text("done")
-}
-
-async fn careless(
-    mut careless: TypedSession<Careless>,
-    command: &str,
-    argument: &str,
-) -> Result<HandlerReply, HandlerFailure> {
-    match command {
-        "card" => return text(careless.card().unwrap_or("-")),
-        "set-card" => careless.set_card(argument),
-        "set-pin" => careless.set_pin(argument),
-        "add-level" => careless.add_level(1),
-        _ => return text(careless.fetch_add_level(1).await?.to_string()),
-    }
-    text("done")
-}
-
-/// Whoever asks is refused, is told nothing, and keeps the cookie.
+/// Asserts that a read of the card is refused, shows nothing of it, and leaves the cookie.
 async fn refuses(browser: &Client, what: &str) {
-    let response = browser.get("/vault/card").await;
+    let response = browser.send(card).await;
     assert_eq!(response.status(), 500, "{what}");
     assert!(!response.text().contains("4111"), "{what}");
     assert!(response.header("set-cookie").is_none(), "{what}");
 }
 
-/// The value is not there to read, nor anything else that a logout would not leave; the request is answered.
+/// Asserts that a request is answered, and sees of the record only what a logout would leave.
 async fn withholds(browser: &Client, what: &str) {
-    for path in ["/vault/card", "/vault/name", "/vault/pin"] {
-        let response = browser.get(path).await;
+    for handler in [case(card), case(name), case(pin)] {
+        let response = browser.send(handler).await;
         assert_eq!((response.status().as_u16(), response.text()), (200, "-"), "{what}");
         assert!(response.header("set-cookie").is_none(), "{what}");
     }
 }
 
-/// Writes past the library, as who can write to the store does.
+/// Writes a value to the store, past the library.
 async fn put(app: &TestApp, id: RecordId, name: &'static str, value: &str) {
     write(app, id, name, Op::Put(json(value))).await;
 }
@@ -605,7 +590,7 @@ async fn write(app: &TestApp, id: RecordId, name: &'static str, op: Op) {
     assert!(matches!(answer, CommitOutcome::Applied(_)), "{answer:?}");
 }
 
-/// A browser with a token of the app's for a record of this id, in which who can write to the store put this card.
+/// Returns a browser with a token of the app for a record with this id, into which an attacker has put this card.
 async fn planted(app: &TestApp, id: RecordId, card: &str) -> Client {
     let token = Token::new(id, Secret::from_bytes([7; 32]));
     let hash = TokenHasher::new(COOKIE).hash(&id, token.secret());
@@ -618,7 +603,7 @@ async fn planted(app: &TestApp, id: RecordId, card: &str) -> Client {
     browser
 }
 
-/// The record of the one cookie that the browser has.
+/// Returns the record id of the browser's only cookie.
 fn named_record(browser: &Client) -> RecordId {
     let [cookie] = &browser.cookies()[..] else { panic!("one cookie") };
     Token::parse(cookie.value.as_bytes()).expect("a token").id()

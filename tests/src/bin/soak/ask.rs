@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Method, header};
 use bytes::Bytes;
 use sessions::testing::{Client, Response};
 
-use super::random::Random;
+use super::random::SeededRandom;
 
 /// The name of the default cookie.
 const COOKIE: &str = "__Host-sid";
@@ -101,7 +101,7 @@ impl AskKind {
         matches!(self, Self::Logout | Self::Rotate | Self::Revoke | Self::Destroy)
     }
 
-    fn any(random: &mut Random) -> Self {
+    fn any(random: &mut SeededRandom) -> Self {
         let mut drawn = random.below(Self::SHARES.iter().sum());
         for (kind, share) in Self::ALL.into_iter().zip(Self::SHARES) {
             if drawn < share {
@@ -133,12 +133,12 @@ impl Ask {
     }
 
     /// Creates a request of any kind, whose handler lets others go first.
-    pub(crate) fn any(value: u64, random: &mut Random) -> Self {
+    pub(crate) fn any(value: u64, random: &mut SeededRandom) -> Self {
         let pauses = [random.number(3), random.number(3)];
         Self { pauses, ..Self::new(AskKind::any(random), value) }
     }
 
-    pub(crate) fn with_long_pauses(self, random: &mut Random) -> Self {
+    pub(crate) fn with_long_pauses(self, random: &mut SeededRandom) -> Self {
         Self { pauses: [random.number(16), random.number(16)], ..self }
     }
 
@@ -146,7 +146,7 @@ impl Ask {
         Self { fails: true, ..self }
     }
 
-    pub(crate) fn with_drop(self, random: &mut Random) -> Self {
+    pub(crate) fn with_drop(self, random: &mut SeededRandom) -> Self {
         Self { dropped_after: Some(1 + random.number(12)), ..self.with_long_pauses(random) }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::{
     account::TokenAccount,
     ask::{Ask, AskKind, Cookie, Shot, SoakAnswer},
-    random::Random,
+    random::SeededRandom,
     settle::{RequestEnd, Settling, TokenOutcome},
     tally::{Manner, Tally},
 };
@@ -84,7 +84,7 @@ impl Browser {
     }
 
     /// Acts once at random, and checks the responses.
-    pub(crate) async fn act(&mut self, world: &World, random: &mut Random) {
+    pub(crate) async fn act(&mut self, world: &World, random: &mut SeededRandom) {
         match random.below(100) {
             0..15 => self.at_once(world, random).await,
             15..22 if !self.former.is_empty() => self.with_former_token(world, random).await,
@@ -101,7 +101,7 @@ impl Browser {
     }
 
     /// Sends several requests with one token, whose responses come in any order.
-    async fn at_once(&mut self, world: &World, random: &mut Random) {
+    async fn at_once(&mut self, world: &World, random: &mut SeededRandom) {
         let mut asks: Vec<_> = (0..2 + random.below(3)).map(|_| self.ask(random, 10)).collect();
         for ask in &mut asks {
             *ask = if ask.is_to_be_dropped() { *ask } else { ask.with_long_pauses(random) };
@@ -113,7 +113,7 @@ impl Browser {
     }
 
     /// Sends a request with a former token.
-    async fn with_former_token(&mut self, world: &World, random: &mut Random) {
+    async fn with_former_token(&mut self, world: &World, random: &mut SeededRandom) {
         let ask = self.ask(random, 5);
         let former = self.former.swap_remove(random.below(self.former.len()));
         let (kept, others) = self.send_all(world, random, Manner::Former, Some(former), vec![ask]).await;
@@ -121,7 +121,7 @@ impl Browser {
     }
 
     /// Sends a request of a browser that takes no cookie.
-    async fn as_stranger(&mut self, world: &World, random: &mut Random) {
+    async fn as_stranger(&mut self, world: &World, random: &mut SeededRandom) {
         let ask = Ask::new(AskKind::Add, self.value());
         let (kept, _) = self.send_all(world, random, Manner::Stranger, None, vec![ask]).await;
         world.tally.leave(kept.map_or(0, |_| 1), world.timeouts.first_visit());
@@ -129,13 +129,13 @@ impl Browser {
 
     async fn one(&mut self, world: &World, kind: AskKind) {
         let (ask, jar) = (Ask::new(kind, self.value()), self.jar.take());
-        let mut random = Random::new(0, 0);
+        let mut random = SeededRandom::new(0, 0);
         let (jar, _) = self.send_all(world, &mut random, Manner::Alone, jar, vec![ask]).await;
         self.jar = jar;
     }
 
     /// Creates a request of any kind, which is dropped in this many of a hundred cases, or fails.
-    fn ask(&mut self, random: &mut Random, drops: usize) -> Ask {
+    fn ask(&mut self, random: &mut SeededRandom, drops: usize) -> Ask {
         let ask = Ask::any(self.value(), random);
         let ask = if random.percent(6) { ask.with_failure() } else { ask };
         if random.percent(drops) { ask.with_drop(random) } else { ask }
@@ -152,7 +152,7 @@ impl Browser {
     async fn send_all(
         &mut self,
         world: &World,
-        random: &mut Random,
+        random: &mut SeededRandom,
         manner: Manner,
         account: Option<TokenAccount>,
         asks: Vec<Ask>,
@@ -193,7 +193,7 @@ impl Browser {
     }
 
     /// Ends or leaves the sessions whose tokens the browser has lost, and keeps the tokens.
-    async fn tidy(&mut self, world: &World, random: &mut Random, others: Vec<TokenAccount>) {
+    async fn tidy(&mut self, world: &World, random: &mut SeededRandom, others: Vec<TokenAccount>) {
         for account in others {
             let is_to_be_ended = account.dead.is_none() && random.percent(50);
             let account = if is_to_be_ended {

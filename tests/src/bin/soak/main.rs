@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 
 use self::{
     browser::{Browser, World},
-    random::Random,
+    random::SeededRandom,
     samples::Samples,
     stores::Backend,
     tally::{CLEARED_AFTER, Tally, rate},
@@ -161,7 +161,7 @@ async fn soak(arguments: &SoakArguments) -> Result<bool, Box<dyn Error>> {
 
 /// Lets a share of the browsers act until the end. Returns the number of those that must have a session then.
 async fn work(world: Arc<World>, ends: Arc<AtomicBool>, seed: u64, worker: u32) -> usize {
-    let mut random = Random::new(seed, u64::from(worker) + 1);
+    let mut random = SeededRandom::new(seed, u64::from(worker) + 1);
     let numbers = (0..BROWSERS).filter(|number| number % IN_FLIGHT == worker);
     let mut browsers: Vec<_> = numbers.map(Browser::new).collect();
     for browser in &mut browsers {

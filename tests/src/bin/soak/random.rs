@@ -1,10 +1,10 @@
-//! Random choices that a seed repeats.
+//! SeededRandom choices that a seed repeats.
 
 /// `SplitMix64`: small, and good enough to choose what a browser does next.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct SeededRandom(u64);
 
-impl Random {
+impl SeededRandom {
     /// Creates one of the many sequences of a seed.
     pub(crate) const fn new(seed: u64, index: u64) -> Self {
         Self(seed ^ index.wrapping_mul(0xd134_2543_de82_ef95))
