@@ -176,7 +176,10 @@ fn the_map_names_what_is_there() {
             assert!(is_there, "{title}: there is no function `{function}` any more");
         }
     }
-    let is_path = |quoted: &&str| !quoted.contains('*') && (quoted.ends_with(".rs") || quoted.ends_with('/'));
+    let is_path = |quoted: &&str| {
+        !quoted.contains('*')
+            && (quoted.rsplit_once('.').is_some_and(|(_, end)| end == "rs") || quoted.ends_with('/'))
+    };
     for path in text.split('`').skip(1).step_by(2).filter(is_path) {
         let candidates = ["", "sessions/src/", "sessions-macros/src/", "sessions-macros/"];
         let path = path.split('<').next().unwrap_or(path);

@@ -57,7 +57,7 @@ impl RequestSession {
         let found = http.cookie.read(headers, |value| http.read_token(value, events));
         let may_be_lost = http.cookie.is_secure() && found.presented[0].is_none();
         let is_over_http = may_be_lost && request::is_over_http(headers);
-        CookieNotes { is_repeated: found.is_repeated, is_over_http }.note(&self.slot);
+        CookieNotes { is_repeated: found.is_repeated, is_over_http }.note(&*self.slot);
         found.presented
     }
 

@@ -1,4 +1,4 @@
-//! SeededRandom choices that a seed repeats.
+//! Random choices that a seed repeats.
 
 /// `SplitMix64`: small, and good enough to choose what a browser does next.
 #[derive(Clone, Debug)]
