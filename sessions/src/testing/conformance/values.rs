@@ -162,10 +162,10 @@ pub async fn floats_come_back_to_the_bit(env: TestEnvironment) {
     let singles = (0..2000_u32).map(|index| f32::from_bits(index * 1_068_000)).collect::<Vec<_>>();
     let app = env.app().await;
     let browser = app.browser();
-    let sent = (doubles.clone(), singles.clone());
+    let copies = (doubles.clone(), singles.clone());
     let set = async move |mut floats: TypedSession<Floats>| {
-        floats.set_doubles(sent.0);
-        floats.set_singles(sent.1);
+        floats.set_doubles(copies.0);
+        floats.set_singles(copies.1);
     };
     browser.visit(set).await;
     let get = async |floats: TypedSession<Floats>| (floats.doubles().to_vec(), floats.singles().to_vec());
@@ -183,9 +183,9 @@ pub async fn a_value_of_a_mebibyte(env: TestEnvironment) {
     let long = "\u{1f980}'\"\\\n".repeat((1 << 20) / 8);
     let app = env.app_with(|layer| layer.with_size_limits(2 << 20, 4 << 20)).await;
     let browser = app.browser();
-    let sent = long.clone();
+    let copy = long.clone();
     let set = async move |mut view: Visit| {
-        view.set_text(sent);
+        view.set_text(copy);
         view.text().map(str::to_owned)
     };
     assert!(browser.visit(set).await.as_ref() == Some(&long), "set");
