@@ -283,13 +283,13 @@ impl Slot {
     }
 
     /// Writes now what a handle has staged for a save with this result.
-    pub(crate) fn save(self: &Arc<Self>, by: u64, mut result: SaveResult) -> Surviving<()> {
+    pub(crate) fn save(self: &Arc<Self>, by: u64, result: SaveResult) -> Surviving<()> {
         let (slot, working) = (Arc::clone(self), self.working());
         Surviving::in_task(self, async move {
             let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
             // Another flush may have taken it along, or lost what the handle saved before.
-            let known = result.try_recv().ok().or_else(|| slot.lock().saves.take_failure(by).map(Err));
+            let known = result.get().or_else(|| slot.lock().saves.take_failure(by).map(Err));
             let saved = match known {
                 Some(saved) => saved,
                 None => slot.flush(Selection::All, LaterUse::ByHandles, Some(by)).await,

@@ -1,15 +1,18 @@
 //! The saves of a request's handles: each waits for the flush that takes its changes along.
 //!
-//! A save is staged with the sender of its result. Any flush may take it along: that of another handle's save, or the
-//! response's. That flush sends the result. A handle whose save was given up by its handler hears of its failure with
+//! A save is staged with a cell for its result. Any flush may take it along: that of another handle's save, or the
+//! response's. That flush sets the result. A handle whose save was given up by its handler hears of its failure with
 //! its next save.
 
-use tokio::sync::oneshot;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::Error;
 
-/// The result of a save, to come.
-pub(crate) type SaveResult = oneshot::Receiver<Result<(), Error>>;
+/// The result of a save, to come. Nothing waits for it: a save looks when it has passed the gate.
+#[derive(Debug)]
+pub(crate) struct SaveResult(SharedResult);
+
+type SharedResult = Arc<OnceLock<Result<(), Error>>>;
 
 /// The saves of a request that no flush has taken yet, and the failures that no handle has heard of.
 #[derive(Debug, Default)]
@@ -19,21 +22,28 @@ pub(super) struct Saves {
     failed: Vec<(u64, Error)>,
 }
 
-/// A save, with the sender of its result.
+/// A save, with the cell for its result.
 #[derive(Debug)]
 pub(super) struct PendingSave {
     handle: u64,
-    result: oneshot::Sender<Result<(), Error>>,
+    result: SharedResult,
+}
+
+impl SaveResult {
+    /// The result, if a flush has taken the save along.
+    pub(super) fn get(&self) -> Option<Result<(), Error>> {
+        self.0.get().map(|result| result.as_ref().map(|()| ()).map_err(Error::duplicate))
+    }
 }
 
 impl Saves {
     /// Stages a save of a handle, and returns its result.
     pub(super) fn stage(&mut self, handle: u64) -> SaveResult {
         // What this handle has given up is in this save, too.
-        self.waiting.retain(|save| save.handle != handle || !save.result.is_closed());
-        let (result, receiver) = oneshot::channel();
-        self.waiting.push(PendingSave { handle, result });
-        receiver
+        self.waiting.retain(|save| save.handle != handle || Arc::strong_count(&save.result) > 1);
+        let result = SharedResult::default();
+        self.waiting.push(PendingSave { handle, result: Arc::clone(&result) });
+        SaveResult(result)
     }
 
     /// Takes the waiting saves along with a flush of all changes.
@@ -47,12 +57,12 @@ impl Saves {
         self.waiting = saves;
     }
 
-    /// Sends their result to saves whose changes were lost, and notes it for their handles.
+    /// Sets the result of saves whose changes were lost, and notes it for their handles.
     pub(super) fn lose(&mut self, saves: Vec<PendingSave>, error: &Error) {
         for PendingSave { handle, result } in saves {
             self.note_failed(handle, error);
             // A handle that has given its save up hears of it with the next one.
-            let _ = result.send(Err(error.duplicate()));
+            let _ = result.set(Err(error.duplicate()));
         }
     }
 
@@ -95,14 +105,14 @@ impl PendingSave {
     /// Tells that the changes of these saves are written.
     pub(super) fn complete(saves: Vec<Self>) {
         for save in saves {
-            let _ = save.result.send(Ok(()));
+            let _ = save.result.set(Ok(()));
         }
     }
 
     /// Tells that the changes of these saves are not written, and their session has ended since.
     pub(super) fn refuse(saves: Vec<Self>, error: &Error) {
         for save in saves {
-            let _ = save.result.send(Err(error.duplicate()));
+            let _ = save.result.set(Err(error.duplicate()));
         }
     }
 }
@@ -116,64 +126,64 @@ mod tests {
         Error::outcome_unknown("a lost answer")
     }
 
-    fn kind(result: &mut SaveResult) -> Option<Result<(), ErrorKind>> {
-        result.try_recv().ok().map(|result| result.map_err(|error| error.kind()))
+    fn kind(result: &SaveResult) -> Option<Result<(), ErrorKind>> {
+        result.get().map(|result| result.map_err(|error| error.kind()))
     }
 
     #[test]
     fn a_flush_tells_every_save_that_it_took_along() {
         let mut saves = Saves::default();
-        let (mut one, mut other) = (saves.stage(1), saves.stage(2));
+        let (one, other) = (saves.stage(1), saves.stage(2));
         let taken = saves.take();
-        let mut later = saves.stage(1);
+        let later = saves.stage(1);
         PendingSave::complete(taken);
-        assert_eq!((kind(&mut one), kind(&mut other), kind(&mut later)), (Some(Ok(())), Some(Ok(())), None));
+        assert_eq!((kind(&one), kind(&other), kind(&later)), (Some(Ok(())), Some(Ok(())), None));
         assert!(saves.take_failure(1).is_none());
     }
 
     #[test]
     fn a_save_that_is_put_back_is_told_by_the_next_flush() {
         let mut saves = Saves::default();
-        let mut one = saves.stage(1);
+        let one = saves.stage(1);
         let taken = saves.take();
-        let mut other = saves.stage(2);
+        let other = saves.stage(2);
         saves.put_back(taken);
-        assert_eq!((kind(&mut one), kind(&mut other)), (None, None));
+        assert_eq!((kind(&one), kind(&other)), (None, None));
         let taken = saves.take();
         saves.lose(taken, &lost());
-        assert_eq!(kind(&mut one), Some(Err(ErrorKind::OutcomeUnknown)));
-        assert_eq!(kind(&mut other), Some(Err(ErrorKind::OutcomeUnknown)));
+        assert_eq!(kind(&one), Some(Err(ErrorKind::OutcomeUnknown)));
+        assert_eq!(kind(&other), Some(Err(ErrorKind::OutcomeUnknown)));
     }
 
     #[test]
     fn a_handle_hears_with_its_next_save_of_one_that_it_gave_up() {
         let mut saves = Saves::default();
         drop(saves.stage(1));
-        let mut other = saves.stage(2);
+        let other = saves.stage(2);
         let taken = saves.take();
         saves.lose(taken, &lost());
         assert_eq!(saves.take_failure(1).map(|error| error.kind()), Some(ErrorKind::OutcomeUnknown));
         assert!(saves.take_failure(1).is_none(), "once");
-        assert!(kind(&mut other).is_some_and(|result| result.is_err()));
+        assert!(kind(&other).is_some_and(|result| result.is_err()));
     }
 
     #[test]
     fn a_failure_of_one_handle_is_no_other_handles() {
         let mut saves = Saves::default();
-        let (mut one, mut other) = (saves.stage(1), saves.stage(2));
+        let (one, other) = (saves.stage(1), saves.stage(2));
         saves.fail(1, &lost());
-        assert!(kind(&mut one).is_some_and(|result| result.is_err()));
-        assert_eq!(kind(&mut other), None);
+        assert!(kind(&one).is_some_and(|result| result.is_err()));
+        assert_eq!(kind(&other), None);
         assert_eq!(saves.take().len(), 1);
     }
 
     #[test]
     fn what_an_ended_session_lost_fails_no_later_save() {
         let mut saves = Saves::default();
-        let mut waiting = saves.stage(1);
+        let waiting = saves.stage(1);
         saves.note_failed(2, &lost());
         saves.end();
-        assert_eq!(kind(&mut waiting), Some(Err(ErrorKind::Conflict)));
+        assert_eq!(kind(&waiting), Some(Err(ErrorKind::Conflict)));
         assert!(saves.take_failure(1).is_none() && saves.take_failure(2).is_none());
     }
 

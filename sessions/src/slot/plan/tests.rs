@@ -703,20 +703,20 @@ fn a_save_shares_the_fate_of_the_plan_that_takes_it_along() {
     let mut state = users();
     take(&mut state, &rules, &[Put("name", "2")]);
     state.log.mark_for_save(1, None);
-    let mut save = state.saves.stage(1);
+    let save = state.saves.stage(1);
     let plan = planned(&mut state, &rules);
     assert!(state.put_back(plan.taken, &Error::unavailable("down"), &rules));
-    assert!(save.try_recv().is_err(), "it waits again");
+    assert!(save.get().is_none(), "it waits again");
     let plan = planned(&mut state, &rules);
     state.lose(plan.taken, &Error::outcome_unknown("lost"));
-    let result = save.try_recv().expect("a result");
+    let result = save.get().expect("a result");
     assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::OutcomeUnknown));
     assert!(state.saves.take_failure(1).is_some(), "if the handle has given it up");
 
     // With nothing to write it is done.
-    let mut save = state.saves.stage(1);
+    let save = state.saves.stage(1);
     assert!(state.plan(Selection::All, &rules).expect("no failure").is_none());
-    assert!(save.try_recv().is_ok_and(|result| result.is_ok()));
+    assert!(save.get().is_some_and(|result| result.is_ok()));
 }
 
 /// A save that a plan of a part did not take along hears that its changes are lost.
@@ -727,11 +727,11 @@ fn a_save_hears_of_a_part_that_was_lost() {
     state.head_sent = true;
     take(&mut state, &rules, &[Remove("role")]);
     state.log.mark_for_save(1, None);
-    let (mut save, mut other) = (state.saves.stage(1), state.saves.stage(2));
+    let (save, other) = (state.saves.stage(1), state.saves.stage(2));
     let plan = planned(&mut state, &rules);
     assert_eq!(plan.part, WritePart::Removals);
-    assert!(save.try_recv().is_err());
+    assert!(save.get().is_none());
     state.lose(plan.taken, &Error::outcome_unknown("lost"));
-    assert!(save.try_recv().is_ok_and(|result| result.is_err()));
-    assert!(other.try_recv().is_err(), "it waits");
+    assert!(save.get().is_some_and(|result| result.is_err()));
+    assert!(other.get().is_none(), "it waits");
 }
