@@ -4,6 +4,9 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
+#[path = "overlap/losses.rs"]
+mod losses;
+
 use std::{
     future::{Future, poll_fn},
     pin::pin,

@@ -33,7 +33,7 @@ impl Slot {
         later: LaterUse,
         by: Option<u64>,
     ) -> Result<(), Error> {
-        if !self.lock().destroy.is_empty() {
+        if matches!(selection, Selection::All) && !self.lock().destroy.is_empty() {
             Box::pin(self.destroy_ended()).await?;
         }
         let mut first = None;
@@ -127,10 +127,14 @@ impl Slot {
             return Ok(failure);
         };
         let is_alone = failure.is_none();
-        if let Some(PlanFailure { error, .. }) = failure {
+        if let Some(PlanFailure { of, error, .. }) = failure {
             // Nothing else will tell.
             self.report_failure(&error);
-            self.lock().unreported = Some(error);
+            let mut state = self.lock();
+            if let Some(of) = of {
+                state.saves.fail(of, &error);
+            }
+            state.unreported = Some(error);
         }
         if is_only_touch {
             // It fails no request, and the next one tries again.
@@ -226,6 +230,8 @@ impl Slot {
                 Ok(taken)
             }
             Err(second) => {
+                let saves = std::mem::take(&mut taken.saves);
+                state.saves.lose(saves, &second);
                 drop(state);
                 self.note_failed(target, &second, incarnation, taken);
                 Err(())

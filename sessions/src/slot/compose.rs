@@ -63,16 +63,16 @@ pub(super) fn compose(
         flashed_before: log.flashed_before(),
         ..Composed::default()
     };
-    for PendingChange { by, at, action, .. } in changes {
+    for PendingChange { by, at, action, is_once, .. } in changes {
         let invalid = |error| InvalidChange { by: *by, at: *at, error };
         match action {
             Action::Clear => composed.clear(*at, record),
-            Action::Change(change) if log.is_reset_since(change) => {
+            Action::Change(change) if !is_once && log.is_reset_since(change) => {
                 if change.op != Op::Remove {
                     composed.lost.push(change.name.clone());
                 }
             }
-            Action::Change(change) if log.is_overwritten(change) => {}
+            Action::Change(change) if !is_once && log.is_overwritten(change) => {}
             Action::Change(change) => {
                 if let Err(error) = composed.push(change, record, rules) {
                     composed.failure.get_or_insert(invalid(error));

@@ -288,12 +288,16 @@ impl Slot {
         Surviving::in_task(self, async move {
             let (_working, unfinished) = (working, Unfinished(Some(&slot)));
             let _gate = slot.gate.lock().await;
-            // Another flush may have taken it along, or lost what the handle saved before.
-            let known = result.get().or_else(|| slot.lock().saves.take_failure(by).map(Err));
-            let saved = match known {
-                Some(saved) => saved,
-                None => slot.flush(Selection::All, LaterUse::ByHandles, Some(by)).await,
+            // Another flush may have taken it along.
+            let saved = if let Some(saved) = result.get() {
+                saved
+            } else {
+                let flushed = slot.flush(Selection::All, LaterUse::ByHandles, Some(by)).await;
+                // Its session may have ended meanwhile.
+                flushed.and_then(|()| result.get().unwrap_or(Ok(())))
             };
+            // Changes that the handle saved before may be lost.
+            let saved = saved.and_then(|()| slot.lock().saves.failure(by).map_or(Ok(()), Err));
             unfinished.finished();
             saved
         })

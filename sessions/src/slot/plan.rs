@@ -129,6 +129,7 @@ impl RequestState {
         let is_of_field =
             |pending: &PendingChange| pending.field().is_some_and(|field| names.contains(&field.name));
         let mut changes = self.log.take_if(is_of_field);
+        changes.sort_by_key(|change| change.is_once);
         let mut composed = compose(&self.log, &changes, &self.record, rules);
         let target = match composed.failure.take() {
             Some(invalid) => {

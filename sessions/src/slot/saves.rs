@@ -32,7 +32,7 @@ pub(super) struct PendingSave {
 impl SaveResult {
     /// The result, if a flush has taken the save along.
     pub(super) fn get(&self) -> Option<Result<(), Error>> {
-        self.0.get().map(|result| result.as_ref().map(|()| ()).map_err(Error::duplicate))
+        self.0.get().map(|result| result.as_ref().copied().map_err(Error::duplicate))
     }
 }
 
@@ -79,6 +79,11 @@ impl Saves {
     pub(super) fn end(&mut self) {
         PendingSave::refuse(self.take(), &Error::session_ended());
         self.failed.clear();
+    }
+
+    /// The failure that a handle has not heard of.
+    pub(super) fn failure(&self, handle: u64) -> Option<Error> {
+        self.failed.iter().find(|(of, _)| *of == handle).map(|(_, error)| error.duplicate())
     }
 
     /// Takes out the failure that a handle has not heard of.
