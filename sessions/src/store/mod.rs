@@ -12,7 +12,7 @@
 //!
 //! Implement [`Store`]. A store that can run Rust inside its transactions needs no rule of its own: it keeps a
 //! [`Record`], as bytes ([`Record::to_bytes`]) or in columns ([`Record::from_parts`]), and changes it by
-//! [`Record::commit`]. This one is complete, with its test:
+//! [`Record::commit`]. This one is complete; with the feature `test-util`, its test follows:
 //!
 #![cfg_attr(not(feature = "test-util"), doc = concat!("```\n", include_str!("own_store.rs"), "```"))]
 #![cfg_attr(
