@@ -61,7 +61,7 @@ struct Had(Option<RecordId>);
 
 type Service_ = SessionService<Handler<fn(Request<()>) -> Answering>>;
 
-struct Rig {
+struct Site {
     service: Service_,
     store: Arc<RecordingStore<MemoryStore>>,
     recording: Recording,
@@ -95,7 +95,7 @@ fn handle(request: Request<()>) -> Answering {
     })
 }
 
-impl Rig {
+impl Site {
     fn new() -> Self {
         let store = Arc::new(RecordingStore::new(MemoryStore::new().with_clock(Still)));
         let ambiguous = Arc::new(AtomicUsize::new(0));
@@ -106,18 +106,18 @@ impl Rig {
             other => drop(format!("{other:?}")),
         });
         let service = layer.layer(Handler(handle as fn(Request<()>) -> Answering));
-        let mut rig = Self { service, recording: store.recording(), store, ambiguous, tokens: Vec::new() };
-        let begin = |rig: &Self| cookie_of(&rig.answer(&[], Action::Count)).expect("a cookie");
+        let mut site = Self { service, recording: store.recording(), store, ambiguous, tokens: Vec::new() };
+        let begin = |site: &Self| cookie_of(&site.answer(&[], Action::Count)).expect("a cookie");
         let with = |token: &str| vec![format!("__Host-sid={token}").into_bytes()];
-        let first = begin(&rig);
-        let before = begin(&rig);
-        let second = cookie_of(&rig.answer(&with(&before), Action::Rotate)).expect("a new secret");
-        let destroyed = begin(&rig);
-        assert_eq!(cookie_of(&rig.answer(&with(&destroyed), Action::Destroy)).as_deref(), Some(""));
+        let first = begin(&site);
+        let before = begin(&site);
+        let second = cookie_of(&site.answer(&with(&before), Action::Rotate)).expect("a new secret");
+        let destroyed = begin(&site);
+        assert_eq!(cookie_of(&site.answer(&with(&destroyed), Action::Destroy)).as_deref(), Some(""));
         let mut forged = bytes(&first);
         forged[48] ^= 1;
-        rig.tokens = vec![first, second, destroyed, before, URL_SAFE_NO_PAD.encode(forged)];
-        rig
+        site.tokens = vec![first, second, destroyed, before, URL_SAFE_NO_PAD.encode(forged)];
+        site
     }
 
     fn answer(&self, headers: &[Vec<u8>], action: Action) -> Response<String> {
@@ -193,32 +193,32 @@ fn header(pieces: &[Piece<'_>], tokens: &[String]) -> Vec<u8> {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    static RIG: LazyLock<Rig> = LazyLock::new(Rig::new);
-    let rig = &*RIG;
-    let headers: Vec<_> = input.headers.iter().map(|pieces| header(pieces, &rig.tokens)).collect();
+    static SITE: LazyLock<Site> = LazyLock::new(Site::new);
+    let site = &*SITE;
+    let headers: Vec<_> = input.headers.iter().map(|pieces| header(pieces, &site.tokens)).collect();
     let tokens = presented(&headers);
     let ids: Vec<_> = tokens
         .iter()
         .map(|token| RecordId::from_bytes(bytes(token)[1..17].try_into().expect("16 bytes")))
         .collect();
     let live: Vec<_> =
-        tokens.iter().zip(&ids).filter(|(token, _)| rig.tokens[..LIVE].contains(token)).collect();
+        tokens.iter().zip(&ids).filter(|(token, _)| site.tokens[..LIVE].contains(token)).collect();
     let expected = if let [(_, id)] = live[..] { Some(*id) } else { None };
 
-    rig.recording.clear();
-    let ambiguous = rig.ambiguous.load(Ordering::Relaxed);
-    let response = rig.answer(&headers, if input.writes { Action::Count } else { Action::Look });
+    site.recording.clear();
+    let ambiguous = site.ambiguous.load(Ordering::Relaxed);
+    let response = site.answer(&headers, if input.writes { Action::Count } else { Action::Look });
     // Who has just been given a new secret begins no new session with the old one.
-    let is_superseded = expected.is_none() && tokens.contains(&rig.tokens[SUPERSEDED]);
+    let is_superseded = expected.is_none() && tokens.contains(&site.tokens[SUPERSEDED]);
     let is_refused = input.writes && is_superseded;
     assert_eq!(response.status(), if is_refused { StatusCode::CONFLICT } else { StatusCode::OK });
     if !is_refused {
         let Had(had) = *response.extensions().get::<Had>().expect("what the handler had");
         assert_eq!(had, expected);
     }
-    assert_eq!(rig.ambiguous.load(Ordering::Relaxed) - ambiguous, usize::from(live.len() == 2));
+    assert_eq!(site.ambiguous.load(Ordering::Relaxed) - ambiguous, usize::from(live.len() == 2));
 
-    let calls = rig.recording.take();
+    let calls = site.recording.take();
     let loads = calls.iter().filter_map(|call| match call {
         Call::Load { id, .. } => Some(*id),
         _ => None,
@@ -235,6 +235,6 @@ fuzz_target!(|input: Input<'_>| {
     assert_eq!(created.is_some(), input.writes && expected.is_none() && !is_superseded);
     if let Some(id) = created {
         assert!(!ids.contains(&id), "an id from the request");
-        wait(rig.store.destroy(id)).expect("destroyed");
+        wait(site.store.destroy(id)).expect("destroyed");
     }
 });

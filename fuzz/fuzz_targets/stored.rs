@@ -260,7 +260,7 @@ impl Store for Shelf {
     }
 }
 
-struct Rig {
+struct Site {
     service: SessionService<Handler<fn(Request<()>) -> Answering>>,
     shelf: Arc<Shelf>,
     cookie: String,
@@ -268,7 +268,7 @@ struct Rig {
     record: Record,
 }
 
-impl Rig {
+impl Site {
     fn new() -> Self {
         let shelf = Arc::new(Shelf::default());
         let layer = SessionLayer::new(Arc::clone(&shelf)).with_event_hook(|event| drop(format!("{event:?}")));
@@ -461,39 +461,39 @@ impl Stored {
     }
 }
 
-static RIG: LazyLock<Rig> = LazyLock::new(Rig::new);
+static SITE: LazyLock<Site> = LazyLock::new(Site::new);
 
 fn rig_fields() -> Option<Fields> {
-    RIG.fields()
+    SITE.fields()
 }
 
 fuzz_target!(|input: Input| {
-    let rig = &*RIG;
+    let site = &*SITE;
     let others =
         input.others.iter().map(|(name, value)| (FieldName::from(name.as_str()), Bytes::from(value.clone())));
     let named = NAMES.iter().zip(&input.stored);
     let named =
         named.filter_map(|(name, stored)| Some((FieldName::from_static(name), stored.as_ref()?.bytes())));
-    let mut record = rig.record.clone();
+    let mut record = site.record.clone();
     record.fields = others.chain(named).collect();
     record.epoch = input.epoch;
     record.touched = sessions::Timestamp::from_millis(NOW.as_millis() - i64::from(input.unused_for));
     record.created = sessions::Timestamp::from_millis(record.touched.as_millis() - i64::from(input.used_for));
     let before = record.clone();
     let is_alive = record.is_alive(&Timeouts::default(), NOW);
-    *rig.shelf.partial.lock().expect("a lock") = input.partial;
-    *rig.shelf.records.lock().expect("a lock") = HashMap::from([(rig.id, record)]);
+    *site.shelf.partial.lock().expect("a lock") = input.partial;
+    *site.shelf.records.lock().expect("a lock") = HashMap::from([(site.id, record)]);
 
     let task = Task { acts: input.acts.clone(), fails: input.fails, ..Task::default() };
-    let response = answer(&rig.service, Some(&rig.cookie), task.clone());
+    let response = answer(&site.service, Some(&site.cookie), task.clone());
     let seen = task.seen.lock().expect("a lock").take().expect("what the handler saw");
     assert_eq!(seen.is_new, !is_alive);
     let cookie = cookie_of(&response);
 
     if !is_alive {
-        assert_eq!(rig.shelf.records.lock().expect("a lock")[&rig.id], before, "a dead record");
+        assert_eq!(site.shelf.records.lock().expect("a lock")[&site.id], before, "a dead record");
     }
-    let after = rig.fields().expect("nobody destroyed it");
+    let after = site.fields().expect("nobody destroyed it");
     let failed = response.status() != StatusCode::OK || seen.save_failed;
     let changes: Vec<_> = input.acts.iter().flat_map(names_of).copied().collect();
     let cleared = input.acts.iter().any(|act| matches!(act, Act::Clear));
@@ -533,8 +533,8 @@ fuzz_target!(|input: Input| {
     }
     // The next request.
     let task = Task::default();
-    let next = cookie.as_deref().unwrap_or(&rig.cookie);
-    assert_eq!(answer(&rig.service, Some(next), task.clone()).status(), StatusCode::OK);
+    let next = cookie.as_deref().unwrap_or(&site.cookie);
+    assert_eq!(answer(&site.service, Some(next), task.clone()).status(), StatusCode::OK);
     let mut again = task.seen.lock().expect("a lock").take().expect("what the handler saw").view;
     let last = seen.view;
     again.skipped = last.skipped;

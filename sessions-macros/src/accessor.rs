@@ -85,7 +85,7 @@ pub(crate) enum Call {
     Borrow(&'static str),
     /// Generic over the field's type.
     Typed(&'static str),
-    /// The same code for all types.
+    /// Code that is the same for all types.
     Untyped(&'static str),
 }
 

@@ -122,7 +122,7 @@ mod tests;
 /// view with a right's stored name, or an older name of it, declares it: another view is refused once the layer has
 /// met the first.
 ///
-/// **`identity`.** From none to some is a login: the session's lifetime begins anew, and all fields stay but those marked
+/// **`identity`.** From none to some is a login: the session's lifetime starts again, and all fields stay but those marked
 /// `drop_on_login`. A removal is a logout, and another value a change of users. Both drop every field that is not
 /// `keep_on_logout`, in the same commit.
 ///

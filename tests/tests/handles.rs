@@ -417,7 +417,7 @@ async fn a_discard_takes_back_all_that_is_not_stored() {
     }
 }
 
-/// A clear takes all that was changed before it, whoever hands it over when.
+/// A clear removes every change made before it, whichever handle stages it and when.
 #[tokio::test]
 async fn a_clear_is_not_undone_by_what_was_changed_before_it() {
     async fn change(mut session: Visit, request: Request, next: Next) -> Response {

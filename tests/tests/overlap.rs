@@ -151,7 +151,7 @@ async fn a_new_session_under_way_at_return_gets_its_cookie() {
     assert_eq!(browser.get("/read").await.text(), "Bob - 0 ");
 }
 
-/// A save that fails after nobody waits for it any more is tried again, or the answer is an error.
+/// A save that fails after its handler stopped waiting is tried again, or the answer is an error.
 #[tokio::test]
 async fn a_save_that_fails_unseen_is_repeated_or_an_error() {
     for (failures, status, stored) in [(1, 200, "Bob - 10 pen"), (2, 503, SIGNED_IN)] {
@@ -168,8 +168,8 @@ async fn a_save_that_fails_unseen_is_repeated_or_an_error() {
     }
 }
 
-/// A save of which nobody knows whether it happened is not answered with 200, even if nobody waited
-/// for it; whoever did wait has the error, and answers as they see fit.
+/// A save of unknown outcome is not answered with 200, even if its handler did not wait for it. A handler that did
+/// wait has the error, and answers as it sees fit.
 #[tokio::test]
 async fn a_save_of_unknown_outcome_is_heard_by_the_handler_or_the_client() {
     let unseen = async |mut session: Visit| {
@@ -252,7 +252,7 @@ async fn a_save_that_was_given_up_is_told_by_the_next_one() {
     assert_eq!(browser.get("/read").await.text(), "Ada guest 10 pen");
 }
 
-/// A `clear` after the response that nobody saved changes nothing, and is reported.
+/// A `clear` after the response that no handler saved changes nothing, and is reported.
 #[tokio::test]
 async fn a_forgotten_clear_after_the_response_is_reported() {
     let (routes, mut borrowed) = lend(routes());
@@ -350,7 +350,7 @@ async fn a_handle_keeps_its_fields_when_the_client_goes_away() {
     assert_eq!(browser.get("/read").await.text(), "Bob later 10 pen,ink");
 }
 
-/// What was added before a `fetch_add_…` that nobody waited for, and that failed, is not lost; and the answer does
+/// An addition before a `fetch_add_…` that failed and was not awaited is not lost; and the answer does
 /// not hide that it failed.
 #[tokio::test]
 async fn an_addition_before_a_failed_fetch_add_is_kept() {
@@ -445,7 +445,7 @@ async fn a_small_store_is_used_to_the_last_place() {
     }
 }
 
-/// Visitors who come once and take no cookie push out nobody who came back.
+/// Visitors who come once and take no cookie evict no visitor who came back.
 #[tokio::test]
 async fn a_full_store_keeps_the_sessions_in_use() {
     let clock = ManualClock::new();
@@ -460,7 +460,7 @@ async fn a_full_store_keeps_the_sessions_in_use() {
     assert_eq!(browser.get("/read").await.text(), SIGNED_IN);
 }
 
-/// Nobody is logged out for a newcomer: a store that is full of users takes no more until one of them is gone.
+/// No user is logged out for a newcomer: a store that is full of users takes no more until one of them is gone.
 #[tokio::test]
 async fn a_store_that_is_full_of_users_takes_no_newcomer() {
     #[derive(Session)]
@@ -492,7 +492,7 @@ async fn a_store_that_is_full_of_users_takes_no_newcomer() {
     }
     users[0].get("/leave").await;
     assert_eq!(newcomer.get("/in").await.status(), 200);
-    // The others are over, whether anybody cleared them out or not.
+    // The others are over, purged or not.
     clock.advance(Duration::from_hours(24 * 60));
     for _ in 0..3 {
         assert_eq!(visitor.stranger().get("/enter").await.status(), 200);
@@ -520,7 +520,7 @@ async fn a_purge_goes_on_until_nothing_is_left() {
     assert_eq!(store.len(), 1);
 }
 
-/// A store that panics is one that fails, whoever waits for it.
+/// A store that panics is one that fails, for every request that waits for it.
 #[tokio::test]
 async fn a_store_that_panics_fails_the_request() {
     let unseen = async |mut session: Visit| {

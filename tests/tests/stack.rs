@@ -533,7 +533,7 @@ async fn what_the_handler_says_of_caching_stays() {
     assert!(browser.get("/free").await.header("cache-control").is_none());
 }
 
-/// What somebody with a right sees is kept by nobody; who logs out may have the browser forget the rest.
+/// A page for a session with a right is kept by no cache; a logout may have the browser forget the rest.
 #[tokio::test]
 async fn what_a_user_sees_is_not_stored_and_what_is_left_is_cleared() {
     #[derive(Session)]

@@ -1,4 +1,4 @@
-//! What can be derived at all.
+//! The structs that can be derived at all.
 
 use super::{expand, fails, passes, split};
 

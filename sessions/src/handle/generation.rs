@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(first.length(), 1);
     }
 
-    /// What other handles change is shown as long as there is room; then nothing is, until the handle is
+    /// Changes of other handles are shown as long as there is room; then nothing is, until the handle is
     /// borrowed mutably.
     #[test]
     fn generations_are_bounded() {

@@ -518,7 +518,7 @@ mod tests {
         assert_same(&Tagged::H { x: vec![1.0] });
     }
 
-    /// What is written is read, and what is not read is not written.
+    /// Every text that is written is read, and a value that would not be read is not written.
     /// A type's own `Serialize` may drop the error and try again and again.
     #[test]
     fn an_error_that_is_dropped_takes_no_depth() {

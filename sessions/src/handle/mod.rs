@@ -200,7 +200,7 @@ impl Handle {
     /// does not end.
     ///
     /// The future does not borrow the handle, and keeps nothing of the session: a task that only waits can drop the
-    /// handle, and with it the loaded fields. The future may be dropped and made anew, as in a loop:
+    /// handle, and with it the loaded fields. The future may be dropped and made again, as in a loop:
     ///
     /// ```
     /// # use sessions::{Session, TypedSession};

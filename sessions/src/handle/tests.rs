@@ -111,7 +111,7 @@ async fn failed_saves_are_not_remembered_for_ever() {
     }
 }
 
-/// What getters have lent out stays, whatever is saved, cleared and ended meanwhile.
+/// References that getters have lent out stay, whatever is saved, cleared and ended meanwhile.
 #[tokio::test]
 async fn what_was_lent_out_stays() {
     let (mut socket, _other, _events, _faults) = sockets().await;
@@ -284,7 +284,7 @@ async fn removals_that_fail_stay_small() {
     }
 }
 
-/// What waits unsaved while another field is counted at once goes with a panic.
+/// A change that waits unsaved while another field is counted at once goes with a panic.
 #[tokio::test]
 async fn what_waits_beside_a_count_goes_with_a_panic() {
     let half = async |mut rights: TypedSession<Rights>| {
@@ -304,7 +304,7 @@ async fn what_waits_beside_a_count_goes_with_a_panic() {
     assert_eq!((status.as_u16(), &*shown), (500, "- - 0"));
 }
 
-/// What was changed and no save was asked for is reported, though another field was counted at once meanwhile.
+/// A change that no save was asked for is reported, though another field was counted at once meanwhile.
 #[tokio::test]
 async fn what_waits_beside_a_count_is_reported() {
     let (mut one, _other, events, _faults, _browser) = logged_in().await;

@@ -49,9 +49,9 @@ use crate::{error::Error, value::KeyId};
 /// 1. Make a key and put it last, `created:…`. Restart every instance: now all can open what it seals.
 /// 2. Write `active` in place of `created`. Restart every instance: now all seal with it. `Debug` of a ring
 ///    and [`sealing_key`](Self::sealing_key) show the ids of the keys in use.
-/// 3. Wait for twice the longest absolute timeout: a login begins that time anew and keeps the visitor's fields. Then no
+/// 3. Wait for twice the longest absolute timeout: a login starts that time again and keeps the visitor's fields. Then no
 ///    session has a cookie or value that the old key made. A secret field that is also `keep_on_logout` outlives logins
-///    and logouts: set it anew. Take the old key out.
+///    and logouts: set it again. Take the old key out.
 ///
 /// # When a key has leaked
 ///

@@ -242,7 +242,7 @@ impl SessionLayer {
     /// Ends every session that began before this moment on the store's clock. Use it after a backup was restored, or when
     /// secrets may have leaked (OWASP ASVS 5.0, 7.4.5).
     ///
-    /// A login begins a session anew. All instances of an application need the same moment. A moment that is ahead of the
+    /// A login starts a session's lifetime again. All instances of an application need the same moment. A moment that is ahead of the
     /// store's clock ends new sessions too, until it has come.
     #[must_use]
     pub fn with_not_before(mut self, moment: SystemTime) -> Self {

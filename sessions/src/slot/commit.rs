@@ -375,7 +375,7 @@ impl<'a> InFlight<'a> {
         Self { slot, target: write.target, incarnation: write.incarnation, taken: Some(taken) }
     }
 
-    /// What it was made of, for when it has failed.
+    /// Ends it, and returns the changes that it was made of.
     fn end(mut self) -> TakenChanges {
         self.taken.take().unwrap_or_default()
     }

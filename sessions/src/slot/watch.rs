@@ -49,7 +49,7 @@ pub(super) enum OwnRecord {
 #[derive(Debug)]
 pub(super) struct WatchedRecord {
     own: watch::Sender<OwnRecord>,
-    /// Kept, so that a handle that waits again and again, as in a loop with `select!`, does not begin anew each time.
+    /// Kept, so that a handle that waits again and again, as in a loop with `select!`, does not start over each time.
     seen: Option<SightingsOf>,
 }
 

@@ -100,7 +100,7 @@ fn what_is_put_back_is_folded() {
     assert_eq!(value(&log, "hits").as_deref(), Some("6"));
 }
 
-/// What is folded, and what is not: the order of other changes matters.
+/// Changes that are folded, and others that are not: the order of other changes matters.
 #[test]
 fn only_what_comes_to_the_same_is_folded() {
     let removed = |at| right(FieldChange { was_removed: true, ..change("role", at, Op::Remove) });

@@ -94,7 +94,7 @@ fn users() -> RequestState {
     with_record(&[("user", "7"), ("role", "1"), ("name", "1"), ("cart", "1")], &["user", "role"])
 }
 
-/// What a handler does in a case.
+/// The handler's actions in a case.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Put(&'static str, &'static str),
@@ -408,7 +408,7 @@ fn an_alias_is_removed_with_every_write() {
     }
 }
 
-/// What cannot be stored keeps no right that was taken away.
+/// A value that cannot be stored keeps no right that was taken away.
 #[test]
 fn a_rotation_has_a_fallback() {
     for (steps, expected) in [

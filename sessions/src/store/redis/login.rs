@@ -25,7 +25,7 @@ pub(super) enum LoginSource {
     Unset,
     /// One login for all connections.
     Fixed(RedisLogin),
-    /// A callback that is called anew for each connection.
+    /// A callback that is called for each connection.
     Provider(LoginProvider),
 }
 

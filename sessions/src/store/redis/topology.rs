@@ -21,7 +21,7 @@ pub(super) enum Topology {
 }
 
 impl Topology {
-    /// Returns true if primaries are found anew when other servers take their place.
+    /// Returns true if primaries are found again when other servers take their place.
     pub(super) fn follows_primaries(&self) -> bool {
         match self {
             Self::One(server) => server.follows_primary(),
@@ -99,7 +99,7 @@ impl Topology {
         }
     }
 
-    /// Asks for the slots anew after a node has failed: another may have taken its place.
+    /// Asks for the slots again after a node has failed: another may have taken its place.
     pub(super) fn refresh(&self) {
         if let Self::Cluster(cluster) = self {
             cluster.refresh();

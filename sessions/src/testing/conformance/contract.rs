@@ -513,7 +513,7 @@ pub async fn credentials_with_other_times_is_judged_by_the_old_ones(env: TestEnv
     }
 }
 
-/// What one instance writes, the other reads at once.
+/// A write of one instance is read by the other at once.
 pub async fn instances_share_one_backend(env: TestEnvironment) {
     let (one, other) = (Direct::new(&env).await, Direct::new(&env).await);
     let id = one.create(&[("n", json("1"))]).await;

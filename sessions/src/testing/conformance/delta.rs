@@ -1,4 +1,4 @@
-//! What each operation of a delta does in the store, and that a delta is all or nothing.
+//! The operations of a delta in the store; a delta is all or nothing.
 
 use bytes::Bytes;
 
@@ -12,7 +12,7 @@ use crate::{
     value::FieldName,
 };
 
-/// What each operation makes of an absent field and of present ones.
+/// Each operation on an absent field and on present ones.
 pub async fn operations_have_these_results(env: TestEnvironment) {
     let direct = Direct::new(&env).await;
     let counted = |by| Op::Add(Add { by, start: 10, min: 0, max: 255 });
@@ -164,7 +164,7 @@ pub async fn retain_drops_all_others(env: TestEnvironment) {
     let commit = Commit::new(0, TIMEOUTS).with_delta(changes).returning(names(&all));
     let Ok(CommitOutcome::Applied(values)) = direct.raw.commit(id, commit).await else { panic!("applied") };
     let expected = [Some("1"), None, Some("5"), None, Some("6")].map(|value| value.map(json));
-    assert_eq!(values, expected, "an add to a dropped field begins anew");
+    assert_eq!(values, expected, "an add to a dropped field begins again");
     let loaded = direct.load(id, &all).await.expect("the record");
     assert_eq!(all.map(|name| loaded.fields.get(name).cloned()), expected);
     let mut changes = delta(&[]);

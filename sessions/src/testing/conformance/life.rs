@@ -1,4 +1,4 @@
-//! How a session begins, what it costs, and how it ends.
+//! The beginning of a session, its cost, and its end.
 
 use http::{Request, StatusCode, request::Parts};
 

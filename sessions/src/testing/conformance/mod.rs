@@ -70,12 +70,12 @@ use crate::store::Store;
 /// No scenario takes nearly as long, so one that does waits for something that never comes.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// How the suite gets at a store. A new one is made for each scenario, with an empty backend.
+/// The suite's way to a store. A new one is made for each scenario, with an empty backend.
 pub trait Harness: Send + Sync + 'static {
     /// The store.
     type Store: Store;
 
-    /// Whether the store reads the time from the clock it is given. The scenarios about time are
+    /// True if the store reads the time from the clock it is given. The scenarios about time are
     /// skipped where it does not, which is for stores with a clock of a server's only.
     const MANUAL_CLOCK: bool = true;
 
