@@ -7,7 +7,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sessions::{
     FieldName, Timeouts,
-    store::{Add, CommitOutcome, Commit, Delta, Fields, NewRecord, Op, Record, Credentials},
+    store::{Add, Commit, CommitOutcome, Credentials, Delta, Fields, NewRecord, Op, Record},
 };
 use sessions_fuzz::NOW;
 

@@ -11,6 +11,7 @@ use proc_macro2::TokenStream;
 #[path = "../../sessions-macros/src"]
 #[allow(dead_code)]
 mod source {
+    pub(crate) mod accessor;
     pub(crate) mod attr;
     pub(crate) mod check;
     pub(crate) mod derive;
@@ -22,7 +23,7 @@ mod source {
     pub(crate) mod types;
 }
 
-use source::{attr, check, derive, errors, expand, model, names, suggest, types};
+use source::{accessor, attr, check, derive, errors, expand, model, names, suggest, types};
 
 /// The lexer and syn recurse; the compiler has refused deeper ones before a derive sees them.
 const DEEPEST: usize = 32;
@@ -80,7 +81,7 @@ enum Type<'a> {
 /// Keys that there are, and some that there will be.
 fn keys() -> Vec<&'static str> {
     let [of_struct, of_field] =
-        [attr::keys::Place::Struct, attr::keys::Place::Field].map(|place| place.keys());
+        [attr::AttributeSite::Struct, attr::AttributeSite::Field].map(|place| place.keys());
     [of_struct, of_field, &["flash", "ttl", "index"]].concat()
 }
 

@@ -19,7 +19,9 @@ fuzz_target!(|bytes: &[u8]| {
         let commit = Commit::new(epoch, timeouts)
             .with_touch(true)
             .with_id(CommitId::from_bytes(now.as_millis().to_be_bytes()))
-            .with_credentials_change(CredentialsChange::login(next.clone()).in_place_of(record.credentials.clone()));
+            .with_credentials_change(
+                CredentialsChange::login(next.clone()).in_place_of(record.credentials.clone()),
+            );
         if let CommitOutcome::Applied(_) = record.commit(&commit, now) {
             assert!(record.commits.len() <= known.max(8), "the last ids only");
         }

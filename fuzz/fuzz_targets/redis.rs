@@ -7,7 +7,9 @@ use libfuzzer_sys::fuzz_target;
 use sessions::{
     FieldName, Timeouts, Timestamp,
     fuzzing::hash::{self, RawItem},
-    store::{Add, CommitOutcome, Commit, CommitId, Delta, Fields, NewRecord, Op, CredentialsChange, Credentials},
+    store::{
+        Add, Commit, CommitId, CommitOutcome, Credentials, CredentialsChange, Delta, Fields, NewRecord, Op,
+    },
 };
 
 #[derive(Arbitrary, Debug)]
@@ -121,7 +123,11 @@ fn check_answer(commit: &Commit, reply: Vec<RawItem>) {
             assert_eq!((values.len(), reply.len()), (commit.returning.len(), commit.returning.len() + 1));
         }
         Ok(Some(CommitOutcome::Invalid(_))) => assert!(reply.len() > 1),
-        Ok(Some(CommitOutcome::NotFound | CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged) | None) | Err(()) => {}
+        Ok(
+            Some(CommitOutcome::NotFound | CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged)
+            | None,
+        )
+        | Err(()) => {}
         Ok(Some(other)) => panic!("{other:?} is none of the script's"),
     }
 }
@@ -189,7 +195,8 @@ fuzz_target!(|input: Input<'_>| {
         .with_touch(input.touch)
         .returning(names(&input.returning));
     if let Some(hash) = input.rotate {
-        commit = commit.with_credentials_change(CredentialsChange::rotation(Credentials::from_bytes(hash.to_vec())));
+        commit = commit
+            .with_credentials_change(CredentialsChange::rotation(Credentials::from_bytes(hash.to_vec())));
     }
     if let Some(id) = input.id {
         commit = commit.with_id(CommitId::from_bytes(id));

@@ -15,7 +15,7 @@ use crate::names::{self, RenameRule};
 use crate::suggest;
 
 pub(crate) use self::choices::{DefaultValue, FieldClass, Merge, OnInvalid};
-use self::keys::AttributeSite;
+pub(crate) use self::keys::AttributeSite;
 use self::syntax::{Entry, EntryValue};
 
 /// Something written in an attribute, with its spans.
