@@ -11,15 +11,13 @@ mod service;
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use http::{HeaderValue, Response, request::Parts};
-
-use tokio::sync::{Semaphore, watch};
 use tower_layer::Layer;
 
 pub use self::cookie::{CookieConfig, SameSite};
@@ -33,19 +31,11 @@ use crate::{
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
-    slot::{LayerContext, MOST_DETACHED, OfLayer, Sizes},
+    slot::{LayerContext, OfLayer, Sizes},
     store::Store,
     value::{Timeouts, Timestamp, Token, TokenHasher},
 };
 
-/// Longer than a database waits for a lock, so that the database's own error comes first.
-const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The default limits, in bytes of JSON.
-const LARGEST_FIELD: usize = 64 << 10;
-const LARGEST_RECORD: usize = 256 << 10;
-
-const DEFAULT_ENDED_WITHIN: Duration = Duration::from_secs(30);
 const LEAST_ENDED_WITHIN: Duration = Duration::from_millis(3);
 const MOST_ENDED_WITHIN: Duration = Duration::from_hours(24);
 
@@ -169,25 +159,7 @@ impl SessionLayer {
     #[must_use]
     pub fn new(store: impl Store) -> Self {
         let http = HttpOptions::default();
-        let context = LayerContext {
-            store: store.erase().into_inner(),
-            hasher: TokenHasher::new(http.cookie.name()),
-            purpose: http.cookie.shared_name(),
-            keys: None,
-            timeouts: Timeouts::default(),
-            not_before: Timestamp::from_millis(i64::MIN),
-            events: Events::default(),
-            rules: Arc::default(),
-            last_purge: Arc::default(),
-            store_timeout: DEFAULT_STORE_TIMEOUT,
-            ended_within: DEFAULT_ENDED_WITHIN,
-            sizes: Sizes { field: LARGEST_FIELD, record: LARGEST_RECORD },
-            watchers: Arc::default(),
-            stopwatch: Stopwatch::default(),
-            in_flight: watch::channel(()).0,
-            detached: Arc::new(Semaphore::new(MOST_DETACHED)),
-            runtime: OnceLock::new(),
-        };
+        let context = LayerContext::new(store.erase().into_inner(), http.cookie.shared_name());
         Self { options: Arc::new(LayerOptions { context: Arc::new(context), http }) }
     }
 

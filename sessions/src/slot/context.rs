@@ -25,6 +25,15 @@ use crate::{
 /// request has loaded.
 pub(crate) const MOST_DETACHED: usize = 256;
 
+/// Longer than a database waits for a lock, so that the database's own error comes first.
+const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The default limits, in bytes of JSON.
+const LARGEST_FIELD: usize = 64 << 10;
+const LARGEST_RECORD: usize = 256 << 10;
+
+const DEFAULT_ENDED_WITHIN: Duration = Duration::from_secs(30);
+
 /// The context that the requests of one layer share.
 #[derive(Clone)]
 pub(crate) struct LayerContext {
@@ -84,6 +93,29 @@ pub(crate) struct Sizes {
 }
 
 impl LayerContext {
+    /// A context with default options. `purpose` is the cookie's name.
+    pub(crate) fn new(store: Arc<dyn DynStore>, purpose: Cow<'static, str>) -> Self {
+        Self {
+            store,
+            hasher: TokenHasher::new(&purpose),
+            purpose,
+            keys: None,
+            timeouts: Timeouts::default(),
+            not_before: Timestamp::from_millis(i64::MIN),
+            events: Events::default(),
+            rules: Arc::default(),
+            last_purge: Arc::default(),
+            store_timeout: DEFAULT_STORE_TIMEOUT,
+            ended_within: DEFAULT_ENDED_WITHIN,
+            sizes: Sizes { field: LARGEST_FIELD, record: LARGEST_RECORD },
+            watchers: Arc::default(),
+            stopwatch: Stopwatch::default(),
+            in_flight: watch::channel(()).0,
+            detached: Arc::new(Semaphore::new(MOST_DETACHED)),
+            runtime: OnceLock::new(),
+        }
+    }
+
     /// The timeouts of a session: the layer's for its kind, or its own where they are shorter.
     pub(super) fn timeouts_of(&self, authority: &Authority) -> Timeouts {
         self.timeouts.of_kind(authority.kind()).within(authority.lifetime)
@@ -109,24 +141,6 @@ impl LayerContext {
     pub(super) fn for_tests() -> Self {
         use crate::store::{MemoryStore, Store};
 
-        Self {
-            store: MemoryStore::new().erase().into_inner(),
-            hasher: TokenHasher::new("sid"),
-            purpose: "sid".into(),
-            keys: None,
-            timeouts: Timeouts::default(),
-            not_before: Timestamp::from_millis(i64::MIN),
-            events: Events::default(),
-            rules: Arc::default(),
-            last_purge: Arc::default(),
-            store_timeout: Duration::from_secs(10),
-            sizes: Sizes { field: 64 << 10, record: 256 << 10 },
-            ended_within: Duration::from_secs(30),
-            watchers: Arc::default(),
-            stopwatch: Stopwatch::default(),
-            in_flight: watch::channel(()).0,
-            detached: Arc::new(Semaphore::new(MOST_DETACHED)),
-            runtime: OnceLock::new(),
-        }
+        Self::new(MemoryStore::new().erase().into_inner(), "sid".into())
     }
 }
