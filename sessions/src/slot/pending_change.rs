@@ -153,7 +153,8 @@ impl PendingChange {
 
     /// Takes in what the same handle did right before it, if that comes to the same. Returns true if it did.
     pub(super) fn absorbs(&mut self, earlier: &Self) -> bool {
-        if (self.by, self.is_for_save) != (earlier.by, earlier.is_for_save) {
+        let of = |change: &Self| (change.by, change.is_for_save, change.is_once);
+        if of(self) != of(earlier) {
             return false;
         }
         match (&mut self.action, &earlier.action) {

@@ -135,6 +135,17 @@ fn only_what_comes_to_the_same_is_folded() {
     }
 }
 
+/// A change that is sent once is dropped if its write fails, and takes no earlier change of its handle with it.
+#[test]
+fn a_change_that_is_sent_once_absorbs_nothing() {
+    let add = |at| change("hits", at, Op::Add(Add { by: 1, start: 0, min: 0, max: 9 }));
+    let mut log = ChangeLog::default();
+    enter(&mut log, 1, [add(1)]);
+    let once = PendingChange::new(1, 2, Action::Change(add(2)));
+    log.put_back(vec![PendingChange { is_once: true, ..once }]);
+    assert_eq!(shown(&log), [(1, "hits", 1), (1, "hits", 2)]);
+}
+
 #[test]
 fn a_clear_absorbs_all_but_flashes_and_grants() {
     let mut log = ChangeLog::default();
