@@ -9,7 +9,9 @@ use axum::{Router, routing::get};
 
 use super::Handle;
 use crate::{
+    __private::FromRequestParts,
     Session, SessionLayer, TypedSession,
+    rejection::SessionRejection,
     store::MemoryStore,
     testing::{Client, FaultStore, Faults, Operation},
 };
@@ -26,12 +28,24 @@ struct Page {
 
 type Socket = TypedSession<Page>;
 
-/// Two handles of a request whose response head has left, its layer's events and its store's faults.
-async fn sockets() -> (Socket, Socket, Arc<Mutex<Vec<String>>>, Faults) {
-    let held = Arc::<Mutex<Option<(Socket, Socket)>>>::default();
+/// Two handles of a request whose response head has left, with what is around them.
+struct Lent<H> {
+    one: H,
+    other: H,
+    /// The events of the layer since then.
+    events: Arc<Mutex<Vec<String>>>,
+    faults: Faults,
+    browser: Client,
+}
+
+/// Lends the handles of a session that the route `/begin` begins.
+async fn lent<H>(routes: Router) -> Lent<H>
+where
+    H: FromRequestParts<(), Rejection = SessionRejection> + Send + 'static,
+{
+    let held = Arc::<Mutex<Option<(H, H)>>>::default();
     let keeps = Arc::clone(&held);
-    let begin = async |mut session: Socket| session.set_name("Ada");
-    let open = async move |one: Socket, other: Socket| {
+    let open = async move |one: H, other: H| {
         *keeps.lock().unwrap_or_else(PoisonError::into_inner) = Some((one, other));
     };
     let events = Arc::<Mutex<Vec<String>>>::default();
@@ -41,12 +55,17 @@ async fn sockets() -> (Socket, Socket, Arc<Mutex<Vec<String>>>, Faults) {
     let layer = SessionLayer::new(store).with_event_hook(move |event| {
         heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{event:?}"));
     });
-    let browser =
-        Client::new(Router::new().route("/begin", get(begin)).route("/open", get(open)).layer(layer));
+    let browser = Client::new(routes.route("/open", get(open)).layer(layer));
     browser.get("/begin").await;
     browser.get("/open").await;
     let (one, other) = held.lock().unwrap_or_else(PoisonError::into_inner).take().expect("two handles");
     events.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    Lent { one, other, events, faults, browser }
+}
+
+async fn sockets() -> (Socket, Socket, Arc<Mutex<Vec<String>>>, Faults) {
+    let begin = async |mut session: Socket| session.set_name("Ada");
+    let Lent { one, other, events, faults, .. } = lent(Router::new().route("/begin", get(begin))).await;
     (one, other, events, faults)
 }
 
@@ -198,41 +217,19 @@ async fn who_logs_in_over_what_cannot_be_read_is_logged_in_after_a_save() {
     assert_eq!((&*text, &*shown), ("true ada admin", "ada admin 0"));
 }
 
-type Two = (TypedSession<Rights>, TypedSession<Rights>);
-
-async fn logged_in() -> (TypedSession<Rights>, TypedSession<Rights>, Arc<Mutex<Vec<String>>>, Faults, Client)
-{
-    let held = Arc::<Mutex<Option<Two>>>::default();
-    let keeps = Arc::clone(&held);
+async fn logged_in() -> Lent<TypedSession<Rights>> {
     let begin = async |mut rights: TypedSession<Rights>| {
         rights.set_id("ada");
         rights.set_role("admin");
         rights.set_level(3_u32);
     };
-    let open = async move |one: TypedSession<Rights>, other: TypedSession<Rights>| {
-        *keeps.lock().unwrap_or_else(PoisonError::into_inner) = Some((one, other));
-    };
-    let events = Arc::<Mutex<Vec<String>>>::default();
-    let heard = Arc::clone(&events);
-    let store = FaultStore::new(MemoryStore::new());
-    let faults = store.faults();
-    let layer = SessionLayer::new(store).with_event_hook(move |event| {
-        heard.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{event:?}"));
-    });
-    let routes =
-        Router::new().route("/begin", get(begin)).route("/open", get(open)).route("/show", get(show));
-    let browser = Client::new(routes.layer(layer));
-    browser.get("/begin").await;
-    browser.get("/open").await;
-    let (one, other) = held.lock().unwrap_or_else(PoisonError::into_inner).take().expect("two handles");
-    events.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    (one, other, events, faults, browser)
+    lent(Router::new().route("/begin", get(begin)).route("/show", get(show))).await
 }
 
 /// A save that waits hears that another handle's save took its removal along and lost it.
 #[tokio::test]
 async fn a_save_hears_of_a_removal_that_another_handles_save_lost() {
-    let (mut one, mut other, events, faults, browser) = logged_in().await;
+    let Lent { mut one, mut other, events, faults, browser } = logged_in().await;
     other.set_note("first");
     let gate = faults.hold(Operation::Commit);
     faults.lose_request(Operation::Commit);
@@ -264,7 +261,7 @@ async fn a_save_hears_of_a_removal_that_another_handles_save_lost() {
 #[tokio::test]
 async fn removals_that_fail_stay_small() {
     for clears in [false, true] {
-        let (mut one, _other, _events, faults, _browser) = logged_in().await;
+        let Lent { mut one, other: _other, faults, browser: _browser, .. } = logged_in().await;
         let mut size = 0;
         for _ in 0..300 {
             faults.fail(Operation::Load, 1);
@@ -307,7 +304,7 @@ async fn what_waits_beside_a_count_goes_with_a_panic() {
 /// A change that no save was asked for is reported, though another field was counted at once meanwhile.
 #[tokio::test]
 async fn what_waits_beside_a_count_is_reported() {
-    let (mut one, _other, events, _faults, _browser) = logged_in().await;
+    let Lent { mut one, other: _other, events, browser: _browser, .. } = logged_in().await;
     one.set_note("unsaved");
     one.reload().await.expect("a reload");
     one.fetch_add_hits(1).await.expect("a sum");
