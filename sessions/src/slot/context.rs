@@ -23,7 +23,7 @@ use crate::{
 
 /// The number of commits of a layer that may go on at a time after their clients went away: each keeps what its
 /// request has loaded.
-pub(crate) const MOST_DETACHED: usize = 256;
+pub(super) const MOST_DETACHED: usize = 256;
 
 /// Longer than a database waits for a lock, so that the database's own error comes first.
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -60,7 +60,7 @@ use self::{
 };
 pub(crate) use self::{
     closing::{Closing, ResponseOutcome, WriteScope},
-    context::{LayerContext, MOST_DETACHED, OfLayer, Sizes},
+    context::{LayerContext, OfLayer, Sizes},
     cookie_change::CookieChange,
     field_rules::{FieldClass, OnInvalid, Rule, Rules},
     load::Presented,

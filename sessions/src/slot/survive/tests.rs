@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::slot::{LayerContext, MOST_DETACHED, RequestFacts};
+use crate::slot::{LayerContext, RequestFacts, context::MOST_DETACHED};
 
 fn slot() -> Arc<Slot> {
     Arc::new(Slot::new(Arc::new(LayerContext::for_tests()), RequestFacts::default()))
