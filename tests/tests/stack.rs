@@ -5,10 +5,14 @@
 
 #[path = "stack/browsers.rs"]
 mod browsers;
+#[path = "stack/cookies.rs"]
+mod cookies;
 #[path = "stack/errors.rs"]
 mod errors;
 #[path = "stack/events.rs"]
 mod events;
+#[path = "stack/failures.rs"]
+mod failures;
 #[path = "stack/unreadable.rs"]
 mod unreadable;
 
@@ -88,6 +92,10 @@ fn routes() -> Router {
 
 fn layer() -> SessionLayer {
     SessionLayer::new(MemoryStore::new())
+}
+
+fn with_cookie(store: &Arc<MemoryStore>, cookie: CookieConfig) -> SessionLayer {
+    SessionLayer::new(Arc::clone(store)).with_cookie(cookie).expect("a cookie that browsers take")
 }
 
 fn body(response: &sessions::testing::Response) -> (u16, &str) {
@@ -274,143 +282,6 @@ async fn a_middleware_may_hold_its_handle_over_the_handler() {
     assert_eq!(browser.get("/read").await.text(), "Ada 2");
 }
 
-#[tokio::test]
-async fn a_panic_caught_inside_the_layer_is_a_server_error() {
-    async fn broken(mut session: TypedSession<Account>) -> String {
-        session.set_name("half");
-        panic!("as the test wants it");
-    }
-    for inside in [true, false] {
-        let app = routes().route("/broken", get(broken));
-        let app = if inside {
-            app.layer(CatchPanicLayer::new()).layer(layer())
-        } else {
-            app.layer(layer()).layer(CatchPanicLayer::new())
-        };
-        let browser = Client::new(app);
-        browser.get("/in/Ada").await;
-        let response = browser.get("/broken").await;
-        assert_eq!(response.status(), 500);
-        assert!(response.set_cookies().is_empty());
-        assert_eq!(browser.get("/read").await.text(), "Ada 0", "caught inside: {inside}");
-    }
-}
-
-#[tokio::test]
-async fn a_caught_panic_hands_nothing_over_even_if_errors_commit() {
-    async fn broken(mut session: TypedSession<Account>) -> String {
-        session.set_name("half");
-        panic!("as the test wants it");
-    }
-    let layer = layer().with_on_server_error(OnServerError::Commit);
-    let browser =
-        Client::new(routes().route("/broken", get(broken)).layer(CatchPanicLayer::new()).layer(layer));
-    browser.get("/in/Ada").await;
-    assert_eq!(browser.get("/broken").await.status(), 500);
-    assert_eq!(browser.get("/read").await.text(), "Ada 0");
-}
-
-#[tokio::test]
-async fn a_logout_before_a_caught_panic_happens() {
-    async fn broken(session: TypedSession<Account>) -> String {
-        session.destroy();
-        panic!("as the test wants it");
-    }
-    let app = routes().route("/broken", get(broken)).layer(CatchPanicLayer::new()).layer(layer());
-    let browser = Client::new(app);
-    browser.get("/in/Ada").await;
-    let thief = browser.clone_jar();
-    assert_eq!(browser.get("/broken").await.set_cookies().len(), 1);
-    assert_eq!(thief.get("/read").await.text(), "- 0");
-}
-
-/// A field's type may panic when it is written, which is after the handler: nothing is granted, and what was taken
-/// away is gone.
-#[tokio::test]
-async fn a_right_that_was_taken_away_is_gone_though_another_field_cannot_be_written() {
-    #[derive(Default)]
-    struct Broken;
-
-    impl serde::Serialize for Broken {
-        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            panic!("as the test wants it")
-        }
-    }
-
-    impl<'de> serde::Deserialize<'de> for Broken {
-        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-            Ok(Self)
-        }
-    }
-
-    #[derive(Session)]
-    struct Staff {
-        #[session(privilege)]
-        role: Option<String>,
-        #[session(privilege)]
-        level: Option<u32>,
-        broken: Option<Broken>,
-    }
-
-    let hire = async |mut staff: TypedSession<Staff>| staff.set_role("admin");
-    let dismiss = async |mut staff: TypedSession<Staff>| {
-        staff.remove_role();
-        staff.set_level(2);
-        staff.set_broken(Broken);
-    };
-    let show =
-        async |staff: TypedSession<Staff>| format!("{} {:?}", staff.role().unwrap_or("-"), staff.level());
-    let routes =
-        Router::new().route("/hire", get(hire)).route("/dismiss", get(dismiss)).route("/show", get(show));
-    let browser = Client::new(routes.layer(CatchPanicLayer::new()).layer(layer()));
-    browser.get("/hire").await;
-    let thief = browser.clone_jar();
-    assert_eq!(browser.get("/dismiss").await.status(), 500);
-    assert_eq!(browser.get("/show").await.text(), "- None");
-    assert_eq!(thief.get("/show").await.text(), "- None");
-}
-
-/// A right that is taken away and then set to what is too large is gone, whether or not the view knows it for one.
-#[tokio::test]
-async fn a_right_that_was_taken_away_is_gone_though_its_next_value_is_too_large() {
-    #[derive(Session)]
-    struct Staff {
-        #[session(privilege)]
-        role: Option<String>,
-    }
-
-    #[derive(Session)]
-    struct Careless {
-        role: Option<String>,
-    }
-
-    let hire = async |mut staff: TypedSession<Staff>| staff.set_role("admin");
-    let show = async |staff: TypedSession<Staff>| staff.role().unwrap_or("-").to_owned();
-    let knowing = async |mut staff: TypedSession<Staff>| {
-        staff.remove_role();
-        staff.set_role("x".repeat(200));
-    };
-    let careless = async |mut staff: TypedSession<Careless>| {
-        staff.remove_role();
-        staff.set_role("x".repeat(200));
-    };
-    // An instance of the program that has not met the view which says that it is a right.
-    let store = Arc::new(MemoryStore::new());
-    let layer = || SessionLayer::new(Arc::clone(&store)).with_size_limits(100, 1000);
-    let routes =
-        Router::new().route("/hire", get(hire)).route("/show", get(show)).route("/knowing", get(knowing));
-    let browser = Client::new(routes.layer(layer()));
-    let other = Client::new(Router::new().route("/careless", get(careless)).layer(layer()));
-    for (path, there) in [("/knowing", browser.clone()), ("/careless", browser.at(&other))] {
-        browser.get("/hire").await;
-        let thief = browser.clone_jar();
-        assert_eq!(browser.get("/show").await.text(), "admin");
-        assert_eq!(there.get(path).await.status(), 500, "{path}");
-        assert_eq!(browser.get("/show").await.text(), "-", "{path}");
-        assert_eq!(thief.get("/show").await.text(), "-", "{path}");
-    }
-}
-
 /// A handle of a session that another one has ended shows nothing of the next session.
 #[tokio::test]
 async fn a_count_on_an_ended_session_shows_nothing_of_the_next() {
@@ -499,140 +370,6 @@ async fn a_task_that_forgets_to_save_is_reported() {
     assert_eq!(browser.get("/read").await.text(), "Ada 0");
     let events = events.lock().expect("no panic").clone();
     assert!(matches!(&events[..], [_created, event] if event.contains("UnsavedChanges")), "{events:?}");
-}
-
-/// Two layers have one cookie name for now: two of them would commit past each other, and the loser's
-/// refusal would take the winner's cookie with it.
-#[tokio::test]
-async fn the_outer_of_two_layers_is_the_session() {
-    let inner = RecordingStore::new(MemoryStore::new());
-    let outer = RecordingStore::new(MemoryStore::new());
-    let (inside, outside) = (inner.recording(), outer.recording());
-    let app = routes().layer(SessionLayer::new(inner)).layer(SessionLayer::new(outer));
-    let browser = Client::new(app);
-    let response = browser.get("/in/Ada").await;
-    assert_eq!(response.set_cookies().len(), 1);
-    assert_eq!(browser.get("/read").await.text(), "Ada 0");
-    assert!(outside.writes() > 0);
-    assert_eq!(inside.calls(), []);
-}
-
-#[tokio::test]
-async fn what_the_handler_says_of_caching_stays() {
-    let kept = async |session: TypedSession<Account>| {
-        ([("cache-control", "public, max-age=60"), ("vary", "Accept")], session.visits().to_string())
-    };
-    let app = routes().route("/kept", get(kept)).route("/free", get(async || "free")).layer(layer());
-    let browser = Client::new(app);
-    let response = browser.get("/kept").await;
-    assert_eq!(response.header("cache-control"), Some("public, max-age=60"));
-    let response = browser.get("/read").await;
-    assert_eq!(response.header("cache-control"), Some("private, no-cache"));
-    assert_eq!(response.header("vary"), Some("Cookie"));
-    assert_eq!(browser.get("/in/Ada").await.header("cache-control"), Some("private, no-store"));
-    assert!(browser.get("/free").await.header("cache-control").is_none());
-}
-
-/// A page for a session with a right is kept by no cache; a logout may have the browser forget the rest.
-#[tokio::test]
-async fn what_a_user_sees_is_not_stored_and_what_is_left_is_cleared() {
-    #[derive(Session)]
-    struct User {
-        #[session(identity)]
-        user: Option<String>,
-    }
-    let read = async |user: TypedSession<User>| user.user().unwrap_or("-").to_owned();
-    let enter = async |mut user: TypedSession<User>| user.set_user("Ada");
-    let leave = async |user: TypedSession<User>| user.destroy();
-    let app = Router::new().route("/", get(read)).route("/in", get(enter)).route("/out", get(leave));
-    for clears in [false, true] {
-        let browser = Client::new(app.clone().layer(layer().with_clear_site_data(clears)));
-        assert_eq!(browser.get("/").await.header("cache-control"), Some("private, no-cache"));
-        let response = browser.get("/in").await;
-        assert_eq!(response.header("cache-control"), Some("private, no-store"));
-        assert!(response.header("clear-site-data").is_none());
-        assert_eq!(browser.get("/").await.header("cache-control"), Some("no-store"));
-        let response = browser.get("/out").await;
-        assert_eq!(response.header("cache-control"), Some("private, no-store"));
-        let expected = clears.then_some("\"storage\"");
-        assert_eq!(response.header("clear-site-data"), expected);
-    }
-}
-
-#[tokio::test]
-async fn a_handlers_own_cookies_are_sent_beside_the_sessions() {
-    let both = async |mut session: TypedSession<Account>| {
-        session.set_name("Ada");
-        ([("set-cookie", "theme=dark; Path=/")], "done")
-    };
-    let browser = Client::new(routes().route("/both", get(both)).layer(layer()));
-    assert_eq!(browser.get("/both").await.set_cookies().len(), 2);
-    assert_eq!(browser.cookie("theme").as_deref(), Some("dark"));
-    assert_eq!(browser.get("/read").await.text(), "Ada 0");
-}
-
-fn with_cookie(store: &Arc<MemoryStore>, cookie: CookieConfig) -> SessionLayer {
-    SessionLayer::new(Arc::clone(store)).with_cookie(cookie).expect("a cookie that browsers take")
-}
-
-#[tokio::test]
-async fn a_cookie_has_the_name_and_attributes_that_were_asked_for() {
-    let cookie = CookieConfig::new("__Secure-shop").with_path("/in").with_same_site(SameSite::Strict);
-    let app = routes().layer(with_cookie(&Arc::default(), cookie));
-    let browser = Client::new(app);
-    let response = browser.get("/in/Ada").await;
-    let [set] = &response.set_cookies()[..] else { panic!("one cookie: {response:?}") };
-    assert!(set.starts_with("__Secure-shop="), "{set}");
-    assert!(set.contains("; HttpOnly; SameSite=Strict; Secure; Path=/in; Max-Age="), "{set}");
-    assert_eq!(browser.get("/read").await.text(), "- 0", "the path is another");
-}
-
-/// The same store and the same token: it opens nothing under another name.
-#[tokio::test]
-async fn a_token_is_worth_nothing_in_a_layer_of_another_cookie() {
-    let store = Arc::new(MemoryStore::new());
-    let shop = Client::new(routes().layer(SessionLayer::new(Arc::clone(&store))));
-    let admin = Client::new(routes().layer(with_cookie(&store, CookieConfig::new("__Host-admin"))));
-    shop.get("/in/Ada").await;
-    let token = shop.cookie("__Host-sid").expect("a session");
-    admin.set_cookie_raw("__Host-admin", &token);
-    assert_eq!(admin.get("/read").await.text(), "- 0");
-    shop.set_cookie_raw("__Host-sid", &token);
-    assert_eq!(shop.get("/read").await.text(), "Ada 0");
-}
-
-#[tokio::test]
-async fn insecure_cookies_work_over_plain_http() {
-    let layer = || SessionLayer::new(MemoryStore::new());
-    for (layer, name) in [(layer(), "-"), (layer().with_insecure_cookies(), "Ada")] {
-        let browser = Client::new(routes().layer(layer)).with_origin("http://intranet.example");
-        browser.get("/in/Ada").await;
-        assert_eq!(browser.get("/read").await.text(), format!("{name} 0"));
-    }
-}
-
-/// What an outer layer refuses takes nothing away from an inner one, whose session has a new secret by then.
-#[tokio::test]
-async fn a_refusal_of_one_layer_keeps_the_cookie_of_another() {
-    let store = FaultStore::new(MemoryStore::new());
-    let faults = store.faults();
-    let outer = SessionLayer::new(store).with_cookie(CookieConfig::new("__Host-outer")).expect("a cookie");
-    let write = async |mut session: TypedSession<Cart>, request: Request, next: Next| {
-        session.items_mut().push("pen".to_owned());
-        drop(session);
-        next.run(request).await
-    };
-    let app = routes().layer(SessionLayer::new(MemoryStore::new())).layer(from_fn(write)).layer(outer);
-    let browser = Client::new(app);
-    faults.fail(Operation::Create, 1);
-    let response = browser.get("/in/Ada").await;
-    assert_eq!(response.status(), 503);
-    assert_eq!(browser.get("/read").await.text(), "Ada 0");
-    // And again when there are two tokens to lose.
-    faults.fail(Operation::Commit, 1);
-    let response = browser.get("/in/Bob").await;
-    assert_eq!(response.status(), 503);
-    assert_eq!(browser.get("/read").await.text(), "Bob 0");
 }
 
 #[tokio::test]
