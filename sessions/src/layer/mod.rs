@@ -27,7 +27,6 @@ pub use self::{
     service::{ResponseFuture, SessionService},
 };
 use crate::{
-    clock::Stopwatch,
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
@@ -393,7 +392,7 @@ impl SessionLayer {
     /// Measures the time that passes in this process with another clock.
     #[cfg(feature = "test-util")]
     pub(crate) fn with_stopwatch(mut self, clock: impl crate::clock::Clock) -> Self {
-        self.context_mut().stopwatch = Stopwatch::manual(clock);
+        self.context_mut().stopwatch = crate::clock::Stopwatch::manual(clock);
         self
     }
 
