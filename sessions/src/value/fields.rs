@@ -273,7 +273,8 @@ mod tests {
             names.iter().map(|name| (name.clone(), Bytes::from(name.as_str().to_owned()))).collect();
         for name in &names {
             assert_eq!(all.get(name.as_str()).unwrap(), name.as_str());
-            assert_eq!(all.get(&name.as_str().to_owned()).unwrap(), name.as_str());
+            let elsewhere = name.as_str().to_owned();
+            assert_eq!(all.get(&elsewhere).unwrap(), name.as_str());
         }
         assert!(!all.contains("cart[]"));
     }
