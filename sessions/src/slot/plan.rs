@@ -275,16 +275,12 @@ impl RequestState {
         };
         let size = |(name, value): (&FieldName, &Bytes)| name.as_str().len() + value.len();
         let before: usize = fields.iter().map(size).sum();
-        let goes: usize = match delta.retained() {
-            None => delta
-                .ops()
-                .iter()
-                .filter_map(|(name, _)| Some(size((name, fields.get(name.as_str())?))))
-                .sum(),
-            Some(_) => {
-                let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
-                fields.iter().filter(|(name, _)| goes(name)).map(size).sum()
-            }
+        let goes: usize = if delta.retained().is_some() {
+            let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
+            fields.iter().filter(|(name, _)| goes(name)).map(size).sum()
+        } else {
+            let changed = |(name, _): &(FieldName, Op)| Some(size((name, fields.get(name.as_str())?)));
+            delta.ops().iter().filter_map(changed).sum()
         };
         let after = before - goes + delta.ops().iter().map(put_size).sum::<usize>();
         if after > before { after } else { 0 }
