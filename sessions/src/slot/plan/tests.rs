@@ -19,7 +19,7 @@ use crate::{
 
 /// The rules of a view: `user` is the identity, `role` and `level` are rights, `cart` outlives a logout, `guest` does
 /// not outlive a login.
-fn rules() -> Rules {
+pub(in crate::slot) fn rules() -> Rules {
     let rule = |name, class| Rule {
         name,
         aliases: &[],
@@ -45,7 +45,7 @@ fn rules() -> Rules {
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
-fn id() -> RecordId {
+pub(in crate::slot) fn id() -> RecordId {
     RecordId::from_bytes([7; 16])
 }
 
@@ -81,23 +81,23 @@ fn with_record(fields: &[(&'static str, &'static str)], rights: &[&'static str])
 }
 
 /// A request without a record.
-fn visitor() -> RequestState {
+pub(in crate::slot) fn visitor() -> RequestState {
     RequestState { record: RecordState::Absent, ..RequestState::new(RequestFacts::default()) }
 }
 
 /// A visitor's record.
-fn visitors() -> RequestState {
+pub(in crate::slot) fn visitors() -> RequestState {
     with_record(&[("name", "1"), ("cart", "1"), ("guest", "1")], &[])
 }
 
 /// The record of a user.
-fn users() -> RequestState {
+pub(in crate::slot) fn users() -> RequestState {
     with_record(&[("user", "7"), ("role", "1"), ("name", "1"), ("cart", "1")], &["user", "role"])
 }
 
 /// The handler's actions in a case.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(in crate::slot) enum Step {
     Put(&'static str, &'static str),
     /// A put by a view that does not declare the field's class.
     PutUndeclared(&'static str, &'static str),
@@ -119,7 +119,7 @@ enum Step {
 use Step::*;
 
 /// Has handles take these steps, one after another.
-fn take_by(state: &mut RequestState, rules: &Rules, steps: &[(u64, Step)], from: u64) {
+pub(in crate::slot) fn take_by(state: &mut RequestState, rules: &Rules, steps: &[(u64, Step)], from: u64) {
     for (at, (by, step)) in (from..).zip(steps) {
         let change = |name: &'static str, op| {
             let change = FieldChange::new(FieldName::from_static(name), op, at);
@@ -160,7 +160,7 @@ fn take_by(state: &mut RequestState, rules: &Rules, steps: &[(u64, Step)], from:
     }
 }
 
-fn take(state: &mut RequestState, rules: &Rules, steps: &[Step]) {
+pub(in crate::slot) fn take(state: &mut RequestState, rules: &Rules, steps: &[Step]) {
     let steps: Vec<_> = steps.iter().map(|step| (1, *step)).collect();
     take_by(state, rules, &steps, 1);
 }
@@ -685,6 +685,7 @@ fn a_record_grows_by_what_is_put() {
         (&[Put("new", "12")][..], size + "new12".len()),
         (&[Put("name", "12")], size + 1),
         (&[Put("name", "2")], 0),
+        (&[Remove("guest"), Put("new", "1")], 0),
         (&[Remove("a_name_that_is_longer_than_all")], 0),
         (&[Clear, Put("new", "1")], 0),
     ] {
