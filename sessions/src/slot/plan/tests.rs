@@ -17,7 +17,7 @@ use crate::{
     value::{Authority, FieldName, Proof, RecordId, Secret, Timeouts, Timestamp, TokenHasher},
 };
 
-/// The rules of a view: `user` is the identity, `role` and `level` are rights, `cart` outlives a logout, `guest` does
+/// The rules of views: `user` is the identity, or `account` in one of them, `role` and `level` are rights, `cart` outlives a logout, `guest` does
 /// not outlive a login.
 pub(in crate::slot) fn rules() -> Rules {
     let rule = |name, class| Rule {
@@ -33,6 +33,7 @@ pub(in crate::slot) fn rules() -> Rules {
     rules.add(
         [
             rule("user", FieldClass::Identity),
+            rule("account", FieldClass::Identity),
             rule("role", FieldClass::Privilege),
             rule("level", FieldClass::Privilege),
             rule("cart", FieldClass::KeepOnLogout),
@@ -188,7 +189,8 @@ fn shown(write: &PlannedWrite) -> String {
         parts.insert(0, format!("only({})", names(retained)));
     }
     let rights = names(&write.rights.names);
-    assert!(write.rights.identity.is_none() || rights.contains("user"), "{write:?}");
+    let identity = write.rights.identity.as_ref();
+    assert!(identity.is_none_or(|identity| write.rights.names.contains(identity)), "{write:?}");
     format!("{} | {:?} | {rights}", parts.join(" "), write.secret_change)
 }
 
@@ -298,6 +300,34 @@ fn another_user_begins_with_what_outlives_a_logout() {
     check(users(), &[Remove("user"), Put("user", "8")], "only(cart) -guest user=8 | Logout | user");
     check(users(), &[RemoveAndPut("user", "7")], "only(cart) user=7 | Logout | user");
     check(users(), &[PutUndeclared("user", "7")], "only(cart) user=7 | Logout | ");
+    // A view that knows the user by another name.
+    check(users(), &[Put("account", "7")], "only(cart) account=7 | Logout | account");
+    check(visitors(), &[Put("account", "7")], "-guest account=7 | Login | account");
+}
+
+#[test]
+fn what_ends_a_secret_or_takes_a_right_away_goes_on() {
+    for (steps, is_rotation, takes_away) in [
+        (&[Put("name", "2")][..], false, false),
+        (&[Rotate], true, false),
+        (&[Put("role", "2")], true, false),
+        (&[Remove("role")], true, true),
+    ] {
+        let rules = rules();
+        let mut state = users();
+        take(&mut state, &rules, steps);
+        let Plan { write, removal, .. } = planned(&mut state, &rules);
+        assert_eq!((write.secret_change.is_rotation(), removal.is_some()), (is_rotation, takes_away));
+        assert_eq!(write.must_go_on(removal.is_some()), is_rotation || takes_away, "{steps:?}");
+    }
+    // A removal after the response keeps the secret.
+    let rules = rules();
+    let mut state = RequestState { head_sent: true, ..users() };
+    take(&mut state, &rules, &[Remove("role")]);
+    let plan = planned(&mut state, &rules);
+    assert!(plan.part == WritePart::Removals && plan.write.must_go_on(plan.removal.is_some()));
+    let alone = PlannedWrite { secret_change: SecretChange::None, ..plan.write };
+    assert!(alone.must_go_on(true) && !alone.must_go_on(false));
 }
 
 #[test]
