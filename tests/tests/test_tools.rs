@@ -228,7 +228,8 @@ fn routes() -> Router {
         Json(numbers.into_iter().map(|number| 2 * number).collect())
     }
     async fn language(headers: HeaderMap) -> String {
-        headers["accept-language"].to_str().unwrap().to_owned()
+        let all = headers.get_all("accept-language").iter();
+        all.map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join(",")
     }
     async fn go(Query(to): Query<Vec<(String, String)>>) -> Redirect {
         Redirect::to(&to[0].1)
