@@ -102,12 +102,12 @@ pub struct TestSession<V> {
     browser: Browser,
     /// The head of the next request.
     head: Request<()>,
-    open: Option<Begun>,
+    open: Option<BegunRequest>,
     view: PhantomData<fn() -> V>,
 }
 
 /// A request that has begun, and the session before it.
-struct Begun {
+struct BegunRequest {
     request: OpenRequest,
     before: Option<StoredSession>,
 }
@@ -232,7 +232,7 @@ impl<V: TestedView> TestSession<V> {
     pub async fn finish(&mut self, response: impl IntoResponse) -> TestOutcome<V> {
         self.begin().await;
         // invariant: the line above put it there.
-        let Begun { request, before } = self.open.take().expect("a request that has begun");
+        let BegunRequest { request, before } = self.open.take().expect("a request that has begun");
         let response = request.finish(&self.browser, response).await;
         // Before the look at the session after it, which asks the store too.
         let (calls, events) = (self.calls.take(), self.events.take());
@@ -274,7 +274,7 @@ impl<V: TestedView> TestSession<V> {
             self.events.take();
             let head = std::mem::take(&mut self.head);
             let request = OpenRequest::begin(&self.layer, &self.browser, head);
-            self.open = Some(Begun { request, before });
+            self.open = Some(BegunRequest { request, before });
         }
         // invariant: the lines above put it there.
         &mut self.open.as_mut().expect("a request that has begun").request
