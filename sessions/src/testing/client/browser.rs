@@ -16,14 +16,14 @@ pub(in crate::testing) struct Browser {
     pub(super) origin: Uri,
     pub(super) clock: AnyClock,
     pub(super) jar: Arc<Mutex<CookieJar>>,
-    pub(super) page: Page,
+    pub(super) page: RequestOrigin,
     /// The headers that a request gets unless it has its own of the same name.
     pub(super) headers: HeaderMap,
 }
 
 /// The page from which requests come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Page {
+pub(super) enum RequestOrigin {
     /// One of this site.
     #[default]
     Own,
@@ -39,7 +39,7 @@ impl Browser {
             origin: Uri::from_static("https://app.test"),
             clock: AnyClock::new(clock),
             jar: Arc::default(),
-            page: Page::Own,
+            page: RequestOrigin::Own,
             headers: HeaderMap::new(),
         }
     }
@@ -53,7 +53,7 @@ impl Browser {
                 headers.append(name, value.clone());
             }
         }
-        if self.page != Page::Own {
+        if self.page != RequestOrigin::Own {
             headers.insert(HeaderName::from_static("sec-fetch-site"), HeaderValue::from_static("cross-site"));
         }
         if let Some(cookies) = self.cookies_for(&uri, request.method()) {
@@ -72,7 +72,7 @@ impl Browser {
         let now = self.clock.now();
         let mut jar = self.jar();
         for line in response.headers().get_all(header::SET_COOKIE) {
-            if self.page == Page::Embedding {
+            if self.page == RequestOrigin::Embedding {
                 jar.receive_embedded(line.as_bytes(), response.uri(), now);
             } else {
                 jar.receive(line.as_bytes(), response.uri(), now);
@@ -97,10 +97,10 @@ impl Browser {
         let is_safe = matches!(*method, Method::GET | Method::HEAD);
         let jar = self.jar();
         let matching = match self.page {
-            Page::Own => jar.matching(uri, now),
-            Page::OtherSite => jar.matching_cross_site(uri, is_safe, now),
+            RequestOrigin::Own => jar.matching(uri, now),
+            RequestOrigin::OtherSite => jar.matching_cross_site(uri, is_safe, now),
             // A click on a link is what `Lax` lets through, and this is none.
-            Page::Embedding => jar.matching_cross_site(uri, false, now),
+            RequestOrigin::Embedding => jar.matching_cross_site(uri, false, now),
         };
         let pairs: Vec<_> =
             matching.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();

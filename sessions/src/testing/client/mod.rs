@@ -19,7 +19,7 @@ use http::Request;
 use tower_service::Service;
 
 pub(super) use self::browser::Browser;
-use self::browser::Page;
+use self::browser::RequestOrigin;
 pub use self::{jar::StoredCookie, response::Response};
 use super::Body;
 use crate::clock::{AnyClock, Clock};
@@ -104,7 +104,7 @@ impl Client {
     /// link. Its requests say so (`Sec-Fetch-Site`), and lack the cookies that `SameSite` keeps back.
     #[must_use]
     pub fn from_another_site(&self) -> Self {
-        self.on(Page::OtherSite)
+        self.on(RequestOrigin::OtherSite)
     }
 
     /// Opens a page of another site in this browser, which fetches from here or shows this site in a frame.
@@ -113,10 +113,10 @@ impl Client {
     /// the browser keeps only such cookies of their responses (RFC 6265bis sections 5.6.7.1 and 5.7).
     #[must_use]
     pub fn embedded_in_another_site(&self) -> Self {
-        self.on(Page::Embedding)
+        self.on(RequestOrigin::Embedding)
     }
 
-    fn on(&self, page: Page) -> Self {
+    fn on(&self, page: RequestOrigin) -> Self {
         let mut other = self.clone();
         other.browser.page = page;
         other
