@@ -148,7 +148,9 @@ impl Slot {
             self.lock().lose(taken, &error);
             return Ok(None);
         }
-        if let (ErrorKind::InvalidField, Some(fallback)) = (error.kind(), fallback) {
+        if let Some(fallback) = fallback
+            && error.is_of_field()
+        {
             let Ok(written) = self.fall_back(fallback, removal.as_ref(), later, taken).await else {
                 self.report_failure(&error);
                 return Err(error);
@@ -184,7 +186,9 @@ impl Slot {
             return (self.take_away(removal).await, false);
         }
         let mut written = self.write(write, &returning, kept.as_ref()).await;
-        if written.as_ref().is_err_and(|refused| refused.kind() == ErrorKind::Conflict) {
+        // Where only a field was not as it had to be, there is the fallback.
+        let is_superseded = |error: &Error| error.kind() == ErrorKind::Conflict && !error.is_of_field();
+        if written.as_ref().is_err_and(is_superseded) {
             match self.take_away(removal).await {
                 Ok(()) if part == WritePart::OnlyRemovals => written = Ok(()),
                 Ok(()) => return (written, true),
@@ -330,7 +334,7 @@ impl Slot {
     ) -> Result<Commit, Error> {
         let timeouts = self.lock().live().map_or(self.context().timeouts, |live| live.timeouts);
         let mut commit = Commit::new(epoch, timeouts).with_touch(touch).returning(returning.to_vec());
-        if delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
+        if delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_)) || op.is_conditional()) {
             commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
         }
         Ok(commit.with_delta(self.sealed_delta(id, delta)?))
@@ -357,6 +361,7 @@ impl Slot {
             CommitOutcome::NotFound => Err(Error::ended_meanwhile()),
             CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => Err(Error::superseded()),
             CommitOutcome::Invalid(name) => Err(Error::not_an_integer(&name)),
+            CommitOutcome::Conflict(name) => Err(Error::changed_meanwhile(&name)),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     rights::{RecordRights, SecretChange},
 };
 use crate::{
-    delta::{Delta, Op},
+    delta::{Delta, DeltaFailure, Op},
     error::Error,
     value::FieldName,
 };
@@ -149,7 +149,7 @@ impl Composed {
         if change.is_flashed() && !self.flashed.contains(name) {
             self.flashed.push(name.clone());
         }
-        pushed.map_err(|_| Error::not_an_integer(name))
+        pushed.map_err(|reason| Error::failed_operation(&DeltaFailure { field: name.clone(), reason }))
     }
 
     /// True if a field is as the change would leave it, and nothing else is to be done to it.

@@ -28,7 +28,7 @@ impl Slot {
         incarnation: u32,
     ) -> Result<(), Error> {
         let mut fields = Fields::new();
-        delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
+        delta.apply(&mut fields).map_err(|failure| Error::failed_operation(&failure))?;
         if fields.is_empty() {
             return Ok(());
         }

@@ -336,7 +336,7 @@ impl RequestState {
 /// True if a new record would have anything in it: an empty one is never created.
 fn creates(delta: &Delta) -> Result<bool, Error> {
     let mut fields = Fields::new();
-    delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
+    delta.apply(&mut fields).map_err(|failure| Error::failed_operation(&failure))?;
     Ok(!fields.is_empty())
 }
 
