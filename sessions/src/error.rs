@@ -4,10 +4,7 @@ use std::{error::Error as StdError, fmt};
 
 use serde_json::error::Category;
 
-use crate::{
-    delta::{DeltaFailure, OpFailure},
-    value::FieldName,
-};
+use crate::value::FieldName;
 
 /// An error of a session or of its store.
 ///
@@ -173,14 +170,6 @@ impl Error {
             "the session field `{name}` is `keep_on_logout` in this view and `drop_on_login` in another, which takes \
              precedence; write the same in both"
         ))
-    }
-
-    /// Makes the error of an operation that cannot be applied.
-    pub(crate) fn failed_operation(failure: &DeltaFailure) -> Self {
-        match failure.reason {
-            OpFailure::Invalid => Self::not_an_integer(&failure.field),
-            OpFailure::Changed => Self::changed_meanwhile(&failure.field),
-        }
     }
 
     pub(crate) fn changed_meanwhile(name: &FieldName) -> Self {

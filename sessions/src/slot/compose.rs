@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{
     changes::{ChangeLog, FieldReset, ResetScope},
+    delta_failure::failed_operation,
     field_rules::{FieldClass, Rules},
     pending_change::{Action, FieldChange, PendingChange},
     record::RecordState,
@@ -149,7 +150,7 @@ impl Composed {
         if change.is_flashed() && !self.flashed.contains(name) {
             self.flashed.push(name.clone());
         }
-        pushed.map_err(|reason| Error::failed_operation(&DeltaFailure { field: name.clone(), reason }))
+        pushed.map_err(|reason| failed_operation(&DeltaFailure { field: name.clone(), reason }))
     }
 
     /// True if a field is as the change would leave it, and nothing else is to be done to it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     changes::FieldReset,
     compose::{Composed, compose},
+    delta_failure::failed_operation,
     field_rules::Rules,
     pending_change::{FieldChange, PendingChange, removed_rights},
     planned_write::{Plan, PlanFailure, PlannedWrite, Selection, TakenChanges, WritePart, WriteTarget},
@@ -336,7 +337,7 @@ impl RequestState {
 /// True if a new record would have anything in it: an empty one is never created.
 fn creates(delta: &Delta) -> Result<bool, Error> {
     let mut fields = Fields::new();
-    delta.apply(&mut fields).map_err(|failure| Error::failed_operation(&failure))?;
+    delta.apply(&mut fields).map_err(|failure| failed_operation(&failure))?;
     Ok(!fields.is_empty())
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     Slot,
     context::LayerContext,
+    delta_failure::failed_operation,
     record::{LiveRecord, OpenedSecret},
 };
 use crate::{
@@ -54,7 +55,7 @@ impl Slot {
         }
         let (delta, opened) = self.sealed(id, delta)?;
         let mut stored = Fields::new();
-        delta.apply(&mut stored).map_err(|failure| Error::failed_operation(&failure))?;
+        delta.apply(&mut stored).map_err(|failure| failed_operation(&failure))?;
         Ok((stored, opened))
     }
 
