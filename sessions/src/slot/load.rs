@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::Event,
     store::Loaded,
-    value::{Authority, FieldName, Match, RecordId, Token},
+    value::{Authority, Covers, FieldName, Match, RecordId, Token},
 };
 
 /// The first two distinct well-formed tokens that a request presents.
@@ -129,13 +129,13 @@ impl Slot {
         let is_alive = self.is_alive(&loaded, &authority);
         let event = match authority.compare(&hash, loaded.now) {
             found @ (Match::Present | Match::Renewing(_) | Match::Renewed) if is_alive => {
-                let mut live = LiveRecord::new(&token, loaded, authority, self.context(), names);
+                let mut live = Box::new(LiveRecord::new(&token, loaded, authority, self.context(), names));
                 live.ends_renewal = found == Match::Renewed;
                 if let Match::Renewing(salt) = found {
                     // The same for every request with the old secret, and for no other.
                     live.renewed = Some(token.secret().renewed(&record, &salt));
                 }
-                return Ok(RecordState::Live(Box::new(live)));
+                return Ok(RecordState::Live(live));
             }
             Match::Present | Match::Renewing(_) | Match::Renewed => Event::Expired { record },
             _ if !is_alive => return Ok(RecordState::Absent),
@@ -220,7 +220,7 @@ impl Slot {
         let Some((mut live, missing)) = known else { return Ok(false) };
         if !missing.is_empty() {
             let (loaded, _) = self.load_again(live.id, live.epoch, &missing).await?;
-            for (name, value) in loaded.fields.iter().filter(|(name, _)| missing.contains(name)) {
+            for (name, value) in loaded.fields.iter().filter(|(name, _)| missing.covers(name)) {
                 live.fields.insert(name.clone(), value.clone());
             }
             if let Some(known) = &mut live.names {

@@ -52,7 +52,7 @@ pub async fn operations_have_these_results(env: TestEnvironment) {
         (replacing(None, None), None, None),
         (replacing(Some("1"), Some("2")), Some("1"), Some("2")),
         (replacing(Some("1"), Some("1")), Some("1"), Some("1")),
-        (replacing(Some("[1, 2] +"), None), Some("[1, 2] +"), None),
+        (replacing(Some("\"1 + -\""), None), Some("\"1 + -\""), None),
     ];
     for (op, before, after) in rows {
         let fields: Vec<_> = before.iter().map(|value| ("n", json(value))).collect();
