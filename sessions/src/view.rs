@@ -31,6 +31,7 @@
 ///     access_token: Option<String>,
 ///     /// Articles in the cart, which outlive a logout. An earlier release stored them as `basket`.
 ///     #[session(keep_on_logout, alias = "basket")]
+///     #[session(merge = "last")]
 ///     cart: Vec<u64>,
 ///     #[session(keep_on_logout, default = "en".to_owned())]
 ///     language: String,

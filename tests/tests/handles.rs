@@ -42,6 +42,7 @@ struct Account {
     admin: bool,
     #[session(merge = "add")]
     visits: u64,
+    #[session(merge = "last")]
     samples: Vec<f64>,
 }
 
@@ -354,6 +355,7 @@ async fn a_panic_of_a_field_type_leaves_the_session_whole() {
 
     #[derive(Session)]
     struct Odd {
+        #[session(merge = "last")]
         map: HashMap<String, u32, Fragile>,
         name: Option<String>,
     }

@@ -40,6 +40,7 @@ struct All {
     #[session(default = if LIMIT > 3 { "many" } else { "few" }.to_owned())]
     default_block: String,
     #[session(default = vec![1, 2])]
+    #[session(merge = "last")]
     default_macro: Vec<u8>,
     #[session(default = (|| Foreign(7))(), with = "foreign")]
     default_foreign: Foreign,
@@ -83,6 +84,7 @@ struct All {
     #[session(privilege, merge = "last", on_invalid = "reset", default = 1)]
     level: u8,
     #[session(secret)]
+    #[session(merge = "last")]
     secret: Vec<u8>,
     #[session(secret, with = "foreign", alias = "sécret", on_invalid = "reset", drop_on_login)]
     secret_option: Option<Foreign>,

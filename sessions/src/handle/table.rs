@@ -13,6 +13,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::collection::Collection;
 use crate::{
     delta::Add,
     error::Error,
@@ -150,6 +151,8 @@ pub struct Field {
     /// The value of a plain field that is absent.
     pub(crate) default: Option<fn() -> Value>,
     pub(crate) counter: Option<Counter>,
+    /// The properties of a map, set or list whose entries are fields of their own.
+    pub(crate) collection: Option<Collection>,
     /// Takes a value of the field's type out of an `Option` of it.
     ///
     /// Setters store through this, so that the bounds on a field's type are asked in one place, the table.
@@ -235,8 +238,7 @@ impl Table {
     pub(crate) fn names(&self) -> &[FieldName] {
         self.names.get_or_init(|| {
             let stored = self.fields.iter().filter(|field| field.shape != Shape::Skipped);
-            let names = stored.flat_map(|field| [&field.name].into_iter().chain(field.aliases));
-            names.map(|name| FieldName::from_static(name)).collect()
+            stored.flat_map(|field| field.rule().names()).collect()
         })
     }
 }

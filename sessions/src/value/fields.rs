@@ -63,6 +63,17 @@ impl Fields {
         self.sorted.iter().flat_map(|sorted| sorted.iter()).map(|(name, value)| (name, value))
     }
 
+    /// Returns the fields whose names begin with this text, sorted by name.
+    pub(crate) fn beginning_with<'a>(
+        &'a self,
+        beginning: &'a str,
+    ) -> impl Iterator<Item = (&'a FieldName, &'a Bytes)> {
+        let sorted = self.sorted.as_ref().map_or(&[][..], |sorted| sorted);
+        let from = sorted.partition_point(|(name, _)| name.as_str() < beginning);
+        let begins = move |(name, _): &&(FieldName, Bytes)| name.as_str().starts_with(beginning);
+        sorted[from..].iter().take_while(begins).map(|(name, value)| (name, value))
+    }
+
     /// Returns the number of fields.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -192,6 +203,17 @@ mod tests {
             fields(&[("a", "1"), ("b", "2"), ("a", "3"), ("a", "4")]),
             fields(&[("a", "4"), ("b", "2")])
         );
+    }
+
+    #[test]
+    fn fields_are_found_by_the_beginning_of_their_names() {
+        let all = fields(&[("cart", "0"), ("cart2[1]", "1"), ("cart[2]", "2"), ("cart[1]", "3"), ("dart[1]", "4")]);
+        let names = |beginning| -> Vec<&str> {
+            all.beginning_with(beginning).map(|(name, _)| name.as_str()).collect()
+        };
+        assert_eq!(names("cart["), ["cart[1]", "cart[2]"]);
+        assert_eq!(names("x["), [""; 0]);
+        assert_eq!(Fields::new().beginning_with("cart[").count(), 0);
     }
 
     #[test]

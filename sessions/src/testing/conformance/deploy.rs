@@ -25,6 +25,7 @@ struct Account {
     #[session(privilege, alias = "old_level")]
     level: u32,
     #[session(keep_on_logout)]
+    #[session(merge = "last")]
     cart: Vec<String>,
     note: Option<String>,
     #[session(merge = "add")]
@@ -39,6 +40,7 @@ struct Renamed {
     #[session(privilege)]
     level: u32,
     #[session(keep_on_logout)]
+    #[session(merge = "last")]
     cart: Vec<String>,
     note: Option<String>,
     #[session(merge = "add")]
@@ -64,6 +66,7 @@ struct PasswordReset {
 #[derive(Session)]
 struct Basket {
     #[session(keep_on_logout)]
+    #[session(merge = "last")]
     cart: Vec<String>,
     note: Option<String>,
 }

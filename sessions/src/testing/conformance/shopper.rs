@@ -16,6 +16,7 @@ pub(super) struct Shopper {
     #[session(privilege)]
     role: Option<String>,
     #[session(keep_on_logout)]
+    #[session(merge = "last")]
     cart: Vec<String>,
     #[session(drop_on_login)]
     draft: Option<String>,
