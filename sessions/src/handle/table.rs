@@ -234,7 +234,7 @@ impl Table {
         Ok(())
     }
 
-    /// Returns all names under which a field of the view may be stored.
+    /// Returns all names under which a field of the view may be stored, prefix names of collections among them.
     pub(crate) fn names(&self) -> &[FieldName] {
         self.names.get_or_init(|| {
             let stored = self.fields.iter().filter(|field| field.shape != Shape::Skipped);
@@ -272,7 +272,8 @@ impl Field {
 
     const fn rule(&self) -> Rule {
         let &Self { name, aliases, class, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
-        Rule { name, aliases, class, is_secret, on_invalid, decode }
+        let is_collection = self.collection.is_some();
+        Rule { name, aliases, class, is_secret, is_collection, on_invalid, decode }
     }
 }
 

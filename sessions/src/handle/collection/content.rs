@@ -58,7 +58,7 @@ impl Content {
 
     fn add_entries(&mut self, name: &'static str, fields: &Fields) {
         let prefix = format!("{name}[");
-        for (stored, value) in fields.beginning_with(&prefix) {
+        for (stored, value) in fields.starting_with(&prefix) {
             match key_in(name, stored.as_str()) {
                 Some(key) => {
                     self.entries.insert(key, value.clone());
