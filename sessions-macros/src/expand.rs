@@ -210,7 +210,7 @@ fn accessor(
 ) -> TokenStream {
     let (View { vis, krate, .. }, ty) = (view, &field.ty.ty);
     let signature = accessor.signature(facts.set);
-    let item = if let TypeKind::Vec(item) = &field.ty.kind { item } else { ty };
+    let item = if let TypeKind::Vec(item) = &field.ty.kind { &**item } else { ty };
     let is_item = matches!(signature.parameter, Parameter::Item);
     let (base, reading) = (&field.base, Reading::of(field));
     // the getter may be raw; the others have a prefix or a suffix, so they are no keywords

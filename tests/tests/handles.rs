@@ -3,6 +3,8 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
+#[path = "handles/collections.rs"]
+mod collections;
 #[path = "handles/merges.rs"]
 mod merges;
 #[path = "handles/rights.rs"]

@@ -25,6 +25,13 @@ fn collections_name_their_merge(field: &mut Field, errors: &mut Errors) {
     let Some(name) = types::collection(&field.ty.ty) else { return };
     let merge = by_entry(name);
     let ty = types::text(&field.ty.ty);
+    if field.secret.is_some() && merge == "entries" && is_set(name) {
+        errors.over(
+            &field.ty.ty,
+            "a collection says what becomes of it when two requests change it at once; write `#[session(merge = \"last\")]`, since the elements of a secret set are not stored one by one",
+        );
+        return;
+    }
     let instead = if field.ty.optional {
         format!("`{}: {ty}` with `#[session(merge = \"{merge}\")]`", field.member)
     } else {
@@ -96,9 +103,8 @@ fn collections_are_stored_by_entry(field: &mut Field, errors: &mut Errors) {
 
 /// The elements of a set are keys, which the store can read.
 fn secret_keys_are_not_sealed(field: &mut Field, errors: &mut Errors) {
-    let is_set = matches!(types::collection(&field.ty.ty), Some("HashSet" | "BTreeSet"));
-    let is_secret_set =
-        is_set && field.secret.is_some() && field.merge.as_ref().is_some_and(|m| m.value == Merge::Entries);
+    let is_secret_set = types::collection(&field.ty.ty).is_some_and(is_set)
+        && field.secret.is_some() && field.merge.as_ref().is_some_and(|m| m.value == Merge::Entries);
     if is_secret_set && let Some(merge) = field.merge.take() {
         errors.at(
             merge.literal,
@@ -114,7 +120,7 @@ fn entry_is_about_a_map(field: &mut Field, errors: &mut Errors) {
     let counts = entry.value != EntryMerge::Last;
     let message = if !is_entries {
         "`entry` says how one entry of a map is merged; write `merge = \"entries\"` beside it, or remove it"
-    } else if counts && matches!(types::collection(&field.ty.ty), Some("HashSet" | "BTreeSet")) {
+    } else if counts && types::collection(&field.ty.ty).is_some_and(is_set) {
         "`entry` is about the values of a map, and a set has none; remove it, or write a map of numbers"
     } else if counts && field.secret.is_some() {
         "`entry` contradicts `secret`, since the store cannot read what is sealed; remove one of them"
@@ -140,6 +146,10 @@ fn keep_last_is_about_a_list(field: &mut Field, errors: &mut Errors) {
 /// Returns true if entries are merged one by one.
 const fn is_collected(merge: Merge) -> bool {
     matches!(merge, Merge::Entries | Merge::Append)
+}
+
+fn is_set(collection: &str) -> bool {
+    matches!(collection, "HashSet" | "BTreeSet")
 }
 
 /// Returns the merge that keeps what both of two requests put into a collection of this name.

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    collection::{Edit, Staging},
+    collection::{Edit, Staging, decode},
     decoded::{Decoded, OnUndecodable, ValueSource},
     encode::{copied, encoded, stored},
     merge::{change_of, counted, merged, start, stays},
@@ -88,7 +88,10 @@ impl Cell {
         if let RequestOnly::Set(value) = &self.request_only {
             return Some(value);
         }
-        self.decoded.get_or_init(|| Decoded::new(field, fields, report));
+        self.decoded.get_or_init(|| match &field.collection {
+            Some(collection) => decode(field, collection.kind, fields, report),
+            None => Decoded::new(field, fields, report),
+        });
         self.shown(field)
     }
 
@@ -189,7 +192,6 @@ impl Cell {
         let taken = std::mem::replace(&mut decoded.value, empty)?;
         // What cannot be written could not have been kept either.
         let current = encoded(field, &taken).unwrap_or_else(|| b"[]".into());
-        let items = |list| elements(list).unwrap_or_default();
         self.change = match std::mem::take(&mut self.change) {
             CellChange::Edited(loaded) => {
                 let unsent = items(&current).into_iter().skip(items(&loaded).len());
@@ -209,7 +211,6 @@ impl Cell {
         let Some(decoded) = self.decoded.get_mut() else { return };
         let CellChange::Delivered { loaded, unsent } = &self.change else { return };
         let current = decoded.value.as_ref().and_then(|value| encoded(field, value)).unwrap_or_default();
-        let items = |list| elements(list).unwrap_or_default();
         let all = items(loaded).into_iter().chain(items(unsent)).chain(items(&current));
         decoded.value = (field.codec.decode)(&list_of(all)).ok();
         if let CellChange::Delivered { loaded, .. } = std::mem::take(&mut self.change) {
@@ -440,6 +441,10 @@ impl Cell {
             (CellChange::Removed, _) => Some(Op::Remove),
         })
     }
+}
+
+fn items(list: &[u8]) -> Vec<&[u8]> {
+    elements(list).unwrap_or_default()
 }
 
 fn list_of<'a>(items: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {

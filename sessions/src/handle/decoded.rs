@@ -1,7 +1,7 @@
 //! A field's value as it was loaded, decoded.
 
 use super::{
-    collection, stamp,
+    stamp,
     table::{Field, Shape, Value},
 };
 use crate::{slot::UNOPENED, value::Fields};
@@ -32,9 +32,6 @@ pub(super) enum ValueSource {
 impl Decoded {
     /// Decodes the field's value among these, under its present name or an older one.
     pub(super) fn new(field: &Field, fields: &Fields, report: OnUndecodable<'_>) -> Self {
-        if let Some(collection) = &field.collection {
-            return collection::decode(field, collection.kind, fields, report);
-        }
         let absent = || field.default.map(|default| default());
         let mut source = ValueSource::Stored;
         let mut stored = fields.get(field.name);

@@ -13,12 +13,11 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::collection::Collection;
 use crate::{
     delta::Add,
     error::Error,
     slot::{FieldClass, OnInvalid, Rule, Rules},
-    value::FieldName,
+    value::{FieldName, collection::CollectionKind},
 };
 
 /// A decoded value, its type erased.
@@ -183,6 +182,28 @@ pub(crate) enum Merge {
     Min,
     /// The first write stays.
     First,
+}
+
+/// The properties of a field that is a collection, whose entries are fields of their own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Collection {
+    pub(crate) kind: CollectionKind,
+    pub(crate) entry: EntryMerge,
+    /// The most items of a list that stay.
+    pub(crate) keep_last: usize,
+}
+
+/// The result when two requests change one entry at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum EntryMerge {
+    /// The last write stays.
+    Last,
+    /// Differences add up.
+    Add(Counter),
+    /// The largest stays.
+    Max,
+    /// The smallest stays.
+    Min,
 }
 
 /// The functions that make JSON of a field's value, and a value of JSON.

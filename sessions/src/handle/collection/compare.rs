@@ -9,9 +9,8 @@ use super::{
         decoded::Decoded,
         encode::stored,
         merge::change_of,
-        table::{Field, Value},
+        table::{Collection, EntryMerge, Field, Value},
     },
-    Collection, EntryMerge,
     content::Content,
 };
 use crate::{
@@ -38,6 +37,9 @@ pub(in super::super) enum Edit<'a> {
     Delivered,
 }
 
+/// A time after which there is room for more than any list has items.
+const LATEST: u64 = u64::MAX / 2;
+
 /// The comparison of one collection.
 pub(in super::super) struct Staging<'a> {
     pub(in super::super) field: &'a Field,
@@ -50,8 +52,6 @@ pub(in super::super) struct Staging<'a> {
     /// The store's time.
     pub(in super::super) now: &'a dyn Fn() -> Timestamp,
 }
-
-type Parts<'a> = BTreeMap<String, &'a [u8]>;
 
 impl Staging<'_> {
     /// Adds the changes to what is staged.
@@ -192,9 +192,8 @@ impl Staging<'_> {
             return Ok(ops);
         }
         let oldest = stay.drain(..surplus.min(stay.len()));
-        let (loaded, unsent) = (oldest.len(), surplus - oldest.len());
+        let unsent = surplus - oldest.len();
         ops.extend(oldest.map(|key| (self.name(key), Op::Remove)));
-        debug_assert!(loaded + unsent == surplus);
         self.push(&pushed[unsent..], &content, &mut ops)?;
         staged.trimmed.push((self.field.name(), surplus));
         Ok(ops)
@@ -217,7 +216,7 @@ impl Staging<'_> {
         }
         let now = u64::try_from((self.now)().as_millis()).unwrap_or(0);
         let latest = content.entries.keys().next_back().map_or(0, |key| item_time(key).saturating_add(1));
-        for (item, time) in items.iter().zip(now.max(latest)..) {
+        for (item, time) in items.iter().zip(now.max(latest).min(LATEST)..) {
             let key = item_key(time, random::bytes()?);
             ops.push((self.name(&key), Op::Put(Bytes::copy_from_slice(item))));
         }

@@ -47,10 +47,9 @@ impl Content {
         if **whole == *UNOPENED {
             self.has_unopened = true;
         } else if let Some(entries) = kind.split(whole) {
-            let entry = |entry: crate::value::collection::WholeEntry<'_>| {
-                (entry.key.into_owned(), Bytes::copy_from_slice(&entry.value))
-            };
-            self.entries.extend(entries.into_iter().map(entry));
+            for entry in entries {
+                self.entries.insert(entry.key.into_owned(), Bytes::copy_from_slice(&entry.value));
+            }
         } else {
             self.strays.push(FieldName::from_static(name));
         }

@@ -5,10 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
-use super::{
-    super::table::{Field, Integer, List},
-    Collection, EntryMerge,
-};
+use super::super::table::{Collection, EntryMerge, Field, Integer, List};
 use crate::value::collection::CollectionKind;
 
 /// A map or set whose entries are merged one by one.

@@ -8,31 +8,7 @@ mod compare;
 mod content;
 mod describe;
 
-use super::table::Counter;
 pub(super) use self::{
     compare::{Edit, Staging},
     content::{decode, is_unopened},
 };
-use crate::value::collection::CollectionKind;
-
-/// The properties of a field that is a collection.
-#[derive(Clone, Copy, Debug)]
-pub struct Collection {
-    pub(crate) kind: CollectionKind,
-    entry: EntryMerge,
-    /// The most items of a list that stay.
-    keep_last: usize,
-}
-
-/// The result when two requests change one entry at once.
-#[derive(Clone, Copy, Debug)]
-enum EntryMerge {
-    /// The last write stays.
-    Last,
-    /// Differences add up.
-    Add(Counter),
-    /// The largest stays.
-    Max,
-    /// The smallest stays.
-    Min,
-}

@@ -30,6 +30,8 @@ struct Shop {
     tags: BTreeSet<String>,
     #[session(merge = "entries", drop_on_login)]
     draft: BTreeMap<String, String>,
+    #[session(merge = "entries")]
+    untyped: BTreeMap<String, serde_json::Value>,
     /// As a cart without a merge would be.
     #[session(merge = "last")]
     last: Vec<u64>,
@@ -300,6 +302,21 @@ pub async fn keys_of_any_text_come_back(env: TestEnvironment) {
     let (draft, tags) = browser.visit(read).await;
     assert_eq!((draft.len(), tags.len()), (0, keys.len()));
     assert_eq!(browser.visit(async |session: Visit| session.cart().len()).await, 0);
+}
+
+/// Keys and types that are known at run time only are entries of a map of JSON.
+pub async fn a_map_of_json_is_the_untyped_way(env: TestEnvironment) {
+    let app = env.app().await;
+    let browser = app.visitor("Ada").await;
+    let put = |key: &'static str, value: serde_json::Value| async move |mut session: Visit| {
+        session.untyped_mut().insert(key.into(), value);
+    };
+    browser.visit(put("plan", serde_json::json!({ "seats": 3, "of": [1, null] }))).await;
+    browser.visit(put("seen", serde_json::json!("yes"))).await;
+    let read = async |session: Visit| {
+        format!("{} {}", session.untyped()["plan"]["seats"], session.untyped()["seen"])
+    };
+    assert_eq!(browser.visit(read).await, "3 \"yes\"");
 }
 
 /// What an older program stored whole is shown, and becomes entries with the first change; what it stores whole later

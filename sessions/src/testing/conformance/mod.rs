@@ -186,6 +186,7 @@ macro_rules! __conformance {
                     a_logout_keeps_all_entries_or_none
                     a_login_drops_all_entries_of_a_draft
                     keys_of_any_text_come_back
+                    a_map_of_json_is_the_untyped_way
                     a_whole_of_an_older_program_becomes_entries
                     a_whole_that_changes_meanwhile_is_not_lost
                     entries_move_from_an_older_name_one_by_one

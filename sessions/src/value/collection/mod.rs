@@ -47,26 +47,29 @@ impl CollectionKind {
         match self {
             Self::Map => {
                 let members = members(whole)?;
-                let entry = |(key, value): (String, _)| (Cow::Owned(key), Cow::Borrowed(value));
-                Some(members.into_iter().map(entry).map(WholeEntry::from).collect())
+                let entry = |(key, value)| WholeEntry { key: Cow::Owned(key), value: Cow::Borrowed(value) };
+                Some(members.into_iter().map(entry).collect())
             }
             Self::Set => {
-                let text = |element| std::str::from_utf8(element).ok().map(Cow::Borrowed);
-                let entry = |element| Some((text(element)?, Cow::Borrowed(MEMBER)).into());
+                let entry = |element| {
+                    let key = Cow::Borrowed(std::str::from_utf8(element).ok()?);
+                    Some(WholeEntry { key, value: Cow::Borrowed(MEMBER) })
+                };
                 elements(whole)?.into_iter().map(entry).collect()
             }
             Self::List => {
                 let mark = checksum(whole);
-                let entry = |(index, item)| {
-                    (Cow::Owned(item_key(index, mark.to_be_bytes())), Cow::Borrowed(item)).into()
+                let entry = |(index, item)| WholeEntry {
+                    key: Cow::Owned(item_key(index, mark.to_be_bytes())),
+                    value: Cow::Borrowed(item),
                 };
                 Some((0..).zip(elements(whole)?).map(entry).collect())
             }
             Self::Flashes => {
                 let [stamp, flash] = elements(whole)?[..] else { return None };
                 let is_stamp = stamp.len() == STAMP && stamp.starts_with(b"\"") && stamp.ends_with(b"\"");
-                let key = || Cow::Owned(item_key(0, checksum(whole).to_be_bytes()));
-                is_stamp.then(|| vec![(key(), Cow::Borrowed(flash)).into()])
+                let key = Cow::Owned(item_key(0, checksum(whole).to_be_bytes()));
+                is_stamp.then(|| vec![WholeEntry { key, value: Cow::Borrowed(flash) }])
             }
         }
     }
@@ -78,12 +81,6 @@ impl CollectionKind {
             Self::Set => joined(b'[', entries.map(|(key, _)| (None, key.as_bytes())), b']'),
             Self::List | Self::Flashes => joined(b'[', entries.map(|(_, value)| (None, &**value)), b']'),
         }
-    }
-}
-
-impl<'a> From<(Cow<'a, str>, Cow<'a, [u8]>)> for WholeEntry<'a> {
-    fn from((key, value): (Cow<'a, str>, Cow<'a, [u8]>)) -> Self {
-        Self { key, value }
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{super::super::decoded::ValueSource, *};
+use super::{
+    super::{super::decoded::ValueSource, content::decode},
+    *,
+};
 use crate::__private::plain;
 
 /// A collection, and what is stored.
@@ -26,7 +29,7 @@ impl Case {
     }
 
     fn decoded(&self) -> Decoded {
-        Decoded::new(&self.field, &self.fields, &|_, _| {})
+        decode(&self.field, self.field.collection.expect("a collection").kind, &self.fields, &|_, _| {})
     }
 
     fn shown<T: Clone + 'static>(&self) -> T {
