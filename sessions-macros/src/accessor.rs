@@ -250,7 +250,9 @@ impl Accessor {
                 Merge::Max | Merge::Min | Merge::First => {
                     "Borrows the field mutably: the result counts as if it were set."
                 }
-                Merge::Entries => "Borrows the field mutably: each entry that then differs is written by itself.",
+                Merge::Entries => {
+                    "Borrows the field mutably: each entry that then differs is written by itself."
+                }
                 Merge::Append => {
                     "Borrows the field mutably: items that are then there are written, each by itself, and those that \
                      are gone removed."

@@ -118,9 +118,9 @@ impl FieldAttrs {
             "skip" => put(&mut self.skip, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "with" => put(&mut self.with, entry, errors, path),
             "merge" => put(&mut self.merge, entry, errors, merge),
-            "entry" => put(&mut self.entry, entry, errors, |entry, errors| {
-                one_of(entry, &EntryMerge::ALL, errors)
-            }),
+            "entry" => {
+                put(&mut self.entry, entry, errors, |entry, errors| one_of(entry, &EntryMerge::ALL, errors))
+            }
             "keep_last" => put(&mut self.keep_last, entry, errors, number),
             "privilege" | "identity" | "keep_on_logout" | "drop_on_login" => self.take_class(entry, errors),
             "secret" => put(&mut self.secret, entry, errors, |entry, errors| Some(bare(entry, errors))),

@@ -6,9 +6,7 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Path, Token, Visibility, parse_quote};
 
 use crate::accessor::{Accessor, AccessorSet, FieldFacts};
-use crate::attr::{
-    DefaultValue, EntryMerge, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs,
-};
+use crate::attr::{DefaultValue, EntryMerge, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
 use crate::names::{self, RenameRule};
 use crate::types::ValueType;
 

@@ -104,7 +104,8 @@ fn collections_are_stored_by_entry(field: &mut Field, errors: &mut Errors) {
 /// The elements of a set are keys, which the store can read.
 fn secret_keys_are_not_sealed(field: &mut Field, errors: &mut Errors) {
     let is_secret_set = types::collection(&field.ty.ty).is_some_and(is_set)
-        && field.secret.is_some() && field.merge.as_ref().is_some_and(|m| m.value == Merge::Entries);
+        && field.secret.is_some()
+        && field.merge.as_ref().is_some_and(|m| m.value == Merge::Entries);
     if is_secret_set && let Some(merge) = field.merge.take() {
         errors.at(
             merge.literal,

@@ -88,9 +88,9 @@ fn secrets_are_sealed_whole(field: &mut Field, errors: &mut Errors) {
     if field.secret.is_none() {
         return;
     }
-    if let Some(merge) = field.merge.take_if(|merge| {
-        !matches!(merge.value, Merge::Last | Merge::Entries | Merge::Append)
-    }) {
+    if let Some(merge) =
+        field.merge.take_if(|merge| !matches!(merge.value, Merge::Last | Merge::Entries | Merge::Append))
+    {
         let name = merge.value.name();
         errors.at(
             merge.literal,

@@ -19,7 +19,8 @@ fn collections_name_their_merge() {
         let keep = format!("`n: {ty}` with {keep}");
         field_fails("", &format!("Option<{ty}>"), &format!("{says} {keep}, {last}"), ty);
     }
-    let secret = "`#[session(merge = \"last\")]`, since the elements of a secret set are not stored one by one";
+    let secret =
+        "`#[session(merge = \"last\")]`, since the elements of a secret set are not stored one by one";
     field_fails("#[session(secret)]", "HashSet<u8>", &format!("{says} {secret}"), "HashSet<u8>");
     passes(
         r#"struct S {
@@ -119,7 +120,9 @@ fn what_is_of_a_whole_does_not_go_with_entries() {
         "default",
     );
     for class in ["privilege", "identity"] {
-        let (errors, _) = super::split(&format!("struct S {{ #[session(merge = \"entries\", entry = \"add\", {class})] n: HashMap<u8, u8> }}"));
+        let (errors, _) = super::split(&format!(
+            "struct S {{ #[session(merge = \"entries\", entry = \"add\", {class})] n: HashMap<u8, u8> }}"
+        ));
         let message = format!(
             "`{class}` contradicts `merge = \"entries\"`, since a right is never merged with that of another request; remove one of them"
         );
@@ -147,7 +150,8 @@ fn what_is_of_a_whole_does_not_go_with_entries() {
 
 #[test]
 fn entry_and_keep_last_stand_beside_their_merge() {
-    let entry = "`entry` says how one entry of a map is merged; write `merge = \"entries\"` beside it, or remove it";
+    let entry =
+        "`entry` says how one entry of a map is merged; write `merge = \"entries\"` beside it, or remove it";
     field_fails("#[session(entry = \"add\")]", "u8", entry, "entry");
     field_fails("#[session(merge = \"append\", entry = \"add\")]", "Vec<u8>", entry, "entry");
     field_fails(
@@ -175,7 +179,12 @@ fn entry_and_keep_last_stand_beside_their_merge() {
     field_fails("#[flash] #[session(keep_last = 3)]", "Option<Vec<u8>>", keep_last, "keep_last");
     let number = "`keep_last` takes a number of at least one behind `=`; write `keep_last = 20`";
     for value in ["\"3\"", "0", "1.5", "true"] {
-        field_fails(&format!("#[session(merge = \"append\", keep_last = {value})]"), "Vec<u8>", number, value);
+        field_fails(
+            &format!("#[session(merge = \"append\", keep_last = {value})]"),
+            "Vec<u8>",
+            number,
+            value,
+        );
     }
     field_fails("#[session(merge = \"append\", keep_last)]", "Vec<u8>", number, "keep_last");
     field_fails("#[session(merge = \"append\", keep_last(3))]", "Vec<u8>", number, "keep_last");

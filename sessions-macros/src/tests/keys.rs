@@ -387,7 +387,10 @@ fn all_errors_are_reported_at_once() {
                 "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
                 "y",
             ),
-            ("unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `entries`, `append`", "\"z\""),
+            (
+                "unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `entries`, `append`",
+                "\"z\"",
+            ),
         ],
     );
 }

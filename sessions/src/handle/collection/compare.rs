@@ -205,12 +205,7 @@ impl Staging<'_> {
     }
 
     /// Pushes items behind all that was loaded.
-    fn push(
-        &self,
-        items: &[&[u8]],
-        content: &Content,
-        ops: &mut Vec<(FieldName, Op)>,
-    ) -> Result<(), Error> {
+    fn push(&self, items: &[&[u8]], content: &Content, ops: &mut Vec<(FieldName, Op)>) -> Result<(), Error> {
         if items.is_empty() {
             return Ok(());
         }

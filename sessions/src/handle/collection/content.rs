@@ -81,8 +81,7 @@ pub(in super::super) fn decode(
     report: OnUndecodable<'_>,
 ) -> Decoded {
     let mut content = Content::of(field, kind, fields);
-    let mut source =
-        if content.entries.is_empty() { ValueSource::Absent } else { ValueSource::Stored };
+    let mut source = if content.entries.is_empty() { ValueSource::Absent } else { ValueSource::Stored };
     content.entries.retain(|_, value| {
         content.has_unopened |= **value == *UNOPENED;
         **value != *UNOPENED

@@ -118,7 +118,8 @@ pub async fn other_edits_are_about_what_was_seen(env: TestEnvironment) {
     for (step, expected) in cases {
         let (browser, gate) = (apps[0].browser(), Gate::new());
         browser.visit(push(&["a", "b", "c"])).await;
-        let slow = tokio::spawn(browser.send(gated(&gate, async move |mut session: Visit| step(&mut session))));
+        let slow =
+            tokio::spawn(browser.send(gated(&gate, async move |mut session: Visit| step(&mut session))));
         gate.arrived().await;
         browser.at(&apps[1].browser()).visit(push(&["new"])).await;
         gate.release();
@@ -149,7 +150,9 @@ pub async fn the_same_removal_twice_is_one(env: TestEnvironment) {
 pub async fn the_last_items_stay(env: TestEnvironment) {
     let app = env.app().await;
     let browser = app.browser();
-    let search = |numbers: std::ops::Range<u64>| async move |mut session: Visit| session.searches_mut().extend(numbers);
+    let search = |numbers: std::ops::Range<u64>| {
+        async move |mut session: Visit| session.searches_mut().extend(numbers)
+    };
     let searches = async |session: Visit| session.searches().to_vec();
     browser.visit(search(0..3)).await;
     assert_eq!(browser.visit(searches).await, [0, 1, 2]);

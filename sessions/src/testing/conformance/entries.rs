@@ -253,8 +253,10 @@ pub async fn a_logout_keeps_all_entries_or_none(env: TestEnvironment) {
 pub async fn a_login_drops_all_entries_of_a_draft(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     let (browser, gate) = (apps[0].browser(), Gate::new());
-    let draft = |key: &'static str| async move |mut session: Visit| {
-        session.draft_mut().insert(key.into(), "Dear".into());
+    let draft = |key: &'static str| {
+        async move |mut session: Visit| {
+            session.draft_mut().insert(key.into(), "Dear".into());
+        }
     };
     browser.visit(draft("a")).await;
     browser.visit(fill).await;
@@ -271,8 +273,8 @@ pub async fn a_login_drops_all_entries_of_a_draft(env: TestEnvironment) {
 pub async fn keys_of_any_text_come_back(env: TestEnvironment) {
     let long = "k".repeat(200);
     let keys = [
-        "", ".", "@", "@v", "%", "%41", "\"", "\\", "\0", "\n", "[", "]", "a]", "a[b]", "draft", "*", "?", "_", "'",
-        "😀", "e\u{301}", "--", "/", "1", "01", &long,
+        "", ".", "@", "@v", "%", "%41", "\"", "\\", "\0", "\n", "[", "]", "a]", "a[b]", "draft", "*", "?",
+        "_", "'", "😀", "e\u{301}", "--", "/", "1", "01", &long,
     ];
     let expected: BTreeMap<String, String> =
         keys.iter().map(|key| ((*key).to_owned(), format!("value of {key}"))).collect();
@@ -308,8 +310,10 @@ pub async fn keys_of_any_text_come_back(env: TestEnvironment) {
 pub async fn a_map_of_json_is_the_untyped_way(env: TestEnvironment) {
     let app = env.app().await;
     let browser = app.visitor("Ada").await;
-    let put = |key: &'static str, value: serde_json::Value| async move |mut session: Visit| {
-        session.untyped_mut().insert(key.into(), value);
+    let put = |key: &'static str, value: serde_json::Value| {
+        async move |mut session: Visit| {
+            session.untyped_mut().insert(key.into(), value);
+        }
     };
     browser.visit(put("plan", serde_json::json!({ "seats": 3, "of": [1, null] }))).await;
     browser.visit(put("seen", serde_json::json!("yes"))).await;
@@ -382,7 +386,9 @@ pub async fn a_whole_that_changes_meanwhile_is_not_lost(env: TestEnvironment) {
 pub async fn entries_move_from_an_older_name_one_by_one(env: TestEnvironment) {
     let app = env.app().await;
     let browser = app.visitor("Ada").await;
-    browser.visit(async |mut session: RenamedVisit| session.set_cart(BTreeMap::from([(1, 1), (2, 2), (3, 3)]))).await;
+    browser
+        .visit(async |mut session: RenamedVisit| session.set_cart(BTreeMap::from([(1, 1), (2, 2), (3, 3)])))
+        .await;
     browser
         .visit(async |mut session: NewerVisit| {
             assert_eq!(session.cart().len(), 3);
@@ -417,7 +423,9 @@ pub async fn a_program_that_does_not_know_a_collection_keeps_it(env: TestEnviron
 pub async fn one_changed_entry_of_a_hundred_is_one_operation(env: TestEnvironment) {
     let app = env.app().await;
     let browser = app.browser();
-    browser.visit(async |mut session: Visit| session.set_cart((0..100).map(|article| (article, 1)).collect())).await;
+    browser
+        .visit(async |mut session: Visit| session.set_cart((0..100).map(|article| (article, 1)).collect()))
+        .await;
     browser.visit(cart).await;
     let id = record_of(&browser);
     app.calls.clear();

@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn keys_come_back_as_they_were() {
         let long = "é".repeat(100);
-        for key in ["", ".", "@", "%", "\"", "\0", "[", "]", "a[b]", "😀", "42", "Aa_-z", "a b", "%41", &long] {
+        for key in ["", ".", "@", "%", "\"", "\0", "[", "]", "a[b]", "😀", "42", "Aa_-z", "a b", "%41", &long]
+        {
             let name = entry_name("cart", key);
             assert_eq!(key_in("cart", name.as_str()).as_deref(), Some(key), "{name}");
             let inner = &name.as_str()[5..name.as_str().len() - 1];

@@ -144,7 +144,9 @@ mod tests {
             assert_eq!(split(CollectionKind::Set, other), None, "{other}");
             assert_eq!(split(CollectionKind::List, other), None, "{other}");
         }
-        for other in ["", "[]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":1}x", "{\"a\":1", "null"] {
+        for other in
+            ["", "[]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":1}x", "{\"a\":1", "null"]
+        {
             assert_eq!(split(CollectionKind::Map, other), None, "{other}");
         }
     }
