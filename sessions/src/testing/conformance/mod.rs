@@ -450,6 +450,7 @@ macro_rules! __conformance_of_keys {
                 a_sealed_value_opens_nowhere_else
             }
             secrets {
+                values_of_secret_entries_are_sealed_one_by_one
                 no_secret_value_is_in_the_store
                 a_secret_that_another_view_loads_is_opened
                 a_field_is_secret_for_every_view
