@@ -186,7 +186,7 @@ impl Generation {
     /// Its changes, once. `now` is the store's time.
     pub(super) fn stage(&self, table: &Table, now: &dyn Fn() -> Timestamp) -> StagedChanges {
         let mut staged = StagedChanges::default();
-        if self.is_staged.load(Ordering::Acquire) {
+        if !self.is_changed || self.is_staged.load(Ordering::Acquire) {
             return staged;
         }
         for (field, cell) in table.fields.iter().zip(&self.cells) {

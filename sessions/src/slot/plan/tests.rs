@@ -696,6 +696,19 @@ fn a_record_grows_by_what_is_put() {
     }
 }
 
+#[test]
+fn an_emptied_collection_makes_room() {
+    let mut state = visitors();
+    let Some(live) = state.record.live_mut(id()) else { panic!("a record") };
+    live.fields.insert("list[1]".into(), Bytes::from_static(b"12345"));
+    let mut delta = Delta::new();
+    delta.push("list[".into(), Op::Remove, None).unwrap();
+    for (value, is_growth) in [("12345", false), ("123456", true)] {
+        delta.push("list[2]".into(), Op::Put(value.into()), None).unwrap();
+        assert_eq!(state.grows_to(&delta) > 0, is_growth, "{value}");
+    }
+}
+
 /// A change that its handle waits for, as a count is.
 fn count(state: &mut RequestState, by: u64, at: u64) -> FieldChange {
     let op = Op::Add(Add { by: 1, start: 0, min: 0, max: 99 });
