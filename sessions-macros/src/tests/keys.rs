@@ -62,7 +62,7 @@ fn unknown_keys_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(colour)]",
         "u8",
-        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
         "colour",
     );
     field_fails("#[session(carry)]", "u8", "unknown key `carry`; write `keep_on_logout`", "carry");
@@ -380,11 +380,11 @@ fn all_errors_are_reported_at_once() {
                 "ttl",
             ),
             (
-                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
                 "x",
             ),
             (
-                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
                 "y",
             ),
             (
