@@ -45,6 +45,7 @@ mod tests;
 /// | `on_invalid = "reset"`, `"reject"` | A stored value that does not decode: the field is as if nothing were stored (default), or the request is refused. |
 /// | `copy` | The getter returns the value and not a reference. Needs `Copy`. |
 /// | `accessor = "name"` | Another base name for the accessors. |
+/// | `type = "name"` | The type's name where views are compared with each other and with earlier versions. Without it, the type as it is written, without paths. |
 ///
 /// | when requests overlap | meaning |
 /// |---|---|
@@ -141,6 +142,9 @@ mod tests;
 /// **`merge`.** `add`, `max` and `min` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`. With `max`, `min`
 /// and `first`, the result of `n_mut` counts as if it were set: if the former value stays, `n` shows that one as soon
 /// as the borrow ends.
+///
+/// **`type`.** `views!` and `schema_test!` of the library compare fields of one stored name. Two types count as one if both
+/// fields name them alike: a newtype `UserId` and a `u64` with `type = "user-id"`, whose JSON is the same.
 ///
 /// **`with`.** The module is for the type inside: on an `Option<T>` name the one for `T` (`chrono::serde::ts_seconds`), not
 /// the one for `Option<T>` that serde would need. serde's own attributes on the struct's fields mean nothing here.

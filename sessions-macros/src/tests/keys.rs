@@ -7,12 +7,27 @@ fn every_key_is_taken() {
     passes(
         r#"#[session(namespace = "cart", rename_all = "camelCase")] #[session(crate = "my::sessions", handle = "H",)]
         pub(crate) struct S {
-            #[session(default, rename = "x", alias = "y", alias = "z", merge = "add", on_invalid = "reject", copy, accessor = "b")] a: u32,
+            #[session(default, rename = "x", alias = "y", alias = "z", merge = "add", on_invalid = "reject", copy, accessor = "b", type = "n")] a: u32,
             #[session(default = Vec::<u8>::from([1, 2]), with = "my::module")] c: Vec<u8>,
             #[session(skip)] d: Thing,
             #[session()] e: u8,
             #[flash] f: Option<String>,
         }"#,
+    );
+}
+
+#[test]
+fn a_type_has_one_name_in_all_views() {
+    let named = |fields: &str| split(&format!("struct S {{ {fields} }}")).1.replace(' ', "");
+    assert!(named("a: Option<std::vec::Vec<my::T>>").contains(".type_name(\"Vec<T>\")"));
+    assert!(named("#[session(type = \"user-id\")] a: UserId").contains(".logical_type(\"user-id\")"));
+    assert!(named("#[session(with = \"time::serde::rfc3339\")] a: T").contains(".type_name(\"Twithrfc3339\")"));
+    assert!(!named("#[session(skip)] a: T").contains("type_name"));
+    field_fails(
+        "#[session(type = \" \")]",
+        "u8",
+        "`type` is empty; write a name for the type, such as `type = \"user-id\"`",
+        "\" \"",
     );
 }
 
@@ -146,7 +161,6 @@ fn keys_of_a_later_version_say_what_to_do_today() {
         ("index", "remove it, since a session is found by its `record_id()`"),
         ("once", "remove it, and read the field with `take_…()`"),
         ("group", "remove it, and put fields that must agree into one struct that is one field"),
-        ("type", "remove it, and give the field the same type in every view"),
     ] {
         let message = format!("`{key}` is not available in this version; {instead}");
         field_fails(&format!("#[session({key} = \"x\")]"), "u8", &message, key);

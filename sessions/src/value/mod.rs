@@ -26,7 +26,7 @@ pub(crate) use self::{
     bytes::{ByteReader, push_counted, push_number},
     credentials::{Authority, Match, Proof, hours},
     hash::{SecretHash, TokenHasher},
-    timeouts::{DAY, Lifetime},
+    timeouts::{DAY, Lifetime, SessionKind},
     token::{Secret, Token},
 };
 pub use self::{
