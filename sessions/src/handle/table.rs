@@ -247,12 +247,11 @@ impl Table {
         Ok(())
     }
 
-    /// Returns all names under which a field of the view may be stored.
+    /// Returns all names under which a field of the view may be stored, prefix names of collections among them.
     pub(crate) fn names(&self) -> &[FieldName] {
         self.names.get_or_init(|| {
             let stored = self.fields.iter().filter(|field| field.shape != Shape::Skipped);
-            let names = stored.flat_map(|field| [&field.name].into_iter().chain(field.aliases));
-            names.map(|name| FieldName::from_static(name)).collect()
+            stored.flat_map(|field| field.rule().names()).collect()
         })
     }
 }
@@ -286,7 +285,7 @@ impl Field {
 
     const fn rule(&self) -> Rule {
         let &Self { name, aliases, class, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
-        Rule { name, aliases, class, is_secret, on_invalid, decode }
+        Rule { name, aliases, class, is_secret, is_collection: false, on_invalid, decode }
     }
 }
 
