@@ -136,7 +136,7 @@ mod tests;
 ///
 /// **`secret`.** A field is secret for all views as soon as a handler has taken one that says so: other views show it, and
 /// their writes are sealed. Until then a view that does not say so writes it in plain, which the first one then
-/// refuses. So say it in every view. A field that becomes secret while sessions are alive gets a new stored name, or
+/// refuses. So say it in every view, and register the views (`SessionLayer::with_views`). A field that becomes secret while sessions are alive gets a new stored name, or
 /// `on_invalid = "reset"`: a value that is not sealed counts as none. A `Debug` that the *struct* derives shows the value.
 ///
 /// **`merge`.** `add`, `max` and `min` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`. With `max`, `min`

@@ -12,8 +12,8 @@ pub use crate::axum::{
 pub use crate::handle::json::Writer;
 pub use crate::handle::table::{BoxFuture, Field, Table, Value};
 use crate::handle::table::{Codec, FieldDefault, FieldType, Held, Integer, Merge, Readable, Shape, Writable};
-use crate::slot::{FieldClass, OnInvalid};
 pub use crate::schema::check_schema;
+use crate::slot::{FieldClass, OnInvalid};
 pub use crate::views::{ListedViews, check_views};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;

@@ -35,7 +35,10 @@ const ORDER: [(&str, &[&str]); 20] = [
     ("rejection", &["value", "error", "layer"]),
     ("layer", &["value", "error", "keys", "event", "slot", "store", "clock", "handle", "views"]),
     ("axum", &["error", "handle", "layer", "slot", "rejection", "value"]),
-    ("private", &["axum", "handle", "layer", "rejection", "error", "value", "slot", "view", "views", "schema"]),
+    (
+        "private",
+        &["axum", "handle", "layer", "rejection", "error", "value", "slot", "view", "views", "schema"],
+    ),
     ("macros", &["handle"]),
 ];
 

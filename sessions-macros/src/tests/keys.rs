@@ -21,7 +21,9 @@ fn a_type_has_one_name_in_all_views() {
     let named = |fields: &str| split(&format!("struct S {{ {fields} }}")).1.replace(' ', "");
     assert!(named("a: Option<std::vec::Vec<my::T>>").contains(".type_name(\"Vec<T>\")"));
     assert!(named("#[session(type = \"user-id\")] a: UserId").contains(".logical_type(\"user-id\")"));
-    assert!(named("#[session(with = \"time::serde::rfc3339\")] a: T").contains(".type_name(\"Twithrfc3339\")"));
+    assert!(
+        named("#[session(with = \"time::serde::rfc3339\")] a: T").contains(".type_name(\"Twithrfc3339\")")
+    );
     assert!(!named("#[session(skip)] a: T").contains("type_name"));
     field_fails(
         "#[session(type = \" \")]",
@@ -77,7 +79,7 @@ fn unknown_keys_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(colour)]",
         "u8",
-        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
         "colour",
     );
     field_fails("#[session(carry)]", "u8", "unknown key `carry`; write `keep_on_logout`", "carry");
@@ -394,11 +396,11 @@ fn all_errors_are_reported_at_once() {
                 "ttl",
             ),
             (
-                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
                 "x",
             ),
             (
-                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
                 "y",
             ),
             ("unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`", "\"z\""),
@@ -422,7 +424,7 @@ fn the_groups_that_macros_leave_are_looked_into() {
         }
     );
     let output = crate::derive::derive(input).to_string();
-    for expected in [r#"plain ("x") [. aliases (& ["y"])]"#, r#"plain ("z") [. aliases (& ["old"])]"#] {
+    for expected in [r#"plain ("x") [. aliases (& ["y"])"#, r#"plain ("z") [. aliases (& ["old"])"#] {
         assert!(output.contains(expected), "{output}");
     }
 }

@@ -11,8 +11,11 @@ use crate::{
 };
 
 /// The kinds of sessions, as the report calls them.
-const KINDS: [(SessionKind, &str); 3] =
-    [(SessionKind::Visitor, "visitors"), (SessionKind::User, "users"), (SessionKind::Remembered, "remembered users")];
+const KINDS: [(SessionKind, &str); 3] = [
+    (SessionKind::Visitor, "visitors"),
+    (SessionKind::User, "users"),
+    (SessionKind::Remembered, "remembered users"),
+];
 
 /// A report of what a layer stores, for how long, and how it is protected. Made by
 /// [`SessionLayer::policy`](crate::SessionLayer::policy).
@@ -87,7 +90,8 @@ impl SessionPolicy {
                 ((*kind).to_owned(), times)
             })
             .collect();
-        let fields: Map<_, _> = self.fields.iter().map(|(name, field)| (name.clone(), of_field(field))).collect();
+        let fields: Map<_, _> =
+            self.fields.iter().map(|(name, field)| (name.clone(), of_field(field))).collect();
         format!("{:#}\n", json!({ "cookie": cookie, "lifetimes": lifetimes, "fields": fields }))
     }
 }
@@ -134,7 +138,10 @@ impl fmt::Display for SessionPolicy {
         if self.fields.is_empty() {
             return writeln!(f, "No view is registered (`SessionLayer::with_views`).");
         }
-        writeln!(f, "| field | type | login | merge | ends with | in the store | views |\n|---|---|---|---|---|---|---|")?;
+        writeln!(
+            f,
+            "| field | type | login | merge | ends with | in the store | views |\n|---|---|---|---|---|---|---|"
+        )?;
         for (name, field) in &self.fields {
             let views: Vec<_> = field.views.iter().map(|view| format!("`{view}`")).collect();
             writeln!(

@@ -26,7 +26,9 @@ pub(super) fn changes(before: &Schema, now: &Schema) -> Vec<SchemaChange> {
         };
         known.push(present);
         if present != name {
-            changes.push(compatible(format!("`{name}` is called `{present}` now, and is read under its older name")));
+            changes.push(compatible(format!(
+                "`{name}` is called `{present}` now, and is read under its older name"
+            )));
         }
         compare_field(name, (present, new), old, &mut changes);
     }
@@ -121,7 +123,10 @@ mod tests {
         DescribedField {
             type_name: type_name.to_owned(),
             aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-            properties: properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            properties: properties
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             views: Vec::new(),
         }
     }

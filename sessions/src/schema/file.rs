@@ -47,7 +47,8 @@ impl Schema {
         }
         let fields = file.get("fields").and_then(Value::as_object).ok_or("has no `fields`")?;
         let field = |(name, value): (&String, &Value)| {
-            let field = to_field(value).ok_or_else(|| format!("describes the field `{name}` in another form"))?;
+            let field =
+                to_field(value).ok_or_else(|| format!("describes the field `{name}` in another form"))?;
             Ok((name.clone(), field))
         };
         Ok(Self { fields: fields.iter().map(field).collect::<Result<_, String>>()? })
@@ -93,7 +94,8 @@ mod tests {
             properties: [("login".to_owned(), "keep_on_logout".to_owned())].into(),
             views: Vec::new(),
         };
-        let schema = Schema::new([("cart".to_owned(), field), ("n".to_owned(), DescribedField::default())].into());
+        let schema =
+            Schema::new([("cart".to_owned(), field), ("n".to_owned(), DescribedField::default())].into());
         let text = schema.to_text();
         assert_eq!(Schema::parse(&text).unwrap(), schema);
         assert!(text.contains("\n      \"login\": \"keep_on_logout\""), "{text}");

@@ -9,7 +9,7 @@ use self::{
     compare::{SchemaChange, changes},
     file::Schema,
 };
-use crate::views::{ViewList, described};
+use crate::views::{ViewList, Views, described};
 
 /// The environment variable that has the test write the file.
 const VARIABLE: &str = "SESSION_SCHEMA";
@@ -66,7 +66,7 @@ macro_rules! schema_test {
 /// If they differ, or the file cannot be read or written.
 #[doc(hidden)]
 #[track_caller]
-pub fn check_schema<L: ViewList>(_: crate::Views<L>, directory: &str, file: &str) {
+pub fn check_schema<L: ViewList>(_: Views<L>, directory: &str, file: &str) {
     let path = Path::new(directory).join(file);
     let is_written = env::var_os(VARIABLE).is_some_and(|value| value == "write");
     if let Err(message) = check_file(&path, &Schema::new(described(&L::__LISTED.tables())), is_written) {
@@ -77,7 +77,8 @@ pub fn check_schema<L: ViewList>(_: crate::Views<L>, directory: &str, file: &str
 fn check_file(path: &Path, now: &Schema, is_written: bool) -> Result<(), String> {
     let shown = path.display();
     if is_written {
-        return fs::write(path, now.to_text()).map_err(|error| format!("`{shown}` cannot be written: {error}"));
+        return fs::write(path, now.to_text())
+            .map_err(|error| format!("`{shown}` cannot be written: {error}"));
     }
     let text = fs::read_to_string(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!(
@@ -113,7 +114,10 @@ fn report(path: &str, changes: &[SchemaChange]) -> String {
     } else {
         "If stored sessions may lose that, write the file again"
     };
-    message + &format!("\n{advice}: run the test once with `{VARIABLE}=write` in its environment, and commit the file.\n")
+    message
+        + &format!(
+            "\n{advice}: run the test once with `{VARIABLE}=write` in its environment, and commit the file.\n"
+        )
 }
 
 #[cfg(test)]

@@ -45,7 +45,10 @@ pub(super) const fn between((one, ones): NamedFields, (other, others): NamedFiel
 }
 
 /// Returns the first contradiction between two views in a running program, which compares the types themselves.
-pub(super) fn between_running((one, ones): NamedFields, (other, others): NamedFields) -> Option<Contradiction> {
+pub(super) fn between_running(
+    (one, ones): NamedFields,
+    (other, others): NamedFields,
+) -> Option<Contradiction> {
     for field in ones {
         for other_field in others {
             let Some(name) = common_name(field, other_field) else { continue };

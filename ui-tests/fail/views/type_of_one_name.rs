@@ -1,4 +1,4 @@
-use sessions::{Session, views};
+use sessions::views;
 
 mod shop {
     #[derive(Default, serde::Serialize, serde::Deserialize)]
