@@ -507,7 +507,7 @@ fn a_rotation_has_a_fallback() {
         let mut state = users();
         take(&mut state, &rules, steps);
         let plan = planned(&mut state, &rules);
-        assert_eq!(plan.fallback.as_ref().map(shown).as_deref(), expected, "{steps:?}");
+        assert_eq!(plan.fallback.as_deref().map(shown).as_deref(), expected, "{steps:?}");
         let takes_away = steps.iter().any(|step| matches!(step, Remove(_) | Clear));
         assert_eq!(plan.removal.is_some(), takes_away, "{steps:?}");
         assert_eq!(plan.part, WritePart::All, "{steps:?}");
