@@ -22,7 +22,9 @@ pub(super) struct Schema {
 impl Schema {
     /// Makes the schema of described fields. The views do not matter to what is stored.
     pub(super) fn new(mut fields: BTreeMap<String, DescribedField>) -> Self {
-        fields.values_mut().for_each(|field| field.views.clear());
+        for field in fields.values_mut() {
+            field.views.clear();
+        }
         Self { fields }
     }
 

@@ -55,7 +55,7 @@ pub(super) fn between_running(
             let is_same_type = field.ty.id == other_field.ty.id;
             let difference = match difference(field, other_field) {
                 Some(Difference::Type(_)) if is_same_type => None,
-                None if !is_same_type && !(field.ty.is_chosen || other_field.ty.is_chosen) => {
+                None if !(is_same_type || field.ty.is_chosen || other_field.ty.is_chosen) => {
                     Some(Difference::Type([field.ty.name, other_field.ty.name]))
                 }
                 found => found,
