@@ -242,9 +242,8 @@ mod tests {
     /// Metadata with credentials of this length.
     fn record(credentials: usize) -> Vec<u8> {
         let mut bytes = vec![0; 16];
-        bytes.extend(
-            (0..credentials).map(|byte| if byte == 32 { 0x80 } else { u8::try_from(byte % 64).unwrap() }),
-        );
+        let filled = (0..64).cycle().take(credentials).enumerate();
+        bytes.extend(filled.map(|(index, byte)| if index == 32 { 0x80 } else { byte }));
         bytes
     }
 
