@@ -120,7 +120,7 @@ impl FieldAttrs {
             "with" => put(&mut self.with, entry, errors, path),
             "merge" => put(&mut self.merge, entry, errors, merge),
             "entry" => {
-                put(&mut self.entry, entry, errors, |entry, errors| one_of(entry, &EntryMerge::ALL, errors))
+                put(&mut self.entry, entry, errors, |entry, errors| one_of(entry, &EntryMerge::ALL, errors));
             }
             "keep_last" => put(&mut self.keep_last, entry, errors, number),
             "privilege" | "identity" | "keep_on_logout" | "drop_on_login" => self.take_class(entry, errors),

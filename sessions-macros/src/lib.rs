@@ -159,7 +159,7 @@ mod tests;
 /// the plain collection. When the handle is dropped, what was loaded is compared with what is there, entry by entry:
 /// those that differ are written, those that are gone removed. `set_n` writes all, and removes what this request had
 /// seen. An entry that another request adds meanwhile stays. `keep_on_logout` and `drop_on_login` hold for every entry. A
-/// key's text is what serde_json makes of it as the key of an object, and of a set's element its JSON. Two keys with one text
+/// key's text is what `serde_json` makes of it as the key of an object, and of a set's element its JSON. Two keys with one text
 /// cannot be stored. The keys are readable in the store, also those of a `secret` map. A whole value under the field's
 /// name, of a program that stored it so, is shown, and becomes entries with the first change.
 ///

@@ -117,13 +117,17 @@ async fn collections_that_are_set_and_reset_are_stored_as_they_are_shown() {
         |session| {
             session.cart_mut().insert(6, 6);
         },
-        |session| session.reset_tags(),
+        |session| {
+            session.reset_tags();
+        },
         |session| {
             session.tags_mut().insert("new".into());
         },
         |session| session.set_votes(BTreeMap::from([("a".into(), 1)])),
         |session| *session.votes_mut().entry("a".into()).or_default() += 1,
-        |session| session.reset_pages(),
+        |session| {
+            session.reset_pages();
+        },
         |session| session.pages_mut().push(7),
     ];
     assert_eq!(shown(fill, steps).await, r#"{2:9,5:5,6:6} {"a":2} {"new"} [7] ["one"]"#);

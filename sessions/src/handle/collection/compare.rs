@@ -4,18 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::{
-    super::{
+use super::content::Content;
+use crate::{
+    delta::Op,
+    error::Error,
+    handle::{
         decoded::Decoded,
         encode::stored,
         merge::change_of,
         table::{Collection, EntryMerge, Field, Value},
     },
-    content::Content,
-};
-use crate::{
-    delta::Op,
-    error::Error,
     random,
     slot::{FieldChange, StagedChanges},
     value::{
@@ -26,7 +24,7 @@ use crate::{
 
 /// What was done to a collection since it was loaded.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) enum Edit<'a> {
+pub(in crate::handle) enum Edit<'a> {
     /// It was set, whatever was there.
     Set,
     /// It was lent out for change; this was its encoding before.
@@ -41,21 +39,21 @@ pub(in super::super) enum Edit<'a> {
 const LATEST: u64 = u64::MAX / 2;
 
 /// The comparison of one collection.
-pub(in super::super) struct Staging<'a> {
-    pub(in super::super) field: &'a Field,
-    pub(in super::super) collection: &'a Collection,
+pub(in crate::handle) struct Staging<'a> {
+    pub(in crate::handle) field: &'a Field,
+    pub(in crate::handle) collection: &'a Collection,
     /// The fields as they were loaded.
-    pub(in super::super) fields: &'a Fields,
-    pub(in super::super) decoded: &'a Decoded,
+    pub(in crate::handle) fields: &'a Fields,
+    pub(in crate::handle) decoded: &'a Decoded,
     /// The time of the last change in the request's own count.
-    pub(in super::super) at: u64,
+    pub(in crate::handle) at: u64,
     /// The store's time.
-    pub(in super::super) now: &'a dyn Fn() -> Timestamp,
+    pub(in crate::handle) now: &'a dyn Fn() -> Timestamp,
 }
 
 impl Staging<'_> {
     /// Adds the changes to what is staged.
-    pub(in super::super) fn stage(&self, edit: Edit<'_>, staged: &mut StagedChanges) -> Result<(), Error> {
+    pub(in crate::handle) fn stage(&self, edit: Edit<'_>, staged: &mut StagedChanges) -> Result<(), Error> {
         let after = match (edit, &self.decoded.value) {
             (Edit::Removed, _) | (_, None) => None,
             (_, Some(value)) => Some(self.encoded(value)?),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::super::{
-    decoded::{Decoded, OnUndecodable, ValueSource},
-    table::Field,
-};
 use crate::{
+    handle::{
+        decoded::{Decoded, OnUndecodable, ValueSource},
+        table::Field,
+    },
     slot::UNOPENED,
     value::{
         FieldName, Fields,
@@ -74,7 +74,7 @@ impl Content {
 }
 
 /// Decodes a collection. An entry that does not decode is reported and left out; the others are shown.
-pub(in super::super) fn decode(
+pub(in crate::handle) fn decode(
     field: &Field,
     kind: CollectionKind,
     fields: &Fields,
@@ -111,7 +111,7 @@ pub(in super::super) fn decode(
 }
 
 /// True if a part of the collection is stored, sealed, and does not open.
-pub(in super::super) fn is_unopened(field: &Field, kind: CollectionKind, fields: &Fields) -> bool {
+pub(in crate::handle) fn is_unopened(field: &Field, kind: CollectionKind, fields: &Fields) -> bool {
     let content = Content::of(field, kind, fields);
     content.has_unopened || content.entries.values().any(|value| **value == *UNOPENED)
 }

@@ -5,8 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
-use super::super::table::{Collection, EntryMerge, Field, Integer, List};
-use crate::value::collection::CollectionKind;
+use crate::{
+    handle::table::{Collection, EntryMerge, Field, Integer, List},
+    value::collection::CollectionKind,
+};
 
 /// A map or set whose entries are merged one by one.
 #[diagnostic::on_unimplemented(

@@ -112,7 +112,12 @@ pub async fn other_edits_are_about_what_was_seen(env: TestEnvironment) {
         (|session| session.pages_mut()[1] = "B".into(), "a new B c"),
         (|session| session.pages_mut().sort_by(|one, other| other.cmp(one)), "c new b a"),
         (|session| session.set_pages(vec!["x".into()]), "new x"),
-        (|session| session.reset_pages(), "new"),
+        (
+            |session| {
+                session.reset_pages();
+            },
+            "new",
+        ),
         (|session| session.set_pages(session.pages().to_vec()), "a b c new"),
     ];
     for (step, expected) in cases {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::super::FieldName;
+use crate::value::FieldName;
 
 /// The stored name of the entry with this key.
 pub(crate) fn entry_name(collection: &str, key: &str) -> FieldName {
@@ -43,7 +43,7 @@ fn decode(encoded: &str) -> Option<String> {
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
             b'%' => {
-                let byte = hex(rest.next()?)? << 4 | hex(rest.next()?)?;
+                let byte = (hex(rest.next()?)? << 4) | hex(rest.next()?)?;
                 if is_plain(byte) {
                     return None;
                 }

@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{
-    super::{super::decoded::ValueSource, content::decode},
-    *,
-};
-use crate::__private::plain;
+use super::{super::content::decode, *};
+use crate::{__private::plain, handle::decoded::ValueSource};
 
 /// A collection, and what is stored.
 struct Case {
@@ -116,7 +113,7 @@ fn an_entry_that_does_not_decode_hides_no_other_and_stays() {
     let case = Case::map(&[("c[a]", "1"), ("c[b]", "\"text\""), ("c[%zz]", "1")]);
     assert_eq!(case.shown::<Map>(), Map::from([("a".into(), 1)]));
     assert_eq!(case.decoded().source, ValueSource::Undecodable);
-    assert_eq!(case.edited(|map: &mut Map| map.clear()).ops(), ["c[a] goes"]);
+    assert_eq!(case.edited(Map::clear).ops(), ["c[a] goes"]);
     let removed = case.removed().ops();
     assert_eq!(removed, ["c[a] goes", "c[b] goes", "c[%zz] goes"], "a reset leaves nothing of it");
 }
@@ -143,6 +140,7 @@ fn the_present_name_of_an_entry_counts_and_then_the_whole() {
 #[test]
 fn numbers_of_entries_merge() {
     type Small = HashMap<String, u8>;
+    type Wide = BTreeMap<u8, u64>;
     let field = || plain::<Small>("c").merge_entries::<Small>();
     let stored = [("c[a]", "5"), ("c[b]", "6")];
     let edit = |map: &mut Small| {
@@ -163,7 +161,6 @@ fn numbers_of_entries_merge() {
     assert_eq!(sorted(max.edited(edit)), ["c[a] >= 3", "c[b] goes", "c[new] >= 3"]);
     let min = Case::new(field().entry_min::<Small>(), &stored);
     assert_eq!(sorted(min.edited(edit)), ["c[a] <= 3", "c[b] goes", "c[new] <= 3"]);
-    type Wide = BTreeMap<u8, u64>;
     let wide = Case::new(plain::<Wide>("c").merge_entries::<Wide>().entry_add::<Wide>(), &[]);
     let most = "c[1] + 9223372036854775807 in 0..=9223372036854775807";
     let edit = |map: &mut Wide| {
@@ -200,13 +197,13 @@ fn keys_without_a_text_of_their_own_are_refused() {
         }
     }
     type Keyed = BTreeMap<Key, u8>;
+    type Paired = BTreeMap<(u8, u8), u8>;
     let case = Case::new(plain::<Keyed>("c").merge_entries::<Keyed>(), &[]);
     let two = case.set(Keyed::from([(Key(0), 1), (Key(1), 2)]));
     assert_eq!(two.ops().len(), 2);
     let same = case.set(Keyed::from([(Key(1), 1), (Key(2), 2)]));
     let error = same.0.expect_err("one text").to_string();
     assert!(error.contains("`c`") && !error.contains("more"), "{error}");
-    type Paired = BTreeMap<(u8, u8), u8>;
     let paired = Case::new(plain::<Paired>("c").merge_entries::<Paired>(), &[]);
     assert!(paired.set(Paired::from([((1, 2), 3)])).0.is_err());
 }
