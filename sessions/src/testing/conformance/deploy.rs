@@ -268,6 +268,13 @@ pub async fn an_identity_of_another_type_locks_nobody_out(env: TestEnvironment) 
     assert_eq!(browser.visit(read()).await, "7 true 3 pen new 2", "still logged in there");
     assert_eq!(there.send(renamed(|session| session.rotate())).await.set_cookies().len(), 1);
     assert_eq!(browser.visit(read()).await, "7 true 3 pen new 2", "with the same rights");
+    // A new secret makes nothing readable, in the same request neither.
+    let rotate = async |session: RenamedVisit| {
+        session.rotate();
+        session.save().await.map(|()| session.authenticated_at().is_some())
+    };
+    assert!(!there.visit(rotate).await.expect("a rotation"));
+    assert_eq!(browser.visit(read()).await, "7 true 3 pen new 2");
 }
 
 /// Every change of rights ends a right that does not decode, as a change of users does.

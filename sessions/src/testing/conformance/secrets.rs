@@ -373,6 +373,15 @@ pub async fn a_secret_flash_is_delivered_once(env: TestEnvironment) {
     };
     assert_eq!(browser.visit(take_and_keep).await.as_deref(), Some("five"));
 
+    let save_another_and_take = async |mut session: Visit| {
+        session.set_pin("1234");
+        session.save().await?;
+        Ok::<_, Error>(session.take_code())
+    };
+    assert_eq!(browser.visit(save_another_and_take).await.expect("a save").as_deref(), Some("five"));
+    assert_eq!(app.stored(id, "code").await, None, "another secret that was saved does not hide it");
+    browser.visit(flash_code("five")).await;
+
     let taken = tokio::spawn(browser.visit(gated(&gate, take_code)));
     gate.arrived().await;
     browser.visit(flash_code("six")).await;
