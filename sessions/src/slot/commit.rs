@@ -111,8 +111,7 @@ impl Slot {
         let (target, incarnation, secret_change) = (write.target, write.incarnation, write.secret_change);
         let is_only_touch = write.is_only_touch() && matches!(selection, Selection::All);
         let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
-        let (written, is_taken_away) =
-            self.write_plan(write, removal.as_deref(), part, selection, later).await;
+        let (written, is_taken_away) = self.write_plan(write, removal.as_deref(), part, later).await;
         let mut taken = in_flight.end();
         if is_taken_away {
             taken.changes.retain(|change| !change.is_removed_right());
@@ -171,17 +170,11 @@ impl Slot {
         write: PlannedWrite,
         removal: Option<&RightsRemoval>,
         part: WritePart,
-        selection: Selection<'_>,
         later: LaterUse,
     ) -> (Result<(), Error>, bool) {
         let secret_change = write.secret_change;
         let kept = (later == LaterUse::ByHandles).then(|| write.delta.clone());
-        let mut returning = kept.as_ref().map(|delta| self.merged(delta)).unwrap_or_default();
-        if let Selection::FieldOf(change) = selection
-            && !returning.contains(&change.name)
-        {
-            returning.push(change.name.clone());
-        }
+        let returning = kept.as_ref().map(|delta| self.merged(delta)).unwrap_or_default();
         let Some(removal) = removal else {
             return (self.write(write, &returning, kept.as_ref()).await, false);
         };
