@@ -275,7 +275,9 @@ impl RequestState {
         };
         let size = |(name, value): (&FieldName, &Bytes)| name.as_str().len() + value.len();
         let before: usize = fields.iter().map(size).sum();
-        let goes: usize = if delta.retained().is_some() {
+        let drops_any =
+            delta.retained().is_some() || delta.ops().first().is_some_and(|(name, _)| name.is_prefix());
+        let goes: usize = if drops_any {
             let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
             fields.iter().filter(|(name, _)| goes(name)).map(size).sum()
         } else {
@@ -356,4 +358,4 @@ fn creates(delta: &Delta) -> Result<bool, Error> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
