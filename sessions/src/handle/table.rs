@@ -245,14 +245,8 @@ impl Table {
     #[must_use]
     pub const fn new(view: &'static str, fields: &'static [Field]) -> Self {
         let (has_secrets, has_checked) = (has_secrets(fields), has_checked(fields));
-        Self {
-            view,
-            fields,
-            has_secrets,
-            has_checked,
-            names: OnceLock::new(),
-            registered: AtomicUsize::new(0),
-        }
+        let registered = AtomicUsize::new(0);
+        Self { view, fields, has_secrets, has_checked, names: OnceLock::new(), registered }
     }
 
     /// Returns the first secret field of the view, if it has one.

@@ -26,24 +26,6 @@ enum Difference {
     Name([&'static str; 2]),
 }
 
-/// Returns the first contradiction between two views, as far as the compiler can see.
-pub(super) const fn between((one, ones): NamedFields, (other, others): NamedFields) -> Option<Contradiction> {
-    let mut i = 0;
-    while i < ones.len() {
-        let mut j = 0;
-        while j < others.len() {
-            if let Some(name) = common_name(&ones[i], &others[j])
-                && let Some(difference) = difference(&ones[i], &others[j])
-            {
-                return Some(Contradiction { name, difference, views: [one, other] });
-            }
-            j += 1;
-        }
-        i += 1;
-    }
-    None
-}
-
 /// Returns the first contradiction between two views in a running program, which compares the types themselves.
 pub(super) fn between_running(
     (one, ones): NamedFields,
@@ -69,29 +51,18 @@ pub(super) fn between_running(
 }
 
 /// Returns a stored name that both fields have, now or from before.
-const fn common_name(one: &Field, other: &Field) -> Option<&'static str> {
-    if matches!(one.shape, Shape::Skipped) || matches!(other.shape, Shape::Skipped) {
+fn common_name(one: &Field, other: &Field) -> Option<&'static str> {
+    if one.shape == Shape::Skipped || other.shape == Shape::Skipped {
         return None;
     }
-    let mut i = 0;
-    while i <= one.aliases.len() {
-        let mut j = 0;
-        while j <= other.aliases.len() {
-            if are_equal(name_of(one, i), name_of(other, j)) {
-                return Some(name_of(one, i));
-            }
-            j += 1;
-        }
-        i += 1;
-    }
-    None
+    names(one).find(|name| names(other).any(|other| other == *name))
 }
 
-/// Returns the present name, then the older ones.
-const fn name_of(field: &Field, index: usize) -> &'static str {
-    if index == 0 { field.name } else { field.aliases[index - 1] }
+fn names(field: &Field) -> impl Iterator<Item = &'static str> {
+    [field.name].into_iter().chain(field.aliases.iter().copied())
 }
 
+/// Returns what two fields of one name say differently, as far as the compiler can see.
 const fn difference(one: &Field, other: &Field) -> Option<Difference> {
     if !are_equal(one.name, other.name) {
         return Some(Difference::Name([one.name, other.name]));
@@ -114,6 +85,18 @@ const fn difference(one: &Field, other: &Field) -> Option<Difference> {
 }
 
 impl Contradiction {
+    /// Compares two fields that have a name in common.
+    pub(super) const fn of(
+        name: &'static str,
+        (one, one_view): (&Field, &'static str),
+        (other, other_view): (&Field, &'static str),
+    ) -> Option<Self> {
+        match difference(one, other) {
+            Some(difference) => Some(Self { name, difference, views: [one_view, other_view] }),
+            None => None,
+        }
+    }
+
     /// Panics with the message.
     #[track_caller]
     pub(super) const fn report(&self) -> ! {

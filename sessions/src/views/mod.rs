@@ -2,13 +2,14 @@
 
 mod contradiction;
 mod described;
+mod names;
 mod property;
 mod registered;
 mod text;
 
 use std::{fmt, marker::PhantomData};
 
-use self::contradiction::Contradiction;
+use self::names::KnownNames;
 pub(crate) use self::{
     described::{DescribedField, described},
     property::Property,
@@ -92,39 +93,8 @@ impl<L: ViewList> ViewList for Views<L> {
 #[doc(hidden)]
 #[track_caller]
 pub const fn check_views<L: ViewList>() {
-    if let Some(contradiction) = within(L::__LISTED) {
+    if let Some(contradiction) = KnownNames::new().add_list(L::__LISTED) {
         contradiction.report();
-    }
-}
-
-/// Returns the first contradiction between two views of a list.
-const fn within(list: &'static ListedViews) -> Option<Contradiction> {
-    let ListedViews::Both(first, second) = list else { return None };
-    if let found @ Some(_) = within(first) {
-        return found;
-    }
-    if let found @ Some(_) = within(second) {
-        return found;
-    }
-    between(first, second)
-}
-
-/// Returns the first contradiction between a view of one list and a view of another.
-const fn between(one: &'static ListedViews, other: &'static ListedViews) -> Option<Contradiction> {
-    match (one, other) {
-        (ListedViews::None, _) | (_, ListedViews::None) => None,
-        (ListedViews::Both(first, second), _) => match between(first, other) {
-            None => between(second, other),
-            found => found,
-        },
-        (_, ListedViews::Both(first, second)) => match between(one, first) {
-            None => between(one, second),
-            found => found,
-        },
-        (
-            ListedViews::One { view: a, fields: a_fields, .. },
-            ListedViews::One { view: b, fields: b_fields, .. },
-        ) => contradiction::between((a, a_fields), (b, b_fields)),
     }
 }
 
