@@ -5,6 +5,7 @@
 
 mod clashes;
 mod fields;
+mod index;
 mod stored;
 
 use crate::attr::FieldClass;

@@ -39,6 +39,7 @@ pub(crate) struct Field {
     pub(crate) merge: Option<Given<Merge>>,
     pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
+    pub(crate) index: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
 }
@@ -144,6 +145,7 @@ impl Field {
             merge: attrs.merge,
             class: attrs.class,
             secret: attrs.secret,
+            index: attrs.index,
             on_invalid: attrs.on_invalid,
             copy: attrs.copy,
             member,
@@ -152,6 +154,12 @@ impl Field {
 
     pub(crate) fn merge(&self) -> Merge {
         self.merge.as_ref().map_or(Merge::Last, |merge| merge.value)
+    }
+
+    /// Returns true if sessions can be found by the field: an identity, unless the store cannot read it, and an `index`.
+    pub(crate) fn is_indexed(&self) -> bool {
+        let is_identity = self.class.as_ref().is_some_and(|class| class.value == FieldClass::Identity);
+        self.index.is_some() || (is_identity && self.secret.is_none())
     }
 
     /// Returns what the field's accessors depend on.

@@ -22,6 +22,7 @@ impl AttributeSite {
                 "merge",
                 "privilege",
                 "identity",
+                "index",
                 "keep_on_logout",
                 "drop_on_login",
                 "secret",
@@ -63,9 +64,8 @@ const SYNONYMS: [(&str, &str); 10] = [
 ];
 
 /// Keys that this version does not have yet, each with advice.
-const LATER: [(&str, &str); 5] = [
+const LATER: [(&str, &str); 4] = [
     ("ttl", "remove it, since a field lives as long as its session"),
-    ("index", "remove it, since a session is found by its `record_id()`"),
     ("once", "remove it, and read the field with `take_…()`"),
     ("group", "remove it, and put fields that must agree into one struct that is one field"),
     ("type", "remove it, and give the field the same type in every view"),
@@ -111,6 +111,7 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"merge" => "merge = \"add\"",
         b"privilege" => "privilege",
         b"identity" => "identity",
+        b"index" => "index",
         b"keep_on_logout" => "keep_on_logout",
         b"drop_on_login" => "drop_on_login",
         b"secret" => "secret",

@@ -146,6 +146,8 @@ pub struct Field {
     pub(crate) on_invalid: OnInvalid,
     /// Sealed before it reaches the store.
     pub(crate) is_secret: bool,
+    /// Sessions can be found by it.
+    pub(crate) is_indexed: bool,
     pub(crate) codec: Codec,
     /// The value of a plain field that is absent.
     pub(crate) default: Option<fn() -> Value>,
@@ -211,6 +213,11 @@ impl Table {
         self.has_secrets.then(|| self.fields.iter().find(|field| field.is_secret))?
     }
 
+    /// Returns the first field that a store without an index cannot serve. An identity is indexed where the store can.
+    pub(crate) fn needs_index(&self) -> Option<&Field> {
+        self.fields.iter().find(|field| field.is_indexed && field.class != FieldClass::Identity)
+    }
+
     /// Registers the fields' classes with the rules of a layer, once.
     ///
     /// # Errors
@@ -269,8 +276,8 @@ impl Field {
     }
 
     const fn rule(&self) -> Rule {
-        let &Self { name, aliases, class, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
-        Rule { name, aliases, class, is_secret, on_invalid, decode }
+        let &Self { name, aliases, class, is_secret, is_indexed, on_invalid, .. } = self;
+        Rule { name, aliases, class, is_secret, is_indexed, on_invalid, decode: self.codec.decode }
     }
 }
 

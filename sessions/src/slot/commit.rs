@@ -94,7 +94,7 @@ impl Slot {
             planned.as_ref().is_ok_and(|plan| plan.as_ref().is_none_or(|plan| plan.failure.is_none()));
         if later == LaterUse::None && is_last {
             // Held here, they would make the store copy the record before it changes it.
-            state.forget_fields();
+            state.forget_fields(&self.context().rules.indexed());
         }
         planned
     }
@@ -336,8 +336,16 @@ impl Slot {
         Ok(commit.with_delta(self.sealed_delta(id, delta)?))
     }
 
-    /// Sends a commit. A record that cannot be read any more is none.
+    /// Sends a commit, with the entries that it needs in the index.
     pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
+        if self.context().rules.has_index() {
+            return Box::pin(self.send_indexed(id, commit)).await;
+        }
+        self.send_alone(id, commit).await
+    }
+
+    /// Sends a commit. A record that cannot be read any more is none.
+    pub(super) async fn send_alone(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         match self.with_timeout(self.context().store.commit(id, commit), Error::outcome_unknown).await {
             Err(error) if error.kind() == ErrorKind::Unreadable => {
                 self.report_unreadable(id, &error);

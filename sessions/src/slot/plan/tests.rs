@@ -24,6 +24,7 @@ fn rules() -> Rules {
         name,
         aliases: &[],
         class,
+        is_indexed: false,
         is_secret: false,
         on_invalid: OnInvalid::Withhold,
         decode: |json| serde_json::from_slice::<serde_json::Value>(json).map(|value| Box::new(value) as _),
