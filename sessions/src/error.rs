@@ -147,6 +147,13 @@ impl Error {
         Self::new(ErrorKind::InvalidField, message)
     }
 
+    /// Makes the error of a collection that would have too many entries.
+    pub(crate) fn too_many_entries(collection: &FieldName, most: usize) -> Self {
+        let advice =
+            "keep them elsewhere and a key in the session, or raise `SessionLayer::with_max_entries`";
+        Self::invalid_field(collection, &format!("would have more than {most} entries; {advice}"))
+    }
+
     pub(crate) fn without_keys(name: &FieldName) -> Self {
         Self::config(format!(
             "the session field `{name}` is `secret`, and the layer has no keys; write `SessionLayer::new(store).with_keys(ring)`"

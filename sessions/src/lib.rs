@@ -120,8 +120,8 @@ pub use self::{
         ClearSiteData, CookieConfig, OnServerError, ReplaceableBody, ResponseFuture, SameSite, SessionError,
         SessionLayer, SessionService,
     },
-    slot::LoginLimit,
     rejection::{LoadFailed, MissingLayer, SessionRejection},
+    slot::LoginLimit,
     value::{Cutoff, Cutoffs, FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
     view::{Session, SessionView, TypedSession},
 };

@@ -21,10 +21,13 @@ fn contradiction(field: &Field) -> Option<String> {
     } else if field.skip.is_some() {
         "`index` contradicts `skip`, since the field is never stored; remove one of them".to_owned()
     } else if field.secret.is_some() {
-        "`index` contradicts `secret`, since the store cannot read what is sealed; remove one of them".to_owned()
+        "`index` contradicts `secret`, since the store cannot read what is sealed; remove one of them"
+            .to_owned()
     } else if field.merge() != Merge::Last {
         let name = field.merge().name();
-        format!("`index` contradicts `merge = \"{name}\"`, since an entry is made before the store merges; remove one of them")
+        format!(
+            "`index` contradicts `merge = \"{name}\"`, since an entry is made before the store merges; remove one of them"
+        )
     } else if is_identity {
         "`identity` is indexed by itself; remove `index`".to_owned()
     } else if field.ty.optional {

@@ -19,8 +19,11 @@ pub(super) fn finder(view: &View) -> Option<TokenStream> {
     }
     let members = view.fields.iter().enumerate().map(|(index, field)| {
         let (member, ty, index) = (&field.member, &field.ty.ty, Literal::usize_unsuffixed(index));
-        let read: Ident =
-            if field.ty.optional { format_ident!("__field_cloned_option") } else { format_ident!("__field_cloned") };
+        let read: Ident = if field.ty.optional {
+            format_ident!("__field_cloned_option")
+        } else {
+            format_ident!("__field_cloned")
+        };
         quote!(#member: fields.#read::<#ty>(#index))
     });
     let doc = format!("Finds sessions by the indexed fields of `{}`.", ident.unraw());
@@ -76,7 +79,10 @@ fn method(view: &View, index: usize, field: &Field) -> TokenStream {
     let at = Span::call_site().located_at(field.base.ident.span());
     // a text is given as it is at hand
     let (parameter, value) = if matches!(field.ty.kind, TypeKind::String) {
-        (quote_spanned!(at=> &::core::primitive::str), quote!(&<#ty as ::core::convert::From<_>>::from(value)))
+        (
+            quote_spanned!(at=> &::core::primitive::str),
+            quote!(&<#ty as ::core::convert::From<_>>::from(value)),
+        )
     } else {
         (quote!(&#ty), quote!(value))
     };

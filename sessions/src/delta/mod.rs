@@ -8,9 +8,12 @@ mod op;
 use bytes::Bytes;
 
 pub use self::op::{Add, InvalidValue, Op};
-use crate::value::{FieldName, Fields};
+use crate::value::{Covers, FieldName, Fields};
 
 /// The changes of one request: at most one operation per field.
+///
+/// The removal of a prefix name ([`FieldName`]) is that of all stored fields which begin with it. It stands before all
+/// other operations, so that an entry can be put into a collection that is emptied with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
     retain: Option<Vec<FieldName>>,
@@ -31,8 +34,18 @@ impl Delta {
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if the field's value is not what the operation needs.
+    /// [`InvalidValue`] if the field's value is not what the operation needs, or if the operation on a prefix name is
+    /// not [`Op::Remove`].
     pub fn push(&mut self, name: FieldName, op: Op, loaded: Option<&Bytes>) -> Result<(), InvalidValue> {
+        if name.is_prefix() {
+            return match op {
+                Op::Remove => {
+                    self.force(name, op);
+                    Ok(())
+                }
+                _ => Err(InvalidValue),
+            };
+        }
         let loaded = if self.drops(&name) { None } else { loaded };
         match self.ops.iter().position(|(known, _)| *known == name) {
             Some(index) => match self.ops[index].1.then(op, loaded)? {
@@ -46,10 +59,17 @@ impl Delta {
         Ok(())
     }
 
-    /// Puts an operation in the place of the field's other one, whatever was loaded.
+    /// Puts an operation in the place of the field's other one, whatever was loaded. For a prefix name the operation is
+    /// a removal.
     pub(crate) fn force(&mut self, name: FieldName, op: Op) {
-        self.take(name.as_str());
-        self.ops.push((name, op));
+        self.take_covered(&name);
+        let index = if name.is_prefix() { 0 } else { self.ops.len() };
+        self.ops.insert(index, (name, op));
+    }
+
+    /// Removes the operations on all fields that this name covers.
+    pub(crate) fn take_covered(&mut self, name: &FieldName) {
+        self.ops.retain(|(known, _)| !name.covers(known));
     }
 
     /// Returns true if there is an operation on this field.
@@ -60,7 +80,8 @@ impl Delta {
     /// Removes the operation on one field and returns it.
     pub fn take(&mut self, name: &str) -> Option<Op> {
         let index = self.ops.iter().position(|(known, _)| known.as_str() == name)?;
-        Some(self.ops.swap_remove(index).1)
+        let is_first = self.ops[index].0.is_prefix();
+        Some(if is_first { self.ops.remove(index) } else { self.ops.swap_remove(index) }.1)
     }
 
     /// Replaces each operation by what `change` makes of it; `None` leaves it out.
@@ -75,11 +96,13 @@ impl Delta {
         Ok(Self { retain: self.retain, ops })
     }
 
-    /// Drops every field of the record but the named ones, and every change so far of the others.
+    /// Drops every field of the record but the named ones, and every change so far of the others. A prefix name keeps
+    /// all fields that begin with it.
     pub fn retain(&mut self, names: Vec<FieldName>) {
-        self.ops.retain(|(name, _)| names.contains(name));
+        // A collection that was emptied stays so, though some of its entries are kept.
+        self.ops.retain(|(name, _)| name.is_prefix() || names.covers(name));
         self.retain = Some(match self.retain.take() {
-            Some(kept) => names.into_iter().filter(|name| kept.contains(name)).collect(),
+            Some(kept) => in_both(&names, &kept),
             None => names,
         });
     }
@@ -90,7 +113,7 @@ impl Delta {
         self.retain.as_deref()
     }
 
-    /// Returns the operations, one per field.
+    /// Returns the operations, one per field. Removals of prefix names come first.
     #[must_use]
     pub fn ops(&self) -> &[(FieldName, Op)] {
         &self.ops
@@ -117,15 +140,29 @@ impl Delta {
             fields.retain(names);
         }
         for (name, op) in &self.ops {
-            fields.alter(name, |current| op.apply(current)).map_err(|_| name.clone())?;
+            if name.is_prefix() {
+                fields.remove_covered(name);
+            } else {
+                fields.alter(name, |current| op.apply(current)).map_err(|_| name.clone())?;
+            }
         }
         Ok(())
     }
 
-    /// Returns true if this field is dropped before the operations apply.
+    /// Returns true if this field is dropped before the operations on single fields apply.
     pub(crate) fn drops(&self, name: &FieldName) -> bool {
-        self.retain.as_ref().is_some_and(|names| !names.contains(name))
+        let mut emptied = self.ops.iter().map(|(name, _)| name).take_while(|name| name.is_prefix());
+        emptied.any(|prefix| prefix.covers(name))
+            || self.retain.as_ref().is_some_and(|names| !names.covers(name))
     }
+}
+
+/// Returns the names that cover what names of both lists cover.
+fn in_both(left: &[FieldName], right: &[FieldName]) -> Vec<FieldName> {
+    let of_left = left.iter().filter(|name| right.covers(name));
+    // What both have is there once.
+    let of_right = right.iter().filter(|name| left.covers(name) && !left.contains(name));
+    of_left.chain(of_right).cloned().collect()
 }
 
 #[cfg(test)]
@@ -295,6 +332,106 @@ mod tests {
         delta.push("role".into(), add(1), record.get("role")).unwrap();
         delta.apply(&mut record).unwrap();
         assert_eq!(record, fields(&[("cart", "8"), ("role", "1")]));
+    }
+
+    #[test]
+    fn a_prefix_name_keeps_a_collection_whole() {
+        let names = |names: &[&str]| names.iter().map(|name| FieldName::from(*name)).collect::<Vec<_>>();
+        let all =
+            fields(&[("cart", "0"), ("cart[a]", "1"), ("cart[b]", "2"), ("cart2[a]", "3"), ("user", "4")]);
+        for (first, second, left) in [
+            (names(&["cart["]), None, fields(&[("cart[a]", "1"), ("cart[b]", "2")])),
+            (
+                names(&["cart[", "user"]),
+                Some(names(&["cart["])),
+                fields(&[("cart[a]", "1"), ("cart[b]", "2")]),
+            ),
+            (names(&["cart["]), Some(names(&["cart[b]", "cart"])), fields(&[("cart[b]", "2")])),
+            (names(&["cart[b]", "cart"]), Some(names(&["cart["])), fields(&[("cart[b]", "2")])),
+            (names(&["cart["]), Some(names(&["cart2["])), Fields::new()),
+        ] {
+            let mut delta = Delta::new();
+            delta.retain(first.clone());
+            if let Some(second) = &second {
+                delta.retain(second.clone());
+            }
+            for name in ["cart", "cart[a]", "cart[b]", "cart2[a]", "user"] {
+                assert_eq!(delta.drops(&name.into()), !left.contains(name), "{first:?} {second:?} {name}");
+            }
+            let mut record = all.clone();
+            delta.apply(&mut record).unwrap();
+            assert_eq!(record, left, "{first:?} {second:?}");
+        }
+        let mut delta = Delta::new();
+        delta.push("cart[a]".into(), Op::Put(json("9")), all.get("cart[a]")).unwrap();
+        delta.push("cart2[a]".into(), Op::Put(json("9")), all.get("cart2[a]")).unwrap();
+        delta.retain(names(&["cart[", "cart["]));
+        let mut record = all.clone();
+        delta.apply(&mut record).unwrap();
+        assert_eq!(record, fields(&[("cart[a]", "9"), ("cart[b]", "2")]));
+    }
+
+    /// The removal of all entries agrees with the removal of each, whatever comes before and after it.
+    #[test]
+    fn an_emptied_collection_holds_what_comes_after() {
+        let all = fields(&[("cart[a]", "1"), ("cart[b]", "2"), ("cart", "0"), ("cart2[a]", "3")]);
+        let steps: [(&str, Op); 7] = [
+            ("cart[", Op::Remove),
+            ("cart[a]", Op::Put(json("7"))),
+            ("cart[a]", add(5)),
+            ("cart[new]", Op::PutIfAbsent(json("8"))),
+            ("cart[b]", Op::Remove),
+            ("cart", Op::Put(json("9"))),
+            ("cart2[", Op::Remove),
+        ];
+        for first in &steps {
+            for second in &steps {
+                for third in &steps {
+                    let (mut expected, mut delta) = (all.clone(), Delta::new());
+                    for (name, op) in [first, second, third] {
+                        let name = FieldName::from(*name);
+                        if name.is_prefix() {
+                            expected.remove_covered(&name);
+                        } else {
+                            expected.alter(&name, |current| op.apply(current)).unwrap();
+                        }
+                        delta.push(name.clone(), op.clone(), all.get(name.as_str())).unwrap();
+                    }
+                    let mut together = all.clone();
+                    delta.apply(&mut together).unwrap();
+                    assert_eq!(together, expected, "{first:?} {second:?} {third:?}: {delta:?}");
+                }
+            }
+        }
+        // An entry that is kept was removed before.
+        let mut delta = Delta::new();
+        delta.push("cart[".into(), Op::Remove, None).unwrap();
+        delta.push("cart[b]".into(), add(1), all.get("cart[b]")).unwrap();
+        delta.retain(vec!["cart[a]".into(), "cart[b]".into()]);
+        let mut record = all;
+        delta.apply(&mut record).unwrap();
+        assert_eq!(record, fields(&[("cart[b]", "1")]));
+    }
+
+    #[test]
+    fn nothing_but_a_removal_takes_a_prefix_name() {
+        let mut delta = Delta::new();
+        for op in
+            [Op::Put(json("1")), Op::PutIfAbsent(json("1")), Op::RemoveIf(json("1")), add(1), Op::Max(1)]
+        {
+            assert_eq!(delta.push("cart[".into(), op, None), Err(InvalidValue));
+        }
+        assert!(delta.is_empty());
+        delta.push("a".into(), Op::Put(json("1")), None).unwrap();
+        delta.push("cart[".into(), Op::Remove, None).unwrap();
+        delta.push("b[".into(), Op::Remove, None).unwrap();
+        delta.push("cart[1]".into(), Op::Put(json("2")), None).unwrap();
+        let names: Vec<_> = delta.ops().iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["b[", "cart[", "a", "cart[1]"]);
+        assert_eq!(delta.take("b["), Some(Op::Remove));
+        assert!(delta.drops(&"cart[1]".into()) && !delta.drops(&"b[1]".into()) && !delta.drops(&"a".into()));
+        delta.take_covered(&"cart[".into());
+        assert_eq!(delta.ops(), [("a".into(), Op::Put(json("1")))]);
     }
 
     #[test]

@@ -238,12 +238,11 @@ impl Table {
         Ok(())
     }
 
-    /// Returns all names under which a field of the view may be stored.
+    /// Returns all names under which a field of the view may be stored, prefix names of collections among them.
     pub(crate) fn names(&self) -> &[FieldName] {
         self.names.get_or_init(|| {
             let stored = self.fields.iter().filter(|field| field.shape != Shape::Skipped);
-            let names = stored.flat_map(|field| [&field.name].into_iter().chain(field.aliases));
-            names.map(|name| FieldName::from_static(name)).collect()
+            stored.flat_map(|field| field.rule().names()).collect()
         })
     }
 }
@@ -277,7 +276,8 @@ impl Field {
 
     const fn rule(&self) -> Rule {
         let &Self { name, aliases, class, is_secret, is_indexed, on_invalid, .. } = self;
-        Rule { name, aliases, class, is_secret, is_indexed, on_invalid, decode: self.codec.decode }
+        let (is_collection, decode) = (false, self.codec.decode);
+        Rule { name, aliases, class, is_secret, is_indexed, is_collection, on_invalid, decode }
     }
 }
 

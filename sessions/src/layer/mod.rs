@@ -251,7 +251,19 @@ impl SessionLayer {
     /// connection of a slow client takes.
     #[must_use]
     pub fn with_size_limits(mut self, field: usize, record: usize) -> Self {
-        self.context_mut().sizes = Sizes { field, record };
+        let sizes = &mut self.context_mut().sizes;
+        *sizes = Sizes { field, record, ..*sizes };
+        self
+    }
+
+    /// Limits the entries of one collection, 1,000 by default.
+    ///
+    /// A commit that adds entries beyond the limit is an error and writes nothing. A larger collection that is stored
+    /// already is read, and its entries can be changed and removed. The entries count that the request has loaded and
+    /// those that it adds. So requests at once can exceed the limit by what each adds.
+    #[must_use]
+    pub fn with_max_entries(mut self, entries: usize) -> Self {
+        self.context_mut().sizes.entries = entries;
         self
     }
 

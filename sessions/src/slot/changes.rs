@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     delta::Op,
-    value::{FieldName, Fields},
+    value::{Covers, FieldName, Fields},
 };
 
 /// The pending changes of a request, in the order in which its handles made them.
@@ -46,7 +46,7 @@ pub(super) struct FieldReset {
     pub(super) is_logout: bool,
 }
 
-/// The fields that a reset ends.
+/// The fields that a reset ends. A prefix name stands for all entries of a collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ResetScope {
     /// All but these.
@@ -256,9 +256,9 @@ impl ChangeLog {
 impl ResetScope {
     pub(super) fn has(&self, name: &FieldName, is_flashed: bool) -> bool {
         match self {
-            Self::AllBut(names) => !names.contains(name),
-            Self::AllButFlashesAnd(names) => !is_flashed && !names.contains(name),
-            Self::These(names) => names.contains(name),
+            Self::AllBut(names) => !names.covers(name),
+            Self::AllButFlashesAnd(names) => !is_flashed && !names.covers(name),
+            Self::These(names) => names.covers(name),
             Self::Flashes => is_flashed,
         }
     }

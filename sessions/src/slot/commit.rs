@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{
     LaterUse, Slot, UNFINISHED,
+    entries::GrownCollection,
     pending_change::removed_rights,
     planned_write::{Plan, PlanFailure, PlannedWrite, Selection, TakenChanges, WritePart, WriteTarget},
     removal::RightsRemoval,
@@ -298,6 +299,11 @@ impl Slot {
         if write.grows_to > self.context().sizes.record {
             let largest = write.delta.ops().iter().max_by_key(|(_, op)| op.size());
             return Err(Error::record_too_large(self.context().sizes.record, largest.map(|(name, _)| name)));
+        }
+        if let Some(GrownCollection { name, entries }) = &write.grown
+            && *entries > self.context().sizes.entries
+        {
+            return Err(Error::too_many_entries(name, self.context().sizes.entries));
         }
         let WriteTarget::Record { id, epoch, touch } = write.target else {
             return Box::pin(self.create(write.delta, write.rights, write.incarnation)).await;

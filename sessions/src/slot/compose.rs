@@ -12,7 +12,7 @@ use super::{
 use crate::{
     delta::{Delta, Op},
     error::Error,
-    value::FieldName,
+    value::{Covers, FieldName},
 };
 
 /// The outcome of some changes for a record.
@@ -25,7 +25,8 @@ pub(super) struct Composed {
     /// True if nothing but fields that outlive a logout changes.
     pub(super) is_kept_only: bool,
     pub(super) resets: Vec<FieldReset>,
-    /// Fields that go whatever was loaded, unless they are set after that.
+    /// Fields that go whatever was loaded, unless they are set after that. A prefix name stands for all entries of a
+    /// collection.
     dropped: Vec<FieldName>,
     /// True if the request has logged a user out before.
     follows_login: bool,
@@ -141,7 +142,8 @@ impl Composed {
             let _ = self.delta.push(alias.clone(), Op::Remove, record.left(&alias, dropped));
         }
         for name in change.names() {
-            // To leave it as it was loaded is not enough: another request may have set it since.
+            // To leave it as it was loaded is not enough: another request may have set it since. The entries of a
+            // collection go by its prefix name.
             if dropped.contains(&name) && !self.delta.has(name.as_str()) {
                 self.delta.force(name, Op::Remove);
             }
@@ -213,7 +215,7 @@ impl Composed {
         }
         let dropped = rules.names(FieldClass::DropOnLogin);
         for name in &dropped {
-            self.delta.take(name.as_str());
+            self.delta.take_covered(name);
             if record.live().is_some() {
                 // Whatever was loaded: another request of the visitor's may have set it since.
                 self.delta.force(name.clone(), Op::Remove);
@@ -234,7 +236,7 @@ impl Composed {
         let flashed = self.take_flashed();
         let is_lost = |(name, op): &&(FieldName, Op)| {
             let is_change = !matches!(op, Op::Remove | Op::RemoveIf(_));
-            is_change && !kept.contains(name) && !record.class(name, rules).is_right()
+            is_change && !kept.covers(name) && !record.class(name, rules).is_right()
         };
         self.lost.extend(self.delta.ops().iter().filter(is_lost).map(|(name, _)| name.clone()));
         if leaves_visitor {

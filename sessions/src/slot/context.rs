@@ -32,6 +32,9 @@ const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(10);
 const LARGEST_FIELD: usize = 64 << 10;
 const LARGEST_RECORD: usize = 256 << 10;
 
+/// The default limit on the entries of a collection.
+const MOST_ENTRIES: usize = 1000;
+
 const DEFAULT_ENDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The context that the requests of one layer share.
@@ -85,13 +88,15 @@ impl OfLayer for Arc<LayerContext> {
     }
 }
 
-/// The most bytes that there may be.
+/// The most bytes and entries that there may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     /// In the JSON text of one field.
     pub(crate) field: usize,
     /// In the names and texts of all fields of a record.
     pub(crate) record: usize,
+    /// Entries in one collection.
+    pub(crate) entries: usize,
 }
 
 impl LayerContext {
@@ -110,7 +115,7 @@ impl LayerContext {
             last_purge: Arc::default(),
             store_timeout: DEFAULT_STORE_TIMEOUT,
             ended_within: DEFAULT_ENDED_WITHIN,
-            sizes: Sizes { field: LARGEST_FIELD, record: LARGEST_RECORD },
+            sizes: Sizes { field: LARGEST_FIELD, record: LARGEST_RECORD, entries: MOST_ENTRIES },
             watchers: Arc::default(),
             stopwatch: Stopwatch::default(),
             in_flight: watch::channel(()).0,

@@ -36,9 +36,10 @@ impl Slot {
                 self.context().events.report(&Event::UnnamedRight { record: live.id, field: &name });
             }
         }
-        let mut unopened = open_secrets(live, self.context(), names.iter().cloned());
-        let others = rights.iter().flat_map(Rule::names).filter(|name| !names.contains(name));
-        unopened.extend(open_secrets(live, self.context(), others));
+        let mut unopened = open_secrets(live, self.context(), names);
+        let others: Vec<_> =
+            rights.iter().flat_map(Rule::names).filter(|name| !names.contains(name)).collect();
+        unopened.extend(open_secrets(live, self.context(), &others));
         let mut refusal = self.withhold_unopened(live, &unopened);
         for rule in rights.iter() {
             let Some((name, value)) = rule.stored(&live.fields) else { continue };
@@ -77,7 +78,7 @@ impl Slot {
     }
 
     fn report_undecodable(&self, record: RecordId, field: &FieldName, reason: &str) {
-        let record = Some(record);
+        let (record, field) = (Some(record), &field.declared());
         self.context().events.report(&Event::UndecodableField { record, field, reason });
     }
 }

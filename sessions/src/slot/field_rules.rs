@@ -50,6 +50,8 @@ pub(crate) struct Rule {
     pub(crate) is_secret: bool,
     /// True if sessions can be found by the field.
     pub(crate) is_indexed: bool,
+    /// True if each entry is a stored field of its own, to which the rule applies too.
+    pub(crate) is_collection: bool,
     pub(crate) on_invalid: OnInvalid,
     pub(crate) decode: DecodeValue,
 }
@@ -105,14 +107,26 @@ impl FieldClass {
 }
 
 impl Rule {
-    /// All names under which the field may be stored.
+    /// All names under which the field may be stored: its name and its aliases, and of a collection the prefix names of
+    /// these.
     pub(crate) fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
-        let Self { name, aliases, .. } = *self;
-        [name].into_iter().chain(aliases.iter().copied()).map(FieldName::from_static)
+        let entries = self.declared_names().take(if self.is_collection { usize::MAX } else { 0 });
+        self.declared_names().map(FieldName::from_static).chain(entries.map(FieldName::entries_of))
     }
 
+    /// The name and the aliases.
+    fn declared_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let Self { name, aliases, .. } = *self;
+        [name].into_iter().chain(aliases.iter().copied())
+    }
+
+    /// True if it is the rule of this field, or of the collection of this entry.
     fn is_about(&self, name: &FieldName) -> bool {
-        self.name == name.as_str() || self.aliases.contains(&name.as_str())
+        let is_entry_of = |collection: &str| {
+            name.as_str().strip_prefix(collection).is_some_and(|rest| rest.starts_with('['))
+        };
+        self.declared_names()
+            .any(|known| known == name.as_str() || (self.is_collection && is_entry_of(known)))
     }
 
     /// The value that is the field's among these, and its name: the present name wins.
@@ -122,8 +136,8 @@ impl Rule {
 
     fn is_as(&self, other: &Self) -> bool {
         (self.name, self.aliases, self.class) == (other.name, other.aliases, other.class)
-            && (self.is_secret, self.is_indexed) == (other.is_secret, other.is_indexed)
-            && self.on_invalid == other.on_invalid
+            && (self.is_secret, self.is_collection) == (other.is_secret, other.is_collection)
+            && (self.is_indexed, self.on_invalid) == (other.is_indexed, other.on_invalid)
             && std::ptr::fn_addr_eq(self.decode, other.decode)
     }
 }
@@ -138,9 +152,8 @@ impl Rules {
     pub(crate) fn add(&self, rules: impl Iterator<Item = Rule>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let before = known.all.len();
-        for rule in rules.filter(|rule| {
-            rule.class != FieldClass::Plain || rule.is_secret || rule.is_indexed
-        }) {
+        for rule in rules.filter(|rule| rule.class != FieldClass::Plain || rule.is_secret || rule.is_indexed)
+        {
             if !known.all.iter().any(|other| other.is_as(&rule)) {
                 known.all.push(rule);
             }
@@ -298,4 +311,71 @@ impl Default for Rules {
 fn next_number() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(name: &'static str, aliases: &'static [&'static str], class: FieldClass) -> Rule {
+        Rule {
+            name,
+            aliases,
+            class,
+            is_secret: false,
+            is_indexed: false,
+            is_collection: true,
+            on_invalid: OnInvalid::Reset,
+            decode: |json| {
+                serde_json::from_slice::<serde_json::Value>(json).map(|value| Box::new(value) as _)
+            },
+        }
+    }
+
+    fn names(names: impl IntoIterator<Item = FieldName>) -> Vec<String> {
+        names.into_iter().map(|name| name.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_rule_of_a_collection_is_that_of_its_entries() {
+        let rules = Rules::default();
+        let secret = Rule { is_secret: true, ..rule("keys", &[], FieldClass::Plain) };
+        let plain = Rule { is_collection: false, ..rule("list", &["lists"], FieldClass::DropOnLogin) };
+        let cart = rule("cart", &["basket"], FieldClass::KeepOnLogout);
+        assert_eq!(names(cart.names()), ["cart", "basket", "cart[", "basket["]);
+        assert_eq!(names(plain.names()), ["list", "lists"]);
+        rules.add([cart, secret, plain].into_iter());
+        for (name, class, is_secret) in [
+            ("cart", FieldClass::KeepOnLogout, false),
+            ("cart[42]", FieldClass::KeepOnLogout, false),
+            ("cart[", FieldClass::KeepOnLogout, false),
+            ("basket[42]", FieldClass::KeepOnLogout, false),
+            ("cart2[42]", FieldClass::Plain, false),
+            ("cart2", FieldClass::Plain, false),
+            ("car", FieldClass::Plain, false),
+            ("list", FieldClass::DropOnLogin, false),
+            ("list[42]", FieldClass::Plain, false),
+            ("keys[a]", FieldClass::Plain, true),
+            ("keys", FieldClass::Plain, true),
+            ("keys2[a]", FieldClass::Plain, false),
+        ] {
+            let name = FieldName::from(name);
+            assert_eq!((rules.of(&name), rules.is_secret(&name)), (class, is_secret), "{}", name.as_str());
+        }
+        assert_eq!(names(rules.names(FieldClass::KeepOnLogout)), ["cart", "basket", "cart[", "basket["]);
+        assert_eq!(rules.on_missing_key(&"keys[a]".into()), OnInvalid::Reset);
+    }
+
+    #[test]
+    fn another_view_may_not_contradict_the_rule_of_a_collection() {
+        let rules = Rules::default();
+        rules.add([rule("draft", &[], FieldClass::DropOnLogin)].into_iter());
+        let other = rule("draft", &[], FieldClass::KeepOnLogout);
+        assert!(rules.check(other.names(), FieldClass::KeepOnLogout).is_err());
+        assert!(rules.check(other.names(), FieldClass::DropOnLogin).is_ok());
+        // The same field as a collection and as a whole.
+        let before = rules.number();
+        rules.add([Rule { is_collection: false, ..rule("draft", &[], FieldClass::DropOnLogin) }].into_iter());
+        assert_ne!(rules.number(), before);
+    }
 }

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::Event,
     store::Loaded,
-    value::{Authority, FieldName, Match, RecordId, Token},
+    value::{Authority, Covers, FieldName, Match, RecordId, Token},
 };
 
 /// The first two distinct well-formed tokens that a request presents.
@@ -219,7 +219,7 @@ impl Slot {
         let Some((mut live, missing)) = known else { return Ok(false) };
         if !missing.is_empty() {
             let (loaded, _) = self.load_again(live.id, live.epoch, &missing).await?;
-            for (name, value) in loaded.fields.iter().filter(|(name, _)| missing.contains(name)) {
+            for (name, value) in loaded.fields.iter().filter(|(name, _)| missing.covers(name)) {
                 live.fields.insert(name.clone(), value.clone());
             }
             if let Some(known) = &mut live.names {

@@ -10,7 +10,7 @@
 //! | `field_rules`, `request` | the rules of views for fields; the facts of a request |
 //! | `record`, `rights`, `options`, `cookie_change` | the loaded record, its rights and options, the cookie |
 //! | `pending_change`, `changes`, `staging` | the changes of handles, the log of them, and how they enter it |
-//! | `compose`, `plan`, `planned_write` | from the log to one write: plain functions over plain values |
+//! | `compose`, `entries`, `plan`, `planned_write` | from the log to one write: plain functions over plain values |
 //! | `request_state`, `saves` | what a request knows and wants done; the saves that wait |
 //! | `load`, `examine`, `secrets` | reading a record, its rights and its secret fields |
 //! | `commit`, `rotation`, `removal`, `create`, `purge` | writing: fields, secrets, removed rights, records |
@@ -26,6 +26,7 @@ mod context;
 mod cookie_change;
 mod create;
 mod ended;
+mod entries;
 mod examine;
 mod field_rules;
 mod index;
@@ -55,13 +56,13 @@ use std::{
     time::Duration,
 };
 
+pub use self::index::LoginLimit;
 use self::{
     closing::Unfinished,
     pending_change::{Action, PendingChange},
     planned_write::Selection,
     request_state::RequestState,
 };
-pub use self::index::LoginLimit;
 pub(crate) use self::{
     closing::{Closing, ResponseOutcome, WriteScope},
     context::{LayerContext, OfLayer, Sizes},

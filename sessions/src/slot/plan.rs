@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     changes::FieldReset,
     compose::{Composed, compose},
+    entries::largest_grown,
     field_rules::Rules,
     pending_change::{FieldChange, PendingChange, removed_rights},
     planned_write::{Plan, PlanFailure, PlannedWrite, Selection, TakenChanges, WritePart, WriteTarget},
@@ -258,8 +259,9 @@ impl RequestState {
     ) -> (PlannedWrite, Vec<FieldReset>, Vec<FieldName>) {
         let Composed { delta, secret_change, is_kept_only, rights, resets, lost, .. } = composed;
         let (incarnation, grows_to) = (self.incarnation, self.grows_to(&delta));
+        let grown = largest_grown(self.live().map(|live| &live.fields), &delta);
         let write =
-            PlannedWrite { target, delta, secret_change, is_kept_only, incarnation, rights, grows_to };
+            PlannedWrite { target, delta, secret_change, is_kept_only, incarnation, rights, grows_to, grown };
         (write, resets, lost)
     }
 

@@ -3,6 +3,7 @@
 use super::{
     changes::FieldReset,
     compose::InvalidChange,
+    entries::GrownCollection,
     pending_change::{FieldChange, PendingChange},
     removal::RightsRemoval,
     rights::{RecordRights, SecretChange},
@@ -77,6 +78,8 @@ pub(super) struct PlannedWrite {
     pub(super) rights: RecordRights,
     /// The bytes of fields that there will be, as far as the request knows them; 0 if no more than before.
     pub(super) grows_to: usize,
+    /// The largest of the collections that get more entries.
+    pub(super) grown: Option<GrownCollection>,
 }
 
 /// The target of a write.

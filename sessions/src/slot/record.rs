@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Start,
     delta::Delta,
-    value::{Authority, Credentials, FieldName, Fields, RecordId, Secret, Timeouts, Timestamp},
+    value::{Authority, Covers, Credentials, FieldName, Fields, RecordId, Secret, Timeouts, Timestamp},
 };
 
 /// The record of a request, as far as it is known.
@@ -60,7 +60,7 @@ pub(super) struct LiveRecord {
     /// True if a login of this request restarted the record: `created` is then by the clock of this process.
     pub(super) began_here: bool,
     pub(super) fields: Fields,
-    /// The names that were asked for; `None` if all fields are here.
+    /// The names that were asked for, prefix names among them; `None` if all fields are here.
     pub(super) names: Option<Vec<FieldName>>,
     /// The secret fields that were opened.
     pub(super) opened: Vec<OpenedSecret>,
@@ -102,7 +102,7 @@ impl RecordState {
 
     /// A field as it was loaded, unless it is one of those that go.
     pub(super) fn left(&self, name: &FieldName, dropped: &[FieldName]) -> Option<&Bytes> {
-        self.loaded(name).filter(|_| !dropped.contains(name))
+        self.loaded(name).filter(|_| !dropped.covers(name))
     }
 
     /// The class of a field, by what the views say and what the record says of its rights.
@@ -152,7 +152,7 @@ impl LiveRecord {
         }
         // Of a withheld record the request sees its own changes, and what outlives a logout.
         let shown = self.is_withheld.then(|| self.kept_on_logout(rules));
-        let is_shown = |name: &FieldName| shown.as_ref().is_none_or(|shown| shown.contains(name));
+        let is_shown = |name: &FieldName| shown.as_ref().is_none_or(|shown| shown.covers(name));
         for (name, value) in names.iter().zip(values).filter(|(name, _)| is_shown(name)) {
             match value {
                 Some(value) => self.fields.insert(name.clone(), value.clone()),
@@ -190,11 +190,21 @@ impl LiveRecord {
         self.authority.has_lasting_cookie().then(|| max_age(&self.timeouts, age))
     }
 
-    /// These names, and those of all fields that are here.
+    /// These names, and those of all fields that are here. Of collections these are the prefix names: entries may have
+    /// come since.
     pub(super) fn with_names(&self, names: &[FieldName]) -> Vec<FieldName> {
-        let known = self.names.clone();
-        let mut all = known.unwrap_or_else(|| self.fields.iter().map(|(name, _)| name.clone()).collect());
-        all.extend(names.iter().filter(|name| !all.contains(name)).cloned().collect::<Vec<_>>());
+        let mut all = self.names.clone().unwrap_or_else(|| {
+            let collected = |name: &FieldName| name.prefix().map_or_else(|| name.clone(), FieldName::from);
+            let mut here: Vec<_> = self.fields.iter().map(|(name, _)| collected(name)).collect();
+            // The fields are sorted, so the entries of a collection follow each other.
+            here.dedup();
+            here
+        });
+        for name in names {
+            if !all.covers(name) {
+                all.push(name.clone());
+            }
+        }
         all
     }
 
@@ -202,18 +212,23 @@ impl LiveRecord {
     pub(super) fn missing(&self, names: &[FieldName]) -> Vec<FieldName> {
         match &self.names {
             None => Vec::new(),
-            Some(known) => names.iter().filter(|name| !known.contains(name)).cloned().collect(),
+            Some(known) => names.iter().filter(|name| !known.covers(name)).cloned().collect(),
         }
     }
 
     /// True if no secret field among these is still to be opened.
     pub(super) fn are_open(&self, names: &[FieldName], rules: &Rules) -> bool {
         let is_open = |name: &FieldName| self.opened.iter().any(|known| known.name == *name);
-        !rules.has_secrets()
-            || names
-                .iter()
-                .filter(|name| self.fields.contains(name.as_str()))
-                .all(|name| !rules.is_secret(name) || is_open(name))
+        !rules.has_secrets() || self.stored(names).all(|name| !rules.is_secret(name) || is_open(name))
+    }
+
+    /// The names of the fields here that these names cover: a prefix name stands for each entry of its collection.
+    pub(super) fn stored(&self, names: &[FieldName]) -> impl Iterator<Item = &FieldName> {
+        names.iter().flat_map(|name| {
+            let beginning = self.fields.starting_with(name.as_str()).map(|(stored, _)| stored);
+            // The names that begin with another one come after it.
+            beginning.take_while(move |stored| name.covers(stored))
+        })
     }
 }
 

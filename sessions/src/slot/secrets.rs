@@ -94,17 +94,18 @@ impl Slot {
     }
 }
 
-/// Opens those of these fields that are secret. Returns the ones that do not open.
+/// Opens those of these fields that are secret, each entry of a collection by itself. Returns the ones that do not open.
 pub(super) fn open_secrets(
     live: &mut LiveRecord,
     context: &LayerContext,
-    names: impl Iterator<Item = FieldName>,
+    names: &[FieldName],
 ) -> Vec<UnopenedSecret> {
     let mut unopened = Vec::new();
     if !context.rules.has_secrets() {
         return unopened;
     }
-    for name in names.filter(|name| context.rules.is_secret(name)) {
+    let secret: Vec<_> = live.stored(names).filter(|name| context.rules.is_secret(name)).cloned().collect();
+    for name in secret {
         let Some(mut stored) = live.fields.get(name.as_str()).cloned() else { continue };
         if let Some(known) = live.opened.iter().position(|known| known.name == name) {
             if *stored != *UNOPENED {

@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     event::Event,
     sync::MutexGuard,
-    value::{FieldName, RecordId},
+    value::{FieldName, RecordId, declared_fields},
 };
 
 impl Slot {
@@ -55,6 +55,7 @@ impl Slot {
         // No save asked for it, but a right can always be taken away.
         self.stage_removed_rights(by, incarnation, staged.changes);
         if !is_silent || had_unsaved {
+            let fields = declared_fields(fields);
             self.context().events.report(&Event::UnsavedChanges { record, fields });
         }
     }
@@ -205,12 +206,14 @@ impl Slot {
         let record = state.live().map(|live| live.id);
         drop(state);
         if !fields.is_empty() {
+            let fields = declared_fields(fields);
             self.context().events.report(&Event::UnsavedChanges { record, fields });
         }
     }
 
     pub(super) fn report_lost(&self, record: Option<RecordId>, fields: Vec<FieldName>) {
         if !fields.is_empty() {
+            let fields = declared_fields(fields);
             self.context().events.report(&Event::ChangesDropped { record, fields });
         }
     }

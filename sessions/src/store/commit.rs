@@ -23,7 +23,7 @@ pub struct Commit {
     pub credentials_change: Option<CredentialsChange>,
     /// Makes a repetition of this commit apply once.
     pub id: Option<CommitId>,
-    /// The fields whose values after the commit are to be returned.
+    /// The fields whose values after the commit are to be returned. There are no prefix names among them.
     pub returning: Vec<FieldName>,
 }
 
@@ -70,7 +70,7 @@ impl Commit {
         self
     }
 
-    /// Asks for the values that these fields have after the commit.
+    /// Asks for the values that these fields have after the commit. A prefix name has no value.
     #[must_use]
     pub fn returning(mut self, names: Vec<FieldName>) -> Self {
         self.returning = names;

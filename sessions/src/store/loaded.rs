@@ -17,7 +17,7 @@ pub struct Loaded {
     pub touched: Timestamp,
     /// The store's time of this load.
     pub now: Timestamp,
-    /// At least the fields asked for, as far as the record has them.
+    /// At least the fields asked for, as far as the record has them. A prefix name asks for all fields that begin with it.
     pub fields: Fields,
     /// True if `fields` are all that the record has, so that no other view needs a second load.
     pub complete: bool,

@@ -29,6 +29,13 @@
 //! - A store that translates commits into another language finds the rules in [`Record::commit`],
 //!   [`Delta::apply`] and [`Timeouts::cutoffs`].
 //!
+//! # Collections
+//!
+//! An entry of a collection is a field of its own, named `cart[42]`. A store need not know more of it, but that a name
+//! ending in `[` stands for all fields that begin with it ([`FieldName::covers`]): among the names of a
+//! [`load`](Store::load), in [`Delta::retained`], and in the removals among [`Delta::ops`]. [`Record::commit`] and
+//! [`Fields`] know that. A store that returns all fields with each load does, too.
+//!
 //! # Errors
 //!
 //! [`Error::unavailable`] says that nothing was written, so that the request may try again. If that is not certain,
@@ -100,6 +107,8 @@ use crate::{
 )]
 pub trait Store: Send + Sync + 'static {
     /// Reads a record: its metadata, at least the named fields, and the store's time, in one round trip.
+    ///
+    /// A prefix name ([`FieldName`]) asks for all fields that begin with it.
     ///
     /// Returns `None` if there is no such record. A dead record may be returned: the caller judges it. Without names
     /// no field is read, however many there are, and [`Loaded::complete`] is false.

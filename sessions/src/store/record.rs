@@ -69,6 +69,9 @@ impl Record {
 
     /// Applies all of a commit or nothing. This is the whole of [`Store::commit`](super::Store::commit), if the store
     /// lets no other operation at the record meanwhile.
+    ///
+    /// The fields that the delta does not retain go first, then those whose prefix names it removes. Then come the
+    /// operations on single fields.
     pub fn commit(&mut self, commit: &Commit, now: Timestamp) -> CommitOutcome {
         if !self.is_alive(&commit.timeouts, now) {
             return CommitOutcome::NotFound;

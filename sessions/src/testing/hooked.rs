@@ -130,7 +130,8 @@ impl<S: Store, H: Hooks> IndexStore for HookedStore<S, H> {
         let call = Call::change_index(&change);
         let work = async move {
             // The store is asked for its index before.
-            let index = self.inner.index().ok_or_else(|| Error::unavailable("the store inside has no index"))?;
+            let index =
+                self.inner.index().ok_or_else(|| Error::unavailable("the store inside has no index"))?;
             index.change_index(key, change).await
         };
         Box::pin(self.hooks.around(call, work))
@@ -138,7 +139,8 @@ impl<S: Store, H: Hooks> IndexStore for HookedStore<S, H> {
 
     fn destroy_if(&self, id: RecordId, condition: FieldCondition) -> IndexFuture<'_, bool> {
         let work = async move {
-            let index = self.inner.index().ok_or_else(|| Error::unavailable("the store inside has no index"))?;
+            let index =
+                self.inner.index().ok_or_else(|| Error::unavailable("the store inside has no index"))?;
             index.destroy_if(id, condition).await
         };
         Box::pin(self.hooks.around(Call::DestroyIf { id }, work))

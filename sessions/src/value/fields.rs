@@ -1,12 +1,18 @@
 //! The fields of a record: names and JSON texts.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::FieldName;
+use super::{Covers, FieldName};
+
+/// The most fields among which one is looked for by the address of its name.
+const FEW: usize = 64;
 
 /// The fields of a record, each a name and a JSON text.
+///
+/// The entries of a collection are fields of their own ([`FieldName`]). They follow each other, in the order of their
+/// names.
 ///
 /// A clone shares everything and costs one reference count. A change of shared fields copies the list of names, never
 /// the values.
@@ -38,10 +44,21 @@ impl Fields {
         }
     }
 
-    /// Keeps the named fields only.
+    /// Removes all fields that this name covers: of a prefix name those that begin with it.
+    pub fn remove_covered(&mut self, name: &FieldName) {
+        if !name.is_prefix() {
+            return self.remove(name.as_str());
+        }
+        let range = self.range(name.as_str());
+        if !range.is_empty() {
+            self.make_mut().drain(range);
+        }
+    }
+
+    /// Keeps the named fields only. A prefix name keeps all fields that begin with it.
     pub fn retain(&mut self, names: &[FieldName]) {
         if let Some(sorted) = &mut self.sorted {
-            Arc::make_mut(sorted).retain(|(name, _)| names.contains(name));
+            Arc::make_mut(sorted).retain(|(name, _)| names.covers(name));
         }
     }
 
@@ -61,6 +78,13 @@ impl Fields {
     /// Returns all fields, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&FieldName, &Bytes)> {
         self.sorted.iter().flat_map(|sorted| sorted.iter()).map(|(name, value)| (name, value))
+    }
+
+    /// Returns the fields whose names begin with this text, sorted by name.
+    pub fn starting_with(&self, text: &str) -> impl Iterator<Item = (&FieldName, &Bytes)> {
+        let range = self.range(text);
+        let fields = self.sorted.as_ref().map_or(&[][..], |sorted| &sorted[range]);
+        fields.iter().map(|(name, value)| (name, value))
     }
 
     /// Returns the number of fields.
@@ -114,10 +138,20 @@ impl Fields {
     fn position(&self, name: &str) -> Result<usize, usize> {
         let Some(sorted) = &self.sorted else { return Err(0) };
         // Names of a view's fields are mostly the very same text of the program, and few.
-        if let Some(index) = sorted.iter().position(|(known, _)| std::ptr::eq(known.as_str(), name)) {
+        if sorted.len() <= FEW
+            && let Some(index) = sorted.iter().position(|(known, _)| std::ptr::eq(known.as_str(), name))
+        {
             return Ok(index);
         }
         sorted.binary_search_by(|(known, _)| known.as_str().cmp(name))
+    }
+
+    /// Returns the places of the fields whose names begin with this text.
+    fn range(&self, text: &str) -> Range<usize> {
+        let Some(sorted) = &self.sorted else { return 0..0 };
+        let start = sorted.partition_point(|(name, _)| name.as_str() < text);
+        let length = sorted[start..].partition_point(|(name, _)| name.as_str().starts_with(text));
+        start..start + length
     }
 }
 
@@ -192,6 +226,57 @@ mod tests {
             fields(&[("a", "1"), ("b", "2"), ("a", "3"), ("a", "4")]),
             fields(&[("a", "4"), ("b", "2")])
         );
+    }
+
+    #[test]
+    fn entries_follow_each_other_and_go_together() {
+        let all = [
+            ("cart", "0"),
+            ("cart-x", "0"),
+            ("cart2[a]", "0"),
+            ("cart[]", "1"),
+            ("cart[a]", "2"),
+            ("cart[\u{10ffff}]", "3"),
+            ("carts", "0"),
+            ("Cart[a]", "0"),
+        ];
+        let before = fields(&all);
+        let values: Vec<_> = before.starting_with("cart[").map(|(_, value)| value.as_ref()).collect();
+        assert_eq!(values, [b"1", b"2", b"3"]);
+        assert_eq!(before.starting_with("none[").count(), 0);
+        assert_eq!(Fields::new().starting_with("cart[").count(), 0);
+
+        let others: Vec<_> = all.iter().filter(|(_, value)| *value == "0").copied().collect();
+        let mut removed = before.clone();
+        removed.remove_covered(&"cart[".into());
+        assert_eq!(removed, fields(&others));
+        removed.remove_covered(&"cart[".into());
+        removed.remove_covered(&"carts".into());
+        assert_eq!(removed.len(), others.len() - 1);
+        assert_eq!(before, fields(&all));
+
+        let mut kept = before.clone();
+        kept.retain(&["carts".into(), "cart[".into()]);
+        assert_eq!(
+            kept,
+            fields(&[("cart[]", "1"), ("cart[a]", "2"), ("cart[\u{10ffff}]", "3"), ("carts", "0")])
+        );
+        let mut emptied = fields(&[("cart[a]", "1")]);
+        emptied.remove_covered(&"cart[".into());
+        assert_eq!(emptied, Fields::new());
+    }
+
+    #[test]
+    fn one_of_many_fields_is_found() {
+        let names: Vec<FieldName> = (0..3 * FEW).map(|number| format!("cart[{number}]").into()).collect();
+        let all: Fields =
+            names.iter().map(|name| (name.clone(), Bytes::from(name.as_str().to_owned()))).collect();
+        for name in &names {
+            assert_eq!(all.get(name.as_str()).unwrap(), name.as_str());
+            let elsewhere = name.as_str().to_owned();
+            assert_eq!(all.get(&elsewhere).unwrap(), name.as_str());
+        }
+        assert!(!all.contains("cart[]"));
     }
 
     #[test]

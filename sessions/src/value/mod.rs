@@ -26,6 +26,7 @@ pub(crate) use self::signed_token::{SignedToken, TAG_BYTES};
 pub(crate) use self::{
     bytes::{ByteReader, push_counted, push_number},
     credentials::{Authority, Match, Proof, hours},
+    field_name::{Covers, declared_fields},
     hash::{SecretHash, TokenHasher},
     timeouts::{DAY, Lifetime},
     token::{Secret, Token},

@@ -215,11 +215,7 @@ impl Slot {
         }
     }
 
-    fn confirmation(
-        &self,
-        id: RecordId,
-        keep_for: Duration,
-    ) -> Result<Confirmation, Error> {
+    fn confirmation(&self, id: RecordId, keep_for: Duration) -> Result<Confirmation, Error> {
         let stamp = IndexStamp::from_bytes(random::bytes()?);
         Ok(Confirmation { id, stamp, keep_for, began: None, own: None, needs_entry: false })
     }

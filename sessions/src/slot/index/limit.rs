@@ -122,7 +122,10 @@ mod tests {
     #[test]
     fn what_is_gone_makes_room_before_anything_else() {
         for limit in [LoginLimit::refuse(1), LoginLimit::evict_oldest(1)] {
-            assert_eq!(limit.plan(&[Some(true), Some(false), None, Some(false)]), RoomPlan::Leave(vec![1, 3]));
+            assert_eq!(
+                limit.plan(&[Some(true), Some(false), None, Some(false)]),
+                RoomPlan::Leave(vec![1, 3])
+            );
         }
     }
 

@@ -96,12 +96,16 @@ mod tests {
         class: FieldClass::Identity,
         is_secret: false,
         is_indexed: true,
+        is_collection: false,
         on_invalid: OnInvalid::Withhold,
         decode: |_| Ok(Box::new(())),
     };
 
     fn fields(pairs: &[(&'static str, &'static str)]) -> Fields {
-        pairs.iter().map(|(name, value)| (FieldName::from_static(name), Bytes::from_static(value.as_bytes()))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (FieldName::from_static(name), Bytes::from_static(value.as_bytes())))
+            .collect()
     }
 
     fn key(value: &str) -> IndexKey {
@@ -135,7 +139,10 @@ mod tests {
         let put = Op::Put(Bytes::from_static(b"2"));
         assert_eq!(steps(&[("uid", put)], &Fields::new(), false), [(key("2"), true)]);
         let new = of_fields(&[USER], "sid", &old);
-        assert_eq!(new.iter().map(|step| (step.value.key, step.is_identity)).collect::<Vec<_>>(), [(key("1"), true)]);
+        assert_eq!(
+            new.iter().map(|step| (step.value.key, step.is_identity)).collect::<Vec<_>>(),
+            [(key("1"), true)]
+        );
     }
 
     #[test]

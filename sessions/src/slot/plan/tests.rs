@@ -26,6 +26,7 @@ fn rules() -> Rules {
         class,
         is_indexed: false,
         is_secret: false,
+        is_collection: false,
         on_invalid: OnInvalid::Withhold,
         decode: |json| serde_json::from_slice::<serde_json::Value>(json).map(|value| Box::new(value) as _),
     };
@@ -176,11 +177,11 @@ fn shown(write: &PlannedWrite) -> String {
         .ops()
         .iter()
         .map(|(name, op)| match op {
-            Op::Put(value) => format!("{name}={}", String::from_utf8_lossy(value)),
-            Op::Remove => format!("-{name}"),
-            Op::RemoveIf(_) => format!("-{name}?"),
-            Op::Add(add) => format!("{name}+{}", add.by),
-            other => format!("{name} {other:?}"),
+            Op::Put(value) => format!("{}={}", name.as_str(), String::from_utf8_lossy(value)),
+            Op::Remove => format!("-{}", name.as_str()),
+            Op::RemoveIf(_) => format!("-{}?", name.as_str()),
+            Op::Add(add) => format!("{}+{}", name.as_str(), add.by),
+            other => format!("{} {other:?}", name.as_str()),
         })
         .collect();
     parts.sort_unstable();
@@ -318,6 +319,90 @@ fn a_right_changes_with_the_secret() {
     // Only a view that declares a right grants it.
     check(users(), &[PutUndeclared("role", "2")], "role=2 | Rotation | user");
     check(users(), &[Rotate], " | Rotation | user,role");
+}
+
+/// The rules of [`rules`], of which `cart` and `guest` are collections.
+fn rules_of_collections() -> Rules {
+    let (of_fields, rules) = (rules(), Rules::default());
+    let is_collection = |rule: &Rule| ["cart", "guest"].contains(&rule.name);
+    rules.add(
+        of_fields.all(|_| true).into_iter().map(|rule| Rule { is_collection: is_collection(&rule), ..rule }),
+    );
+    rules
+}
+
+#[test]
+fn entries_of_a_collection_share_its_fate() {
+    let rules = rules_of_collections();
+    let entries =
+        &[("name", "1"), ("cart[a]", "1"), ("cart[b]", "1"), ("cart2[a]", "1"), ("guest[a]", "1")][..];
+    let with_user = [&[("user", "7")], entries].concat();
+    let visitors = || with_record(entries, &[]);
+    let users = || with_record(&with_user, &["user"]);
+    for (mut state, steps, expected, lost) in [
+        // Whatever was loaded: entries that another request puts meanwhile go too.
+        (visitors(), &[Put("user", "7")][..], "-guest -guest[ user=7 | Login | user", ""),
+        (
+            visitors(),
+            &[Put("guest[b]", "2"), Put("cart[c]", "2"), Put("user", "7")],
+            "-guest -guest[ cart[c]=2 user=7 | Login | user",
+            "",
+        ),
+        (
+            visitors(),
+            &[Put("user", "7"), Put("guest[a]", "1"), Put("guest[b]", "2"), Remove("guest[b]")],
+            "-guest -guest[ guest[a]=1 user=7 | Login | user",
+            "",
+        ),
+        (visitor(), &[Put("guest[a]", "1"), Put("user", "7")], "user=7 | Login | user", ""),
+        (
+            users(),
+            &[Put("cart[c]", "2"), Put("cart2[a]", "2"), Put("guest[b]", "1"), Remove("user")],
+            "only(cart,cart[) cart[c]=2 | Logout | ",
+            "cart2[a],guest[b]",
+        ),
+        (users(), &[Remove("cart[a]"), Remove("user")], "only(cart,cart[) -cart[a] | Logout | ", ""),
+        (users(), &[Remove("user"), Put("cart2[a]", "1")], "only(cart,cart[) cart2[a]=1 | Logout | ", ""),
+        (users(), &[Put("cart[a]", "2"), Clear], "only() | Logout | ", ""),
+        (users(), &[Clear, Put("cart[a]", "1")], "only() cart[a]=1 | Logout | ", ""),
+    ] {
+        take(&mut state, &rules, steps);
+        let plan = planned(&mut state, &rules);
+        assert_eq!((shown(&plan.write).as_str(), names(&plan.lost).as_str()), (expected, lost), "{steps:?}");
+    }
+    let mut state = users();
+    take(&mut state, &rules, &[Put("cart[a]", "2"), Add("cart[d]", 1)]);
+    let write = planned(&mut state, &rules).write;
+    assert!(write.is_kept_only);
+    assert_eq!(write.grown.map(|grown| (grown.name, grown.entries)), Some(("cart".into(), 3)));
+    // What another handle changed before a reset that is written comes too late.
+    let mut state = users();
+    take(&mut state, &rules, &[Remove("user")]);
+    let taken = planned(&mut state, &rules).taken;
+    state.log.note_written(&taken.changes, &taken.resets);
+    take_by(&mut state, &rules, &[(2, Put("cart2[a]", "5")), (2, Put("cart[a]", "5"))], 0);
+    assert_eq!(shown(&planned(&mut state, &rules).write), "cart[a]=5 | None | user");
+}
+
+/// What a request knows of a collection it knows of each entry.
+#[test]
+fn a_prefix_name_that_was_loaded_is_not_missing() {
+    let mut state = with_record(&[("cart[a]", "1"), ("cart[b]", "1"), ("name", "1")], &[]);
+    let RecordState::Live(live) = &mut state.record else { panic!("a record") };
+    let asked = ["cart", "cart[", "cart[a]", "cart[c]", "cart2["].map(FieldName::from);
+    assert!(live.missing(&asked).is_empty(), "all fields are here");
+    assert_eq!(names(&live.with_names(&asked)), "cart[,name,cart,cart2[");
+    live.names = Some(["name", "cart["].map(FieldName::from).to_vec());
+    assert_eq!(names(&live.missing(&asked)), "cart,cart2[");
+    assert_eq!(names(&live.with_names(&asked)), "name,cart[,cart,cart2[");
+    live.names = Some(["cart[a]"].map(FieldName::from).to_vec());
+    assert_eq!(names(&live.missing(&asked)), "cart,cart[,cart[c],cart2[");
+    let stored: Vec<_> =
+        live.stored(&["cart[", "car", "name", "nam", "cart[a]"].map(FieldName::from)).collect();
+    assert_eq!(
+        stored,
+        ["cart[a]", "cart[b]", "name", "cart[a]"].map(FieldName::from).iter().collect::<Vec<_>>()
+    );
 }
 
 #[test]

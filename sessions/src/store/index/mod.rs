@@ -22,7 +22,9 @@ use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
 
-pub use self::row::{Confirmation, IndexChange, IndexEntry, IndexOutcome, IndexRow, IndexStamp, IndexStatus, Reservation};
+pub use self::row::{
+    Confirmation, IndexChange, IndexEntry, IndexOutcome, IndexRow, IndexStamp, IndexStatus, Reservation,
+};
 use super::Store;
 pub use crate::value::IndexKey;
 use crate::{

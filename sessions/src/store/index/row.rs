@@ -193,7 +193,8 @@ impl IndexRow {
             IndexChange::Confirm(confirmation) => self.confirm(confirmation, now),
             IndexChange::Leave(left) => {
                 let is_left = |entry: &IndexEntry| {
-                    left.iter().any(|(id, stamp)| *id == entry.id && stamp.is_none_or(|stamp| stamp == entry.stamp))
+                    left.iter()
+                        .any(|(id, stamp)| *id == entry.id && stamp.is_none_or(|stamp| stamp == entry.stamp))
                 };
                 self.entries.retain(|entry| !is_left(entry));
                 IndexStatus::Done
@@ -239,7 +240,8 @@ impl IndexRow {
     ///
     /// [`Error::unavailable`] if it is not that: the row stays as it is, and nobody is logged in under it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let malformed = || Error::unavailable("an index row is of a later version of this library, or of none");
+        let malformed =
+            || Error::unavailable("an index row is of a later version of this library, or of none");
         let (head, entries) = bytes.split_first_chunk::<HEAD_BYTES>().ok_or_else(malformed)?;
         let [VERSION, not_before @ ..] = *head else { return Err(malformed()) };
         let not_before = Some(i64::from_be_bytes(not_before)).filter(|millis| *millis != i64::MIN);
@@ -384,7 +386,11 @@ mod tests {
         assert_eq!(row.apply(&confirm(1, None, false), at(11)).status, IndexStatus::Done, "it has the value");
         assert_eq!(row.apply(&reserve(2, 2, None), at(12)).status, IndexStatus::Forbidden);
         assert_eq!(row.apply(&reserve(2, 1, None), at(12)).status, IndexStatus::Added);
-        assert_eq!(row.apply(&reserve(3, 24 * 3600 + 1, None), at(12)).status, IndexStatus::Forbidden, "too old to tell");
+        assert_eq!(
+            row.apply(&reserve(3, 24 * 3600 + 1, None), at(12)).status,
+            IndexStatus::Forbidden,
+            "too old to tell"
+        );
     }
 
     #[test]

@@ -61,7 +61,10 @@ impl IndexStatements {
 }
 
 /// Creates the table of the index where it is missing.
-pub(super) async fn create(connection: &mut SqliteConnection, sessions: &TableName) -> Result<(), sqlx::Error> {
+pub(super) async fn create(
+    connection: &mut SqliteConnection,
+    sessions: &TableName,
+) -> Result<(), sqlx::Error> {
     for text in IndexStatements::new(sessions).create {
         sqlx::raw_sql(text).execute(&mut *connection).await?;
     }
@@ -94,7 +97,8 @@ pub(super) async fn run(
     let mut outcomes = Vec::with_capacity(batch.len());
     for operation in batch {
         let WriteOperation::ChangeIndex(key, change) = operation else {
-            outcomes.push(Err(Error::unavailable("the SQLite store queued a write among changes of its index")));
+            outcomes
+                .push(Err(Error::unavailable("the SQLite store queued a write among changes of its index")));
             continue;
         };
         if !rows.contains_key(key) {

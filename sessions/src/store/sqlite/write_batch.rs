@@ -130,8 +130,7 @@ fn apply(
         }
         (_, RowState::Unreadable(reason)) => Err(table.unreadable(id, reason)),
         (WriteOperation::DestroyIf(_, condition), state) => {
-            let is_met =
-                matches!(state, RowState::Present(record) if condition.is_met_by(&record.fields));
+            let is_met = matches!(state, RowState::Present(record) if condition.is_met_by(&record.fields));
             if is_met {
                 entry.end();
             }
