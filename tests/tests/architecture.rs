@@ -16,7 +16,7 @@ use std::{
 ///
 /// The store's drivers know the store's contract and what is above it; the slot knows no framework
 /// and no HTTP; the axum part is the last.
-const ORDER: [(&str, &[&str]); 18] = [
+const ORDER: [(&str, &[&str]); 19] = [
     ("value", &[]),
     ("sync", &[]),
     ("span", &[]),
@@ -32,8 +32,9 @@ const ORDER: [(&str, &[&str]); 18] = [
     ("view", &["handle", "private"]),
     ("rejection", &["value", "error", "layer"]),
     ("layer", &["value", "error", "keys", "event", "slot", "store", "clock"]),
+    ("find", &["value", "error", "handle", "layer", "slot", "view"]),
     ("axum", &["error", "handle", "layer", "slot", "rejection", "value"]),
-    ("private", &["axum", "handle", "layer", "rejection", "error", "value", "slot", "view"]),
+    ("private", &["axum", "find", "handle", "layer", "rejection", "error", "value", "slot", "view"]),
     ("macros", &["handle"]),
 ];
 

@@ -182,7 +182,7 @@ impl Generation {
     /// Its changes, once.
     pub(super) fn stage(&self, table: &Table) -> StagedChanges {
         let mut staged = StagedChanges::default();
-        if self.is_staged.load(Ordering::Acquire) {
+        if !self.is_changed || self.is_staged.load(Ordering::Acquire) {
             return staged;
         }
         for (field, cell) in table.fields.iter().zip(&self.cells) {

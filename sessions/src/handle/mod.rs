@@ -332,7 +332,8 @@ impl Handle {
         let first = Generation::new(table, slot.snapshot());
         let number = slot.next_change();
         let handle = Self { slot, number, table, first, beginning: Mutex::new(()) };
-        for (index, field) in table.fields.iter().enumerate() {
+        let checked = if table.has_checked { table.fields } else { &[] };
+        for (index, field) in checked.iter().enumerate() {
             let is_refused = match field.on_invalid {
                 OnInvalid::Reset => false,
                 // A right that cannot be read is found when the record is opened.

@@ -131,6 +131,8 @@ impl<T: Any> List for Vec<T> {
 pub struct Table {
     pub(crate) fields: &'static [Field],
     has_secrets: bool,
+    /// True if a field is looked at when a handle is opened: one whose value must be readable.
+    pub(crate) has_checked: bool,
     names: OnceLock<Vec<FieldName>>,
     /// The number of the last rules at which the view was registered.
     registered: AtomicUsize,
@@ -204,8 +206,8 @@ impl Table {
     /// Makes the table of these fields.
     #[must_use]
     pub const fn new(fields: &'static [Field]) -> Self {
-        let has_secrets = has_secrets(fields);
-        Self { fields, has_secrets, names: OnceLock::new(), registered: AtomicUsize::new(0) }
+        let (has_secrets, has_checked) = (has_secrets(fields), has_checked(fields));
+        Self { fields, has_secrets, has_checked, names: OnceLock::new(), registered: AtomicUsize::new(0) }
     }
 
     /// Returns the first secret field of the view, if it has one.
@@ -251,6 +253,13 @@ const fn has_secrets(fields: &[Field]) -> bool {
     match fields {
         [] => false,
         [first, rest @ ..] => first.is_secret || has_secrets(rest),
+    }
+}
+
+const fn has_checked(fields: &[Field]) -> bool {
+    match fields {
+        [] => false,
+        [first, rest @ ..] => !matches!(first.on_invalid, OnInvalid::Reset) || has_checked(rest),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::Event,
     random,
-    store::{Commit, CommitId, CommitOutcome},
+    store::{Boxed, Commit, CommitId, CommitOutcome},
     value::{FieldName, RecordId},
 };
 
@@ -55,11 +55,10 @@ impl Slot {
                         Err(error) => return Err(first.unwrap_or(error)),
                     }
                 }
-                Err(failure) => Some(failure),
+                Err(failure) => Some(Box::new(failure)),
             };
-            let Some(PlanFailure { of, error, spares_response, stays_pending }) = failure else {
-                return first.map_or(Ok(()), Err);
-            };
+            let Some(failure) = failure else { return first.map_or(Ok(()), Err) };
+            let PlanFailure { of, error, spares_response, stays_pending } = *failure;
             if error.kind() == ErrorKind::CrossSite {
                 let is_login = !spares_response;
                 self.context().events.report(&Event::CrossSite { is_login, error: &error });
@@ -107,12 +106,13 @@ impl Slot {
         selection: Selection<'_>,
         later: LaterUse,
         by: Option<u64>,
-    ) -> Result<Option<PlanFailure>, Error> {
+    ) -> Result<Option<Box<PlanFailure>>, Error> {
         let Plan { write, taken, removal, part, lost, fallback, failure } = plan;
         let (target, incarnation, secret_change) = (write.target, write.incarnation, write.secret_change);
         let is_only_touch = write.is_only_touch() && matches!(selection, Selection::All);
         let in_flight = InFlight::begin(self, &write, removal.is_some(), taken);
-        let (written, is_taken_away) = self.write_plan(write, removal.as_ref(), part, selection, later).await;
+        let (written, is_taken_away) =
+            self.write_plan(write, removal.as_deref(), part, selection, later).await;
         let mut taken = in_flight.end();
         if is_taken_away {
             taken.changes.retain(|change| !change.is_removed_right());
@@ -128,7 +128,8 @@ impl Slot {
             return Ok(failure);
         };
         let is_alone = failure.is_none();
-        if let Some(PlanFailure { of, error, .. }) = failure {
+        if let Some(failure) = failure {
+            let PlanFailure { of, error, .. } = *failure;
             // Nothing else will tell.
             self.report_failure(&error);
             let mut state = self.lock();
@@ -150,7 +151,8 @@ impl Slot {
             return Ok(None);
         }
         if let (ErrorKind::InvalidField, Some(fallback)) = (error.kind(), fallback) {
-            let Ok(written) = self.fall_back(fallback, removal.as_ref(), later, taken).await else {
+            let written = Box::pin(self.fall_back(*fallback, removal.as_deref(), later, taken)).await;
+            let Ok(written) = written else {
                 self.report_failure(&error);
                 return Err(error);
             };
@@ -182,11 +184,11 @@ impl Slot {
             return (self.write(write, &returning, kept.as_ref()).await, false);
         };
         if part == WritePart::Removals {
-            return (self.take_away(removal).await, false);
+            return (Box::pin(self.take_away(removal)).await, false);
         }
         let mut written = self.write(write, &returning, kept.as_ref()).await;
         if written.as_ref().is_err_and(|refused| refused.kind() == ErrorKind::Conflict) {
-            match self.take_away(removal).await {
+            match Box::pin(self.take_away(removal)).await {
                 Ok(()) if part == WritePart::OnlyRemovals => written = Ok(()),
                 Ok(()) => return (written, true),
                 Err(error) => written = Err(error),
@@ -196,7 +198,7 @@ impl Slot {
             && self.lock().live().is_none_or(|live| removal.id() != live.id);
         if written.is_ok() && is_elsewhere {
             // The login has a record of its own: what it took away goes from the one before, too.
-            if let Err(error) = self.take_away(removal).await {
+            if let Err(error) = Box::pin(self.take_away(removal)).await {
                 self.context().events.report_failure(Some(removal.id()), &error);
             }
         }
@@ -215,7 +217,7 @@ impl Slot {
         let (target, incarnation) = (fallback.target, fallback.incarnation);
         let kept = (later == LaterUse::ByHandles).then(|| fallback.delta.clone());
         let in_flight = InFlight::begin(self, &fallback, removal.is_some(), taken);
-        let mut written = Box::pin(self.write(fallback, &[], kept.as_ref())).await;
+        let mut written = self.write(fallback, &[], kept.as_ref()).await;
         if let (Err(refused), Some(removal)) = (&written, removal)
             && refused.kind() == ErrorKind::Conflict
         {
@@ -335,24 +337,36 @@ impl Slot {
         returning: &[FieldName],
     ) -> Result<Commit, Error> {
         let timeouts = self.lock().live().map_or(self.context().timeouts, |live| live.timeouts);
-        let mut commit = Commit::new(epoch, timeouts).with_touch(touch).returning(returning.to_vec());
-        if delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_))) {
-            commit = commit.with_id(CommitId::from_bytes(random::bytes()?));
-        }
-        Ok(commit.with_delta(self.sealed_delta(id, delta)?))
+        let is_once = delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_)));
+        let commit_id = is_once.then(random::bytes).transpose()?.map(CommitId::from_bytes);
+        let delta = self.sealed_delta(id, delta)?;
+        let (returning, credentials_change) = (returning.to_vec(), None);
+        Ok(Commit { epoch, timeouts, delta, touch, credentials_change, id: commit_id, returning })
     }
 
-    /// Sends a commit, with the entries that it needs in the index.
-    pub(super) async fn send(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
-        if self.context().rules.has_index() {
-            return Box::pin(self.send_indexed(id, commit)).await;
-        }
-        self.send_alone(id, commit).await
+    /// Sends a commit, with the entries that it needs in the index. A record that cannot be read any more is none.
+    pub(super) fn send(
+        &self,
+        id: RecordId,
+        commit: Commit,
+    ) -> impl Future<Output = Result<CommitOutcome, Error>> + Send + '_ {
+        // Begun outside, so that this future has no room for the commit as well.
+        let is_indexed = self.context().rules.has_index();
+        let work: Boxed<'_, CommitOutcome> = if is_indexed {
+            Box::pin(self.send_indexed(id, commit))
+        } else {
+            self.context().store.commit(id, commit)
+        };
+        async move { if is_indexed { work.await } else { self.sent(id, work).await } }
     }
 
-    /// Sends a commit. A record that cannot be read any more is none.
-    pub(super) async fn send_alone(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
-        match self.with_timeout(self.context().store.commit(id, commit), Error::outcome_unknown).await {
+    /// Waits for the store's answer to a commit.
+    pub(super) async fn sent(
+        &self,
+        id: RecordId,
+        work: Boxed<'_, CommitOutcome>,
+    ) -> Result<CommitOutcome, Error> {
+        match self.with_timeout(work, Error::outcome_unknown).await {
             Err(error) if error.kind() == ErrorKind::Unreadable => {
                 self.report_unreadable(id, &error);
                 Ok(CommitOutcome::NotFound)

@@ -130,13 +130,13 @@ impl Slot {
         let is_alive = self.is_alive(&loaded, &authority);
         let event = match authority.compare(&hash, loaded.now) {
             found @ (Match::Present | Match::Renewing(_) | Match::Renewed) if is_alive => {
-                let mut live = LiveRecord::new(&token, loaded, authority, self.context(), names);
+                let mut live = Box::new(LiveRecord::new(&token, loaded, authority, self.context(), names));
                 live.ends_renewal = found == Match::Renewed;
                 if let Match::Renewing(salt) = found {
                     // The same for every request with the old secret, and for no other.
                     live.renewed = Some(token.secret().renewed(&record, &salt));
                 }
-                return Ok(RecordState::Live(Box::new(live)));
+                return Ok(RecordState::Live(live));
             }
             Match::Present | Match::Renewing(_) | Match::Renewed => Event::Expired { record },
             _ if !is_alive => return Ok(RecordState::Absent),

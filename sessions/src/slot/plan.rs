@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{
     changes::FieldReset,
     compose::{Composed, compose},
@@ -64,7 +66,7 @@ impl RequestState {
                 self.log.put_back(others);
                 return Err(invalid.into());
             }
-            failure = Some(PlanFailure::from(invalid));
+            failure = Some(Box::new(PlanFailure::from(invalid)));
         }
         let saves = if failure.is_none() { self.saves.take() } else { Vec::new() };
         let changes = self.log.take();
@@ -90,7 +92,7 @@ impl RequestState {
         &mut self,
         composed: Composed,
         changes: Vec<PendingChange>,
-        failure: Option<PlanFailure>,
+        failure: Option<Box<PlanFailure>>,
         rules: &Rules,
     ) -> Result<Option<Plan>, PlanFailure> {
         let rotation_requested = std::mem::take(&mut self.requested.rotation);
@@ -103,7 +105,7 @@ impl RequestState {
         let is_rotation = secret_change.is_rotation();
         if is_rotation && self.head_sent {
             // No response is left to send the new secret.
-            return Err(failure.unwrap_or_else(|| Error::head_sent().into()));
+            return Err(failure.map_or_else(|| Error::head_sent().into(), |failure| *failure));
         }
         let target = self.target(secret_change).map_err(|error| {
             let spares_response = failure.is_none() && self.stands_without(&changes, secret_change, &error);
@@ -114,7 +116,7 @@ impl RequestState {
             let removed =
                 removed_rights(changes.iter().map(PendingChange::again).collect(), &self.record, rules);
             fallback = self.fallback(&removed, rotation_requested, target, rules);
-            removal = self.live().and_then(|live| RightsRemoval::of(&removed, live));
+            removal = self.live().and_then(|live| RightsRemoval::of(&removed, live)).map(Box::new);
             if !rotation_requested && changes.iter().all(PendingChange::is_removed_right) {
                 part = WritePart::OnlyRemovals;
             }
@@ -156,7 +158,7 @@ impl RequestState {
     fn plan_late_removal(&mut self, rules: &Rules) -> Option<Plan> {
         let changes = self.log.take_removed_rights(&self.record, rules);
         let live = self.live()?;
-        let removal = Some(RightsRemoval::of(&changes, live)?);
+        let removal = Some(Box::new(RightsRemoval::of(&changes, live)?));
         let composed = compose(&self.log, &changes, &self.record, rules);
         let target = WriteTarget::Record { id: live.id, epoch: live.epoch, touch: false };
         let (write, resets, _) = self.write_of(composed, target);
@@ -243,12 +245,12 @@ impl RequestState {
         rotation_requested: bool,
         target: WriteTarget,
         rules: &Rules,
-    ) -> Option<PlannedWrite> {
+    ) -> Option<Box<PlannedWrite>> {
         let mut composed = compose(&self.log, removed, &self.record, rules);
         if rotation_requested {
             composed.secret_change.rotate();
         }
-        composed.secret_change.is_rotation().then(|| self.write_of(composed, target).0)
+        composed.secret_change.is_rotation().then(|| Box::new(self.write_of(composed, target).0))
     }
 
     /// One atomic operation of what was composed, the resets in it, and the fields that are lost with it.
@@ -268,16 +270,21 @@ impl RequestState {
     /// The bytes of fields after a delta; 0 if there are no more than before. A delta that only removes is no growth,
     /// however long its names are.
     fn grows_to(&self, delta: &Delta) -> usize {
-        let loaded = self.live().map(|live| &live.fields);
-        let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
-        let (mut stays, mut before) = (0, 0);
-        for (name, value) in loaded.iter().flat_map(|fields| fields.iter()) {
-            let size = name.as_str().len() + value.len();
-            before += size;
-            stays += if goes(name) { 0 } else { size };
-        }
-        let puts = delta.ops().iter().filter(|(_, op)| op.size() > 0);
-        let after = stays + puts.map(|(name, op)| name.as_str().len() + op.size()).sum::<usize>();
+        let Some(fields) = self.live().map(|live| &live.fields) else {
+            return delta.ops().iter().map(put_size).sum();
+        };
+        let size = |(name, value): (&FieldName, &Bytes)| name.as_str().len() + value.len();
+        let before: usize = fields.iter().map(size).sum();
+        let drops_any =
+            delta.retained().is_some() || delta.ops().first().is_some_and(|(name, _)| name.is_prefix());
+        let goes: usize = if drops_any {
+            let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
+            fields.iter().filter(|(name, _)| goes(name)).map(size).sum()
+        } else {
+            let changed = |(name, _): &(FieldName, Op)| Some(size((name, fields.get(name.as_str())?)));
+            delta.ops().iter().filter_map(changed).sum()
+        };
+        let after = before - goes + delta.ops().iter().map(put_size).sum::<usize>();
         if after > before { after } else { 0 }
     }
 
@@ -332,6 +339,14 @@ impl RequestState {
         if let Some(live) = self.record.live_mut(id) {
             live.touched = live.touched.max(live.now());
         }
+    }
+}
+
+/// The bytes that an operation puts into a record, its name included; 0 if it brings no value.
+fn put_size((name, op): &(FieldName, Op)) -> usize {
+    match op.size() {
+        0 => 0,
+        size => name.as_str().len() + size,
     }
 }
 

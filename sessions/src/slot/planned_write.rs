@@ -24,21 +24,21 @@ pub(super) enum Selection<'a> {
     FieldOf(&'a FieldChange),
 }
 
-/// A write by a flush, which destroys besides.
+/// A write by a flush, which destroys besides. Boxed is what few writes have: a plan moves through several futures.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) write: PlannedWrite,
     pub(super) taken: TakenChanges,
     /// The rights that it takes away, which it does though another request has rotated meanwhile.
-    pub(super) removal: Option<RightsRemoval>,
+    pub(super) removal: Option<Box<RightsRemoval>>,
     pub(super) part: WritePart,
     /// Fields that the request had changed, and that go with the user whose they were.
     pub(super) lost: Vec<FieldName>,
     /// The write in its place if something in it cannot be stored: neither the old secret stays valid, nor a right
     /// that was taken away.
-    pub(super) fallback: Option<PlannedWrite>,
+    pub(super) fallback: Option<Box<PlannedWrite>>,
     /// The failure that is left after the write.
-    pub(super) failure: Option<PlanFailure>,
+    pub(super) failure: Option<Box<PlanFailure>>,
 }
 
 /// The part of the changes that a plan writes.

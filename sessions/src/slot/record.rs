@@ -173,9 +173,14 @@ impl LiveRecord {
 
     /// True if the browser may forget the cookie before the record ends.
     pub(super) fn outlives_cookie(&self) -> bool {
+        let cookie_hours = self.authority.cookie_hours;
+        if !self.authority.has_lasting_cookie()
+            || self.timeouts.absolute() <= Duration::from_hours(cookie_hours.into())
+        {
+            return false;
+        }
         let age = self.loaded_at.saturating_since(self.created);
-        let hours = hours_needed(&self.timeouts, age);
-        self.authority.has_lasting_cookie() && hours > self.authority.cookie_hours
+        hours_needed(&self.timeouts, age) > cookie_hours
     }
 
     /// The names of the fields that outlive a logout. A field that one view keeps on logout and the record calls a

@@ -40,11 +40,11 @@ impl Slot {
     ) -> Result<CommitOutcome, Error> {
         let steps = self.steps_of(id, &commit);
         if steps.is_empty() {
-            return self.send_alone(id, commit).await;
+            return self.sent(id, self.context().store.commit(id, commit)).await;
         }
         let keep_for = steps::keep_for(commit.timeouts_after());
         let reserved = self.reserve(id, &steps, keep_for).await?;
-        let sent = self.send_alone(id, commit).await;
+        let sent = self.sent(id, self.context().store.commit(id, commit)).await;
         match &sent {
             Ok(CommitOutcome::Applied(_)) => self.confirm(id, reserved).await?,
             // It may have happened: the entries stay.

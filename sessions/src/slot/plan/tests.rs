@@ -508,7 +508,7 @@ fn a_rotation_has_a_fallback() {
         let mut state = users();
         take(&mut state, &rules, steps);
         let plan = planned(&mut state, &rules);
-        assert_eq!(plan.fallback.as_ref().map(shown).as_deref(), expected, "{steps:?}");
+        assert_eq!(plan.fallback.as_deref().map(shown).as_deref(), expected, "{steps:?}");
         let takes_away = steps.iter().any(|step| matches!(step, Remove(_) | Clear));
         assert_eq!(plan.removal.is_some(), takes_away, "{steps:?}");
         assert_eq!(plan.part, WritePart::All, "{steps:?}");
@@ -694,6 +694,19 @@ fn a_record_grows_by_what_is_put() {
         let grown =
             state.plan(Selection::All, &rules).expect("no failure").map_or(0, |plan| plan.write.grows_to);
         assert_eq!(grown, grows_to, "{steps:?}");
+    }
+}
+
+#[test]
+fn an_emptied_collection_makes_room() {
+    let mut state = visitors();
+    let Some(live) = state.record.live_mut(id()) else { panic!("a record") };
+    live.fields.insert("list[1]".into(), Bytes::from_static(b"12345"));
+    let mut delta = Delta::new();
+    delta.push("list[".into(), Op::Remove, None).unwrap();
+    for (value, is_growth) in [("12345", false), ("123456", true)] {
+        delta.push("list[2]".into(), Op::Put(value.into()), None).unwrap();
+        assert_eq!(state.grows_to(&delta) > 0, is_growth, "{value}");
     }
 }
 

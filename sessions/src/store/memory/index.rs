@@ -44,8 +44,35 @@ impl IndexStore for MemoryStore {
 }
 
 #[cfg(test)]
-impl IndexRows {
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::index::{IndexStamp, Reservation};
+
+    #[test]
+    fn rows_that_say_nothing_take_no_memory() {
+        let (key, mut rows, now) =
+            (IndexKey::from_bytes([1; 32]), IndexRows::default(), Timestamp::from_millis(1_800_000_000_000));
+        rows.apply(key, &IndexChange::List, now);
+        assert_eq!(rows.0.len(), 0, "a look leaves nothing");
+        let (id, keep_for) = (RecordId::from_bytes([2; 16]), Duration::from_secs(60));
+        let reservation = Reservation {
+            id,
+            stamp: IndexStamp::from_bytes([3; 8]),
+            keep_for,
+            hold_for: Duration::ZERO,
+            age: Duration::ZERO,
+            most: None,
+            own: None,
+        };
+        rows.apply(key, &IndexChange::Reserve(reservation.clone()), now);
+        rows.apply(key, &IndexChange::Leave(vec![(id, None)]), now);
+        assert_eq!(rows.0.len(), 0, "the last one has left");
+        rows.apply(key, &IndexChange::Reserve(reservation), now);
+        rows.purge(Timestamp::from_millis(now.as_millis() + 59_999));
+        assert_eq!(rows.0.len(), 1);
+        rows.purge(now.saturating_add(keep_for));
+        assert_eq!(rows.0.len(), 0);
     }
 }
