@@ -302,7 +302,7 @@ impl Slot {
             let largest = write.delta.ops().iter().max_by_key(|(_, op)| op.size());
             return Err(Error::record_too_large(self.context().sizes.record, largest.map(|(name, _)| name)));
         }
-        if let Some(GrownCollection { name, entries }) = &write.grown
+        if let Some(GrownCollection { name, entries }) = write.grown.as_deref()
             && *entries > self.context().sizes.entries
         {
             return Err(Error::too_many_entries(name, self.context().sizes.entries));
@@ -399,7 +399,7 @@ struct InFlight<'a> {
 
 impl<'a> InFlight<'a> {
     fn begin(slot: &'a Slot, write: &PlannedWrite, takes_away: bool, taken: TakenChanges) -> Self {
-        slot.lock().is_rotating = takes_away || write.secret_change.is_rotation();
+        slot.lock().is_rotating = write.must_go_on(takes_away);
         Self { slot, target: write.target, incarnation: write.incarnation, taken: Some(taken) }
     }
 

@@ -143,7 +143,9 @@ impl WebdisStore {
     pub(super) async fn probe(&self) -> Result<(), Error> {
         let id = RecordId::from_bytes(random::bytes()?);
         let time = self.time();
-        self.read(id, |words| hash::load(&[], words)).await.map_err(ScriptFailure::into_opening)?;
+        for names in [&[][..], &[FieldName::from_static("[")]] {
+            self.read(id, |words| hash::load(names, words)).await.map_err(ScriptFailure::into_opening)?;
+        }
         let (new, commit) = (hash::probe_record(), hash::probe_commit());
         let created =
             self.call(ScriptOperation::Create, id, |words| hash::create(&new, time, words), false).await;

@@ -26,6 +26,7 @@
 
 pub mod attack;
 pub mod boundary;
+pub mod collections;
 pub mod contract;
 pub mod counters;
 pub mod delta;
@@ -227,6 +228,15 @@ macro_rules! __conformance {
                     credentials_with_other_times_is_judged_by_the_old_ones
                     instances_share_one_backend
                 }
+                collections {
+                    a_prefix_name_loads_every_entry
+                    an_entry_is_changed_by_itself
+                    retain_keeps_the_entries_of_a_prefix_name
+                    the_removal_of_a_prefix_name_takes_every_entry
+                    a_bad_operation_empties_no_collection
+                    prefix_names_reach_no_metadata
+                    a_large_collection_is_one_load_and_one_commit
+                }
                 overlap {
                     a_slow_request_after_logout_leaves_it_dead
                     a_destroy_before_the_commit_leaves_no_partial_record
@@ -360,6 +370,7 @@ macro_rules! __conformance {
                 }
                 flash {
                     a_flash_is_seen_once
+                    one_after_an_end_survives_a_clear
                     one_for_now_is_never_stored
                     keep_and_discard
                     an_unrelated_request_does_not_consume_it
