@@ -6,6 +6,7 @@
 mod clashes;
 mod collections;
 mod fields;
+mod index;
 mod stored;
 
 use crate::attr::FieldClass;

@@ -13,6 +13,8 @@ use crate::attr::{DefaultValue, EntryMerge, FieldClass, Merge, OnInvalid};
 use crate::model::{Field, Name, View};
 use crate::types::{self, TypeKind};
 
+mod index;
+
 /// Expands the view.
 pub(crate) fn view(view: &View) -> TokenStream {
     let View { vis, ident, handle, krate, .. } = view;
@@ -21,6 +23,7 @@ pub(crate) fn view(view: &View) -> TokenStream {
     let alias_checks = view.fields.iter().filter_map(|field| alias_check(krate, field));
     let key_checks = view.fields.iter().filter_map(|field| key_check(krate, field));
     let clone = clone_bounds(view);
+    let index = index::finder(view);
     let accessors = view.fields.iter().enumerate().map(|(index, field)| accessors(view, index, field));
     quote! {
         #krate::__session_view! {
@@ -30,6 +33,7 @@ pub(crate) fn view(view: &View) -> TokenStream {
         }
         #(#alias_checks)*
         #(#key_checks)*
+        #index
     }
 }
 
@@ -118,6 +122,9 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         Some(FieldClass::Identity) => modifiers.extend(quote!(.identity())),
         Some(FieldClass::KeepOnLogout) => modifiers.extend(quote!(.keep_on_logout())),
         Some(FieldClass::DropOnLogin) => modifiers.extend(quote!(.drop_on_login())),
+    }
+    if field.index.is_some() {
+        modifiers.extend(quote!(.index()));
     }
     match field.merge() {
         _ if field.secret.is_none() => {}

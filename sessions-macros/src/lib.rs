@@ -61,6 +61,7 @@ mod tests;
 /// | login and secrecy | meaning |
 /// |---|---|
 /// | `identity` on `Option<T>` | The logged-in user, in one field of a struct. Setting it logs in, removing it logs out. Each brings a new secret, and the old cookie is void. |
+/// | `index` on `Option<T>` | Sessions are found by it: listed, counted and ended, from a handler by `session.sessions().by_…(&value)`, elsewhere by `layer.sessions::<V>()`. An `identity` is indexed by itself. |
 /// | `privilege` | A right. Setting, changing or removing it brings a new secret. Its default must be the state of least power, see below. |
 /// | `keep_on_logout` | Belongs to the browser, such as a cart or a locale: a logout and a change of users keep it. |
 /// | `drop_on_login` | Belongs to the visitor: a login drops it. |

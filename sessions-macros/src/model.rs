@@ -43,6 +43,7 @@ pub(crate) struct Field {
     pub(crate) keep_last: Option<Given<TokenStream>>,
     pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
+    pub(crate) index: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
     /// The name of the type that other views and later versions are compared with.
@@ -152,6 +153,7 @@ impl Field {
             keep_last: attrs.keep_last,
             class: attrs.class,
             secret: attrs.secret,
+            index: attrs.index,
             on_invalid: attrs.on_invalid,
             copy: attrs.copy,
             logical_type: attrs.logical_type,
@@ -166,6 +168,12 @@ impl Field {
     /// Returns true if it is a list of flashes.
     pub(crate) fn is_flash_list(&self) -> bool {
         self.flash.is_some() && !self.ty.optional
+    }
+
+    /// Returns true if sessions can be found by the field: an identity, unless the store cannot read it, and an `index`.
+    pub(crate) fn is_indexed(&self) -> bool {
+        let is_identity = self.class.as_ref().is_some_and(|class| class.value == FieldClass::Identity);
+        self.index.is_some() || (is_identity && self.secret.is_none())
     }
 
     /// Returns what the field's accessors depend on.

@@ -8,7 +8,7 @@ pub(crate) const MAX_STORED_BYTES: usize = 128;
 /// The methods that every handle has, which no accessor may hide.
 ///
 /// A test compares the list with the public methods of the library's handle.
-pub(crate) const LIFECYCLE: [&str; 19] = [
+pub(crate) const LIFECYCLE: [&str; 20] = [
     "record_id",
     "is_new",
     "created_at",
@@ -27,6 +27,7 @@ pub(crate) const LIFECYCLE: [&str; 19] = [
     "save",
     "reload",
     "snapshot",
+    "sessions",
     // reserved for a later version
     "update",
 ];

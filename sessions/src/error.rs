@@ -47,6 +47,9 @@ pub enum ErrorKind {
     /// Another request ended the session, changed its credentials, or changed a field that was to stay as it was
     /// loaded. Nothing was written.
     Conflict,
+    /// The user is logged in to as many sessions as the layer allows
+    /// ([`with_login_limit`](crate::SessionLayer::with_login_limit)). Nothing was written.
+    SessionLimit,
     /// A field's value cannot be stored, or a stored one cannot be read. Nothing was written.
     InvalidField,
     /// The response head has left, so no cookie can be sent any more. Nothing was written.
@@ -163,6 +166,36 @@ impl Error {
 
     pub(crate) fn later_login() -> Self {
         Self::conflict("a user has logged in since the request began, and stays logged in; log out again")
+    }
+
+    pub(crate) fn revoked() -> Self {
+        Self::conflict(
+            "the sessions of this user were ended while the request ran, so it logs nobody in; log in again",
+        )
+    }
+
+    pub(crate) fn too_many_sessions(most: usize) -> Self {
+        Self::new(
+            ErrorKind::SessionLimit,
+            format!(
+                "the user is logged in to {most} sessions, which is the layer's limit, so this login is refused; end one \
+                 of them first, or write `LoginLimit::evict_oldest({most})`"
+            ),
+        )
+    }
+
+    pub(crate) fn without_index() -> Self {
+        Self::config(
+            "the session store cannot find sessions by a field; use one that implements `store::CanIndex`, such as \
+             `MemoryStore` or `SqliteStore`",
+        )
+    }
+
+    pub(crate) fn index_of_field(name: &FieldName) -> Self {
+        Self::config(format!(
+            "the session field `{name}` is `index`, and the session store cannot find sessions by a field; use a store \
+             that implements `store::CanIndex`, or remove `index`"
+        ))
     }
 
     pub(crate) fn undeclared_right(name: &FieldName) -> Self {

@@ -83,6 +83,7 @@ mod clock;
 mod delta;
 mod error;
 mod event;
+mod find;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -115,12 +116,14 @@ pub use self::{
     clock::{Clock, SystemClock},
     error::{Error, ErrorKind},
     event::{Event, EventLevel, RotationCause},
+    find::{FoundSessions, IndexedView, SessionInfo},
     handle::Handle,
     layer::{
         ClearSiteData, CookieConfig, OnServerError, ReplaceableBody, ResponseFuture, SameSite, SessionError,
         SessionLayer, SessionPolicy, SessionService,
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
+    slot::LoginLimit,
     value::{Cutoff, Cutoffs, FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
     view::{Session, SessionView, TypedSession},
     views::{ViewList, Views},

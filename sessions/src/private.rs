@@ -9,6 +9,7 @@ use std::{
 pub use crate::axum::{
     Extract, ExtractLive, FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live,
 };
+pub use crate::find::{RecordReader, SessionFinder};
 pub use crate::handle::json::Writer;
 pub use crate::handle::table::{BoxFuture, Field, Table, Value};
 use crate::handle::table::{Codec, FieldDefault, FieldType, Held, Integer, Merge, Readable, Shape, Writable};
@@ -60,6 +61,7 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
         class: FieldClass::Plain,
         on_invalid: OnInvalid::Reset,
         is_secret: false,
+        is_indexed: false,
         codec,
         default: None,
         counter: None,
@@ -115,7 +117,13 @@ impl Field {
     /// Makes the field the identity: a right that names the logged-in user.
     #[must_use]
     pub const fn identity(self) -> Self {
-        Self { class: FieldClass::Identity, on_invalid: OnInvalid::Withhold, ..self }
+        Self { class: FieldClass::Identity, on_invalid: OnInvalid::Withhold, is_indexed: true, ..self }
+    }
+
+    /// Lets sessions be found by the field.
+    #[must_use]
+    pub const fn index(self) -> Self {
+        Self { is_indexed: true, ..self }
     }
 
     /// Keeps the field at a logout.
@@ -130,10 +138,10 @@ impl Field {
         Self { class: FieldClass::DropOnLogin, ..self }
     }
 
-    /// Has the value sealed before it reaches the store.
+    /// Has the value sealed before it reaches the store, so that no session can be found by it.
     #[must_use]
     pub const fn secret(self) -> Self {
-        Self { is_secret: true, on_invalid: OnInvalid::Withhold, ..self }
+        Self { is_secret: true, is_indexed: false, on_invalid: OnInvalid::Withhold, ..self }
     }
 
     /// Has a stored secret that cannot be read count as absent. A right keeps its own rule.

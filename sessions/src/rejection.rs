@@ -170,7 +170,7 @@ impl Error {
             ErrorKind::Unavailable | ErrorKind::Unreadable | ErrorKind::OutcomeUnknown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::Conflict | ErrorKind::SessionLimit => StatusCode::CONFLICT,
             ErrorKind::CrossSite => StatusCode::FORBIDDEN,
             ErrorKind::InvalidField | ErrorKind::HeadSent | ErrorKind::Config => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -186,6 +186,7 @@ impl Error {
                 "The session store is unavailable; please try again later."
             }
             ErrorKind::Conflict => "The session was changed by another request; please try again.",
+            ErrorKind::SessionLimit => "You are logged in in too many places; please log out in one of them.",
             ErrorKind::CrossSite => {
                 "This request came from another site; please open this site first and try again."
             }

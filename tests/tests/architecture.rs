@@ -16,7 +16,7 @@ use std::{
 ///
 /// The store's drivers know the store's contract and what is above it; the slot knows no framework
 /// and no HTTP; the axum part is the last.
-const ORDER: [(&str, &[&str]); 20] = [
+const ORDER: [(&str, &[&str]); 21] = [
     ("value", &[]),
     ("sync", &[]),
     ("span", &[]),
@@ -34,10 +34,11 @@ const ORDER: [(&str, &[&str]); 20] = [
     ("schema", &["views"]),
     ("rejection", &["value", "error", "layer"]),
     ("layer", &["value", "error", "keys", "event", "slot", "store", "clock", "handle", "views"]),
+    ("find", &["value", "error", "handle", "layer", "slot", "view"]),
     ("axum", &["error", "handle", "layer", "slot", "rejection", "value"]),
     (
         "private",
-        &["axum", "handle", "layer", "rejection", "error", "value", "slot", "view", "views", "schema"],
+        &["axum", "find", "handle", "layer", "rejection", "error", "value", "slot", "view", "views", "schema"],
     ),
     ("macros", &["handle"]),
 ];

@@ -8,6 +8,8 @@ use crate::errors::Errors;
 use crate::model::{Field, Origin};
 use crate::types::{self, TypeKind};
 
+use super::index;
+
 /// Applies the rules in this order: a later one does not see what an earlier one removed.
 pub(super) fn check(field: &mut Field, errors: &mut Errors) {
     flash_needs_an_option(field, errors);
@@ -15,6 +17,7 @@ pub(super) fn check(field: &mut Field, errors: &mut Errors) {
     skip_has_nothing_to_store(field, errors);
     secrets_are_sealed_whole(field, errors);
     rights_are_granted_and_taken_away(field, errors);
+    index::check(field, errors);
     identity_needs_an_option(field, errors);
     option_has_a_default(field, errors);
     copy_needs_a_copy_type(field, errors);

@@ -79,7 +79,7 @@ fn unknown_keys_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(colour)]",
         "u8",
-        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
+        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
         "colour",
     );
     field_fails("#[session(carry)]", "u8", "unknown key `carry`; write `keep_on_logout`", "carry");
@@ -160,7 +160,6 @@ fn flash_is_an_attribute_of_its_own() {
 fn keys_of_a_later_version_say_what_to_do_today() {
     for (key, instead) in [
         ("ttl", "remove it, since a field lives as long as its session"),
-        ("index", "remove it, since a session is found by its `record_id()`"),
         ("once", "remove it, and read the field with `take_…()`"),
         ("group", "remove it, and put fields that must agree into one struct that is one field"),
     ] {
@@ -396,11 +395,11 @@ fn all_errors_are_reported_at_once() {
                 "ttl",
             ),
             (
-                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
+                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
                 "x",
             ),
             (
-                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
+                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
                 "y",
             ),
             (

@@ -325,3 +325,37 @@ fn what_was_refused_is_left_out_of_the_expansion() {
         assert_eq!(rest, super::expand(right), "{wrong}");
     }
 }
+
+#[test]
+fn sessions_are_found_by_what_is_stored_as_it_is() {
+    let refused = |attrs: &str, ty: &str, message: &str| field_fails(attrs, ty, message, "index");
+    refused(
+        "#[flash] #[session(index)]",
+        "Option<u8>",
+        "`index` contradicts `#[flash]`, which is delivered once; remove one of them",
+    );
+    refused(
+        "#[session(skip, index)]",
+        "Option<u8>",
+        "`index` contradicts `skip`, since the field is never stored; remove one of them",
+    );
+    refused(
+        "#[session(secret, index)]",
+        "Option<u8>",
+        "`index` contradicts `secret`, since the store cannot read what is sealed; remove one of them",
+    );
+    refused(
+        "#[session(merge = \"max\", index)]",
+        "Option<u8>",
+        "`index` contradicts `merge = \"max\"`, since an entry is made before the store merges; remove one of them",
+    );
+    refused("#[session(identity, index)]", "Option<u8>", "`identity` is indexed by itself; remove `index`");
+    refused(
+        "#[session(index)]",
+        "u8",
+        "`index` needs an `Option<T>`, since a session without a value is found by none; write `n: Option<u8>`",
+    );
+    passes(
+        "struct S { #[session(index, privilege)] a: Option<u8>, #[session(identity, secret)] b: Option<u8> }",
+    );
+}

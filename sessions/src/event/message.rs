@@ -19,6 +19,9 @@ impl Event<'_> {
             Self::Rotated { cause: RotationCause::Other, .. } => f.write_str("session rotated"),
             Self::Renewed { .. } => f.write_str("session renewed"),
             Self::Destroyed { .. } => f.write_str("session destroyed"),
+            Self::Revoked { .. } => f.write_str("session revoked"),
+            Self::Evicted { .. } => f.write_str("session ended to make room for another login of its user"),
+            Self::SessionLimit { error, .. } => write!(f, "login refused: {error}"),
             Self::UndecodableField { field, reason, .. } => {
                 write!(f, "stored session field `{field}` does not decode: {reason}")
             }

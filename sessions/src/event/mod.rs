@@ -73,6 +73,25 @@ pub enum Event<'a> {
         /// The record.
         record: RecordId,
     },
+    /// A session was ended from outside of its own requests, such as by
+    /// [`revoke_all`](crate::FoundSessions::revoke_all) or
+    /// [`admin_revoke`](crate::SessionLayer::admin_revoke).
+    Revoked {
+        /// The record.
+        record: RecordId,
+    },
+    /// A session was ended to make room for another login of its user ([`LoginLimit`](crate::LoginLimit)).
+    Evicted {
+        /// The record.
+        record: RecordId,
+    },
+    /// A login was refused, since its user is logged in to as many sessions as the layer allows.
+    SessionLimit {
+        /// The record of the request, unless it is new.
+        record: Option<RecordId>,
+        /// The refusal, and what to do.
+        error: &'a Error,
+    },
     /// A stored value could not be read as its field's type, or could not be decrypted. By the field's `on_invalid` it
     /// counts as absent, or the request is refused. If it is a right, or if the key of a secret field is not in the
     /// ring, the request sees its record as after a logout.

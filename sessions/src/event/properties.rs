@@ -15,6 +15,9 @@ impl Event<'_> {
             Self::Renewed { .. } => "Renewed",
             Self::RightsRemoved { .. } => "RightsRemoved",
             Self::Destroyed { .. } => "Destroyed",
+            Self::Revoked { .. } => "Revoked",
+            Self::Evicted { .. } => "Evicted",
+            Self::SessionLimit { .. } => "SessionLimit",
             Self::UndecodableField { .. } => "UndecodableField",
             Self::UnnamedRight { .. } => "UnnamedRight",
             Self::GrantDropped { .. } => "GrantDropped",
@@ -57,7 +60,9 @@ impl Event<'_> {
             | Self::Rotated { .. }
             | Self::RightsRemoved { .. }
             | Self::ChangesDropped { .. }
-            | Self::Destroyed { .. } => EventLevel::Info,
+            | Self::Destroyed { .. }
+            | Self::Revoked { .. }
+            | Self::Evicted { .. } => EventLevel::Info,
             Self::UndecodableField { .. }
             | Self::UnnamedRight { .. }
             | Self::UnregisteredView { .. }
@@ -68,6 +73,7 @@ impl Event<'_> {
             | Self::Forged { .. }
             | Self::BadSignature { .. }
             | Self::Conflict { .. }
+            | Self::SessionLimit { .. }
             | Self::CrossSite { .. }
             | Self::InsecureCookies { .. }
             | Self::CookieOverHttp { .. }
@@ -92,6 +98,8 @@ impl Event<'_> {
             | Self::Renewed { record }
             | Self::RightsRemoved { record, .. }
             | Self::Destroyed { record }
+            | Self::Revoked { record }
+            | Self::Evicted { record }
             | Self::UnnamedRight { record, .. }
             | Self::UnreadableRecord { record, .. }
             | Self::Expired { record }
@@ -107,6 +115,7 @@ impl Event<'_> {
             | Self::HandleClosed { record }
             | Self::ItemsTrimmed { record, .. }
             | Self::CommitFailed { record, .. }
+            | Self::SessionLimit { record, .. }
             | Self::Repeated { record, .. } => *record,
             Self::TwoLiveTokens { records: [first, _] } => Some(*first),
             Self::BadSignature { .. }
@@ -133,6 +142,7 @@ impl Event<'_> {
             | Self::CookieOverHttp { error }
             | Self::LoadFailed { error, .. }
             | Self::Conflict { error, .. }
+            | Self::SessionLimit { error, .. }
             | Self::CommitFailed { error, .. }
             | Self::PurgeFailed { error } => Some(error),
             _ => None,
@@ -149,6 +159,8 @@ impl Event<'_> {
             | Self::Renewed { .. }
             | Self::RightsRemoved { .. }
             | Self::Destroyed { .. }
+            | Self::Revoked { .. }
+            | Self::Evicted { .. }
             | Self::Repeated { .. } => return None,
             Self::UndecodableField { field, .. }
             | Self::UnnamedRight { field, .. }

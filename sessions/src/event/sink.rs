@@ -39,6 +39,7 @@ impl Events {
     pub(crate) fn report_failure(&self, record: Option<RecordId>, error: &Error) {
         self.report(&match record {
             Some(record) if error.kind() == ErrorKind::Conflict => Event::Conflict { record, error },
+            _ if error.kind() == ErrorKind::SessionLimit => Event::SessionLimit { record, error },
             _ => Event::CommitFailed { record, error },
         });
     }

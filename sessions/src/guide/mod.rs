@@ -1,9 +1,10 @@
-//! A guide in nine pages, each readable alone. Every piece of code in it is compiled by the tests, most of it runs.
+//! A guide in ten pages, each readable alone. Every piece of code in it is compiled by the tests, most of it runs.
 //!
 //! | page | answers |
 //! |---|---|
 //! | [`first_session`] | how a struct becomes a session, what each field offers, when it is stored |
 //! | [`logging_in`] | login, logout, roles, second factor, "stay logged in", recent logins |
+//! | [`finding_sessions`] | a user's devices: listing, ending and limiting sessions |
 //! | [`flash`] | a message that the next page shows once |
 //! | [`overlapping_requests`] | two requests at once, errors, sockets and streams |
 //! | [`stores`] | memory, SQLite, Redis, Webdis and their options |
@@ -21,6 +22,10 @@ pub mod first_session {}
 #[doc = include_str!("logging_in.md")]
 #[cfg(any(not(doctest), feature = "axum"))]
 pub mod logging_in {}
+
+#[doc = include_str!("finding_sessions.md")]
+#[cfg(any(not(doctest), feature = "axum"))]
+pub mod finding_sessions {}
 
 #[doc = include_str!("flash.md")]
 #[cfg(any(not(doctest), feature = "axum"))]

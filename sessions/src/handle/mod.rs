@@ -329,6 +329,10 @@ impl Handle {
         latest
     }
 
+    pub(crate) const fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
     fn report(&self, field: &Field, error: &serde_json::Error) {
         let reason = json_reason(error);
         let (record, field) = (self.record_id(), &field.name());
@@ -405,8 +409,13 @@ impl fmt::Debug for Handle {
 }
 
 /// A view must not contradict others, and a secret field needs keys: it is never written in plain.
-fn check_view(table: &Table, context: &LayerContext) -> Result<(), Error> {
+pub(crate) fn check_view(table: &Table, context: &LayerContext) -> Result<(), Error> {
     let check = || {
+        if context.store.index().is_none()
+            && let Some(field) = table.needs_index()
+        {
+            return Err(Error::index_of_field(&field.name()));
+        }
         table.register(&context.rules)?;
         match table.secret() {
             Some(field) if context.keys.is_none() => Err(Error::without_keys(&field.name())),

@@ -151,6 +151,8 @@ pub struct Field {
     pub(crate) on_invalid: OnInvalid,
     /// Sealed before it reaches the store.
     pub(crate) is_secret: bool,
+    /// Sessions can be found by it.
+    pub(crate) is_indexed: bool,
     pub(crate) codec: Codec,
     /// The value of a plain field that is absent.
     pub(crate) default: Option<fn() -> Value>,
@@ -254,6 +256,11 @@ impl Table {
         self.has_secrets.then(|| self.fields.iter().find(|field| field.is_secret))?
     }
 
+    /// Returns the first field that a store without an index cannot serve. An identity is indexed where the store can.
+    pub(crate) fn needs_index(&self) -> Option<&Field> {
+        self.fields.iter().find(|field| field.is_indexed && field.class != FieldClass::Identity)
+    }
+
     /// Registers the fields' classes with the rules of a layer, once.
     ///
     /// # Errors
@@ -318,9 +325,9 @@ impl Field {
     }
 
     const fn rule(&self) -> Rule {
-        let &Self { name, aliases, class, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
-        let is_collection = self.collection.is_some();
-        Rule { name, aliases, class, is_secret, is_collection, on_invalid, decode }
+        let &Self { name, aliases, class, is_secret, is_indexed, on_invalid, .. } = self;
+        let (is_collection, decode) = (self.collection.is_some(), self.codec.decode);
+        Rule { name, aliases, class, is_secret, is_indexed, is_collection, on_invalid, decode }
     }
 }
 

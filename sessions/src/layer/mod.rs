@@ -33,7 +33,7 @@ use crate::{
     error::Error,
     event::{Event, Events},
     keys::KeyRing,
-    slot::{LayerContext, OfLayer, Sizes},
+    slot::{LayerContext, LoginLimit, OfLayer, Sizes},
     store::Store,
     value::{Timeouts, Timestamp, Token, TokenHasher},
     views::RegisteredViews,
@@ -230,6 +230,16 @@ impl SessionLayer {
         self
     }
 
+    /// Limits the number of sessions in which one user is logged in at a time. By default there is no limit.
+    ///
+    /// It holds under concurrent logins, on all instances of an application that have the same limit. It needs a store
+    /// with an index ([`store::CanIndex`](crate::store::CanIndex)), and counts by the field marked `identity`.
+    #[must_use]
+    pub fn with_login_limit(mut self, limit: LoginLimit) -> Self {
+        self.context_mut().login_limit = Some(limit);
+        self
+    }
+
     /// Limits the time of each operation of the store: ten seconds by default.
     ///
     /// After it the request is answered with 503. A commit that has begun may still happen, within the store's own timeout if
@@ -415,6 +425,11 @@ impl SessionLayer {
     pub(crate) fn with_stopwatch(mut self, clock: impl crate::clock::Clock) -> Self {
         self.context_mut().stopwatch = crate::clock::Stopwatch::manual(clock);
         self
+    }
+
+    /// Returns the context that the requests of the layer share.
+    pub(crate) fn context(&self) -> &Arc<LayerContext> {
+        &self.options.context
     }
 
     fn http_mut(&mut self) -> &mut HttpOptions {

@@ -22,7 +22,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::Event,
     random,
-    store::{Commit, CommitId, CommitOutcome},
+    store::{Boxed, Commit, CommitId, CommitOutcome},
     value::{FieldName, RecordId},
 };
 
@@ -94,7 +94,7 @@ impl Slot {
             planned.as_ref().is_ok_and(|plan| plan.as_ref().is_none_or(|plan| plan.failure.is_none()));
         if later == LaterUse::None && is_last {
             // Held here, they would make the store copy the record before it changes it.
-            state.forget_fields();
+            state.forget_fields(&self.context().rules.indexed());
         }
         planned
     }
@@ -341,22 +341,34 @@ impl Slot {
         Ok(Commit { epoch, timeouts, delta, touch, credentials_change, id: commit_id, returning })
     }
 
-    /// Sends a commit. A record that cannot be read any more is none.
+    /// Sends a commit, with the entries that it needs in the index. A record that cannot be read any more is none.
     pub(super) fn send(
         &self,
         id: RecordId,
         commit: Commit,
     ) -> impl Future<Output = Result<CommitOutcome, Error>> + Send + '_ {
         // Begun outside, so that this future has no room for the commit as well.
-        let work = self.context().store.commit(id, commit);
-        async move {
-            match self.with_timeout(work, Error::outcome_unknown).await {
-                Err(error) if error.kind() == ErrorKind::Unreadable => {
-                    self.report_unreadable(id, &error);
-                    Ok(CommitOutcome::NotFound)
-                }
-                outcome => outcome,
+        let is_indexed = self.context().rules.has_index();
+        let work: Boxed<'_, CommitOutcome> = if is_indexed {
+            Box::pin(self.send_indexed(id, commit))
+        } else {
+            self.context().store.commit(id, commit)
+        };
+        async move { if is_indexed { work.await } else { self.sent(id, work).await } }
+    }
+
+    /// Waits for the store's answer to a commit.
+    pub(super) async fn sent(
+        &self,
+        id: RecordId,
+        work: Boxed<'_, CommitOutcome>,
+    ) -> Result<CommitOutcome, Error> {
+        match self.with_timeout(work, Error::outcome_unknown).await {
+            Err(error) if error.kind() == ErrorKind::Unreadable => {
+                self.report_unreadable(id, &error);
+                Ok(CommitOutcome::NotFound)
             }
+            outcome => outcome,
         }
     }
 

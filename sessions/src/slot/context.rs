@@ -11,12 +11,12 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use super::{field_rules::Rules, watch::Watchers};
+use super::{field_rules::Rules, index::LoginLimit, watch::Watchers};
 use crate::{
     clock::Stopwatch,
     event::Events,
     keys::KeyRing,
-    store::DynStore,
+    store::{DynStore, Loaded},
     sync::atomic::AtomicI64,
     value::{Authority, Timeouts, Timestamp, TokenHasher},
 };
@@ -49,6 +49,8 @@ pub(crate) struct LayerContext {
     pub(crate) timeouts: Timeouts,
     /// Sessions that began before this are over.
     pub(crate) not_before: Timestamp,
+    /// The most sessions of one user.
+    pub(crate) login_limit: Option<LoginLimit>,
     pub(crate) events: Events,
     /// The rules of the views for fields.
     pub(crate) rules: Arc<Rules>,
@@ -107,6 +109,7 @@ impl LayerContext {
             keys: None,
             timeouts: Timeouts::default(),
             not_before: Timestamp::from_millis(i64::MIN),
+            login_limit: None,
             events: Events::default(),
             rules: Arc::default(),
             last_purge: Arc::default(),
@@ -124,6 +127,12 @@ impl LayerContext {
     /// The timeouts of a session: the layer's for its kind, or its own where they are shorter.
     pub(super) fn timeouts_of(&self, authority: &Authority) -> Timeouts {
         self.timeouts.of_kind(authority.kind()).within(authority.lifetime)
+    }
+
+    /// True if a record lives, by its own times and the layer's.
+    pub(super) fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {
+        let timeouts = self.timeouts_of(authority);
+        loaded.created >= self.not_before && timeouts.is_alive(loaded.created, loaded.touched, loaded.now)
     }
 
     /// Notes the runtime of this thread, if it is the first.

@@ -52,8 +52,13 @@ impl Slot {
         let new = NewRecord::new(credentials.clone(), self.context().timeouts.of_kind(authority.kind()))
             .with_fields(stored)
             .with_first_visit(is_first_visit);
+        let reserved = Box::pin(self.reserve_new(id, &fields, &new.timeouts)).await?;
         let creating = self.context().store.create(id, new);
-        let created = match self.with_timeout(creating, Error::outcome_unknown).await? {
+        let mut created = self.with_timeout(creating, Error::outcome_unknown).await;
+        if !reserved.is_empty() {
+            created = Box::pin(self.settle_new(id, reserved, created)).await;
+        }
+        let created = match created? {
             CreateOutcome::Created(created) => created,
             CreateOutcome::IdTaken => return Err(Error::unavailable("a new record's id was taken")),
         };
@@ -116,7 +121,14 @@ impl Slot {
             }
             self.context().events.report(&Event::Destroyed { record: id });
             self.context().watchers.publish(id, Sighting::Over);
-            self.lock().note_destroyed(id);
+            let ended = {
+                let mut state = self.lock();
+                state.note_destroyed(id);
+                state.ended.extract_if(.., |(of, _)| *of == id).next()
+            };
+            if let Some((_, fields)) = ended {
+                Box::pin(self.leave(id, &fields)).await;
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct Rules {
     has_any: AtomicBool,
     has_rights: AtomicBool,
     has_secrets: AtomicBool,
+    has_index: AtomicBool,
     known: RwLock<Known>,
 }
 
@@ -36,6 +37,8 @@ struct Known {
     all: Vec<Rule>,
     /// Those of them that are about rights, which each request needs that opens a record.
     rights: Arc<[Rule]>,
+    /// Those about fields by which sessions are found.
+    indexed: Arc<[Rule]>,
 }
 
 /// The rule of one view for one field.
@@ -45,6 +48,8 @@ pub(crate) struct Rule {
     pub(crate) aliases: &'static [&'static str],
     pub(crate) class: FieldClass,
     pub(crate) is_secret: bool,
+    /// True if sessions can be found by the field.
+    pub(crate) is_indexed: bool,
     /// True if each entry is a stored field of its own, to which the rule applies too.
     pub(crate) is_collection: bool,
     pub(crate) on_invalid: OnInvalid,
@@ -132,7 +137,7 @@ impl Rule {
     fn is_as(&self, other: &Self) -> bool {
         (self.name, self.aliases, self.class) == (other.name, other.aliases, other.class)
             && (self.is_secret, self.is_collection) == (other.is_secret, other.is_collection)
-            && self.on_invalid == other.on_invalid
+            && (self.is_indexed, self.on_invalid) == (other.is_indexed, other.on_invalid)
             && std::ptr::fn_addr_eq(self.decode, other.decode)
     }
 }
@@ -147,7 +152,8 @@ impl Rules {
     pub(crate) fn add(&self, rules: impl Iterator<Item = Rule>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let before = known.all.len();
-        for rule in rules.filter(|rule| rule.class != FieldClass::Plain || rule.is_secret) {
+        for rule in rules.filter(|rule| rule.class != FieldClass::Plain || rule.is_secret || rule.is_indexed)
+        {
             if !known.all.iter().any(|other| other.is_as(&rule)) {
                 known.all.push(rule);
             }
@@ -156,7 +162,9 @@ impl Rules {
             return;
         }
         known.rights = known.all.iter().filter(|rule| rule.class.is_right()).copied().collect();
+        known.indexed = known.all.iter().filter(|rule| rule.is_indexed).copied().collect();
         self.has_any.store(true, Ordering::Release);
+        self.has_index.store(!known.indexed.is_empty(), Ordering::Release);
         self.has_rights.store(!known.rights.is_empty(), Ordering::Release);
         self.has_secrets.store(known.all.iter().any(|rule| rule.is_secret), Ordering::Release);
         self.number.store(next_number(), Ordering::Release);
@@ -200,10 +208,24 @@ impl Rules {
         Arc::default()
     }
 
-    /// These names, and those of all rights: each request finds out if they can be read.
+    /// True if any view has a field by which sessions are found.
+    pub(super) fn has_index(&self) -> bool {
+        self.has_index.load(Ordering::Acquire)
+    }
+
+    /// The rules of fields by which sessions are found.
+    pub(super) fn indexed(&self) -> Arc<[Rule]> {
+        if self.has_index() {
+            return Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).indexed);
+        }
+        Arc::default()
+    }
+
+    /// These names, and those of all rights and indexed fields: each request finds out if rights can be read, and a use
+    /// of the record keeps its entries.
     pub(super) fn with_rights<'a>(&self, names: &'a [FieldName]) -> Cow<'a, [FieldName]> {
         let mut all = Cow::Borrowed(names);
-        for name in self.rights().iter().flat_map(Rule::names) {
+        for name in self.rights().iter().chain(self.indexed().iter()).flat_map(Rule::names) {
             if !all.contains(&name) {
                 all.to_mut().push(name);
             }
@@ -280,6 +302,7 @@ impl Default for Rules {
             has_any: AtomicBool::new(false),
             has_rights: AtomicBool::new(false),
             has_secrets: AtomicBool::new(false),
+            has_index: AtomicBool::new(false),
             known: RwLock::default(),
         }
     }
@@ -300,6 +323,7 @@ mod tests {
             aliases,
             class,
             is_secret: false,
+            is_indexed: false,
             is_collection: true,
             on_invalid: OnInvalid::Reset,
             decode: |json| {

@@ -43,6 +43,7 @@ impl Slot {
             return Box::pin(self.open_further(names)).await;
         }
         self.context().note_runtime();
+        self.note_beginning();
         let wanted = rules.with_rights(names);
         let presented = present();
         self.lock().has_token = presented[0].is_some();
@@ -204,9 +205,7 @@ impl Slot {
     }
 
     pub(super) fn is_alive(&self, loaded: &Loaded, authority: &Authority) -> bool {
-        let timeouts = self.context().timeouts_of(authority);
-        loaded.created >= self.context().not_before
-            && timeouts.is_alive(loaded.created, loaded.touched, loaded.now)
+        self.context().is_alive(loaded, authority)
     }
 
     /// Loads what a further view needs of a record that is loaded in part, these names and those of rights, and looks

@@ -15,6 +15,7 @@
 //! | `load`, `examine`, `secrets` | reading a record, its rights and its secret fields |
 //! | `commit`, `rotation`, `removal`, `create`, `purge` | writing: fields, secrets, removed rights, records |
 //! | `closing`, `survive` | the end of a request; work that goes on after it |
+//! | `index/` | sessions found by a value: entries around commits, limits, listing, ending |
 //! | `watch`, `ended` | telling that a session is over |
 
 mod changes;
@@ -29,6 +30,7 @@ mod ended;
 mod entries;
 mod examine;
 mod field_rules;
+mod index;
 mod load;
 mod options;
 mod pending_change;
@@ -51,10 +53,12 @@ mod whole;
 use std::{
     fmt,
     future::poll_fn,
-    sync::{Arc, PoisonError},
+    sync::{Arc, OnceLock, PoisonError},
     task::Poll,
+    time::Duration,
 };
 
+pub use self::index::LoginLimit;
 use self::{
     closing::Unfinished,
     pending_change::{Action, PendingChange},
@@ -66,6 +70,7 @@ pub(crate) use self::{
     context::{LayerContext, OfLayer, Sizes},
     cookie_change::CookieChange,
     field_rules::{FieldClass, OnInvalid, Rule, Rules},
+    index::{FoundRecord, IndexedValue},
     load::Presented,
     pending_change::FieldChange,
     request::RequestFacts,
@@ -75,6 +80,7 @@ pub(crate) use self::{
     survive::Surviving,
 };
 use crate::{
+    clock::Start,
     error::Error,
     event::{Event, Events},
     store::Boxed,
@@ -95,6 +101,8 @@ pub(crate) struct Slot<L: ?Sized = dyn OfLayer> {
     is_detached: AtomicBool,
     /// Counts what ends fields: a handle that saw what was before must look again.
     resets: AtomicU64,
+    /// The time at which the request began, if a view has an indexed field.
+    began: OnceLock<Start>,
     /// The layer's notes on the request, for the response.
     pub(crate) notes: AtomicU8,
     /// Last, so that a slot of any layer is a slot.
@@ -133,15 +141,18 @@ const UNFINISHED: &str = "it was stopped before it was done: too many requests a
 
 impl<L: OfLayer> Slot<L> {
     pub(crate) fn new(layer: L, request: RequestFacts) -> Self {
-        Self {
+        let slot = Self {
             gate: tokio::sync::Mutex::new(()),
             state: Mutex::new(RequestState::new(request)),
             changes: AtomicU64::new(0),
             is_detached: AtomicBool::new(false),
             resets: AtomicU64::new(0),
+            began: OnceLock::new(),
             notes: AtomicU8::new(0),
             layer,
-        }
+        };
+        slot.note_beginning();
+        slot
     }
 
     pub(crate) fn layer(&self) -> &L {
@@ -159,6 +170,19 @@ impl<L: OfLayer + ?Sized> Slot<L> {
         let live = state.live()?;
         let deadline = live.timeouts.deadline(live.created, live.touched);
         Some(Facts { id: live.id, created: live.created, deadline })
+    }
+
+    /// Notes the time at which the request began, unless that is noted or no view needs it. A request that came before
+    /// any view with an indexed field was known begins when it is opened.
+    fn note_beginning(&self) {
+        if self.context().rules.has_index() {
+            self.began.get_or_init(|| self.context().stopwatch.start());
+        }
+    }
+
+    /// The time since the request began.
+    fn age(&self) -> Duration {
+        self.began.get().map(Start::elapsed).unwrap_or_default()
     }
 
     /// A panic elsewhere leaves the state whole: nothing above panics while it changes it.

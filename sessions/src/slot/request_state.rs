@@ -6,7 +6,7 @@ use super::{
     changes::ChangeLog,
     compose::{Composed, compose},
     cookie_change::CookieChange,
-    field_rules::{FieldClass, Rules},
+    field_rules::{FieldClass, Rule, Rules},
     options::{RequestedOptions, SessionOptions},
     pending_change::{Action, FieldChange, PendingChange},
     record::{LiveRecord, RecordState},
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    value::{FieldName, Fields, RecordId, Secret, Token},
+    value::{FieldName, Fields, IndexKey, RecordId, Secret, Timestamp, Token},
 };
 
 /// The session of one request.
@@ -35,6 +35,10 @@ pub(super) struct RequestState {
     pub(super) requested: RequestedOptions,
     /// The records that are to be destroyed.
     pub(super) destroy: Vec<RecordId>,
+    /// The fields of those, as far as they were loaded: their entries in the index go with them.
+    pub(super) ended: Vec<(RecordId, Fields)>,
+    /// The times, on the store's clock, at which this request has ended the sessions of a value.
+    pub(super) own_endings: Vec<(IndexKey, Timestamp)>,
     /// The values of `flash_now_…`: for this request only.
     pub(super) request_only: Fields,
     pub(super) cookie: CookieChange,
@@ -142,6 +146,7 @@ impl RequestState {
         if let RecordState::Live(live) = &mut self.record {
             self.destroy.push(live.id);
             fields = std::mem::take(&mut live.fields);
+            self.ended.push((live.id, fields.clone()));
             self.record = RecordState::Absent;
         }
         self.incarnation += 1;
@@ -199,10 +204,12 @@ impl RequestState {
         }
     }
 
-    /// Forgets the loaded fields, which the store would have to copy before it changes them.
-    pub(super) fn forget_fields(&mut self) {
+    /// Forgets the loaded fields, which the store would have to copy before it changes them, but those by which
+    /// sessions are found.
+    pub(super) fn forget_fields(&mut self, indexed: &[Rule]) {
         if let RecordState::Live(live) = &mut self.record {
-            live.fields = Fields::new();
+            let kept = indexed.iter().filter_map(|rule| rule.stored(&live.fields));
+            live.fields = kept.map(|(name, value)| (name, value.clone())).collect();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use super::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store};
+use super::{Commit, CommitOutcome, CreateOutcome, IndexStore, Loaded, NewRecord, Store};
 use crate::{
     error::Error,
     value::{FieldName, RecordId, Timeouts},
@@ -20,6 +20,7 @@ pub(crate) trait DynStore: Send + Sync {
     fn purge(&self, timeouts: Timeouts, limit: usize) -> Boxed<'_, usize>;
     fn expires_by_itself(&self) -> bool;
     fn timeout(&self) -> Option<Duration>;
+    fn index(&self) -> Option<&dyn IndexStore>;
 }
 
 impl<S: Store> DynStore for S {
@@ -49,6 +50,10 @@ impl<S: Store> DynStore for S {
 
     fn timeout(&self) -> Option<Duration> {
         Store::timeout(self)
+    }
+
+    fn index(&self) -> Option<&dyn IndexStore> {
+        Store::index(self)
     }
 }
 
@@ -100,6 +105,10 @@ impl Store for AnyStore {
 
     fn timeout(&self) -> Option<Duration> {
         self.0.timeout()
+    }
+
+    fn index(&self) -> Option<&dyn IndexStore> {
+        self.0.index()
     }
 
     /// Returns the store itself, in no further box.

@@ -46,6 +46,7 @@ mod create;
 mod erased;
 #[cfg(any(feature = "redis", feature = "webdis"))]
 mod hash;
+pub mod index;
 mod loaded;
 mod memory;
 mod record;
@@ -81,6 +82,7 @@ pub use self::{
     commit::{Commit, CommitId, CommitOutcome, CredentialsChange},
     create::{CreateOutcome, NewRecord},
     erased::AnyStore,
+    index::{CanIndex, IndexStore},
     loaded::Loaded,
     memory::MemoryStore,
     record::Record,
@@ -168,6 +170,13 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the longest that an operation takes, if the store sees to that. If it is short enough, the layer saves its
     /// own timer, which costs as much as a tenth of a load.
     fn timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns the store's index, if it has one: see [`index`]. A store with an index is [`CanIndex`], too.
+    ///
+    /// Without one, a view with a field marked `index` is refused, and the sessions of a user cannot be listed.
+    fn index(&self) -> Option<&dyn IndexStore> {
         None
     }
 

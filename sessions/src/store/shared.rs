@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store};
+use super::{CanIndex, Commit, CommitOutcome, CreateOutcome, IndexStore, Loaded, NewRecord, Store};
 use crate::{
     error::Error,
     value::{FieldName, RecordId, Timeouts},
@@ -37,4 +37,10 @@ impl<S: Store> Store for Arc<S> {
     fn timeout(&self) -> Option<Duration> {
         S::timeout(self)
     }
+
+    fn index(&self) -> Option<&dyn IndexStore> {
+        S::index(self)
+    }
 }
+
+impl<S: CanIndex> CanIndex for Arc<S> {}

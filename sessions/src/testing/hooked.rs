@@ -5,8 +5,11 @@ use std::{fmt, future::Future, time::Duration};
 use super::recording::Call;
 use crate::{
     error::Error,
-    store::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store},
-    value::{FieldName, RecordId, Timeouts},
+    store::{
+        CanIndex, Commit, CommitOutcome, CreateOutcome, IndexStore, Loaded, NewRecord, Store,
+        index::{FieldCondition, IndexChange, IndexFuture, IndexOutcome},
+    },
+    value::{FieldName, IndexKey, RecordId, Timeouts},
 };
 
 /// Hooks that a [`HookedStore`] runs around each operation of the store inside.
@@ -113,6 +116,34 @@ impl<S: Store, H: Hooks> Store for HookedStore<S, H> {
 
     fn timeout(&self) -> Option<Duration> {
         self.hooks.timeout()
+    }
+
+    fn index(&self) -> Option<&dyn IndexStore> {
+        self.inner.index().map(|_| self as &dyn IndexStore)
+    }
+}
+
+impl<S: CanIndex, H: Hooks> CanIndex for HookedStore<S, H> {}
+
+impl<S: Store, H: Hooks> IndexStore for HookedStore<S, H> {
+    fn change_index(&self, key: IndexKey, change: IndexChange) -> IndexFuture<'_, IndexOutcome> {
+        let call = Call::change_index(&change);
+        let work = async move {
+            // The store is asked for its index before.
+            let index =
+                self.inner.index().ok_or_else(|| Error::unavailable("the store inside has no index"))?;
+            index.change_index(key, change).await
+        };
+        Box::pin(self.hooks.around(call, work))
+    }
+
+    fn destroy_if(&self, id: RecordId, condition: FieldCondition) -> IndexFuture<'_, bool> {
+        let work = async move {
+            let index =
+                self.inner.index().ok_or_else(|| Error::unavailable("the store inside has no index"))?;
+            index.destroy_if(id, condition).await
+        };
+        Box::pin(self.hooks.around(Call::DestroyIf { id }, work))
     }
 }
 

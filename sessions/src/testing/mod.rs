@@ -63,7 +63,7 @@ pub use self::{
 
 /// An operation of a [`Store`](crate::store::Store).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-// The operations of the trait, of which there are five.
+// The operations of the traits.
 #[allow(clippy::exhaustive_enums)]
 pub enum Operation {
     /// `load`
@@ -76,4 +76,8 @@ pub enum Operation {
     Destroy,
     /// `purge`
     Purge,
+    /// `change_index` of an [`IndexStore`](crate::store::IndexStore)
+    ChangeIndex,
+    /// `destroy_if` of an [`IndexStore`](crate::store::IndexStore)
+    DestroyIf,
 }

@@ -12,7 +12,7 @@ use super::{HookedStore, Hooks, Operation};
 use crate::{
     delta::Op,
     error::Error,
-    store::{Commit, NewRecord},
+    store::{Commit, NewRecord, index::IndexChange},
     value::{FieldName, RecordId},
 };
 
@@ -77,6 +77,16 @@ pub enum Call {
     Purge {
         /// The largest number of records to delete.
         limit: usize,
+    },
+    /// `change_index`
+    ChangeIndex {
+        /// The kind of change: `list`, `reserve`, `confirm`, `leave` or `forbid`.
+        change: &'static str,
+    },
+    /// `destroy_if`
+    DestroyIf {
+        /// The record.
+        id: RecordId,
     },
 }
 
@@ -169,6 +179,17 @@ impl Call {
         }
     }
 
+    pub(super) const fn change_index(change: &IndexChange) -> Self {
+        let change = match change {
+            IndexChange::List => "list",
+            IndexChange::Reserve(_) => "reserve",
+            IndexChange::Confirm(_) => "confirm",
+            IndexChange::Leave(_) => "leave",
+            IndexChange::Forbid => "forbid",
+        };
+        Self::ChangeIndex { change }
+    }
+
     /// Returns the operation.
     #[must_use]
     pub const fn operation(&self) -> Operation {
@@ -178,6 +199,8 @@ impl Call {
             Self::Commit { .. } => Operation::Commit,
             Self::Destroy { .. } => Operation::Destroy,
             Self::Purge { .. } => Operation::Purge,
+            Self::ChangeIndex { .. } => Operation::ChangeIndex,
+            Self::DestroyIf { .. } => Operation::DestroyIf,
         }
     }
 
@@ -186,7 +209,11 @@ impl Call {
     pub fn changes(&self) -> &[RecordedChange] {
         match self {
             Self::Create { changes, .. } | Self::Commit { changes, .. } => changes,
-            Self::Load { .. } | Self::Destroy { .. } | Self::Purge { .. } => &[],
+            Self::Load { .. }
+            | Self::Destroy { .. }
+            | Self::Purge { .. }
+            | Self::ChangeIndex { .. }
+            | Self::DestroyIf { .. } => &[],
         }
     }
 }

@@ -10,6 +10,7 @@ mod cutoffs;
 mod field_name;
 mod fields;
 mod hash;
+mod index_key;
 #[cfg(feature = "keys")]
 mod key_id;
 mod record_id;
@@ -36,6 +37,7 @@ pub use self::{
     cutoffs::{Cutoff, Cutoffs},
     field_name::FieldName,
     fields::Fields,
+    index_key::IndexKey,
     record_id::{ParseRecordIdError, RecordId},
     timeouts::Timeouts,
     timestamp::Timestamp,

@@ -38,7 +38,7 @@ impl Timestamp {
     }
 
     /// Returns the moment this much earlier, or the beginning of time.
-    pub(super) fn saturating_sub(self, duration: Duration) -> Self {
+    pub(crate) fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 

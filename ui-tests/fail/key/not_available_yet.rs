@@ -4,7 +4,7 @@ use sessions::Session;
 struct Visit {
     #[session(ttl = "10m")]
     a: u8,
-    #[session(privilege, index)]
+    #[session(privilege)]
     c: Option<u64>,
     #[session(once)]
     g: Option<String>,

@@ -24,6 +24,7 @@ pub(in crate::slot) fn rules() -> Rules {
         name,
         aliases: &[],
         class,
+        is_indexed: false,
         is_secret: false,
         is_collection: false,
         on_invalid: OnInvalid::Withhold,

@@ -95,8 +95,13 @@ fn a_handle_that_gives_up_leaves_what_others_did() {
 #[test]
 fn fields_are_forgotten_and_the_record_is_not() {
     let mut state = visitors();
-    state.forget_fields();
+    state.forget_fields(&[]);
     assert!(state.live().is_some_and(|live| live.fields.is_empty()));
+    let mut state = users();
+    let indexed = rules().all(|class| class == FieldClass::Identity);
+    state.forget_fields(&indexed);
+    let left: Vec<_> = state.live().iter().flat_map(|live| live.fields.iter()).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(left, ["user"], "a touch keeps its entry");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod arguments;
 mod clock;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod index;
 mod layout;
 mod prefix;
 mod probe;
@@ -28,6 +29,7 @@ pub(super) use self::{
 pub(super) use self::{
     arguments::{ScriptTime, commit, create, look},
     clock::ServerClock,
+    index::{change_index, destroy_if, destroyed, index_outcome},
     prefix::Prefix,
     probe::{probe_commit, probe_record},
     reply::{Malformed, ReplyItem, answer, created, loaded, remembers},

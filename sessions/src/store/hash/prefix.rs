@@ -1,6 +1,9 @@
 //! The prefix of a store's keys.
 
-use crate::{error::Error, value::RecordId};
+use crate::{
+    error::Error,
+    value::{IndexKey, RecordId},
+};
 
 const LONGEST: usize = 64;
 
@@ -28,6 +31,11 @@ impl Prefix {
         key.push_str(&self.0);
         id.push_to(&mut key);
         key
+    }
+
+    /// Returns the key of a row of the index. No record's key begins so.
+    pub(in crate::store) fn index_key(&self, key: IndexKey) -> String {
+        format!("{}@{key}", self.0)
     }
 }
 

@@ -28,6 +28,12 @@ pub(in crate::store) struct Scripts {
     /// Any commit.
     #[cfg(feature = "redis")]
     pub(in crate::store) commit: Script,
+    /// A change of a row of the index.
+    #[cfg(feature = "redis")]
+    pub(in crate::store) index: Script,
+    /// A destroy on a condition.
+    #[cfg(feature = "redis")]
+    pub(in crate::store) destroy_if: Script,
     /// Every operation, for Webdis.
     #[cfg(feature = "webdis")]
     pub(in crate::store) webdis: Script,
@@ -39,6 +45,8 @@ const TOUCH: &str = include_str!("lua/touch.lua");
 const CREATE: &str = include_str!("lua/create.lua");
 #[cfg(feature = "redis")]
 const PUTS: &str = include_str!("lua/puts.lua");
+const INDEX: &str = include_str!("lua/index.lua");
+const DESTROY_IF: &str = include_str!("lua/destroy_if.lua");
 const COMMIT: &str = include_str!("lua/commit.lua");
 #[cfg(feature = "webdis")]
 const LOAD: &str = include_str!("lua/load.lua");
@@ -55,6 +63,10 @@ pub(in crate::store) fn scripts() -> &'static Scripts {
         puts: direct(&[PUTS]),
         #[cfg(feature = "redis")]
         commit: direct(&[RECORD, ALIVE, TOUCH, COMMIT]),
+        #[cfg(feature = "redis")]
+        index: direct(&[RECORD, INDEX]),
+        #[cfg(feature = "redis")]
+        destroy_if: direct(&[RECORD, DESTROY_IF]),
         #[cfg(feature = "webdis")]
         webdis: webdis(),
     })
@@ -73,6 +85,8 @@ fn webdis() -> Script {
         ("load", LOAD.to_owned()),
         ("create", CREATE.to_owned()),
         ("commit", [ALIVE, TOUCH, COMMIT].concat()),
+        ("index", INDEX.to_owned()),
+        ("destroy_if", DESTROY_IF.to_owned()),
         ("destroy", "return redis.call('DEL', key)\n".to_owned()),
     ];
     let mut text =

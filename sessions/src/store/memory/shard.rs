@@ -8,7 +8,7 @@ use std::{
 use super::eviction::EvictionOrder;
 use crate::{
     error::Error,
-    store::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Record},
+    store::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Record, index::FieldCondition},
     value::{FieldName, Fields, RecordId, Timeouts, Timestamp},
 };
 
@@ -112,6 +112,15 @@ impl Shard {
             self.order.remove(&stored.eviction_order(id));
             self.bytes -= stored.bytes;
         }
+    }
+
+    /// Removes a record that meets the condition. Returns true if it did.
+    pub(super) fn remove_if(&mut self, id: RecordId, condition: &FieldCondition) -> bool {
+        let is_met = self.records.get(&id).is_some_and(|stored| condition.is_met_by(&stored.record.fields));
+        if is_met {
+            self.remove(id);
+        }
+        is_met
     }
 
     /// Removes up to `limit` dead records, and returns how many it removed.

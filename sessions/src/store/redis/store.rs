@@ -18,10 +18,11 @@ use crate::{
     error::Error,
     random,
     store::{
-        Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
+        CanIndex, Commit, CommitOutcome, CreateOutcome, IndexStore, Loaded, NewRecord, Store,
         hash::{self, Prefix, ReplyItem, ScriptTime, scripts},
+        index::{FieldCondition, IndexChange, IndexFuture, IndexOutcome},
     },
-    value::{Credentials, FieldName, RecordId, Timeouts, Timestamp},
+    value::{Credentials, FieldName, IndexKey, RecordId, Timeouts, Timestamp},
 };
 
 /// The number of times that a commit is sent if it seems late each time.
@@ -92,6 +93,9 @@ const PIECES_AT_ONCE: usize = 8;
 /// $ redis-cli DEL sess:AlfVkb6rftoXdTjwJvLOVQ
 /// (integer) 1
 /// ```
+///
+/// A key whose rest begins with `@` is a row of the index, which says what sessions a user has
+/// ([`index`](crate::store::index)).
 ///
 /// The last command ends the session. Other programs may read and write the fields. They must not create the hash.
 ///
@@ -395,6 +399,33 @@ impl Store for RedisStore {
     fn timeout(&self) -> Option<Duration> {
         Some(self.client.timeout())
     }
+
+    fn index(&self) -> Option<&dyn IndexStore> {
+        Some(self)
+    }
+}
+
+impl CanIndex for RedisStore {}
+
+impl IndexStore for RedisStore {
+    fn change_index(&self, key: IndexKey, change: IndexChange) -> IndexFuture<'_, IndexOutcome> {
+        Box::pin(async move {
+            let (key, time) = (self.prefix.index_key(key), self.time());
+            let arguments = |command: &mut redis::Cmd| hash::change_index(&change, time, command);
+            let reply = self.client.script(&scripts().index, &key, arguments, self.client.deadline()).await;
+            hash::index_outcome(items(reply.map_err(into_write)?)).map_err(Error::unavailable)
+        })
+    }
+
+    fn destroy_if(&self, id: RecordId, condition: FieldCondition) -> IndexFuture<'_, bool> {
+        Box::pin(async move {
+            let (key, time) = (self.prefix.key(id), self.time());
+            let arguments = |command: &mut redis::Cmd| hash::destroy_if(&condition, time, command);
+            let reply =
+                self.client.script(&scripts().destroy_if, &key, arguments, self.client.deadline()).await;
+            hash::destroyed(items(reply.map_err(into_write)?)).map_err(Error::unavailable)
+        })
+    }
 }
 
 /// The questions after an unknown outcome. The request is never sent again: the first one may still lie in the server's
@@ -457,6 +488,14 @@ fn item(value: Value) -> ReplyItem {
         Value::BulkString(bytes) => ReplyItem::Bytes(Bytes::from(bytes)),
         Value::Int(integer) => ReplyItem::Integer(integer),
         _ => ReplyItem::None,
+    }
+}
+
+/// Returns the error of a write that is sent once.
+fn into_write(failure: RequestFailure) -> Error {
+    match failure {
+        RequestFailure::Refused(error) => refused(error),
+        RequestFailure::Unknown(error) => Error::outcome_unknown(error),
     }
 }
 

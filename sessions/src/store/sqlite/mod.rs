@@ -26,7 +26,7 @@
 //! | `queue` | the waiting requests, and which worker takes which of them; no SQL, no waiting |
 //! | `worker` | runs batches on one connection until none waits |
 //! | `shared_task` | a worker as one future that every runtime with a request polls |
-//! | `read_batch`, `optimistic`, `write_batch`, `purge` | the four kinds of batch |
+//! | `read_batch`, `optimistic`, `write_batch`, `index_batch`, `purge` | the kinds of batch |
 //! | `request`, `failure` | requests, their outcomes, and what an error of SQLite means for a batch |
 //! | `recent_reads` | the records read last, for optimistic writes |
 //! | `database`, `connection`, `connect`, `file`, `wal` | what workers share, a connection's state, opening, the files |
@@ -66,6 +66,7 @@ mod document;
 mod durability;
 mod failure;
 mod file;
+mod index_batch;
 mod optimistic;
 mod purge;
 mod queue;

@@ -202,10 +202,15 @@ impl WorkerState {
     }
 }
 
-/// Takes writes in the order of their arrival. A purge, which is about many records, makes a batch of its own.
+/// Takes writes in the order of their arrival. A purge, which is about many records, makes a batch of its own. So do
+/// changes of the index that follow each other.
 fn take_writes(writes: &mut VecDeque<WriteRequest>) -> Vec<WriteRequest> {
-    let is_purge = |request: &WriteRequest| request.operation.id().is_none();
-    let count = match writes.iter().take(BATCH).position(is_purge) {
+    let of_index = writes.iter().take(BATCH).take_while(|request| request.operation.is_of_index()).count();
+    if of_index > 0 {
+        return take(writes, of_index);
+    }
+    let stands_alone = |request: &WriteRequest| request.operation.id().is_none();
+    let count = match writes.iter().take(BATCH).position(stands_alone) {
         Some(0) => 1,
         Some(before) => before,
         None => BATCH,

@@ -6,8 +6,11 @@ use tokio::sync::oneshot;
 use super::row::DecodedRow;
 use crate::{
     error::Error,
-    store::{Commit, CommitOutcome, CreateOutcome, NewRecord, Record},
-    value::{RecordId, Timeouts, Timestamp},
+    store::{
+        Commit, CommitOutcome, CreateOutcome, NewRecord, Record,
+        index::{FieldCondition, IndexChange, IndexOutcome},
+    },
+    value::{IndexKey, RecordId, Timeouts, Timestamp},
 };
 
 /// The channel on which a request gets its answer.
@@ -55,16 +58,25 @@ pub(super) enum WriteOperation {
     Create(RecordId, NewRecord),
     Commit(RecordId, Commit),
     Destroy(RecordId),
+    DestroyIf(RecordId, FieldCondition),
+    ChangeIndex(IndexKey, IndexChange),
     Purge(Timeouts, usize),
 }
 
 impl WriteOperation {
-    /// Returns the record that it is about. `None` for a purge, which is about many.
+    /// Returns the record that it is about. `None` for a purge, which is about many, and for a change of the index.
     pub(super) const fn id(&self) -> Option<RecordId> {
         match self {
-            Self::Create(id, _) | Self::Commit(id, _) | Self::Destroy(id) => Some(*id),
-            Self::Purge(..) => None,
+            Self::Create(id, _) | Self::Commit(id, _) | Self::Destroy(id) | Self::DestroyIf(id, _) => {
+                Some(*id)
+            }
+            Self::ChangeIndex(..) | Self::Purge(..) => None,
         }
+    }
+
+    /// Returns true if it is about the index.
+    pub(super) const fn is_of_index(&self) -> bool {
+        matches!(self, Self::ChangeIndex(..))
     }
 }
 
@@ -73,6 +85,8 @@ impl WriteOperation {
 pub(super) enum WriteOutcome {
     Created(CreateOutcome),
     Committed(CommitOutcome),
-    Destroyed,
+    /// True if there was a record that met the condition, if there was one.
+    Destroyed(bool),
+    IndexChanged(IndexOutcome),
     Purged(usize),
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::table::TableName;
+use super::{index_batch::IndexStatements, table::TableName};
 
 /// The largest number of requests of one kind in a batch.
 pub(super) const BATCH: usize = 256;
@@ -44,6 +44,7 @@ pub(super) struct Statements {
     changes: [[(SqlStr, SqlStr); CHUNK_SIZES]; RowChange::ALL.len()],
     optimistic: [SqlStr; CHUNK_SIZES],
     purge: SqlStr,
+    pub(super) index: IndexStatements,
 }
 
 impl Statements {
@@ -68,6 +69,7 @@ impl Statements {
                 safe(format!("BEGIN IMMEDIATE;{};COMMIT", vec![one; 1 << size].join(";")))
             }),
             purge: safe(purge(table)),
+            index: IndexStatements::new(table),
         }
     }
 

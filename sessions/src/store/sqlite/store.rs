@@ -15,8 +15,11 @@ use super::{
 use crate::{
     delta::Op,
     error::Error,
-    store::{Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store},
-    value::{FieldName, Fields, RecordId, Timeouts},
+    store::{
+        CanIndex, Commit, CommitOutcome, CreateOutcome, IndexStore, Loaded, NewRecord, Store,
+        index::{FieldCondition, IndexChange, IndexFuture, IndexOutcome},
+    },
+    value::{FieldName, Fields, IndexKey, RecordId, Timeouts},
 };
 
 /// A store of sessions in an SQLite database: one file, shared by any number of processes of one machine.
@@ -92,6 +95,9 @@ use crate::{
 /// ```sql
 /// CREATE INDEX sessions_user ON sessions (data ->> 'user_id');
 /// ```
+///
+/// The table `sessions_index` says which sessions a user has ([`index`](crate::store::index)). Its keys are hashes.
+/// `DELETE` of a session leaves its entry, which the next listing removes.
 ///
 /// # Files
 ///
@@ -185,7 +191,7 @@ impl Store for SqliteStore {
 
     async fn destroy(&self, id: RecordId) -> Result<(), Error> {
         match self.dispatcher.write(WriteOperation::Destroy(id)).await? {
-            WriteOutcome::Destroyed => Ok(()),
+            WriteOutcome::Destroyed(_) => Ok(()),
             _ => Err(other_outcome()),
         }
     }
@@ -195,6 +201,32 @@ impl Store for SqliteStore {
             WriteOutcome::Purged(count) => Ok(count),
             _ => Err(other_outcome()),
         }
+    }
+
+    fn index(&self) -> Option<&dyn IndexStore> {
+        Some(self)
+    }
+}
+
+impl CanIndex for SqliteStore {}
+
+impl IndexStore for SqliteStore {
+    fn change_index(&self, key: IndexKey, change: IndexChange) -> IndexFuture<'_, IndexOutcome> {
+        Box::pin(async move {
+            match self.dispatcher.write(WriteOperation::ChangeIndex(key, change)).await? {
+                WriteOutcome::IndexChanged(outcome) => Ok(outcome),
+                _ => Err(other_outcome()),
+            }
+        })
+    }
+
+    fn destroy_if(&self, id: RecordId, condition: FieldCondition) -> IndexFuture<'_, bool> {
+        Box::pin(async move {
+            match self.dispatcher.write(WriteOperation::DestroyIf(id, condition)).await? {
+                WriteOutcome::Destroyed(is_met) => Ok(is_met),
+                _ => Err(other_outcome()),
+            }
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     database::Database,
     document,
     failure::BatchFailure,
-    purge,
+    index_batch, purge,
     request::{WriteOperation, WriteOutcome},
     row::{self, DecodedRow, RowParts},
     statements::{CHUNK, RowChange, Statements},
@@ -61,6 +61,9 @@ impl BatchWriter {
         if let [WriteOperation::Purge(timeouts, limit)] = batch {
             let purged = purge::run(connection, statements, timeouts, clock.now(), *limit).await?;
             return Ok(vec![purged.map(WriteOutcome::Purged)]);
+        }
+        if batch.iter().any(|operation| operation.is_of_index()) {
+            return index_batch::run(connection, database, batch).await;
         }
         let mut records = HashMap::with_capacity(batch.len());
         for id in batch.iter().filter_map(|operation| operation.id()) {
@@ -123,9 +126,16 @@ fn apply(
     match (operation, &mut entry.state) {
         (WriteOperation::Destroy(_), _) => {
             entry.end();
-            Ok(WriteOutcome::Destroyed)
+            Ok(WriteOutcome::Destroyed(true))
         }
         (_, RowState::Unreadable(reason)) => Err(table.unreadable(id, reason)),
+        (WriteOperation::DestroyIf(_, condition), state) => {
+            let is_met = matches!(state, RowState::Present(record) if condition.is_met_by(&record.fields));
+            if is_met {
+                entry.end();
+            }
+            Ok(WriteOutcome::Destroyed(is_met))
+        }
         (WriteOperation::Create(_, new), RowState::Absent) => {
             entry.begin(new.clone(), now);
             Ok(WriteOutcome::Created(CreateOutcome::Created(now)))
@@ -146,7 +156,7 @@ fn apply(
             entry.note(change);
             Ok(WriteOutcome::Committed(outcome))
         }
-        (WriteOperation::Purge(..), _) => {
+        (WriteOperation::Purge(..) | WriteOperation::ChangeIndex(..), _) => {
             Err(Error::unavailable("the SQLite store queued a purge of one record"))
         }
     }

@@ -14,10 +14,11 @@ use crate::{
     error::Error,
     random,
     store::{
-        Commit, CommitOutcome, CreateOutcome, Loaded, NewRecord, Store,
+        CanIndex, Commit, CommitOutcome, CreateOutcome, IndexStore, Loaded, NewRecord, Store,
         hash::{self, Malformed, Prefix, ReplyItem, ScriptTime, ServerClock, scripts},
+        index::{FieldCondition, IndexChange, IndexFuture, IndexOutcome},
     },
-    value::{Credentials, FieldName, RecordId, Timeouts, Timestamp},
+    value::{Credentials, FieldName, IndexKey, RecordId, Timeouts, Timestamp},
 };
 
 /// The number of attempts for an operation that may happen twice.
@@ -120,6 +121,8 @@ enum ScriptOperation {
     Create,
     Commit,
     Destroy,
+    ChangeIndex,
+    DestroyIf,
 }
 
 impl WebdisStore {
@@ -172,9 +175,18 @@ impl WebdisStore {
         arguments: impl FnOnce(&mut Vec<Box<[u8]>>),
         with_text: bool,
     ) -> Result<Vec<ReplyItem>, ScriptFailure> {
+        self.call_key(operation, &self.prefix.key(id), arguments, with_text).await
+    }
+
+    async fn call_key(
+        &self,
+        operation: ScriptOperation,
+        key: &str,
+        arguments: impl FnOnce(&mut Vec<Box<[u8]>>),
+        with_text: bool,
+    ) -> Result<Vec<ReplyItem>, ScriptFailure> {
         let script = &scripts().webdis;
         let nonce = Nonce::new().map_err(ScriptFailure::Refused)?;
-        let key = self.prefix.key(id);
         let mut rest = Vec::new();
         arguments(&mut rest);
         let (command, script) =
@@ -206,9 +218,18 @@ impl WebdisStore {
         id: RecordId,
         arguments: impl Fn(&mut Vec<Box<[u8]>>),
     ) -> Result<Vec<ReplyItem>, ScriptFailure> {
+        self.repeatable_key(operation, &self.prefix.key(id), arguments).await
+    }
+
+    async fn repeatable_key(
+        &self,
+        operation: ScriptOperation,
+        key: &str,
+        arguments: impl Fn(&mut Vec<Box<[u8]>>),
+    ) -> Result<Vec<ReplyItem>, ScriptFailure> {
         let mut with_text = false;
         for _ in 1..ATTEMPTS {
-            match self.call(operation, id, &arguments, with_text).await {
+            match self.call_key(operation, key, &arguments, with_text).await {
                 Err(ScriptFailure::Unknown(Reason::Redis(code))) if code.as_str() == "NOSCRIPT" => {
                     with_text = true;
                 }
@@ -216,7 +237,7 @@ impl WebdisStore {
                 ended => return ended,
             }
         }
-        self.call(operation, id, &arguments, with_text).await
+        self.call_key(operation, key, &arguments, with_text).await
     }
 
     /// Reads the time and the fields of `arguments`.
@@ -320,6 +341,40 @@ impl Store for WebdisStore {
     fn expires_by_itself(&self) -> bool {
         true
     }
+
+    fn index(&self) -> Option<&dyn IndexStore> {
+        Some(self)
+    }
+}
+
+impl CanIndex for WebdisStore {}
+
+/// A change of a row may be carried out twice: each names what it changes, and the time of the last one counts.
+impl IndexStore for WebdisStore {
+    fn change_index(&self, key: IndexKey, change: IndexChange) -> IndexFuture<'_, IndexOutcome> {
+        Box::pin(async move {
+            let (key, time) = (self.prefix.index_key(key), self.time());
+            let arguments = |words: &mut Vec<_>| hash::change_index(&change, time, words);
+            let items = self.repeatable_key(ScriptOperation::ChangeIndex, &key, arguments).await;
+            hash::index_outcome(items.map_err(into_write)?).map_err(Error::unavailable)
+        })
+    }
+
+    fn destroy_if(&self, id: RecordId, condition: FieldCondition) -> IndexFuture<'_, bool> {
+        Box::pin(async move {
+            let time = self.time();
+            let arguments = |words: &mut Vec<_>| hash::destroy_if(&condition, time, words);
+            let items = self.repeatable(ScriptOperation::DestroyIf, id, arguments).await;
+            hash::destroyed(items.map_err(into_write)?).map_err(Error::unavailable)
+        })
+    }
+}
+
+fn into_write(failure: ScriptFailure) -> Error {
+    match failure {
+        ScriptFailure::Refused(error) => error,
+        ScriptFailure::Unknown(reason) => Error::outcome_unknown(reason),
+    }
 }
 
 /// The questions after an unknown outcome. As in `RedisStore`, an operation that must happen once is not sent again,
@@ -363,6 +418,8 @@ impl ScriptOperation {
             Self::Create => "create",
             Self::Commit => "commit",
             Self::Destroy => "destroy",
+            Self::ChangeIndex => "index",
+            Self::DestroyIf => "destroy_if",
         }
     }
 }

@@ -147,10 +147,10 @@ impl TestApp {
         browser
     }
 
-    /// Returns the calls that reached the store, without purges, which may come at any time.
+    /// Returns the calls that reached the store's records, without purges, which may come at any time.
     pub(super) fn calls(&self) -> Vec<Call> {
         let calls = self.calls.calls().into_iter();
-        calls.filter(|call| call.operation() != Operation::Purge).collect()
+        calls.filter(|call| !matches!(call.operation(), Operation::Purge | Operation::ChangeIndex)).collect()
     }
 
     /// Returns the events since the last call.

@@ -39,6 +39,7 @@ pub mod fault;
 pub mod fields;
 pub mod flash;
 mod handler;
+pub mod index;
 #[cfg(feature = "keys")]
 pub mod keys;
 pub mod late;
@@ -410,6 +411,23 @@ macro_rules! __conformance {
                     set_and_taken_in_one_request_costs_nothing
                     a_failed_commit_shows_it_again
                     many_takers_leave_none
+                }
+                index {
+                    a_listing_is_exact
+                    a_listing_follows_a_change_and_a_removal
+                    what_is_over_is_not_found
+                    a_use_keeps_the_entry
+                    ending_the_others_keeps_the_current_one
+                    ending_all_ends_all
+                    another_users_session_is_not_ended_by_its_id
+                    logins_that_began_before_the_end_are_refused
+                    a_login_beside_its_own_end_of_the_others
+                    a_limit_holds_under_logins_at_once
+                    a_limit_counts_what_lives
+                    the_oldest_login_makes_room
+                    a_failed_login_is_found_if_it_lives
+                    a_row_does_what_the_rules_say
+                    a_record_is_destroyed_if_its_field_has_the_value
                 }
                 attack {
                     the_store_holds_no_token
