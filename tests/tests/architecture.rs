@@ -38,7 +38,19 @@ const ORDER: [(&str, &[&str]); 21] = [
     ("axum", &["error", "handle", "layer", "slot", "rejection", "value"]),
     (
         "private",
-        &["axum", "find", "handle", "layer", "rejection", "error", "value", "slot", "view", "views", "schema"],
+        &[
+            "axum",
+            "find",
+            "handle",
+            "layer",
+            "rejection",
+            "error",
+            "value",
+            "slot",
+            "view",
+            "views",
+            "schema",
+        ],
     ),
     ("macros", &["handle"]),
 ];

@@ -67,7 +67,7 @@ const SYNONYMS: [(&str, &str); 10] = [
 ];
 
 /// Keys that this version does not have yet, each with advice.
-const LATER: [(&str, &str); 4] = [
+const LATER: [(&str, &str); 3] = [
     ("ttl", "remove it, since a field lives as long as its session"),
     ("once", "remove it, and read the field with `take_…()`"),
     ("group", "remove it, and put fields that must agree into one struct that is one field"),
