@@ -20,6 +20,7 @@ pub(crate) enum Accessor {
     FlashNow,
     Keep,
     Discard,
+    Claim,
 }
 
 /// The accessors of one kind of field.
@@ -31,6 +32,8 @@ pub(crate) enum AccessorSet {
     Optional,
     /// Those of a `#[flash]`.
     Flash,
+    /// Those of a field that is `once`.
+    Once,
 }
 
 /// The facts of a field that its accessors depend on.
@@ -73,6 +76,8 @@ pub(crate) enum Returns {
     Taken,
     /// A future of the value.
     Sum,
+    /// A future of an `Option` of the value.
+    Claimed,
 }
 
 /// A method of the library's handle.
@@ -95,9 +100,17 @@ impl Accessor {
         let all: &[Self] = match field.set {
             AccessorSet::Plain => &[Self::Get, Self::Set, Self::Edit, Self::Reset, Self::Add, Self::FetchAdd],
             AccessorSet::Optional => &[Self::Get, Self::Has, Self::Set, Self::Edit, Self::Take, Self::Remove],
-            AccessorSet::Flash => {
-                &[Self::Get, Self::Has, Self::Flash, Self::FlashNow, Self::Take, Self::Keep, Self::Discard]
-            }
+            AccessorSet::Flash => &[
+                Self::Get,
+                Self::Has,
+                Self::Flash,
+                Self::FlashNow,
+                Self::Take,
+                Self::Keep,
+                Self::Discard,
+                Self::Claim,
+            ],
+            AccessorSet::Once => &[Self::Set, Self::Claim],
         };
         all.iter().copied().filter(move |accessor| match accessor {
             Self::Add | Self::FetchAdd => field.merge == Merge::Add && !field.is_skipped,
@@ -123,13 +136,18 @@ impl Accessor {
             Self::FlashNow => format!("flash_now_{base}"),
             Self::Keep => format!("keep_{base}"),
             Self::Discard => format!("discard_{base}"),
+            Self::Claim => format!("claim_{base}"),
         }
     }
 
-    pub(crate) const fn signature(self) -> Signature {
+    pub(crate) const fn signature(self, set: AccessorSet) -> Signature {
         let (parameter, returns, call) = match self {
             Self::Get => (Parameter::None, Returns::View, Call::Read),
             Self::Has => (Parameter::None, Returns::Bool, Call::Untyped("__field_has")),
+            // a new value has a stamp of its own, so that it is told from an equal one that was claimed
+            Self::Set if matches!(set, AccessorSet::Once) => {
+                (Parameter::Value, Returns::Nothing, Call::Write("__field_flash"))
+            }
             Self::Set => (Parameter::Value, Returns::Nothing, Call::Write("__field_set")),
             Self::Edit => (Parameter::None, Returns::Borrow, Call::Borrow("__field_edit")),
             Self::Reset | Self::Remove => {
@@ -142,6 +160,7 @@ impl Accessor {
             Self::FlashNow => (Parameter::Value, Returns::Nothing, Call::Write("__field_flash_now")),
             Self::Keep => (Parameter::None, Returns::Nothing, Call::Untyped("__field_keep")),
             Self::Discard => (Parameter::None, Returns::Nothing, Call::Typed("__field_discard")),
+            Self::Claim => (Parameter::None, Returns::Claimed, Call::Typed("__field_claim")),
         };
         Signature { is_mut: !matches!(self, Self::Get | Self::Has), parameter, returns, call }
     }
@@ -197,12 +216,16 @@ impl Accessor {
             (Self::Take, _) if field.set == AccessorSet::Flash => {
                 "Delivers the flash: it is gone once the request is answered."
             }
+            (Self::Set, _) if field.set == AccessorSet::Once => {
+                "Sets the value, which one request can claim. It takes the place of an earlier one."
+            }
             (Self::Set, _) => match field.merge {
                 _ if field.is_skipped => "Sets the field, which is never stored.",
                 Merge::Max => "Raises the field to this value; a greater one stays.",
                 Merge::Min => "Lowers the field to this value; a smaller one stays.",
                 Merge::First => "Sets the field if it has no value yet.",
                 Merge::Add => "Sets the field, and overwrites earlier additions.",
+                Merge::Cas => "Sets the field, if no other request changes it meanwhile.",
                 Merge::Last => match class {
                     Some(FieldClass::KeepOnLogout) => "Sets the field, which a logout keeps.",
                     Some(FieldClass::DropOnLogin) => "Sets the field, which a login drops.",
@@ -215,6 +238,7 @@ impl Accessor {
                     "Borrows the field mutably: the result counts as if it were set."
                 }
                 Merge::Last => "Borrows the field mutably: it is written if it then differs.",
+                Merge::Cas => "Borrows the field mutably: a change is refused if another request makes one meanwhile.",
             },
             (Self::Get, _) => "Returns the field.",
             (Self::Has, _) => "Returns true if the field has a value.",
@@ -227,6 +251,9 @@ impl Accessor {
             (Self::FlashNow, _) => "Shows this value as the flash in this request only.",
             (Self::Keep, _) => "Undoes this request's take: a later request has the flash again.",
             (Self::Discard, _) => "Removes the flash undelivered.",
+            (Self::Claim, _) => {
+                "Takes the value in the store, now: of all requests that claim it, one gets it, and the others `None`."
+            }
         }
     }
 }

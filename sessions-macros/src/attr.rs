@@ -46,6 +46,8 @@ pub(crate) struct FieldAttrs {
     pub(crate) skip: Option<Given<()>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
+    pub(crate) group: Option<Given<String>>,
+    pub(crate) once: Option<Given<()>>,
     pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
@@ -115,7 +117,11 @@ impl FieldAttrs {
             "alias" => self.aliases.extend(string(entry, errors)),
             "skip" => put(&mut self.skip, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "with" => put(&mut self.with, entry, errors, path),
-            "merge" => put(&mut self.merge, entry, errors, merge),
+            "merge" => {
+                put(&mut self.merge, entry, errors, |entry, errors| one_of(entry, &Merge::ALL, errors));
+            }
+            "group" => put(&mut self.group, entry, errors, string),
+            "once" => put(&mut self.once, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "privilege" | "identity" | "keep_on_logout" | "drop_on_login" => self.take_class(entry, errors),
             "secret" => put(&mut self.secret, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "on_invalid" => put(&mut self.on_invalid, entry, errors, |entry, errors| {
@@ -235,18 +241,6 @@ fn ident(entry: &Entry, errors: &mut Errors) -> Option<Given<Ident>> {
         errors.at(given.literal, message);
     }
     Some(Given { value: value?, key: given.key, literal: given.literal })
-}
-
-fn merge(entry: &Entry, errors: &mut Errors) -> Option<Given<Merge>> {
-    if let Some(text) = entry.value.as_str().filter(|text| text.value() == "cas") {
-        let list = suggest::list(&Merge::ALL.map(|(name, _)| name));
-        errors.at(
-            text.span(),
-            format!("`merge = \"cas\"` is not available in this version; write one of {list}"),
-        );
-        return None;
-    }
-    one_of(entry, &Merge::ALL, errors)
 }
 
 /// Reads a string that is one of a few.

@@ -5,6 +5,7 @@
 
 mod clashes;
 mod fields;
+mod overlap;
 mod stored;
 
 use crate::attr::FieldClass;
@@ -18,9 +19,11 @@ pub(crate) fn view(view: &mut View, errors: &mut Errors) {
         fields::check(field, errors);
     }
     one_identity(view, errors);
+    overlap::groups_are_of_one_class(view, errors);
     clashes::reserved(view, errors);
     stored::namespace(view, errors);
     stored::names(view, errors);
+    stored::groups(view, errors);
     stored::collisions(view, errors);
     clashes::accessors(view, errors);
 }

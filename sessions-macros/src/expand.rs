@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Meta, Path, Type};
 
-use crate::accessor::{Accessor, Call, FieldFacts, Parameter, Returns};
+use crate::accessor::{Accessor, AccessorSet, Call, FieldFacts, Parameter, Returns};
 use crate::attr::{DefaultValue, FieldClass, Merge, OnInvalid};
 use crate::model::{Field, Name, View};
 use crate::types::TypeKind;
@@ -55,7 +55,11 @@ fn field(view: &View, index: usize, field: &Field) -> TokenStream {
     let Field { member, ty, .. } = field;
     let index = Literal::usize_unsuffixed(index);
     let value_type = &ty.ty;
-    let snapshot = word(if ty.optional { "__field_cloned_option" } else { "__field_cloned" });
+    let snapshot = word(match (field.facts().set, ty.optional) {
+        (AccessorSet::Once, _) => "__field_hidden",
+        (_, true) => "__field_cloned_option",
+        (_, false) => "__field_cloned",
+    });
     let entry = entry(view, field);
     quote!(#index #member [ #value_type ] #snapshot #entry)
 }
@@ -86,7 +90,7 @@ fn entry(view: &View, field: &Field) -> TokenStream {
     if default && !is_json {
         modifiers.extend(quote!(.or_default::<#ty>()));
     }
-    if field.flash.is_some() {
+    if field.flash.is_some() || field.once.is_some() {
         modifiers.extend(quote!(.flash()));
     }
     if !aliases.is_empty() {
@@ -95,9 +99,14 @@ fn entry(view: &View, field: &Field) -> TokenStream {
     match field.merge() {
         Merge::Last => {}
         Merge::First => modifiers.extend(quote!(.merge_first())),
+        Merge::Cas => modifiers.extend(quote!(.merge_cas())),
         Merge::Add => modifiers.extend(quote!(.merge_add::<#ty>())),
         Merge::Max => modifiers.extend(quote!(.merge_max::<#ty>())),
         Merge::Min => modifiers.extend(quote!(.merge_min::<#ty>())),
+    }
+    if let Some(group) = &field.group {
+        let version = Literal::string(&view.version(&group.value));
+        modifiers.extend(quote!(.group(#version)));
     }
     match field.class.as_ref().map(|class| class.value) {
         None => {}
@@ -194,7 +203,7 @@ fn accessor(
     accessor: Accessor,
 ) -> TokenStream {
     let (View { vis, krate, .. }, ty) = (view, &field.ty.ty);
-    let signature = accessor.signature();
+    let signature = accessor.signature(facts.set);
     let (base, reading) = (&field.base, Reading::of(field));
     // the getter may be raw; the others have a prefix or a suffix, so they are no keywords
     let name = match accessor {
@@ -226,6 +235,10 @@ fn accessor(
         Returns::Borrow if field.ty.optional => Some(option(quote!(&mut #ty))),
         Returns::Borrow => Some(quote!(&mut #ty)),
         Returns::Taken => Some(option(quote!(#ty))),
+        Returns::Claimed => {
+            let claimed = option(quote!(#ty));
+            Some(quote!(#krate::__private::BoxFuture<'_, ::core::result::Result<#claimed, #krate::Error>>))
+        }
         Returns::Sum => {
             Some(quote!(#krate::__private::BoxFuture<'_, ::core::result::Result<#ty, #krate::Error>>))
         }

@@ -22,6 +22,9 @@ pub(crate) struct View {
     pub(crate) fields: Vec<Field>,
 }
 
+/// The beginning of the name under which a group's version is stored. No declared name begins with `__`.
+const VERSION: &str = "__version.";
+
 /// One field.
 pub(crate) struct Field {
     pub(crate) member: Ident,
@@ -37,6 +40,9 @@ pub(crate) struct Field {
     pub(crate) default: Option<Given<DefaultValue>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
+    /// The group whose version the field shares, without the namespace.
+    pub(crate) group: Option<Given<String>>,
+    pub(crate) once: Option<Given<()>>,
     pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
@@ -105,9 +111,18 @@ impl View {
 
     /// Returns a name as the store knows it.
     pub(crate) fn stored(&self, name: &Name) -> String {
+        self.in_namespace(&name.text)
+    }
+
+    /// Returns the stored name of a group's version.
+    pub(crate) fn version(&self, group: &str) -> String {
+        format!("{VERSION}{}", self.in_namespace(group))
+    }
+
+    fn in_namespace(&self, name: &str) -> String {
         match &self.namespace {
-            Some(namespace) => format!("{}.{}", namespace.value, name.text),
-            None => name.text.clone(),
+            Some(namespace) => format!("{}.{name}", namespace.value),
+            None => name.to_owned(),
         }
     }
 }
@@ -142,6 +157,8 @@ impl Field {
             default: attrs.default,
             with: attrs.with,
             merge: attrs.merge,
+            group: attrs.group,
+            once: attrs.once,
             class: attrs.class,
             secret: attrs.secret,
             on_invalid: attrs.on_invalid,
@@ -158,6 +175,7 @@ impl Field {
     pub(crate) fn facts(&self) -> FieldFacts {
         FieldFacts {
             set: match (self.ty.optional, self.flash.is_some() && self.skip.is_none()) {
+                (true, _) if self.once.is_some() && self.skip.is_none() => AccessorSet::Once,
                 (false, _) => AccessorSet::Plain,
                 (true, false) => AccessorSet::Optional,
                 (true, true) => AccessorSet::Flash,

@@ -27,7 +27,6 @@ pub(crate) const LIFECYCLE: [&str; 19] = [
     "save",
     "reload",
     "snapshot",
-    // reserved for a later version
     "update",
 ];
 

@@ -58,15 +58,17 @@ pub(crate) enum Merge {
     Max,
     Min,
     First,
+    Cas,
 }
 
 impl Merge {
-    pub(super) const ALL: [(&str, Self); 5] = [
+    pub(super) const ALL: [(&str, Self); 6] = [
         ("last", Self::Last),
         ("add", Self::Add),
         ("max", Self::Max),
         ("min", Self::Min),
         ("first", Self::First),
+        ("cas", Self::Cas),
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -76,6 +78,7 @@ impl Merge {
             Self::Max => "max",
             Self::Min => "min",
             Self::First => "first",
+            Self::Cas => "cas",
         }
     }
 }

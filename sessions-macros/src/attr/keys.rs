@@ -20,11 +20,13 @@ impl AttributeSite {
                 "skip",
                 "with",
                 "merge",
+                "group",
                 "privilege",
                 "identity",
                 "keep_on_logout",
                 "drop_on_login",
                 "secret",
+                "once",
                 "on_invalid",
                 "copy",
                 "accessor",
@@ -63,11 +65,9 @@ const SYNONYMS: [(&str, &str); 10] = [
 ];
 
 /// Keys that this version does not have yet, each with advice.
-const LATER: [(&str, &str); 5] = [
+const LATER: [(&str, &str); 3] = [
     ("ttl", "remove it, since a field lives as long as its session"),
     ("index", "remove it, since a session is found by its `record_id()`"),
-    ("once", "remove it, and read the field with `take_…()`"),
-    ("group", "remove it, and put fields that must agree into one struct that is one field"),
     ("type", "remove it, and give the field the same type in every view"),
 ];
 
@@ -109,6 +109,8 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"skip" => "skip",
         b"with" => "with = \"path::to::module\"",
         b"merge" => "merge = \"add\"",
+        b"group" => "group = \"…\"",
+        b"once" => "once",
         b"privilege" => "privilege",
         b"identity" => "identity",
         b"keep_on_logout" => "keep_on_logout",

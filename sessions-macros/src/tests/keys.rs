@@ -62,7 +62,7 @@ fn unknown_keys_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(colour)]",
         "u8",
-        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `group`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `once`, `on_invalid`, `copy`, `accessor`",
         "colour",
     );
     field_fails("#[session(carry)]", "u8", "unknown key `carry`; write `keep_on_logout`", "carry");
@@ -144,20 +144,12 @@ fn keys_of_a_later_version_say_what_to_do_today() {
     for (key, instead) in [
         ("ttl", "remove it, since a field lives as long as its session"),
         ("index", "remove it, since a session is found by its `record_id()`"),
-        ("once", "remove it, and read the field with `take_…()`"),
-        ("group", "remove it, and put fields that must agree into one struct that is one field"),
         ("type", "remove it, and give the field the same type in every view"),
     ] {
         let message = format!("`{key}` is not available in this version; {instead}");
         field_fails(&format!("#[session({key} = \"x\")]"), "u8", &message, key);
         struct_fails(&format!("#[session({key})]"), &message, key);
     }
-    field_fails(
-        "#[session(merge = \"cas\")]",
-        "u8",
-        "`merge = \"cas\"` is not available in this version; write one of `last`, `add`, `max`, `min`, `first`",
-        "\"cas\"",
-    );
 }
 
 #[test]
@@ -308,7 +300,7 @@ fn unknown_values_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(merge = \"sum\")]",
         "u8",
-        "unknown value `sum` for `merge`; write one of `last`, `add`, `max`, `min`, `first`",
+        "unknown value `sum` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `cas`",
         "\"sum\"",
     );
     field_fails(
@@ -380,14 +372,14 @@ fn all_errors_are_reported_at_once() {
                 "ttl",
             ),
             (
-                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `group`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `once`, `on_invalid`, `copy`, `accessor`",
                 "x",
             ),
             (
-                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `group`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `once`, `on_invalid`, `copy`, `accessor`",
                 "y",
             ),
-            ("unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`", "\"z\""),
+            ("unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `cas`", "\"z\""),
         ],
     );
 }

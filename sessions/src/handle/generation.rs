@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use super::{
     cell::Cell,
     decoded::OnUndecodable,
+    group::add_version,
     table::{Field, Shape, Table, Value},
 };
 use crate::{
@@ -187,7 +188,13 @@ impl Generation {
         }
         for (field, cell) in table.fields.iter().zip(&self.cells) {
             let Some(cell) = cell.get() else { continue };
-            if let Err(error) = collect(&mut staged, field, cell, &self.fields) {
+            let before = staged.changes.len();
+            let mut collected = collect(&mut staged, field, cell, &self.fields);
+            if let Some(version) = field.version {
+                let changed = add_version(&mut staged.changes, before, version, &self.fields);
+                collected = collected.and(changed);
+            }
+            if let Err(error) = collected {
                 staged.failure = Some((cell.changed_at(), error));
             }
         }

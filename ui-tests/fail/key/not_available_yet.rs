@@ -6,14 +6,8 @@ struct Visit {
     a: u8,
     #[session(privilege, index)]
     c: Option<u64>,
-    #[session(once)]
-    g: Option<String>,
-    #[session(group = "cart")]
-    h: u8,
     #[session(type = "user-id")]
     i: u64,
-    #[session(merge = "cas")]
-    j: u8,
 }
 
 fn main() {}
