@@ -64,14 +64,14 @@ impl Handle {
         if let Some(stored) = fields.get(field.name) {
             return Some((removal(stored), value));
         }
-        let (alias, stored) = field.aliases.iter().find_map(|alias| Some((alias, fields.get(alias)?)))?;
+        let (alias, stored) = field.aliases.iter().copied().find_map(|alias| Some((alias, fields.get(alias)?)))?;
         Some((FieldChange { name: FieldName::from_static(alias), ..removal(stored) }, value))
     }
 
     /// Shows a field as the request now sees it.
     fn show(&mut self, field: &Field, visible: &Fields) {
         let fields = &mut self.cut().fields;
-        for name in [field.name].iter().chain(field.aliases) {
+        for name in [field.name].into_iter().chain(field.aliases.iter().copied()) {
             match visible.get(name) {
                 Some(value) => fields.insert(FieldName::from_static(name), value.clone()),
                 None => fields.remove(name),
@@ -82,7 +82,7 @@ impl Handle {
     /// Shows a flash as gone.
     fn hide(&mut self, field: &Field, index: usize) {
         let generation = self.cut();
-        for name in [field.name].iter().chain(field.aliases) {
+        for name in [field.name].into_iter().chain(field.aliases.iter().copied()) {
             generation.fields.remove(name);
         }
         let cell: &mut Cell = generation.cell_mut(index);

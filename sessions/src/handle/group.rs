@@ -43,10 +43,10 @@ pub(super) fn add_version(
 
 /// True if a field is then another than the handle saw.
 fn is_change(change: &FieldChange, fields: &Fields) -> bool {
-    let stored = |name: &FieldName| fields.get(name.as_str());
-    let is_absent = || change.names().all(|name| stored(&name).is_none());
+    let stored = fields.get(change.name.as_str());
+    let is_absent = || stored.is_none() && !change.aliases.iter().any(|alias| fields.contains(alias));
     match &change.op {
-        Op::Put(value) => stored(&change.name) != Some(value) && !(change.is_default && is_absent()),
+        Op::Put(value) => stored != Some(value) && !(change.is_default && is_absent()),
         Op::Remove => !is_absent(),
         _ => true,
     }
