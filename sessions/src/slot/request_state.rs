@@ -336,3 +336,6 @@ impl RequestState {
         self.saves.size() + self.discarded.len() + self.log.size()
     }
 }
+
+#[cfg(test)]
+mod tests;
