@@ -430,7 +430,7 @@ struct InFlight<'a> {
 
 impl<'a> InFlight<'a> {
     fn begin(slot: &'a Slot, write: &PlannedWrite, takes_away: bool, taken: TakenChanges) -> Self {
-        slot.lock().is_rotating = takes_away || write.secret_change.is_rotation();
+        slot.lock().is_rotating = write.must_go_on(takes_away);
         Self { slot, target: write.target, incarnation: write.incarnation, taken: Some(taken) }
     }
 

@@ -359,4 +359,4 @@ fn creates(delta: &Delta) -> Result<bool, Error> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -121,6 +121,11 @@ impl From<InvalidChange> for PlanFailure {
 }
 
 impl PlannedWrite {
+    /// True if it goes on though its request is given up: it changes the secret, or takes rights away.
+    pub(super) fn must_go_on(&self, takes_away: bool) -> bool {
+        takes_away || self.secret_change.is_rotation()
+    }
+
     /// True if nothing changes but the time of the last use.
     pub(super) fn is_only_touch(&self) -> bool {
         self.delta.is_empty() && !self.secret_change.is_rotation()

@@ -339,3 +339,6 @@ impl RequestState {
         self.saves.size() + self.discarded.len() + self.log.size()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! Tools for testing stores and applications: a manual clock, injected faults, a record of a store's calls, a
-//! browser-like client, and [`conformance!`], the suite that every store runs.
+//! Tools for testing stores and applications: a session for the test of one handler, a browser-like client, a manual
+//! clock, injected faults, a record of a store's calls, and [`conformance!`], the suite that every store runs.
 //!
 //! For tests only (feature `test-util`). A failure in here panics with a message, so that the test fails.
 //!
@@ -42,7 +42,9 @@ pub mod conformance;
 mod fault;
 mod gate;
 mod hooked;
+mod open_request;
 mod recording;
+mod session;
 
 #[doc(inline)]
 pub use crate::__conformance as conformance;
@@ -54,7 +56,9 @@ pub use self::{
     fault::{FaultStore, Faults},
     gate::Gate,
     hooked::{HookedStore, Hooks},
+    open_request::{Tested, TestedView},
     recording::{Call, RecordedChange, Recording, RecordingStore},
+    session::{TestOutcome, TestSession},
 };
 
 /// An operation of a [`Store`](crate::store::Store).

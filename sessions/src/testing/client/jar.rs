@@ -78,8 +78,19 @@ impl StoredCookie {
 impl CookieJar {
     /// Stores the cookie of a `Set-Cookie` line from a response of `uri`, unless the rules forbid that.
     pub(super) fn receive(&mut self, line: &[u8], uri: &Uri, now: Timestamp) {
-        let Ok(line) = std::str::from_utf8(line) else { return };
-        let Some(cookie) = accept(line, uri, now) else { return };
+        if let Some(cookie) = accept(line, uri, now) {
+            self.store(cookie, uri, now);
+        }
+    }
+
+    /// Does so for a response that a page of another site fetched: it sets what is sent there (section 5.7 step 17).
+    pub(super) fn receive_embedded(&mut self, line: &[u8], uri: &Uri, now: Timestamp) {
+        if let Some(cookie) = accept(line, uri, now).filter(|cookie| cookie.is_for_another_site(false)) {
+            self.store(cookie, uri, now);
+        }
+    }
+
+    fn store(&mut self, cookie: StoredCookie, uri: &Uri, now: Timestamp) {
         // Section 5.7 step 16: an insecure page does not shadow a secure cookie.
         let shadows = |known: &&StoredCookie| {
             known.secure && known.name == cookie.name && path_matches(&cookie.path, &known.path)
@@ -131,8 +142,8 @@ impl CookieJar {
 }
 
 /// Returns the cookie that a line sets, if the browser accepts it from there.
-fn accept(line: &str, uri: &Uri, now: Timestamp) -> Option<StoredCookie> {
-    let parsed = Cookie::parse(line).ok()?;
+fn accept(line: &[u8], uri: &Uri, now: Timestamp) -> Option<StoredCookie> {
+    let parsed = Cookie::parse(std::str::from_utf8(line).ok()?).ok()?;
     let host = uri.host()?;
     let secure = parsed.secure().unwrap_or(false);
     let (domain, host_only) = match parsed.domain().filter(|domain| !domain.is_empty()) {
@@ -274,6 +285,16 @@ mod tests {
             cookies.iter().map(|cookie| cookie.name.clone()).collect::<String>()
         };
         assert_eq!((sent(true).as_str(), sent(false).as_str()), ("lnd", "n"));
+    }
+
+    #[test]
+    fn a_page_of_another_site_sets_only_what_is_sent_from_there() {
+        let mut jar = CookieJar::default();
+        let cookies = ["l=1; SameSite=Lax", "s=1; SameSite=Strict", "n=1; SameSite=None; Secure", "d=1"];
+        for line in cookies {
+            jar.receive_embedded(line.as_bytes(), &"https://app.test/".parse().unwrap(), NOW);
+        }
+        assert_eq!(sent(&jar, "https://app.test/"), ["n=1"]);
     }
 
     #[test]

@@ -363,6 +363,7 @@ macro_rules! __conformance {
                 }
                 flash {
                     a_flash_is_seen_once
+                    one_after_an_end_survives_a_clear
                     one_for_now_is_never_stored
                     keep_and_discard
                     an_unrelated_request_does_not_consume_it
