@@ -238,7 +238,9 @@ impl Accessor {
                     "Borrows the field mutably: the result counts as if it were set."
                 }
                 Merge::Last => "Borrows the field mutably: it is written if it then differs.",
-                Merge::Cas => "Borrows the field mutably: a change is refused if another request makes one meanwhile.",
+                Merge::Cas => {
+                    "Borrows the field mutably: a change is refused if another request makes one meanwhile."
+                }
             },
             (Self::Get, _) => "Returns the field.",
             (Self::Has, _) => "Returns true if the field has a value.",

@@ -246,7 +246,14 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<Box<str>>) -> Self {
-        Self { kind, message: message.into(), source: None, is_of_request: false, is_of_field: false, changed: None }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+            is_of_request: false,
+            is_of_field: false,
+            changed: None,
+        }
     }
 }
 

@@ -379,7 +379,10 @@ fn all_errors_are_reported_at_once() {
                 "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `group`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `once`, `on_invalid`, `copy`, `accessor`",
                 "y",
             ),
-            ("unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `cas`", "\"z\""),
+            (
+                "unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `cas`",
+                "\"z\"",
+            ),
         ],
     );
 }

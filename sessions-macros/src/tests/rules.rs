@@ -61,14 +61,28 @@ fn once_is_on_an_option_that_nothing_else_delivers() {
     );
     for (attr, why, at) in [
         ("#[flash] #[session(once)]", "`flash` contradicts `once`, which only `claim_…()` delivers", "flash"),
-        ("#[session(once, skip)]", "`skip` contradicts `once`, which is stored until a request claims it", "skip"),
-        ("#[session(once, default)]", "`default` contradicts `once`, which is `None` until it is set", "default"),
-        ("#[session(once, merge = \"cas\")]", "`merge` contradicts `once`, which one request gets whole", "merge"),
+        (
+            "#[session(once, skip)]",
+            "`skip` contradicts `once`, which is stored until a request claims it",
+            "skip",
+        ),
+        (
+            "#[session(once, default)]",
+            "`default` contradicts `once`, which is `None` until it is set",
+            "default",
+        ),
+        (
+            "#[session(once, merge = \"cas\")]",
+            "`merge` contradicts `once`, which one request gets whole",
+            "merge",
+        ),
         ("#[session(once, copy)]", "`copy` contradicts `once`, which has no getter", "copy"),
     ] {
         field_fails(attr, "Option<u8>", &format!("{why}; remove one of them"), at);
     }
-    passes(r#"struct S { #[session(once, secret, keep_on_logout, rename = "x", alias = "y")] a: Option<u8> }"#);
+    passes(
+        r#"struct S { #[session(once, secret, keep_on_logout, rename = "x", alias = "y")] a: Option<u8> }"#,
+    );
 }
 
 #[test]

@@ -64,7 +64,8 @@ impl Handle {
         if let Some(stored) = fields.get(field.name) {
             return Some((removal(stored), value));
         }
-        let (alias, stored) = field.aliases.iter().copied().find_map(|alias| Some((alias, fields.get(alias)?)))?;
+        let (alias, stored) =
+            field.aliases.iter().copied().find_map(|alias| Some((alias, fields.get(alias)?)))?;
         Some((FieldChange { name: FieldName::from_static(alias), ..removal(stored) }, value))
     }
 

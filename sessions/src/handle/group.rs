@@ -73,7 +73,9 @@ mod tests {
     fn two_fields_of_a_group_change_its_version_once() {
         let mut changes = vec![put("items", 3, "[2]")];
         add_version(&mut changes, 0, VERSION, &loaded()).unwrap();
-        let Op::ReplaceIf { expected, value: Some(first) } = changes[1].op.clone() else { panic!("{changes:?}") };
+        let Op::ReplaceIf { expected, value: Some(first) } = changes[1].op.clone() else {
+            panic!("{changes:?}")
+        };
         assert_eq!((expected, changes[1].at), (Some("\"old\"".into()), 3));
         changes.push(put("total", 7, "9"));
         add_version(&mut changes, 2, VERSION, &loaded()).unwrap();

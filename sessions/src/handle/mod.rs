@@ -12,9 +12,9 @@ mod merge;
 mod reread;
 mod stamp;
 pub(crate) mod table;
-mod update;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
+mod update;
 
 use std::{
     fmt,

@@ -63,7 +63,10 @@ impl Slot {
             self.drop_what_failed(scope);
             state = self.lock();
         }
-        let is_idle = state.is_done() && state.unreported.is_none() && state.lost_beside_save.is_none() && !state.needs_upkeep();
+        let is_idle = state.is_done()
+            && state.unreported.is_none()
+            && state.lost_beside_save.is_none()
+            && !state.needs_upkeep();
         if is_idle && !is_busy {
             state.head_sent = true;
             let (cookie, is_privileged) = (std::mem::take(&mut state.cookie), state.was_privileged());

@@ -38,7 +38,9 @@ impl Slot {
 /// The handles that asked for the field to be as it was.
 fn blamed(field: &FieldName, changes: &[PendingChange]) -> Vec<u64> {
     let is_condition = |change: &&PendingChange| {
-        change.field().is_some_and(|changed| changed.op.is_conditional() && changed.names().any(|name| name == *field))
+        change
+            .field()
+            .is_some_and(|changed| changed.op.is_conditional() && changed.names().any(|name| name == *field))
     };
     let mut handles: Vec<u64> = changes.iter().filter(is_condition).map(|change| change.by).collect();
     handles.sort_unstable();

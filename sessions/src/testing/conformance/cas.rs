@@ -64,7 +64,10 @@ pub async fn a_changed_field_refuses_the_write(env: TestEnvironment) {
         });
         let slow = tokio::spawn(browser.send(slow));
         gate.arrived().await;
-        browser.at(&other.browser()).visit(async move |mut session: Visit| session.set_seats(before + 2)).await;
+        browser
+            .at(&other.browser())
+            .visit(async move |mut session: Visit| session.set_seats(before + 2))
+            .await;
         app.events();
         gate.release();
         assert_eq!(slow.await.expect("an answer").status(), 409);
@@ -160,7 +163,11 @@ pub async fn handles_of_one_request_keep_the_condition(env: TestEnvironment) {
     gate.release();
     slow.await.expect("an answer").expect("an update");
     assert_eq!(browser.visit(cart).await, (vec![1, 2], 3));
-    assert_eq!(browser.visit(async |session: Visit| session.visits()).await, 1, "the other handle's is written");
+    assert_eq!(
+        browser.visit(async |session: Visit| session.visits()).await,
+        1,
+        "the other handle's is written"
+    );
 }
 
 /// An update reads the record again and makes its change on what is there, three times at most. It returns what the

@@ -92,7 +92,8 @@ pub async fn claims_stand_beside_takes_and_keeps(env: TestEnvironment) {
     let flash = async |mut session: Visit| session.flash_code(7);
     // Taken in this request: delivered already.
     browser.visit(flash).await;
-    let taken = async |mut session: Visit| (session.take_code(), session.claim_code().await.expect("an answer"));
+    let taken =
+        async |mut session: Visit| (session.take_code(), session.claim_code().await.expect("an answer"));
     assert_eq!(browser.visit(taken).await, (Some(7), None));
     assert_eq!(browser.visit(claim_code).await, None);
     // Kept after a take: there to be claimed.

@@ -26,10 +26,10 @@
 
 pub mod attack;
 pub mod boundary;
-pub mod collections;
-pub mod contract;
 pub mod cas;
 pub mod claim;
+pub mod collections;
+pub mod contract;
 pub mod counters;
 pub mod delta;
 pub mod deploy;
