@@ -34,6 +34,8 @@ pub(crate) enum AccessorSet {
     Flash,
     /// Those of a field that is `once`.
     Once,
+    /// Those of a `#[flash]` list.
+    FlashList,
 }
 
 /// The facts of a field that its accessors depend on.
@@ -60,6 +62,8 @@ pub(crate) enum Parameter {
     None,
     /// A value of the field's type.
     Value,
+    /// An item of the field's type, a list.
+    Item,
     /// An `i64`.
     Difference,
 }
@@ -74,6 +78,8 @@ pub(crate) enum Returns {
     Borrow,
     /// An `Option` of the value.
     Taken,
+    /// The value.
+    Value,
     /// A future of the value.
     Sum,
     /// A future of an `Option` of the value.
@@ -84,7 +90,7 @@ pub(crate) enum Returns {
 pub(crate) enum Call {
     /// Generic over the field's type; the name depends on how the type is read.
     Read,
-    /// Generic over the field's type; the name depends on what a setter takes.
+    /// Generic over the parameter's type; the name depends on what a setter takes.
     Write(&'static str),
     /// Generic over the field's type; the name depends on whether the field is an `Option`.
     Borrow(&'static str),
@@ -111,6 +117,7 @@ impl Accessor {
                 Self::Claim,
             ],
             AccessorSet::Once => &[Self::Set, Self::Claim],
+            AccessorSet::FlashList => &[Self::Get, Self::Flash, Self::Take, Self::Keep, Self::Discard],
         };
         all.iter().copied().filter(move |accessor| match accessor {
             Self::Add | Self::FetchAdd => field.merge == Merge::Add && !field.is_skipped,
@@ -142,6 +149,15 @@ impl Accessor {
 
     pub(crate) const fn signature(self, set: AccessorSet) -> Signature {
         let (parameter, returns, call) = match self {
+            Self::Flash if matches!(set, AccessorSet::FlashList) => {
+                (Parameter::Item, Returns::Nothing, Call::Write("__field_flash_item"))
+            }
+            Self::Take if matches!(set, AccessorSet::FlashList) => {
+                (Parameter::None, Returns::Value, Call::Typed("__field_take_list"))
+            }
+            Self::Discard if matches!(set, AccessorSet::FlashList) => {
+                (Parameter::None, Returns::Nothing, Call::Untyped("__field_discard_list"))
+            }
             Self::Get => (Parameter::None, Returns::View, Call::Read),
             Self::Has => (Parameter::None, Returns::Bool, Call::Untyped("__field_has")),
             // a new value has a stamp of its own, so that it is told from an equal one that was claimed
@@ -219,6 +235,18 @@ impl Accessor {
             (Self::Set, _) if field.set == AccessorSet::Once => {
                 "Sets the value, which one request can claim. It takes the place of an earlier one."
             }
+            (Self::Flash, _) if field.set == AccessorSet::FlashList => {
+                "Adds a flash. It is stored until a request takes the list, this one or a later one."
+            }
+            (Self::Take, _) if field.set == AccessorSet::FlashList => {
+                "Delivers the flashes: those of the list are gone once the request is answered."
+            }
+            (Self::Discard, _) if field.set == AccessorSet::FlashList => {
+                "Removes the flashes of the list undelivered."
+            }
+            (Self::Keep, _) if field.set == AccessorSet::FlashList => {
+                "Undoes this request's takes: a later request has the flashes again."
+            }
             (Self::Set, _) => match field.merge {
                 _ if field.is_skipped => "Sets the field, which is never stored.",
                 Merge::Max => "Raises the field to this value; a greater one stays.",
@@ -226,6 +254,14 @@ impl Accessor {
                 Merge::First => "Sets the field if it has no value yet.",
                 Merge::Add => "Sets the field, and overwrites earlier additions.",
                 Merge::Cas => "Sets the field, if no other request changes it meanwhile.",
+                Merge::Entries => {
+                    "Sets all entries, and removes the other ones that this request has seen. What another request adds \
+                     meanwhile stays."
+                }
+                Merge::Append => {
+                    "Sets the list in place of the items that this request has seen. What another request pushes \
+                     meanwhile stays."
+                }
                 Merge::Last => match class {
                     Some(FieldClass::KeepOnLogout) => "Sets the field, which a logout keeps.",
                     Some(FieldClass::DropOnLogin) => "Sets the field, which a login drops.",
@@ -237,6 +273,13 @@ impl Accessor {
                 Merge::Max | Merge::Min | Merge::First => {
                     "Borrows the field mutably: the result counts as if it were set."
                 }
+                Merge::Entries => {
+                    "Borrows the field mutably: each entry that then differs is written by itself."
+                }
+                Merge::Append => {
+                    "Borrows the field mutably: items that are then there are written, each by itself, and those that \
+                     are gone removed."
+                }
                 Merge::Last => "Borrows the field mutably: it is written if it then differs.",
                 Merge::Cas => {
                     "Borrows the field mutably: a change is refused if another request makes one meanwhile."
@@ -244,6 +287,9 @@ impl Accessor {
             },
             (Self::Get, _) => "Returns the field.",
             (Self::Has, _) => "Returns true if the field has a value.",
+            (Self::Reset, _) if matches!(field.merge, Merge::Entries | Merge::Append) => {
+                "Removes all that this request has seen. What another request adds meanwhile stays."
+            }
             (Self::Reset, _) => "Removes the stored value: the field has its default again.",
             (Self::Add, _) => "Adds to the field. The additions of overlapping requests all count.",
             (Self::FetchAdd, _) => "Adds to the field in the store, now, and returns the sum.",
@@ -266,6 +312,7 @@ fn getter_doc(name: &str, field: FieldFacts) -> String {
         Some(FieldClass::Identity) => ", the logged-in user, if there is one.",
         Some(FieldClass::Privilege) => ", a right of this session.",
         _ if field.set == AccessorSet::Flash => ", the flash, and does not take it.",
+        _ if field.set == AccessorSet::FlashList => ", the flashes, and does not take them.",
         _ if field.set != AccessorSet::Plain => ", if it has a value.",
         _ => ", or its default.",
     };

@@ -1,12 +1,12 @@
 //! The view as this crate understands it: types, names and options, taken from the struct and its attributes.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Path, Token, Visibility, parse_quote};
 
 use crate::accessor::{Accessor, AccessorSet, FieldFacts};
-use crate::attr::{DefaultValue, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
+use crate::attr::{DefaultValue, EntryMerge, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
 use crate::names::{self, RenameRule};
 use crate::types::ValueType;
 
@@ -43,10 +43,16 @@ pub(crate) struct Field {
     /// The group whose version the field shares, without the namespace.
     pub(crate) group: Option<Given<String>>,
     pub(crate) once: Option<Given<()>>,
+    /// The merge of one entry of a map.
+    pub(crate) entry: Option<Given<EntryMerge>>,
+    /// The number of items of a list that stay.
+    pub(crate) keep_last: Option<Given<TokenStream>>,
     pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
+    /// The name of the type that other views and later versions are compared with.
+    pub(crate) logical_type: Option<Given<String>>,
 }
 
 /// A stored name with its origin.
@@ -159,10 +165,13 @@ impl Field {
             merge: attrs.merge,
             group: attrs.group,
             once: attrs.once,
+            entry: attrs.entry,
+            keep_last: attrs.keep_last,
             class: attrs.class,
             secret: attrs.secret,
             on_invalid: attrs.on_invalid,
             copy: attrs.copy,
+            logical_type: attrs.logical_type,
             member,
         })
     }
@@ -171,12 +180,18 @@ impl Field {
         self.merge.as_ref().map_or(Merge::Last, |merge| merge.value)
     }
 
+    /// Returns true if it is a list of flashes.
+    pub(crate) fn is_flash_list(&self) -> bool {
+        self.flash.is_some() && !self.ty.optional
+    }
+
     /// Returns what the field's accessors depend on.
     pub(crate) fn facts(&self) -> FieldFacts {
         FieldFacts {
             set: match (self.ty.optional, self.flash.is_some() && self.skip.is_none()) {
                 (true, _) if self.once.is_some() && self.skip.is_none() => AccessorSet::Once,
-                (false, _) => AccessorSet::Plain,
+                (false, true) => AccessorSet::FlashList,
+                (false, false) => AccessorSet::Plain,
                 (true, false) => AccessorSet::Optional,
                 (true, true) => AccessorSet::Flash,
             },

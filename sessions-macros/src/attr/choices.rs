@@ -59,16 +59,22 @@ pub(crate) enum Merge {
     Min,
     First,
     Cas,
+    /// Each entry of a map or set by itself.
+    Entries,
+    /// Each item of a list by itself.
+    Append,
 }
 
 impl Merge {
-    pub(super) const ALL: [(&str, Self); 6] = [
+    pub(super) const ALL: [(&str, Self); 8] = [
         ("last", Self::Last),
         ("add", Self::Add),
         ("max", Self::Max),
         ("min", Self::Min),
         ("first", Self::First),
         ("cas", Self::Cas),
+        ("entries", Self::Entries),
+        ("append", Self::Append),
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -79,8 +85,24 @@ impl Merge {
             Self::Min => "min",
             Self::First => "first",
             Self::Cas => "cas",
+            Self::Entries => "entries",
+            Self::Append => "append",
         }
     }
+}
+
+/// The result when two requests change one entry of a map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum EntryMerge {
+    Last,
+    Add,
+    Max,
+    Min,
+}
+
+impl EntryMerge {
+    pub(super) const ALL: [(&str, Self); 4] =
+        [("last", Self::Last), ("add", Self::Add), ("max", Self::Max), ("min", Self::Min)];
 }
 
 /// The treatment of a stored value that does not decode.

@@ -21,6 +21,8 @@ impl AttributeSite {
                 "with",
                 "merge",
                 "group",
+                "entry",
+                "keep_last",
                 "privilege",
                 "identity",
                 "keep_on_logout",
@@ -30,6 +32,7 @@ impl AttributeSite {
                 "on_invalid",
                 "copy",
                 "accessor",
+                "type",
             ],
         }
     }
@@ -65,10 +68,9 @@ const SYNONYMS: [(&str, &str); 10] = [
 ];
 
 /// Keys that this version does not have yet, each with advice.
-const LATER: [(&str, &str); 3] = [
+const LATER: [(&str, &str); 2] = [
     ("ttl", "remove it, since a field lives as long as its session"),
     ("index", "remove it, since a session is found by its `record_id()`"),
-    ("type", "remove it, and give the field the same type in every view"),
 ];
 
 /// Keys of serde's, each with advice.
@@ -111,6 +113,8 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"merge" => "merge = \"add\"",
         b"group" => "group = \"…\"",
         b"once" => "once",
+        b"entry" => "entry = \"add\"",
+        b"keep_last" => "keep_last = 20",
         b"privilege" => "privilege",
         b"identity" => "identity",
         b"keep_on_logout" => "keep_on_logout",
@@ -119,6 +123,7 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"on_invalid" => "on_invalid = \"reject\"",
         b"copy" => "copy",
         b"accessor" => "accessor = \"…\"",
+        b"type" => "type = \"user-id\"",
         _ => "",
     }
 }

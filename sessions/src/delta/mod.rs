@@ -162,15 +162,15 @@ impl Delta {
         Ok(())
     }
 
+    /// Returns true if fields may be dropped before the operations on single fields apply.
+    pub(crate) fn drops_any(&self) -> bool {
+        self.retain.is_some() || self.ops.first().is_some_and(|(name, _)| name.is_prefix())
+    }
+
     /// Returns what the changes do where all their conditions are known to be met, as in a new record.
     pub(crate) fn unconditional(&self) -> Self {
         let ops = self.ops.iter().map(|(name, op)| (name.clone(), op.unconditional())).collect();
         Self { retain: self.retain.clone(), ops }
-    }
-
-    /// Returns true if fields may be dropped before the operations on single fields apply.
-    pub(crate) fn drops_any(&self) -> bool {
-        self.retain.is_some() || self.ops.first().is_some_and(|(name, _)| name.is_prefix())
     }
 
     /// Returns true if this field is dropped before the operations on single fields apply.

@@ -6,8 +6,6 @@ struct Visit {
     a: u8,
     #[session(privilege, index)]
     c: Option<u64>,
-    #[session(type = "user-id")]
-    i: u64,
 }
 
 fn main() {}
