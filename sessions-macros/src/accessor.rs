@@ -20,6 +20,7 @@ pub(crate) enum Accessor {
     FlashNow,
     Keep,
     Discard,
+    Claim,
 }
 
 /// The accessors of one kind of field.
@@ -31,6 +32,8 @@ pub(crate) enum AccessorSet {
     Optional,
     /// Those of a `#[flash]`.
     Flash,
+    /// Those of a field that is `once`.
+    Once,
     /// Those of a `#[flash]` list.
     FlashList,
 }
@@ -79,6 +82,8 @@ pub(crate) enum Returns {
     Value,
     /// A future of the value.
     Sum,
+    /// A future of an `Option` of the value.
+    Claimed,
 }
 
 /// A method of the library's handle.
@@ -101,9 +106,17 @@ impl Accessor {
         let all: &[Self] = match field.set {
             AccessorSet::Plain => &[Self::Get, Self::Set, Self::Edit, Self::Reset, Self::Add, Self::FetchAdd],
             AccessorSet::Optional => &[Self::Get, Self::Has, Self::Set, Self::Edit, Self::Take, Self::Remove],
-            AccessorSet::Flash => {
-                &[Self::Get, Self::Has, Self::Flash, Self::FlashNow, Self::Take, Self::Keep, Self::Discard]
-            }
+            AccessorSet::Flash => &[
+                Self::Get,
+                Self::Has,
+                Self::Flash,
+                Self::FlashNow,
+                Self::Take,
+                Self::Keep,
+                Self::Discard,
+                Self::Claim,
+            ],
+            AccessorSet::Once => &[Self::Set, Self::Claim],
             AccessorSet::FlashList => &[Self::Get, Self::Flash, Self::Take, Self::Keep, Self::Discard],
         };
         all.iter().copied().filter(move |accessor| match accessor {
@@ -130,6 +143,7 @@ impl Accessor {
             Self::FlashNow => format!("flash_now_{base}"),
             Self::Keep => format!("keep_{base}"),
             Self::Discard => format!("discard_{base}"),
+            Self::Claim => format!("claim_{base}"),
         }
     }
 
@@ -146,6 +160,10 @@ impl Accessor {
             }
             Self::Get => (Parameter::None, Returns::View, Call::Read),
             Self::Has => (Parameter::None, Returns::Bool, Call::Untyped("__field_has")),
+            // a new value has a stamp of its own, so that it is told from an equal one that was claimed
+            Self::Set if matches!(set, AccessorSet::Once) => {
+                (Parameter::Value, Returns::Nothing, Call::Write("__field_flash"))
+            }
             Self::Set => (Parameter::Value, Returns::Nothing, Call::Write("__field_set")),
             Self::Edit => (Parameter::None, Returns::Borrow, Call::Borrow("__field_edit")),
             Self::Reset | Self::Remove => {
@@ -158,6 +176,7 @@ impl Accessor {
             Self::FlashNow => (Parameter::Value, Returns::Nothing, Call::Write("__field_flash_now")),
             Self::Keep => (Parameter::None, Returns::Nothing, Call::Untyped("__field_keep")),
             Self::Discard => (Parameter::None, Returns::Nothing, Call::Typed("__field_discard")),
+            Self::Claim => (Parameter::None, Returns::Claimed, Call::Typed("__field_claim")),
         };
         Signature { is_mut: !matches!(self, Self::Get | Self::Has), parameter, returns, call }
     }
@@ -213,6 +232,9 @@ impl Accessor {
             (Self::Take, _) if field.set == AccessorSet::Flash => {
                 "Delivers the flash: it is gone once the request is answered."
             }
+            (Self::Set, _) if field.set == AccessorSet::Once => {
+                "Sets the value, which one request can claim. It takes the place of an earlier one."
+            }
             (Self::Flash, _) if field.set == AccessorSet::FlashList => {
                 "Adds a flash. It is stored until a request takes the list, this one or a later one."
             }
@@ -231,6 +253,7 @@ impl Accessor {
                 Merge::Min => "Lowers the field to this value; a smaller one stays.",
                 Merge::First => "Sets the field if it has no value yet.",
                 Merge::Add => "Sets the field, and overwrites earlier additions.",
+                Merge::Cas => "Sets the field, if no other request changes it meanwhile.",
                 Merge::Entries => {
                     "Sets all entries, and removes the other ones that this request has seen. What another request adds \
                      meanwhile stays."
@@ -258,6 +281,9 @@ impl Accessor {
                      are gone removed."
                 }
                 Merge::Last => "Borrows the field mutably: it is written if it then differs.",
+                Merge::Cas => {
+                    "Borrows the field mutably: a change is refused if another request makes one meanwhile."
+                }
             },
             (Self::Get, _) => "Returns the field.",
             (Self::Has, _) => "Returns true if the field has a value.",
@@ -273,6 +299,9 @@ impl Accessor {
             (Self::FlashNow, _) => "Shows this value as the flash in this request only.",
             (Self::Keep, _) => "Undoes this request's take: a later request has the flash again.",
             (Self::Discard, _) => "Removes the flash undelivered.",
+            (Self::Claim, _) => {
+                "Takes the value in the store, now: of all requests that claim it, one gets it, and the others `None`."
+            }
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct FieldAttrs {
     pub(crate) skip: Option<Given<()>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
+    pub(crate) group: Option<Given<String>>,
+    pub(crate) once: Option<Given<()>>,
     pub(crate) entry: Option<Given<EntryMerge>>,
     pub(crate) keep_last: Option<Given<TokenStream>>,
     pub(crate) class: Option<Given<FieldClass>>,
@@ -120,7 +122,11 @@ impl FieldAttrs {
             "index" => put(&mut self.index, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "skip" => put(&mut self.skip, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "with" => put(&mut self.with, entry, errors, path),
-            "merge" => put(&mut self.merge, entry, errors, merge),
+            "merge" => {
+                put(&mut self.merge, entry, errors, |entry, errors| one_of(entry, &Merge::ALL, errors));
+            }
+            "group" => put(&mut self.group, entry, errors, string),
+            "once" => put(&mut self.once, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "entry" => {
                 put(&mut self.entry, entry, errors, |entry, errors| one_of(entry, &EntryMerge::ALL, errors));
             }
@@ -245,18 +251,6 @@ fn ident(entry: &Entry, errors: &mut Errors) -> Option<Given<Ident>> {
         errors.at(given.literal, message);
     }
     Some(Given { value: value?, key: given.key, literal: given.literal })
-}
-
-fn merge(entry: &Entry, errors: &mut Errors) -> Option<Given<Merge>> {
-    if let Some(text) = entry.value.as_str().filter(|text| text.value() == "cas") {
-        let list = suggest::list(&Merge::ALL.map(|(name, _)| name));
-        errors.at(
-            text.span(),
-            format!("`merge = \"cas\"` is not available in this version; write one of {list}"),
-        );
-        return None;
-    }
-    one_of(entry, &Merge::ALL, errors)
 }
 
 /// Reads the name of a type for comparisons. An empty one would say nothing.

@@ -7,6 +7,7 @@ mod clashes;
 mod collections;
 mod fields;
 mod index;
+mod overlap;
 mod stored;
 
 use crate::attr::FieldClass;
@@ -21,9 +22,11 @@ pub(crate) fn view(view: &mut View, errors: &mut Errors) {
         fields::check(field, errors);
     }
     one_identity(view, errors);
+    overlap::groups_are_of_one_class(view, errors);
     clashes::reserved(view, errors);
     stored::namespace(view, errors);
     stored::names(view, errors);
+    stored::groups(view, errors);
     stored::collisions(view, errors);
     clashes::accessors(view, errors);
 }

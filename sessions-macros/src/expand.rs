@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Meta, Path, Type};
 
-use crate::accessor::{Accessor, Call, FieldFacts, Parameter, Returns};
+use crate::accessor::{Accessor, AccessorSet, Call, FieldFacts, Parameter, Returns};
 use crate::attr::{DefaultValue, EntryMerge, FieldClass, Merge, OnInvalid};
 use crate::model::{Field, Name, View};
 use crate::types::{self, TypeKind};
@@ -59,7 +59,11 @@ fn field(view: &View, index: usize, field: &Field) -> TokenStream {
     let Field { member, ty, .. } = field;
     let index = Literal::usize_unsuffixed(index);
     let value_type = &ty.ty;
-    let snapshot = word(if ty.optional { "__field_cloned_option" } else { "__field_cloned" });
+    let snapshot = word(match (field.facts().set, ty.optional) {
+        (AccessorSet::Once, _) => "__field_hidden",
+        (_, true) => "__field_cloned_option",
+        (_, false) => "__field_cloned",
+    });
     let entry = entry(view, field);
     quote!(#index #member [ #value_type ] #snapshot #entry)
 }
@@ -93,7 +97,7 @@ fn entry(view: &View, field: &Field) -> TokenStream {
     let keep_last = field.keep_last.as_ref().map_or_else(|| quote!(100), |given| given.value.clone());
     if field.is_flash_list() {
         modifiers.extend(quote!(.flash_list::<#ty>(#keep_last)));
-    } else if field.flash.is_some() {
+    } else if field.flash.is_some() || field.once.is_some() {
         modifiers.extend(quote!(.flash()));
     }
     if !aliases.is_empty() {
@@ -102,6 +106,7 @@ fn entry(view: &View, field: &Field) -> TokenStream {
     match field.merge() {
         Merge::Last => {}
         Merge::First => modifiers.extend(quote!(.merge_first())),
+        Merge::Cas => modifiers.extend(quote!(.merge_cas())),
         Merge::Add => modifiers.extend(quote!(.merge_add::<#ty>())),
         Merge::Max => modifiers.extend(quote!(.merge_max::<#ty>())),
         Merge::Min => modifiers.extend(quote!(.merge_min::<#ty>())),
@@ -115,6 +120,10 @@ fn entry(view: &View, field: &Field) -> TokenStream {
                 Some(EntryMerge::Min) => modifiers.extend(quote!(.entry_min::<#ty>())),
             }
         }
+    }
+    if let Some(group) = &field.group {
+        let version = Literal::string(&view.version(&group.value));
+        modifiers.extend(quote!(.group(#version)));
     }
     match field.class.as_ref().map(|class| class.value) {
         None => {}
@@ -269,6 +278,10 @@ fn accessor(
         Returns::Borrow if field.ty.optional => Some(option(quote!(&mut #ty))),
         Returns::Borrow => Some(quote!(&mut #ty)),
         Returns::Taken => Some(option(quote!(#ty))),
+        Returns::Claimed => {
+            let claimed = option(quote!(#ty));
+            Some(quote!(#krate::__private::BoxFuture<'_, ::core::result::Result<#claimed, #krate::Error>>))
+        }
         Returns::Value => Some(quote!(#ty)),
         Returns::Sum => {
             Some(quote!(#krate::__private::BoxFuture<'_, ::core::result::Result<#ty, #krate::Error>>))

@@ -57,6 +57,8 @@ mod tests;
 /// | `merge = "add"` | Differences add up. For integers of at most 64 bits. |
 /// | `merge = "max"`, `"min"` | The greatest or the smallest value stays. For integers of at most 64 bits. |
 /// | `merge = "first"` | The first value stays. |
+/// | `merge = "cas"` | A write is refused with 409 if another request has changed the field since it was loaded. |
+/// | `group = "name"` | The same for several fields together: a change of one is refused if another request has changed any of them. |
 ///
 /// | login and secrecy | meaning |
 /// |---|---|
@@ -71,9 +73,11 @@ mod tests;
 /// |---|---|
 /// | `#[flash]` on `Option<T>` | Stored until a request takes it. An attribute of its own, not a key of `#[session(…)]`. |
 /// | `#[flash]` on `Vec<T>` | A list of flashes, to which requests add one each. |
+/// | `once` on `Option<T>` | Stored until a request claims it: exactly one gets it. For one-time codes and the `state` of OAuth. |
 ///
-/// A field is at most one of `identity`, `privilege`, `keep_on_logout` and `drop_on_login`. `identity`, `privilege` and
-/// `secret` merge by `last` only, but for a `secret` map or `Vec`, of which each value is sealed by itself. `#[flash]` and `skip` do not go with the keys that they leave without meaning; the
+/// A field is at most one of `identity`, `privilege`, `keep_on_logout` and `drop_on_login`. `identity` and `privilege`
+/// merge by `last` only. So does a `secret`, but for `cas`, and for a map or `Vec`, of which each value is sealed by
+/// itself. `#[flash]`, `once` and `skip` do not go with the keys that they leave without meaning; the
 /// compiler names them.
 ///
 /// # Accessors
@@ -106,6 +110,9 @@ mod tests;
 /// | `take_n(&mut self) -> Option<T>` | Delivers it: it is gone once this request is answered. |
 /// | `keep_n(&mut self)` | Undoes this request's take: a later request has it again. |
 /// | `discard_n(&mut self)` | Removes it undelivered. |
+/// | `claim_n(&mut self).await -> Result<Option<T>, Error>` | Takes it in the store, now: of all requests that claim it, exactly one gets it. |
+///
+/// A field that is `once` has `set_n` and `claim_n` only.
 ///
 /// | `#[flash] n: Vec<T>` | |
 /// |---|---|
@@ -117,6 +124,8 @@ mod tests;
 /// Every handle also has:
 ///
 /// - `snapshot(&self)`, which returns the plain struct, if each field is `Clone`;
+/// - `update(&mut self, |session| …).await -> Result<R, Error>`, which makes a change and saves it, and makes it again on
+///   the record as it is then, three times at most, where a condition of `cas` or `group` was not met;
 /// - `reload(&mut self).await -> Result<(), Error>`, which reads the record again and keeps unsaved changes on top;
 /// - the methods of `sessions::Handle`, by dereference.
 ///
@@ -155,6 +164,16 @@ mod tests;
 /// **`merge`.** `add`, `max` and `min` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`. With `max`, `min`
 /// and `first`, the result of `n_mut` counts as if it were set: if the former value stays, `n` shows that one as soon
 /// as the borrow ends.
+///
+/// **`cas` and `group`.** The condition is about the value that the handle saw when it was extracted. A field that is left
+/// as it is sets no condition. A group has a version of its own in the store (`__version.name`, in the view's namespace),
+/// which each change of one of its fields replaces. So every view that writes a field of the group says `group`; one that
+/// does not is not noticed. A `clear()` and a logout ask for no condition. Where a login begins a new record because
+/// another request was faster, there is nothing to compare with.
+///
+/// **`once` and `claim_n`.** A claim is committed at once, and nothing that comes after it brings the value back. If the
+/// answer of the store is lost, the error is `OutcomeUnknown`, and no request gets the value any more. In a `HEAD` request or a
+/// prefetch, a claim returns `None` and leaves the value. `snapshot()` has `None` for a field that is `once`.
 ///
 /// **`merge = "entries"`, `"append"`.** Each entry is a stored field of its own, such as `cart[42]`. The accessors are those of
 /// the plain collection. When the handle is dropped, what was loaded is compared with what is there, entry by entry:

@@ -22,6 +22,9 @@ pub(crate) struct View {
     pub(crate) fields: Vec<Field>,
 }
 
+/// The beginning of the name under which a group's version is stored. No declared name begins with `__`.
+const VERSION: &str = "__version.";
+
 /// One field.
 pub(crate) struct Field {
     pub(crate) member: Ident,
@@ -37,6 +40,9 @@ pub(crate) struct Field {
     pub(crate) default: Option<Given<DefaultValue>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
+    /// The group whose version the field shares, without the namespace.
+    pub(crate) group: Option<Given<String>>,
+    pub(crate) once: Option<Given<()>>,
     /// The merge of one entry of a map.
     pub(crate) entry: Option<Given<EntryMerge>>,
     /// The number of items of a list that stay.
@@ -112,9 +118,18 @@ impl View {
 
     /// Returns a name as the store knows it.
     pub(crate) fn stored(&self, name: &Name) -> String {
+        self.in_namespace(&name.text)
+    }
+
+    /// Returns the stored name of a group's version.
+    pub(crate) fn version(&self, group: &str) -> String {
+        format!("{VERSION}{}", self.in_namespace(group))
+    }
+
+    fn in_namespace(&self, name: &str) -> String {
         match &self.namespace {
-            Some(namespace) => format!("{}.{}", namespace.value, name.text),
-            None => name.text.clone(),
+            Some(namespace) => format!("{}.{name}", namespace.value),
+            None => name.to_owned(),
         }
     }
 }
@@ -149,6 +164,8 @@ impl Field {
             default: attrs.default,
             with: attrs.with,
             merge: attrs.merge,
+            group: attrs.group,
+            once: attrs.once,
             entry: attrs.entry,
             keep_last: attrs.keep_last,
             class: attrs.class,
@@ -180,6 +197,7 @@ impl Field {
     pub(crate) fn facts(&self) -> FieldFacts {
         FieldFacts {
             set: match (self.ty.optional, self.flash.is_some() && self.skip.is_none()) {
+                (true, _) if self.once.is_some() && self.skip.is_none() => AccessorSet::Once,
                 (false, true) => AccessorSet::FlashList,
                 (false, false) => AccessorSet::Plain,
                 (true, false) => AccessorSet::Optional,

@@ -28,7 +28,6 @@ pub(crate) const LIFECYCLE: [&str; 20] = [
     "reload",
     "snapshot",
     "sessions",
-    // reserved for a later version
     "update",
 ];
 

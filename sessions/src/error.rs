@@ -30,6 +30,8 @@ pub struct Error {
     is_of_request: bool,
     /// True if the record is still the request's, and only a field of it was not as it had to be.
     is_of_field: bool,
+    /// The field that was not any more as it had to be.
+    changed: Option<FieldName>,
 }
 
 /// The kind of an [`Error`], by what a program can do about it.
@@ -213,11 +215,15 @@ impl Error {
     }
 
     pub(crate) fn changed_meanwhile(name: &FieldName) -> Self {
+        let what = match name.group() {
+            Some(group) => format!("a session field of the group `{group}`"),
+            None => format!("the session field `{name}`"),
+        };
         let message = format!(
-            "the session field `{name}` was changed by another request or handle since it was loaded, so nothing was \
-             written; send the request again, or make the change in `update(…)`"
+            "{what} was changed by another request or handle since it was loaded, so nothing was written; send the \
+             request again, or make the change in `update(…)`"
         );
-        Self { is_of_field: true, ..Self::conflict(message) }
+        Self { is_of_field: true, changed: Some(name.clone()), ..Self::conflict(message) }
     }
 
     pub(crate) fn not_an_integer(name: &FieldName) -> Self {
@@ -235,6 +241,11 @@ impl Error {
         self.is_of_field
     }
 
+    /// Returns the field that another request or handle changed, if the write failed for nothing else.
+    pub(crate) const fn changed_field(&self) -> Option<&FieldName> {
+        self.changed.as_ref()
+    }
+
     /// Returns true if the same call may succeed later and would not happen twice.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
@@ -245,7 +256,8 @@ impl Error {
     pub(crate) fn duplicate(&self) -> Self {
         let source = self.source.as_ref().map(|source| source.to_string().into());
         let Self { kind, is_of_request, is_of_field, .. } = *self;
-        Self { kind, message: self.message.clone(), source, is_of_request, is_of_field }
+        let changed = self.changed.clone();
+        Self { kind, message: self.message.clone(), source, is_of_request, is_of_field, changed }
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -267,7 +279,14 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<Box<str>>) -> Self {
-        Self { kind, message: message.into(), source: None, is_of_request: false, is_of_field: false }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+            is_of_request: false,
+            is_of_field: false,
+            changed: None,
+        }
     }
 }
 

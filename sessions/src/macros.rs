@@ -91,6 +91,30 @@ macro_rules! __session_handle {
             $vis fn reload(&mut self) -> $crate::__private::BoxFuture<'_, ::core::result::Result<(), $crate::Error>> {
                 self.__inner.__reload()
             }
+
+            /// Makes a change and saves it. If another request has changed a field meanwhile that was to stay as it was
+            /// loaded (`merge = "cas"`, `group`), it reads the record again and makes the change on what is there.
+            ///
+            /// Returns what the closure returned at last. The closure may run four times, so it does nothing but read and
+            /// write the session. What the handle changed before is saved first.
+            ///
+            /// # Errors
+            ///
+            /// Those of `save()`: `Conflict` if other requests were faster each time, or have ended the session.
+            $vis async fn update<__R>(
+                &mut self,
+                mut change: impl ::core::ops::FnMut(&mut Self) -> __R,
+            ) -> ::core::result::Result<__R, $crate::Error> {
+                self.__inner.__begin_update().await?;
+                let mut repetitions = 0;
+                loop {
+                    let result = change(self);
+                    if self.__inner.__end_update(repetitions).await? {
+                        return ::core::result::Result::Ok(result);
+                    }
+                    repetitions += 1;
+                }
+            }
         }
 
         #[automatically_derived]

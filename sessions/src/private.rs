@@ -65,6 +65,7 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
         codec,
         default: None,
         counter: None,
+        version: None,
         collection: None,
         boxed: boxed::<T>,
     }
@@ -173,6 +174,18 @@ impl Field {
     #[must_use]
     pub const fn merge_min<T: Integer>(self) -> Self {
         Self { merge: Merge::Min, counter: Some(T::COUNTER), ..self }
+    }
+
+    /// Refuses a write if the field is not any more as it was loaded.
+    #[must_use]
+    pub const fn merge_cas(self) -> Self {
+        Self { merge: Merge::Cas, ..self }
+    }
+
+    /// Puts the field into the group whose version is stored under this name.
+    #[must_use]
+    pub const fn group(self, version: &'static str) -> Self {
+        Self { version: Some(version), ..self }
     }
 
     /// Keeps the first value that is written.

@@ -76,6 +76,14 @@ struct All {
     max: Option<u32>,
     #[session(merge = "min", default = u32::MAX)]
     min: u32,
+    #[session(merge = "cas", alias = "seats")]
+    cas: Option<u32>,
+    #[session(group = "cart", secret)]
+    in_group: Vec<u32>,
+    #[session(group = "cart")]
+    in_group_too: u32,
+    #[session(once, secret, keep_on_logout, alias = "code")]
+    once: Option<Foreign>,
     #[session(on_invalid = "reset")]
     reset: u8,
     #[session(on_invalid = "reject")]
@@ -145,6 +153,21 @@ fn handler(mut session: TypedSession<All>) -> AllSession {
     session
 }
 
+async fn waiting(mut session: TypedSession<All>) -> Result<u32, sessions::Error> {
+    session.set_once(Foreign(2));
+    let _: Option<Foreign> = session.claim_once().await?;
+    let _: Option<Foreign> = session.claim_flashed().await?;
+    session
+        .update(|session| {
+            session.in_group_mut().push(1);
+            session.set_in_group_too(session.in_group_too() + 1);
+            session.set_cas(3);
+            session.in_group_too()
+        })
+        .await
+}
+
 fn main() {
+    let _ = waiting;
     let _ = handler;
 }

@@ -58,6 +58,7 @@ pub(crate) enum Merge {
     Max,
     Min,
     First,
+    Cas,
     /// Each entry of a map or set by itself.
     Entries,
     /// Each item of a list by itself.
@@ -65,12 +66,13 @@ pub(crate) enum Merge {
 }
 
 impl Merge {
-    pub(super) const ALL: [(&str, Self); 7] = [
+    pub(super) const ALL: [(&str, Self); 8] = [
         ("last", Self::Last),
         ("add", Self::Add),
         ("max", Self::Max),
         ("min", Self::Min),
         ("first", Self::First),
+        ("cas", Self::Cas),
         ("entries", Self::Entries),
         ("append", Self::Append),
     ];
@@ -82,6 +84,7 @@ impl Merge {
             Self::Max => "max",
             Self::Min => "min",
             Self::First => "first",
+            Self::Cas => "cas",
             Self::Entries => "entries",
             Self::Append => "append",
         }

@@ -20,6 +20,7 @@ impl AttributeSite {
                 "skip",
                 "with",
                 "merge",
+                "group",
                 "entry",
                 "keep_last",
                 "privilege",
@@ -28,6 +29,7 @@ impl AttributeSite {
                 "keep_on_logout",
                 "drop_on_login",
                 "secret",
+                "once",
                 "on_invalid",
                 "copy",
                 "accessor",
@@ -67,11 +69,7 @@ const SYNONYMS: [(&str, &str); 10] = [
 ];
 
 /// Keys that this version does not have yet, each with advice.
-const LATER: [(&str, &str); 3] = [
-    ("ttl", "remove it, since a field lives as long as its session"),
-    ("once", "remove it, and read the field with `take_…()`"),
-    ("group", "remove it, and put fields that must agree into one struct that is one field"),
-];
+const LATER: [(&str, &str); 1] = [("ttl", "remove it, since a field lives as long as its session")];
 
 /// Keys of serde's, each with advice.
 const SERDE: [(&str, &str); 21] = [
@@ -111,6 +109,8 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"skip" => "skip",
         b"with" => "with = \"path::to::module\"",
         b"merge" => "merge = \"add\"",
+        b"group" => "group = \"…\"",
+        b"once" => "once",
         b"entry" => "entry = \"add\"",
         b"keep_last" => "keep_last = 20",
         b"privilege" => "privilege",

@@ -3,6 +3,7 @@
 use proc_macro2::Span;
 use syn::Type;
 
+use super::overlap;
 use crate::attr::{DefaultValue, FieldClass, Given, Merge};
 use crate::errors::Errors;
 use crate::model::{Field, Origin};
@@ -12,12 +13,15 @@ use super::index;
 
 /// Applies the rules in this order: a later one does not see what an earlier one removed.
 pub(super) fn check(field: &mut Field, errors: &mut Errors) {
+    overlap::once_needs_an_option(field, errors);
+    overlap::once_is_claimed_and_nothing_else(field, errors);
     flash_needs_an_option(field, errors);
     flash_is_stored_and_delivered_once(field, errors);
     skip_has_nothing_to_store(field, errors);
     secrets_are_sealed_whole(field, errors);
     rights_are_granted_and_taken_away(field, errors);
     index::check(field, errors);
+    overlap::groups_are_of_plain_fields(field, errors);
     identity_needs_an_option(field, errors);
     option_has_a_default(field, errors);
     copy_needs_a_copy_type(field, errors);
@@ -92,9 +96,11 @@ fn secrets_are_sealed_whole(field: &mut Field, errors: &mut Errors) {
     if field.secret.is_none() {
         return;
     }
-    if let Some(merge) =
-        field.merge.take_if(|merge| !matches!(merge.value, Merge::Last | Merge::Entries | Merge::Append))
-    {
+    // a replacement compares what is sealed as it is
+    let is_read = |merge: &mut Given<Merge>| {
+        !matches!(merge.value, Merge::Last | Merge::Cas | Merge::Entries | Merge::Append)
+    };
+    if let Some(merge) = field.merge.take_if(is_read) {
         let name = merge.value.name();
         errors.at(
             merge.literal,
@@ -112,6 +118,8 @@ fn rights_are_granted_and_taken_away(field: &mut Field, errors: &mut Errors) {
     let mut contradiction = None;
     if field.flash.is_some() {
         contradiction = Some("`#[flash]`, which is delivered once".to_owned());
+    } else if field.once.is_some() {
+        contradiction = Some("`once`, which one request gets".to_owned());
     } else if field.skip.is_some() {
         contradiction = Some("`skip`, since what is not stored is no right of the session".to_owned());
     } else if let Some(merge) = field.merge.take_if(|merge| merge.value != Merge::Last) {

@@ -50,6 +50,19 @@ pub(super) fn names(view: &mut View, errors: &mut Errors) {
     }
 }
 
+/// The version of a group is stored under a name that is made of the group's.
+pub(super) fn groups(view: &mut View, errors: &mut Errors) {
+    let before = view.version("").len();
+    for field in &mut view.fields {
+        if let Some(group) = &field.group
+            && let Some(Fault { what, instead }) = fault(&group.value, MAX_STORED_BYTES - before)
+        {
+            errors.at(group.literal, format!("{what}; write {instead}"));
+            field.group = None;
+        }
+    }
+}
+
 /// Two fields under one name would overwrite each other, and an alias that is another field's name would read that field.
 ///
 /// Names that follow from the fields come first and aliases last, so that the error stands where a name was chosen.

@@ -52,6 +52,75 @@ fn flash_contradicts_what_has_no_meaning_for_it() {
 }
 
 #[test]
+fn once_is_on_an_option_that_nothing_else_delivers() {
+    field_fails(
+        "#[session(once)]",
+        "String",
+        "`once` needs an `Option<T>`, since the value is absent once a request has it; write `n: Option<String>`",
+        "once",
+    );
+    for (attr, why, at) in [
+        ("#[flash] #[session(once)]", "`flash` contradicts `once`, which only `claim_…()` delivers", "flash"),
+        (
+            "#[session(once, skip)]",
+            "`skip` contradicts `once`, which is stored until a request claims it",
+            "skip",
+        ),
+        (
+            "#[session(once, default)]",
+            "`default` contradicts `once`, which is `None` until it is set",
+            "default",
+        ),
+        (
+            "#[session(once, merge = \"cas\")]",
+            "`merge` contradicts `once`, which one request gets whole",
+            "merge",
+        ),
+        ("#[session(once, copy)]", "`copy` contradicts `once`, which has no getter", "copy"),
+    ] {
+        field_fails(attr, "Option<u8>", &format!("{why}; remove one of them"), at);
+    }
+    passes(
+        r#"struct S { #[session(once, secret, keep_on_logout, rename = "x", alias = "y")] a: Option<u8> }"#,
+    );
+}
+
+#[test]
+fn a_group_is_of_plain_fields_of_one_class() {
+    for (attr, why) in [
+        ("#[flash] #[session(group = \"g\")]", "`#[flash]`, which is delivered once"),
+        ("#[session(once, group = \"g\")]", "`once`, which one request gets"),
+        ("#[session(skip, group = \"g\")]", "`skip`, since the field is never stored"),
+        (
+            "#[session(privilege, group = \"g\")]",
+            "`privilege`, since a change of a right is guarded by the secret",
+        ),
+        (
+            "#[session(merge = \"cas\", group = \"g\")]",
+            "`merge = \"cas\"`, since a change of a group is refused and not merged",
+        ),
+    ] {
+        let message = format!("`group` contradicts {why}; remove one of them");
+        field_fails(attr, "Option<u8>", &message, "group");
+    }
+    field_fails(
+        "#[session(group = \"\")]",
+        "u8",
+        "a stored name is never empty; write at least one character",
+        "\"\"",
+    );
+    fails(
+        r#"struct S { #[session(group = "g", keep_on_logout)] a: u8, #[session(group = "g")] b: u8 }"#,
+        &[(
+            "the fields of the group `g` share one version, and `keep_on_logout` is on one of `a` and `b` only; write \
+             `keep_on_logout` here too, or remove it",
+            "group",
+        )],
+    );
+    passes(r#"struct S { #[session(group = "g", secret)] a: u8, #[session(group = "g")] b: u8 }"#);
+}
+
+#[test]
 fn a_right_is_set_and_removed_and_nothing_else() {
     for (attr, ty, what) in [
         ("#[flash] #[session(privilege)]", "Option<u8>", "`#[flash]`, which is delivered once"),

@@ -181,6 +181,19 @@ impl Handle {
         while self.__field_take::<T>(index).is_some() {}
     }
 
+    pub fn __field_claim<T: Any>(&mut self, index: usize) -> BoxFuture<'_, Result<Option<T>, Error>> {
+        Box::pin(async move {
+            let claimed = self.claim_erased(index).await.map_err(Error::in_request)?;
+            Ok(claimed.and_then(|value| value.downcast().ok()).map(|value| *value))
+        })
+    }
+
+    /// Returns the place of a field in a snapshot that shows nothing of it.
+    #[inline]
+    pub fn __field_hidden<T: Any>(&self, _index: usize) -> Option<T> {
+        None
+    }
+
     pub fn __field_keep(&mut self, index: usize) {
         let (cell, field) = self.__cell(index);
         cell.keep(field);
@@ -250,7 +263,7 @@ impl Handle {
             return self.__field_remove(index);
         }
         match field.merge {
-            Merge::Last | Merge::Add => self.__undecoded(index).put(value),
+            Merge::Last | Merge::Add | Merge::Cas => self.__undecoded(index).put(value),
             Merge::Max | Merge::Min | Merge::First => {
                 let (cell, field) = self.__cell(index);
                 cell.merge(field, value);

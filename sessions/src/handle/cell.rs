@@ -11,7 +11,7 @@ use super::{
     collection::{Edit, Staging, decode},
     decoded::{Decoded, OnUndecodable, ValueSource},
     encode::{copied, encoded, stored},
-    merge::{change_of, counted, merged, start, stays},
+    merge::{change_of, counted, guarded, merged, start, stays},
     stamp,
     table::{Field, Merge, Shape, Value},
 };
@@ -310,6 +310,11 @@ impl Cell {
         }
     }
 
+    /// Forgets the value that was decoded.
+    pub(super) fn forget(&mut self) {
+        self.decoded = OnceLock::new();
+    }
+
     /// Takes out what was done so far; the cell then reads what is stored, again.
     pub(super) fn take_change(
         &mut self,
@@ -317,7 +322,7 @@ impl Cell {
         fields: &Fields,
     ) -> Result<Option<FieldChange>, Error> {
         let change = self.change(field, fields);
-        *self = Self::default();
+        *self = Self { request_only: std::mem::take(&mut self.request_only), ..Self::default() };
         change
     }
 
@@ -368,6 +373,10 @@ impl Cell {
         }
         let Some(mut op) = self.op(field, fields)? else { return Ok(None) };
         let is_default = matches!(&op, Op::Put(value) if is_default(field, fields, value));
+        if field.merge == Merge::Cas {
+            let Some(guarded) = guarded(field, fields, op, is_default) else { return Ok(None) };
+            op = guarded;
+        }
         let mut was_removed = self.was_removed;
         if field.class.is_right() && self.is_edited_to_default(field) {
             (op, was_removed) = (Op::Remove, true);

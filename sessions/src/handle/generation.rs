@@ -6,6 +6,7 @@ use super::{
     cell::Cell,
     collection,
     decoded::OnUndecodable,
+    group::add_version,
     table::{Field, Shape, Table, Value},
 };
 use crate::{
@@ -191,7 +192,13 @@ impl Generation {
         }
         for (field, cell) in table.fields.iter().zip(&self.cells) {
             let Some(cell) = cell.get() else { continue };
-            if let Err(error) = collect(&mut staged, field, cell, &self.fields, now) {
+            let before = staged.changes.len();
+            let mut collected = collect(&mut staged, field, cell, &self.fields, now);
+            if let Some(version) = field.version {
+                let changed = add_version(&mut staged.changes, before, version, &self.fields);
+                collected = collected.and(changed);
+            }
+            if let Err(error) = collected {
                 staged.failure = Some((cell.changed_at(), error));
             }
         }

@@ -19,7 +19,7 @@ pub(super) fn stays(field: &Field, old: &Value, new: &Value) -> bool {
         Merge::Max => number(old) >= number(new),
         Merge::Min => number(old) <= number(new),
         Merge::First => true,
-        Merge::Last | Merge::Add => false,
+        Merge::Last | Merge::Add | Merge::Cas => false,
     }
 }
 
@@ -41,8 +41,21 @@ pub(super) fn merged(
         (Merge::Max, Some(value)) => Op::Max(older_number().map_or(value, |older| older.max(value))),
         (Merge::Min, Some(value)) => Op::Min(older_number().map_or(value, |older| older.min(value))),
         (Merge::First, _) => Op::PutIfAbsent(older.cloned().unwrap_or(encoded)),
-        (Merge::Last | Merge::Add | Merge::Max | Merge::Min, _) => Op::Put(encoded),
+        (Merge::Last | Merge::Add | Merge::Max | Merge::Min | Merge::Cas, _) => Op::Put(encoded),
     }
+}
+
+/// The operation that changes a field only while it is as this handle saw it; `None` if that is no change.
+pub(super) fn guarded(field: &Field, fields: &Fields, op: Op, is_default: bool) -> Option<Op> {
+    let expected = fields.get(field.name).cloned();
+    let value = match op {
+        Op::Put(value) => Some(value),
+        Op::Remove => None,
+        other => return Some(other),
+    };
+    let is_under_alias = field.aliases.iter().any(|alias| fields.contains(alias));
+    let is_unchanged = value == expected || (is_default && expected.is_none());
+    (is_under_alias || !is_unchanged).then_some(Op::ReplaceIf { expected, value })
 }
 
 /// An addition and what was added in place since, as one, if there is such a one.

@@ -2,10 +2,12 @@
 
 mod accessors;
 mod cell;
+mod claim;
 pub(crate) mod collection;
 mod decoded;
 mod encode;
 mod generation;
+mod group;
 pub(crate) mod json;
 mod merge;
 mod reread;
@@ -13,6 +15,7 @@ mod stamp;
 pub(crate) mod table;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
+mod update;
 
 use std::{
     fmt,
@@ -241,6 +244,18 @@ impl Handle {
     /// has left, [`CrossSite`](crate::ErrorKind::CrossSite) if it would begin a session for a request from another
     /// site whose cookie the browser may have kept back.
     pub async fn save(&self) -> Result<(), Error> {
+        self.save_unreported().await.inspect_err(|error| self.report_conflict(error))
+    }
+
+    /// Reports that another request or handle has changed a field that was to stay as it was.
+    fn report_conflict(&self, error: &Error) {
+        if error.changed_field().is_some() {
+            self.slot.report_failure(error);
+        }
+    }
+
+    /// Writes the changes now. Of a field that was to stay as it was, the caller reports that it did not.
+    async fn save_unreported(&self) -> Result<(), Error> {
         let latest = self.first.latest();
         let incarnation = latest.incarnation();
         let staged = self.changes_of(latest);

@@ -18,6 +18,12 @@ pub(super) fn with_new(json: &[u8]) -> Result<Bytes, Error> {
     Ok([OPEN, stamp.as_bytes(), BETWEEN, json, CLOSE].concat().into())
 }
 
+/// A stamp by itself, as JSON.
+pub(super) fn alone() -> Result<Bytes, Error> {
+    let number = u64::from_be_bytes(random::bytes()?);
+    Ok(format!("\"{number:016x}\"").into())
+}
+
 /// The value inside the stored form.
 pub(super) fn inner(stored: &[u8]) -> Option<&[u8]> {
     let rest = stored.strip_prefix(OPEN)?;

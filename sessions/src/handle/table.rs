@@ -157,6 +157,8 @@ pub struct Field {
     /// The value of a plain field that is absent.
     pub(crate) default: Option<fn() -> Value>,
     pub(crate) counter: Option<Counter>,
+    /// The stored name of its group's version, if it is in a group.
+    pub(crate) version: Option<&'static str>,
     /// The properties of a map, set or list whose entries are fields of their own.
     pub(crate) collection: Option<Collection>,
     /// Takes a value of the field's type out of an `Option` of it.
@@ -202,6 +204,8 @@ pub(crate) enum Merge {
     Min,
     /// The first write stays.
     First,
+    /// A write is refused if the field is not any more as it was loaded.
+    Cas,
 }
 
 /// The properties of a field that is a collection, whose entries are fields of their own.
@@ -271,7 +275,7 @@ impl Table {
             return Ok(());
         }
         let stored = || self.fields.iter().filter(|field| field.shape != Shape::Skipped);
-        rules.add(stored().map(Field::rule));
+        rules.add(stored().map(Field::rule).chain(self.fields.iter().filter_map(Field::rule_of_version)));
         // Read before the check, so that rules that are added meanwhile are checked the next time.
         let number = rules.number();
         for field in stored() {
@@ -285,9 +289,21 @@ impl Table {
     pub(crate) fn names(&self) -> &[FieldName] {
         self.names.get_or_init(|| {
             let stored = self.fields.iter().filter(|field| field.shape != Shape::Skipped);
-            stored.flat_map(|field| field.rule().names()).collect()
+            let mut names: Vec<_> = stored.flat_map(|field| field.rule().names()).collect();
+            for version in self.fields.iter().filter_map(|field| field.version) {
+                let version = FieldName::from_static(version);
+                if !names.contains(&version) {
+                    names.push(version);
+                }
+            }
+            names
         })
     }
+}
+
+/// A version is compared and never decoded.
+fn no_value(_: &[u8]) -> Result<Value, serde_json::Error> {
+    Err(serde::de::Error::custom("the version of a group has no value"))
 }
 
 const fn has_secrets(fields: &[Field]) -> bool {
@@ -322,6 +338,12 @@ impl Field {
     /// Returns the stored name.
     pub(crate) const fn name(&self) -> FieldName {
         FieldName::from_static(self.name)
+    }
+
+    /// The rule of its group's version, which lives as long as the fields of the group.
+    fn rule_of_version(&self) -> Option<Rule> {
+        let rule = Rule { aliases: &[], is_secret: false, on_invalid: OnInvalid::Reset, ..self.rule() };
+        Some(Rule { name: self.version?, decode: no_value, ..rule })
     }
 
     const fn rule(&self) -> Rule {

@@ -63,7 +63,10 @@ impl Slot {
             self.drop_what_failed(scope);
             state = self.lock();
         }
-        let is_idle = state.is_done() && state.unreported.is_none() && !state.needs_upkeep();
+        let is_idle = state.is_done()
+            && state.unreported.is_none()
+            && state.lost_beside_save.is_none()
+            && !state.needs_upkeep();
         if is_idle && !is_busy {
             state.head_sent = true;
             let (cookie, is_privileged) = (std::mem::take(&mut state.cookie), state.was_privileged());
@@ -89,7 +92,7 @@ impl Slot {
                     continue;
                 }
                 state.head_sent = true;
-                let error = error.or(state.unreported.take());
+                let error = error.or(state.unreported.take()).or(state.lost_beside_save.take());
                 if let Some(error) = &error {
                     state.drop_rest(error);
                 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{
     LaterUse, Slot, UNFINISHED,
+    conflict::Blame,
     entries::GrownCollection,
     pending_change::removed_rights,
     planned_write::{Plan, PlanFailure, PlannedWrite, Selection, TakenChanges, WritePart, WriteTarget},
@@ -62,7 +63,7 @@ impl Slot {
             if error.kind() == ErrorKind::CrossSite {
                 let is_login = !spares_response;
                 self.context().events.report(&Event::CrossSite { is_login, error: &error });
-            } else if !stays_pending {
+            } else if !stays_pending && !is_reported_by_handle(&error, of, by) {
                 self.report_failure(&error);
             }
             if by.is_none() && spares_response {
@@ -159,8 +160,40 @@ impl Slot {
             };
             taken = written;
         }
+        if let (Some(by), Some(field)) = (by, error.changed_field()) {
+            return self.end_conflict(by, field, &error, incarnation, taken);
+        }
         self.note_failed(target, &error, incarnation, taken);
         Err(error)
+    }
+
+    /// Ends a write for a handle's save in which a field was not any more what it had to be. The handles that asked for
+    /// that lose their changes; the others' are written by the next write.
+    fn end_conflict(
+        &self,
+        by: u64,
+        field: &FieldName,
+        error: &Error,
+        incarnation: u32,
+        taken: TakenChanges,
+    ) -> Result<Option<Box<PlanFailure>>, Error> {
+        let Blame { lost, handles } = self.put_back_blameless(field, error, incarnation, taken);
+        self.put_back(error, incarnation, lost);
+        let other = handles.iter().copied().find(|handle| *handle != by);
+        if other.is_some() {
+            self.lock().lost_beside_save = Some(error.duplicate());
+        }
+        match other {
+            Some(_) if handles.contains(&by) => {
+                // An update may succeed all the same.
+                self.report_failure(error);
+                Err(error.duplicate())
+            }
+            // What the waiting handle did is still to be written.
+            Some(of) => Ok(Some(Box::new(PlanFailure { of: Some(of), ..error.duplicate().into() }))),
+            // The save tells, and reports it.
+            None => Err(error.duplicate()),
+        }
     }
 
     /// Sends the write of a plan. Where another request has rotated, it takes the rights away all the same. Returns
@@ -385,6 +418,11 @@ impl Slot {
             CommitOutcome::Conflict(name) => Err(Error::changed_meanwhile(&name)),
         }
     }
+}
+
+/// True if the handle that waits for a write reports itself what became of it: an update may make its change again.
+fn is_reported_by_handle(error: &Error, of: Option<u64>, by: Option<u64>) -> bool {
+    error.changed_field().is_some() && by.is_some_and(|by| of.is_none_or(|of| of == by))
 }
 
 /// A write on its way. If it is dropped, its outcome is unknown.

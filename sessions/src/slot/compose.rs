@@ -146,8 +146,13 @@ impl Composed {
         let dropped = &self.dropped;
         let pushed = self.delta.push(name.clone(), change.op.clone(), record.left(name, dropped));
         for alias in change.names().skip(1) {
-            // A removal needs nothing of what was there.
-            let _ = self.delta.push(alias.clone(), Op::Remove, record.left(&alias, dropped));
+            let left = record.left(&alias, dropped);
+            // An older name is part of what a condition is about. Another removal needs nothing of what was there.
+            let op = match &change.op {
+                Op::ReplaceIf { .. } => Op::ReplaceIf { expected: left.cloned(), value: None },
+                _ => Op::Remove,
+            };
+            let _ = self.delta.push(alias.clone(), op, left);
         }
         for name in change.names() {
             // To leave it as it was loaded is not enough: another request may have set it since. The entries of a

@@ -22,6 +22,7 @@ mod changes;
 mod closing;
 mod commit;
 mod compose;
+mod conflict;
 mod context;
 mod cookie_change;
 mod create;
@@ -385,6 +386,16 @@ impl Slot {
         if has_failed {
             state.unreported = None;
         }
+    }
+
+    /// True if a handle has staged changes that no save is to write.
+    pub(crate) fn has_unsaved(&self, by: u64) -> bool {
+        self.lock().has_unsaved(by)
+    }
+
+    /// True if the answer to the request may never be seen.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.lock().request.is_unseen
     }
 
     /// Waits for the store, but not for ever. No timer is set for an answer that is there at once, nor

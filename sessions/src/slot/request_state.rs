@@ -44,6 +44,9 @@ pub(super) struct RequestState {
     pub(super) cookie: CookieChange,
     /// The error of a write of which no handle has heard: the response fails with it.
     pub(super) unreported: Option<Error>,
+    /// The error of a write of changes that a handle had staged and that are lost with another handle's save. The
+    /// response fails with it, whatever that save comes to.
+    pub(super) lost_beside_save: Option<Error>,
     pub(super) saves: Saves,
     /// The handles that have discarded their changes since the last plan: what a write that is under way has taken of
     /// them is not put back.

@@ -107,6 +107,11 @@ impl Saves {
 }
 
 impl PendingSave {
+    /// The handle that waits for it.
+    pub(super) const fn handle(&self) -> u64 {
+        self.handle
+    }
+
     /// Tells that the changes of these saves are written.
     pub(super) fn complete(saves: Vec<Self>) {
         for save in saves {

@@ -15,6 +15,10 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 #[derive(Clone)]
 pub struct FieldName(Repr);
 
+/// The beginning of the name under which the version of a group of fields is stored. No declared name begins with `__`.
+/// The derive writes it out.
+const VERSION: &str = "__version.";
+
 /// The byte between the name of a collection and the key of an entry.
 const KEY_BEGINS: char = '[';
 
@@ -67,6 +71,11 @@ impl FieldName {
         }
     }
 
+    /// Returns the group whose version is stored under this name; `None` for another field.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.as_str().strip_prefix(VERSION)
+    }
+
     /// Returns the prefix name of all entries of a collection.
     pub(crate) fn entries_of(collection: &str) -> Self {
         [collection, "["].concat().into()
@@ -100,7 +109,8 @@ pub(crate) fn declared_fields(stored: Vec<FieldName>) -> Vec<FieldName> {
     let mut declared: Vec<FieldName> = Vec::with_capacity(stored.len());
     for name in stored {
         let name = name.declared();
-        if !declared.contains(&name) {
+        // The version of a group is no declared field, and changes together with one.
+        if name.group().is_none() && !declared.contains(&name) {
             declared.push(name);
         }
     }

@@ -58,6 +58,7 @@ impl Property {
                 Merge::Max => "max",
                 Merge::Min => "min",
                 Merge::First => "first",
+                Merge::Cas => "cas",
             },
         }
     }

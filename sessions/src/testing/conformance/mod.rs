@@ -27,6 +27,8 @@
 pub mod append;
 pub mod attack;
 pub mod boundary;
+pub mod cas;
+pub mod claim;
 pub mod collections;
 pub mod contract;
 pub mod counters;
@@ -428,6 +430,26 @@ macro_rules! __conformance {
                     a_failed_login_is_found_if_it_lives
                     a_row_does_what_the_rules_say
                     a_record_is_destroyed_if_its_field_has_the_value
+                }
+                claim {
+                    one_of_many_claimers_gets_it
+                    an_equal_value_is_another_one
+                    a_claim_is_immediate
+                    claims_stand_beside_takes_and_keeps
+                    a_lost_answer_gives_nothing_twice
+                    a_head_claims_nothing
+                    an_older_name_is_claimed
+                }
+                cas {
+                    a_changed_field_refuses_the_write
+                    an_unchanged_field_is_no_condition
+                    an_older_name_is_part_of_the_condition
+                    a_group_has_one_version
+                    handles_of_one_request_keep_the_condition
+                    an_update_is_made_again
+                    what_came_before_an_update_is_saved_once
+                    an_invariant_over_fields_holds
+                    a_group_costs_only_who_changes_it
                 }
                 attack {
                     the_store_holds_no_token
