@@ -12,6 +12,7 @@ use crate::accessor::{Accessor, Call, FieldFacts, Parameter, Returns};
 use crate::attr::{DefaultValue, FieldClass, Merge, OnInvalid};
 use crate::model::{Field, Name, View};
 use crate::types::TypeKind;
+use crate::writer::writer;
 
 /// Expands the view.
 pub(crate) fn view(view: &View) -> TokenStream {
@@ -21,6 +22,7 @@ pub(crate) fn view(view: &View) -> TokenStream {
     let alias_checks = view.fields.iter().filter_map(|field| alias_check(krate, field));
     let key_checks = view.fields.iter().filter_map(|field| key_check(krate, field));
     let clone = clone_bounds(view);
+    let writer = writer(view);
     let accessors = view.fields.iter().enumerate().map(|(index, field)| accessors(view, index, field));
     quote! {
         #krate::__session_view! {
@@ -28,6 +30,7 @@ pub(crate) fn view(view: &View) -> TokenStream {
             { #(#accessors)* }
             #({ #fields })*
         }
+        #writer
         #(#alias_checks)*
         #(#key_checks)*
     }
@@ -212,7 +215,7 @@ fn accessor(
     let (parameter, argument) = match signature.parameter {
         Parameter::None => (None, None),
         Parameter::Value => {
-            let ty = parameter_type(field);
+            let ty = field.parameter_type();
             (Some(quote!(, value: #ty)), Some(quote!(, value)))
         }
         Parameter::Difference => (Some(quote!(, by: ::core::primitive::i64)), Some(quote!(, by))),
@@ -288,16 +291,6 @@ impl<'a> Reading<'a> {
             Self::Slice(item) => quote_spanned!(at=> &[#item]),
             Self::Reference => quote_spanned!(at=> &#ty),
         }
-    }
-}
-
-/// Returns the type of a setter's parameter.
-fn parameter_type(field: &Field) -> TokenStream {
-    let ty = &field.ty.ty;
-    if matches!(field.ty.kind, TypeKind::String) {
-        quote_spanned!(Span::call_site().located_at(ty.span())=> impl ::core::convert::Into<#ty>)
-    } else {
-        quote!(#ty)
     }
 }
 

@@ -1,14 +1,16 @@
 //! The view as this crate understands it: types, names and options, taken from the struct and its attributes.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Attribute, Path, Token, Visibility, parse_quote};
 
 use crate::accessor::{Accessor, AccessorSet, FieldFacts};
 use crate::attr::{DefaultValue, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
 use crate::names::{self, RenameRule};
-use crate::types::ValueType;
+use crate::types::{TypeKind, ValueType};
 
 /// The struct.
 pub(crate) struct View {
@@ -16,6 +18,8 @@ pub(crate) struct View {
     pub(crate) ident: Ident,
     pub(crate) docs: Vec<Attribute>,
     pub(crate) handle: Ident,
+    /// Asks for a writer beside the handle.
+    pub(crate) writer: Option<Given<()>>,
     /// The path of the library.
     pub(crate) krate: Path,
     pub(crate) namespace: Option<Given<String>>,
@@ -99,8 +103,9 @@ impl View {
                 Ident::new(&format!("{}Handle", ident.unraw()), Span::call_site().located_at(ident.span()))
             }
         };
+        let writer = attrs.writer;
         let krate = attrs.krate.map_or_else(|| parse_quote!(::sessions), |krate| krate.value);
-        Self { vis, ident, docs: docs(attributes), handle, krate, namespace: attrs.namespace, fields }
+        Self { vis, ident, docs: docs(attributes), handle, writer, krate, namespace: attrs.namespace, fields }
     }
 
     /// Returns a name as the store knows it.
@@ -166,6 +171,16 @@ impl Field {
             is_secret: self.secret.is_some(),
             merge: self.merge(),
             class: self.class.as_ref().map(|class| class.value),
+        }
+    }
+
+    /// Returns the type of a setter's parameter.
+    pub(crate) fn parameter_type(&self) -> TokenStream {
+        let ty = &self.ty.ty;
+        if matches!(self.ty.kind, TypeKind::String) {
+            quote_spanned!(Span::call_site().located_at(ty.span())=> impl ::core::convert::Into<#ty>)
+        } else {
+            quote!(#ty)
         }
     }
 

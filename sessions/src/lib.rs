@@ -120,7 +120,7 @@ pub use self::{
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
     value::{Cutoff, Cutoffs, FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
-    view::{Session, SessionView, TypedSession},
+    view::{Session, SessionView, SessionWriter, TypedSession, WritableView},
 };
 #[cfg(feature = "keys")]
 pub use self::{

@@ -4,11 +4,13 @@ use std::{any::Any, marker::PhantomData};
 
 #[cfg(feature = "axum")]
 pub use crate::axum::{
-    Extract, ExtractLive, FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live,
+    Extract, ExtractLive, ExtractWriter, FromRequestParts, OptionalFromRequestParts, RequestParts, extract,
+    extract_live, extract_writer,
 };
 pub use crate::handle::json::Writer;
 pub use crate::handle::table::{BoxFuture, Field, Table, Value};
 use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, Readable, Shape, Writable};
+pub use crate::handle::writer::FieldWriter;
 use crate::slot::{FieldClass, OnInvalid};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;

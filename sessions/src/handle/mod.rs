@@ -12,6 +12,7 @@ mod stamp;
 pub(crate) mod table;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
+pub(crate) mod writer;
 
 use std::{
     fmt,

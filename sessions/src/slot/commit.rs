@@ -37,6 +37,9 @@ impl Slot {
         if matches!(selection, Selection::All) && !self.lock().destroy.is_empty() {
             Box::pin(self.destroy_ended()).await?;
         }
+        if matches!(selection, Selection::All) && self.lock().is_blind() {
+            Box::pin(self.flush_blind()).await?;
+        }
         let mut first = None;
         loop {
             let failure = match self.plan(selection, later) {

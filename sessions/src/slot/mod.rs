@@ -14,9 +14,11 @@
 //! | `request_state`, `saves` | what a request knows and wants done; the saves that wait |
 //! | `load`, `examine`, `secrets` | reading a record, its rights and its secret fields |
 //! | `commit`, `rotation`, `removal`, `create`, `purge` | writing: fields, secrets, removed rights, records |
+//! | `blind` | writing without a load |
 //! | `closing`, `survive` | the end of a request; work that goes on after it |
 //! | `watch`, `ended` | telling that a session is over |
 
+mod blind;
 mod changes;
 mod closing;
 mod commit;

@@ -48,6 +48,7 @@ mod erased;
 mod hash;
 mod loaded;
 mod memory;
+mod presented;
 mod record;
 mod record_format;
 #[cfg(feature = "redis")]
@@ -83,6 +84,7 @@ pub use self::{
     erased::AnyStore,
     loaded::Loaded,
     memory::MemoryStore,
+    presented::PresentedSecret,
     record::Record,
 };
 pub use crate::{
@@ -133,6 +135,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<CreateOutcome, Error>> + Send;
 
     /// Applies all of a commit or nothing, only if the record is alive and has the epoch that the commit names.
+    /// A [blind](Commit::blind) commit names the presented secret in the place of an epoch.
     ///
     /// # Errors
     ///
