@@ -47,6 +47,7 @@ enum Operation<'a> {
     Add(i64, i64, i64, i64),
     Max(i64),
     Min(i64),
+    ReplaceIf(Option<&'a [u8]>, Option<&'a [u8]>),
 }
 
 impl Item<'_> {
@@ -74,6 +75,9 @@ impl Operation<'_> {
             }
             Self::Max(bound) => Op::Max(*bound),
             Self::Min(bound) => Op::Min(*bound),
+            Self::ReplaceIf(expected, value) => {
+                Op::ReplaceIf { expected: expected.as_ref().map(bytes), value: value.as_ref().map(bytes) }
+            }
         }
     }
 }
@@ -94,12 +98,24 @@ fn check_loaded(input: &Input<'_>) {
     let mut reply: Vec<_> = input.reply.iter().map(Item::reply).collect();
     let Some(bytes) = input.metadata else {
         let first = reply.first().cloned();
+        let is_whole = names.iter().any(FieldName::is_prefix);
         if let Ok(None) = hash::loaded(&names, now, reply) {
-            assert_eq!(first, Some(RawItem::None), "a record was taken for none");
+            assert!(is_whole || first == Some(RawItem::None), "a record was taken for none");
         }
         return;
     };
     reply.insert(0, RawItem::Bytes(Bytes::copy_from_slice(&bytes)));
+    if names.iter().any(FieldName::is_prefix) {
+        reply.insert(0, RawItem::Bytes(Bytes::from_static(b"@")));
+        let Ok(Some(loaded)) = hash::loaded(&names, now, reply.clone()) else { return };
+        assert!(loaded.complete);
+        for (name, value) in loaded.fields.iter() {
+            let key = RawItem::Bytes(hash::key_of(name.as_str()).into());
+            let is_pair = |pair: &[RawItem]| *pair == [key.clone(), RawItem::Bytes(value.clone())];
+            assert!(reply.chunks(2).any(is_pair), "a field from nowhere");
+        }
+        return;
+    }
     let loaded = hash::loaded(&names, now, reply.clone()).expect("metadata").expect("a record");
     assert_eq!(loaded.credentials.as_bytes(), &bytes[16..]);
     assert_eq!(loaded.epoch.to_be_bytes()[4..], bytes[..4]);
@@ -122,7 +138,7 @@ fn check_answer(commit: &Commit, reply: Vec<RawItem>) {
         Ok(Some(CommitOutcome::Applied(values))) => {
             assert_eq!((values.len(), reply.len()), (commit.returning.len(), commit.returning.len() + 1));
         }
-        Ok(Some(CommitOutcome::Invalid(_))) => assert!(reply.len() > 1),
+        Ok(Some(CommitOutcome::Invalid(_) | CommitOutcome::Conflict(_))) => assert!(reply.len() > 1),
         Ok(
             Some(CommitOutcome::NotFound | CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged)
             | None,
@@ -156,6 +172,12 @@ fn check_arguments(input: &Input<'_>, commit: &Commit) {
             Op::Add(Add { by, start, min, max }) => (&b"A"[..], format!("{by} {start} {min} {max}").into()),
             Op::Max(bound) => (&b"G"[..], bound.to_string().into()),
             Op::Min(bound) => (&b"L"[..], bound.to_string().into()),
+            Op::ReplaceIf { expected, value } => {
+                let length = expected.as_ref().map_or("-".to_owned(), |expected| expected.len().to_string());
+                let mut operand = format!("{length} {} ", if value.is_some() { '+' } else { '-' }).into_bytes();
+                operand.extend(expected.iter().chain(value).flatten());
+                (&b"C"[..], operand.into())
+            }
             other => panic!("{other:?} is new"),
         };
         assert_eq!((&words[0][..], &words[2][..]), (kind.0, &kind.1[..]));

@@ -6,6 +6,7 @@ use syn::ext::IdentExt;
 
 use crate::accessor::{Accessor, AccessorSet};
 use crate::attr::{FieldClass, Merge};
+use crate::expand::parameter_type;
 use crate::model::{Field, View};
 use crate::types::TypeKind;
 
@@ -38,6 +39,7 @@ fn setters(field: &Field) -> &'static [Accessor] {
     }
     match (field.facts().set, field.merge()) {
         (AccessorSet::Flash, _) => &[Accessor::Flash],
+        (AccessorSet::FlashList, _) => &[],
         (AccessorSet::Plain, Merge::Add) => &[Accessor::Set, Accessor::Add, Accessor::Reset],
         (AccessorSet::Plain, _) => &[Accessor::Set, Accessor::Reset],
         (AccessorSet::Optional, _) => &[Accessor::Set, Accessor::Remove],
@@ -51,7 +53,7 @@ fn method(view: &View, index: usize, field: &Field, accessor: Accessor) -> Token
     let doc = accessor.doc(&field.member.unraw().to_string(), field.facts());
     let (parameter, call) = match accessor {
         Accessor::Set | Accessor::Flash => {
-            let parameter = field.parameter_type();
+            let parameter = parameter_type(ty);
             let is_text = matches!(field.ty.kind, TypeKind::String);
             let call = format_ident!("{}", if is_text { "__write_set_into" } else { "__write_set" });
             (Some(quote!(, value: #parameter)), quote!(#call::<#ty>(#index, value)))

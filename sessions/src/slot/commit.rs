@@ -153,7 +153,9 @@ impl Slot {
             self.lock().lose(taken, &error);
             return Ok(None);
         }
-        if let (ErrorKind::InvalidField, Some(fallback)) = (error.kind(), fallback) {
+        if let Some(fallback) = fallback
+            && error.is_of_field()
+        {
             let written = Box::pin(self.fall_back(*fallback, removal.as_deref(), later, taken)).await;
             let Ok(written) = written else {
                 self.report_failure(&error);
@@ -190,7 +192,9 @@ impl Slot {
             return (Box::pin(self.take_away(removal)).await, false);
         }
         let mut written = self.write(write, &returning, kept.as_ref()).await;
-        if written.as_ref().is_err_and(|refused| refused.kind() == ErrorKind::Conflict) {
+        // Where only a field was not as it had to be, there is the fallback.
+        let is_superseded = |error: &Error| error.kind() == ErrorKind::Conflict && !error.is_of_field();
+        if written.as_ref().is_err_and(is_superseded) {
             match Box::pin(self.take_away(removal)).await {
                 Ok(()) if part == WritePart::OnlyRemovals => written = Ok(()),
                 Ok(()) => return (written, true),
@@ -305,7 +309,7 @@ impl Slot {
             let largest = write.delta.ops().iter().max_by_key(|(_, op)| op.size());
             return Err(Error::record_too_large(self.context().sizes.record, largest.map(|(name, _)| name)));
         }
-        if let Some(GrownCollection { name, entries }) = &write.grown
+        if let Some(GrownCollection { name, entries }) = write.grown.as_deref()
             && *entries > self.context().sizes.entries
         {
             return Err(Error::too_many_entries(name, self.context().sizes.entries));
@@ -340,7 +344,7 @@ impl Slot {
         returning: &[FieldName],
     ) -> Result<Commit, Error> {
         let timeouts = self.lock().live().map_or(self.context().timeouts, |live| live.timeouts);
-        let is_once = delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_)));
+        let is_once = delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_)) || op.is_conditional());
         let commit_id = is_once.then(random::bytes).transpose()?.map(CommitId::from_bytes);
         let delta = self.sealed_delta(id, delta)?;
         let (returning, credentials_change) = (returning.to_vec(), None);
@@ -376,6 +380,7 @@ impl Slot {
             CommitOutcome::NotFound => Err(Error::ended_meanwhile()),
             CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => Err(Error::superseded()),
             CommitOutcome::Invalid(name) => Err(Error::not_an_integer(&name)),
+            CommitOutcome::Conflict(name) => Err(Error::changed_meanwhile(&name)),
         }
     }
 }
@@ -390,7 +395,7 @@ struct InFlight<'a> {
 
 impl<'a> InFlight<'a> {
     fn begin(slot: &'a Slot, write: &PlannedWrite, takes_away: bool, taken: TakenChanges) -> Self {
-        slot.lock().is_rotating = takes_away || write.secret_change.is_rotation();
+        slot.lock().is_rotating = write.must_go_on(takes_away);
         Self { slot, target: write.target, incarnation: write.incarnation, taken: Some(taken) }
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     changes::FieldReset,
     compose::{Composed, compose},
+    delta_failure::failed_operation,
     entries::largest_grown,
     field_rules::Rules,
     pending_change::{FieldChange, PendingChange, removed_rights},
@@ -261,7 +262,7 @@ impl RequestState {
     ) -> (PlannedWrite, Vec<FieldReset>, Vec<FieldName>) {
         let Composed { delta, secret_change, is_kept_only, rights, resets, lost, .. } = composed;
         let (incarnation, grows_to) = (self.incarnation, self.grows_to(&delta));
-        let grown = largest_grown(self.live().map(|live| &live.fields), &delta);
+        let grown = largest_grown(self.live().map(|live| &live.fields), &delta).map(Box::new);
         let write =
             PlannedWrite { target, delta, secret_change, is_kept_only, incarnation, rights, grows_to, grown };
         (write, resets, lost)
@@ -275,9 +276,7 @@ impl RequestState {
         };
         let size = |(name, value): (&FieldName, &Bytes)| name.as_str().len() + value.len();
         let before: usize = fields.iter().map(size).sum();
-        let drops_any =
-            delta.retained().is_some() || delta.ops().first().is_some_and(|(name, _)| name.is_prefix());
-        let goes: usize = if drops_any {
+        let goes: usize = if delta.drops_any() {
             let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
             fields.iter().filter(|(name, _)| goes(name)).map(size).sum()
         } else {
@@ -353,9 +352,9 @@ fn put_size((name, op): &(FieldName, Op)) -> usize {
 /// True if a new record would have anything in it: an empty one is never created.
 fn creates(delta: &Delta) -> Result<bool, Error> {
     let mut fields = Fields::new();
-    delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
+    delta.apply(&mut fields).map_err(|failure| failed_operation(&failure))?;
     Ok(!fields.is_empty())
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

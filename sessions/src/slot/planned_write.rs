@@ -79,7 +79,7 @@ pub(super) struct PlannedWrite {
     /// The bytes of fields that there will be, as far as the request knows them; 0 if no more than before.
     pub(super) grows_to: usize,
     /// The largest of the collections that get more entries.
-    pub(super) grown: Option<GrownCollection>,
+    pub(super) grown: Option<Box<GrownCollection>>,
 }
 
 /// The target of a write.
@@ -121,6 +121,11 @@ impl From<InvalidChange> for PlanFailure {
 }
 
 impl PlannedWrite {
+    /// True if it goes on though its request is given up: it changes the secret, or takes rights away.
+    pub(super) fn must_go_on(&self, takes_away: bool) -> bool {
+        takes_away || self.secret_change.is_rotation()
+    }
+
     /// True if nothing changes but the time of the last use.
     pub(super) fn is_only_touch(&self) -> bool {
         self.delta.is_empty() && !self.secret_change.is_rotation()

@@ -101,3 +101,39 @@ pub(super) fn advance(sender: &watch::Sender<Sighting>, seen: Sighting) {
         is_news
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_of_a_record_is_what_is_newer() {
+        let (sender, mut receiver) = watch::channel(Sighting::Alive(2));
+        for (seen, is_news, known) in [
+            (Sighting::Alive(1), false, Sighting::Alive(2)),
+            (Sighting::Alive(2), false, Sighting::Alive(2)),
+            (Sighting::Alive(3), true, Sighting::Alive(3)),
+            (Sighting::Over, true, Sighting::Over),
+            (Sighting::Alive(4), false, Sighting::Over),
+        ] {
+            advance(&sender, seen);
+            assert_eq!(receiver.has_changed().unwrap_or(false), is_news, "{seen:?}");
+            assert_eq!(*receiver.borrow_and_update(), known, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_watched_once_and_the_next_one_anew() {
+        let record = |byte, epoch| OwnRecord::Live { id: RecordId::from_bytes([byte; 16]), epoch };
+        let mut watched = WatchedRecord::new(OwnRecord::Over);
+        let mut begun = Vec::new();
+        for own in [record(1, 1), record(1, 2), OwnRecord::Over, record(2, 1), record(2, 1)] {
+            let (_, seen) = watched.receivers(own, |id, epoch| {
+                begun.push((id.as_bytes()[0], epoch));
+                watch::channel(Sighting::Alive(epoch)).1
+            });
+            assert!(seen.is_some());
+        }
+        assert_eq!(begun, [(1, 1), (2, 1)]);
+    }
+}

@@ -147,6 +147,19 @@ fn a_change_that_is_sent_once_absorbs_nothing() {
 }
 
 #[test]
+fn a_default_that_follows_on_another_value_is_a_change() {
+    let default = |at| FieldChange { is_default: true, ..put("name", at, "1") };
+    for (earlier, is_default) in [(default(1), true), (put("name", 1, "2"), false)] {
+        let mut log = ChangeLog::default();
+        enter(&mut log, 1, [earlier, default(2)]);
+        let changes = log.take();
+        log.put_back(changes);
+        assert_eq!(shown(&log), [(1, "name", 2)]);
+        assert_eq!(log.changes[0].field().map(|field| field.is_default), Some(is_default));
+    }
+}
+
+#[test]
 fn a_clear_absorbs_all_but_flashes_and_grants() {
     let mut log = ChangeLog::default();
     enter(

@@ -17,9 +17,9 @@ use crate::{
     value::{Authority, FieldName, Proof, RecordId, Secret, Timeouts, Timestamp, TokenHasher},
 };
 
-/// The rules of a view: `user` is the identity, `role` and `level` are rights, `cart` outlives a logout, `guest` does
+/// The rules of views: `user` is the identity, or `account` in one of them, `role` and `level` are rights, `cart` outlives a logout, `guest` does
 /// not outlive a login.
-fn rules() -> Rules {
+pub(in crate::slot) fn rules() -> Rules {
     let rule = |name, class| Rule {
         name,
         aliases: &[],
@@ -33,6 +33,7 @@ fn rules() -> Rules {
     rules.add(
         [
             rule("user", FieldClass::Identity),
+            rule("account", FieldClass::Identity),
             rule("role", FieldClass::Privilege),
             rule("level", FieldClass::Privilege),
             rule("cart", FieldClass::KeepOnLogout),
@@ -45,7 +46,7 @@ fn rules() -> Rules {
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
-fn id() -> RecordId {
+pub(in crate::slot) fn id() -> RecordId {
     RecordId::from_bytes([7; 16])
 }
 
@@ -81,23 +82,23 @@ fn with_record(fields: &[(&'static str, &'static str)], rights: &[&'static str])
 }
 
 /// A request without a record.
-fn visitor() -> RequestState {
+pub(in crate::slot) fn visitor() -> RequestState {
     RequestState { record: RecordState::Absent, ..RequestState::new(RequestFacts::default()) }
 }
 
 /// A visitor's record.
-fn visitors() -> RequestState {
+pub(in crate::slot) fn visitors() -> RequestState {
     with_record(&[("name", "1"), ("cart", "1"), ("guest", "1")], &[])
 }
 
 /// The record of a user.
-fn users() -> RequestState {
+pub(in crate::slot) fn users() -> RequestState {
     with_record(&[("user", "7"), ("role", "1"), ("name", "1"), ("cart", "1")], &["user", "role"])
 }
 
 /// The handler's actions in a case.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(in crate::slot) enum Step {
     Put(&'static str, &'static str),
     /// A put by a view that does not declare the field's class.
     PutUndeclared(&'static str, &'static str),
@@ -119,7 +120,7 @@ enum Step {
 use Step::*;
 
 /// Has handles take these steps, one after another.
-fn take_by(state: &mut RequestState, rules: &Rules, steps: &[(u64, Step)], from: u64) {
+pub(in crate::slot) fn take_by(state: &mut RequestState, rules: &Rules, steps: &[(u64, Step)], from: u64) {
     for (at, (by, step)) in (from..).zip(steps) {
         let change = |name: &'static str, op| {
             let change = FieldChange::new(FieldName::from_static(name), op, at);
@@ -160,7 +161,7 @@ fn take_by(state: &mut RequestState, rules: &Rules, steps: &[(u64, Step)], from:
     }
 }
 
-fn take(state: &mut RequestState, rules: &Rules, steps: &[Step]) {
+pub(in crate::slot) fn take(state: &mut RequestState, rules: &Rules, steps: &[Step]) {
     let steps: Vec<_> = steps.iter().map(|step| (1, *step)).collect();
     take_by(state, rules, &steps, 1);
 }
@@ -188,7 +189,8 @@ fn shown(write: &PlannedWrite) -> String {
         parts.insert(0, format!("only({})", names(retained)));
     }
     let rights = names(&write.rights.names);
-    assert!(write.rights.identity.is_none() || rights.contains("user"), "{write:?}");
+    let identity = write.rights.identity.as_ref();
+    assert!(identity.is_none_or(|identity| write.rights.names.contains(identity)), "{write:?}");
     format!("{} | {:?} | {rights}", parts.join(" "), write.secret_change)
 }
 
@@ -298,6 +300,34 @@ fn another_user_begins_with_what_outlives_a_logout() {
     check(users(), &[Remove("user"), Put("user", "8")], "only(cart) -guest user=8 | Logout | user");
     check(users(), &[RemoveAndPut("user", "7")], "only(cart) user=7 | Logout | user");
     check(users(), &[PutUndeclared("user", "7")], "only(cart) user=7 | Logout | ");
+    // A view that knows the user by another name.
+    check(users(), &[Put("account", "7")], "only(cart) account=7 | Logout | account");
+    check(visitors(), &[Put("account", "7")], "-guest account=7 | Login | account");
+}
+
+#[test]
+fn what_ends_a_secret_or_takes_a_right_away_goes_on() {
+    for (steps, is_rotation, takes_away) in [
+        (&[Put("name", "2")][..], false, false),
+        (&[Rotate], true, false),
+        (&[Put("role", "2")], true, false),
+        (&[Remove("role")], true, true),
+    ] {
+        let rules = rules();
+        let mut state = users();
+        take(&mut state, &rules, steps);
+        let Plan { write, removal, .. } = planned(&mut state, &rules);
+        assert_eq!((write.secret_change.is_rotation(), removal.is_some()), (is_rotation, takes_away));
+        assert_eq!(write.must_go_on(removal.is_some()), is_rotation || takes_away, "{steps:?}");
+    }
+    // A removal after the response keeps the secret.
+    let rules = rules();
+    let mut state = RequestState { head_sent: true, ..users() };
+    take(&mut state, &rules, &[Remove("role")]);
+    let plan = planned(&mut state, &rules);
+    assert!(plan.part == WritePart::Removals && plan.write.must_go_on(plan.removal.is_some()));
+    let alone = PlannedWrite { secret_change: SecretChange::None, ..plan.write };
+    assert!(alone.must_go_on(true) && !alone.must_go_on(false));
 }
 
 #[test]
@@ -373,6 +403,13 @@ fn entries_of_a_collection_share_its_fate() {
     take(&mut state, &rules, &[Put("cart[a]", "2"), Add("cart[d]", 1)]);
     let write = planned(&mut state, &rules).write;
     assert!(write.is_kept_only);
+    // What a login drops makes room for what comes with it.
+    let size =
+        |fields: &[(&str, &str)]| fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let mut login = visitors();
+    take(&mut login, &rules, &[Put("name", "12345"), Put("user", "7890")]);
+    let after = size(entries) - size(&[("guest[a]", "1")]) + 4 + size(&[("user", "7890")]);
+    assert_eq!(planned(&mut login, &rules).write.grows_to, after);
     assert_eq!(write.grown.map(|grown| (grown.name, grown.entries)), Some(("cart".into(), 3)));
     // What another handle changed before a reset that is written comes too late.
     let mut state = users();
@@ -685,6 +722,7 @@ fn a_record_grows_by_what_is_put() {
         (&[Put("new", "12")][..], size + "new12".len()),
         (&[Put("name", "12")], size + 1),
         (&[Put("name", "2")], 0),
+        (&[Remove("guest"), Put("new", "1")], 0),
         (&[Remove("a_name_that_is_longer_than_all")], 0),
         (&[Clear, Put("new", "1")], 0),
     ] {

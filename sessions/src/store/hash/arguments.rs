@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::layout::{COMMITS, FieldKey, METADATA, piece_key, six_bytes};
 use crate::{
     clock::AnyClock,
@@ -56,9 +58,23 @@ pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
         && (commit.touch || !commit.delta.is_empty())
 }
 
-/// Pushes the arguments of `HMGET`: the first piece of the metadata, and these fields.
+/// The argument of `load.lua` that asks for the whole hash.
+const ALL: &[u8] = b"*";
+
+/// Returns true if a load of these names reads the whole hash: Redis cannot look for fields by the beginning of their
+/// names.
+pub(in crate::store) fn asks_for_all(names: &[FieldName]) -> bool {
+    names.iter().any(FieldName::is_prefix)
+}
+
+/// Pushes the arguments of `load.lua`: the first piece of the metadata and these fields, or one for the whole hash.
+#[cfg(feature = "webdis")]
 pub(in crate::store) fn load(names: &[FieldName], to: &mut impl Arguments) {
-    load_pieces(0, names, to);
+    if asks_for_all(names) {
+        to.push(ALL);
+    } else {
+        load_pieces(0, names, to);
+    }
 }
 
 /// Pushes the arguments of `HMGET`: the first piece of the metadata and this many further ones, and these fields.
@@ -209,6 +225,17 @@ fn times(timeouts: &Timeouts) -> [u8; 12] {
     times
 }
 
+/// Encodes what is to be replaced and by what: the length of the first or `-`, `+` if the second is a value, and both.
+fn replacement(expected: Option<&Bytes>, value: Option<&Bytes>) -> Vec<u8> {
+    let length = expected.map_or_else(|| "-".to_owned(), |expected| expected.len().to_string());
+    let sign = if value.is_some() { '+' } else { '-' };
+    let mut bytes = format!("{length} {sign} ").into_bytes();
+    for part in [expected, value].into_iter().flatten() {
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
 /// Returns the kind and the operand of an operation, as `commit.lua` reads them.
 fn operation(op: &Op) -> (&'static [u8], Vec<u8>) {
     match op {
@@ -219,5 +246,6 @@ fn operation(op: &Op) -> (&'static [u8], Vec<u8>) {
         Op::Add(add) => (b"A", format!("{} {} {} {}", add.by, add.start, add.min, add.max).into_bytes()),
         Op::Max(bound) => (b"G", bound.to_string().into_bytes()),
         Op::Min(bound) => (b"L", bound.to_string().into_bytes()),
+        Op::ReplaceIf { expected, value } => (b"C", replacement(expected.as_ref(), value.as_ref())),
     }
 }

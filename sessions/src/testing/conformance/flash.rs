@@ -45,6 +45,21 @@ pub async fn a_flash_is_seen_once(env: TestEnvironment) {
     assert!(!app.load(id, &["notice"]).await.expect("the record").fields.contains("notice"));
 }
 
+/// A flash of the visitor's session that follows on an ended one stays, though that is cleared.
+pub async fn one_after_an_end_survives_a_clear(env: TestEnvironment) {
+    let app = env.app().await;
+    let browser = app.visitor("Ada").await;
+    let leave = async |mut session: Visit| {
+        session.destroy();
+        session.flash_notice("Bye");
+        session.set_name("Bob");
+        session.clear();
+    };
+    browser.visit(leave).await;
+    assert_eq!(browser.visit(take).await.as_deref(), Some("Bye"));
+    assert_eq!(browser.visit(async |session: Visit| session.name().map(str::to_owned)).await, None);
+}
+
 /// A flash for this request only is in no store, and leaves the stored one alone.
 pub async fn one_for_now_is_never_stored(env: TestEnvironment) {
     async fn flash_here(mut session: Visit) -> Option<String> {
