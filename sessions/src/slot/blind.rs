@@ -132,6 +132,7 @@ impl Slot {
                 return self.load_for_writers().await;
             }
             Ok(CommitOutcome::NotFound) => Error::ended_meanwhile(),
+            Ok(CommitOutcome::Conflict(name)) => Error::changed_meanwhile(&name),
             Ok(CommitOutcome::Invalid(name)) => Error::not_an_integer(&name),
             Err(error) => error,
         };

@@ -348,7 +348,16 @@ impl Slot {
         let commit_id = is_once.then(random::bytes).transpose()?.map(CommitId::from_bytes);
         let delta = self.sealed_delta(id, delta)?;
         let (returning, credentials_change) = (returning.to_vec(), None);
-        Ok(Commit { epoch, timeouts, delta, touch, credentials_change, id: commit_id, returning })
+        Ok(Commit {
+            epoch,
+            timeouts,
+            delta,
+            touch,
+            credentials_change,
+            id: commit_id,
+            returning,
+            presented: None,
+        })
     }
 
     /// Sends a commit. A record that cannot be read any more is none.

@@ -27,7 +27,7 @@ pub struct Commit {
     /// The fields whose values after the commit are to be returned. There are no prefix names among them.
     pub returning: Vec<FieldName>,
     /// The secret that the record must have, in the place of an epoch: see [`blind`](Self::blind).
-    pub presented: Option<PresentedSecret>,
+    pub presented: Option<Box<PresentedSecret>>,
 }
 
 impl Commit {
@@ -54,7 +54,7 @@ impl Commit {
     #[must_use]
     pub fn blind(presented: PresentedSecret, timeouts: Timeouts) -> Self {
         let mut commit = Self::new(0, timeouts);
-        commit.presented = Some(presented);
+        commit.presented = Some(Box::new(presented));
         commit
     }
 

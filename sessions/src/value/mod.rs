@@ -23,8 +23,6 @@ mod token;
 pub use self::key_id::KeyId;
 #[cfg(feature = "keys")]
 pub(crate) use self::signed_token::{SignedToken, TAG_BYTES};
-#[cfg(any(feature = "redis", feature = "webdis"))]
-pub(crate) use self::timeouts::SessionKind;
 pub(crate) use self::{
     bytes::{ByteReader, push_counted, push_number},
     credentials::{Authority, Match, Proof, hours},

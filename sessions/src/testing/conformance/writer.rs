@@ -240,7 +240,9 @@ pub async fn a_writer_revives_nothing_and_keeps_alive(env: TestEnvironment) {
     if !env.can_move_time() {
         return;
     }
-    let hours = Duration::from_hours;
+    const fn hours(hours: u64) -> Duration {
+        Duration::from_hours(hours)
+    }
     let timeouts = Timeouts::new(hours(4), hours(100))
         .with_visitors(hours(2), hours(50))
         .with_remembered(hours(8), hours(200));
