@@ -34,6 +34,7 @@ pub(crate) struct StructAttrs {
     pub(crate) rename_all: Option<Given<RenameRule>>,
     pub(crate) krate: Option<Given<Path>>,
     pub(crate) handle: Option<Given<Ident>>,
+    pub(crate) writer: Option<Given<()>>,
 }
 
 /// A field's attributes. An attribute that is not written is `None`.
@@ -85,6 +86,7 @@ impl StructAttrs {
             }),
             "crate" => put(&mut self.krate, entry, errors, path),
             "handle" => put(&mut self.handle, entry, errors, ident),
+            "writer" => put(&mut self.writer, entry, errors, |entry, errors| Some(bare(entry, errors))),
             key => refuse(AttributeSite::Struct, key, entry, errors),
         }
     }

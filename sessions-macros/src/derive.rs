@@ -9,6 +9,7 @@ use crate::check;
 use crate::errors::Errors;
 use crate::expand;
 use crate::model::{NamedFields, View};
+use crate::writer;
 
 /// Expands `#[derive(Session)]`.
 ///
@@ -51,7 +52,9 @@ fn expand(input: DeriveInput, errors: &mut Errors) -> TokenStream {
         // an impl for the bare name of a generic type would be an error of its own
         TokenStream::new()
     } else if is_understood {
-        expand::view(&view)
+        let mut tokens = expand::view(&view);
+        tokens.extend(writer::writer(&view));
+        tokens
     } else {
         expand::stub(&view)
     }

@@ -350,7 +350,7 @@ impl<'a> Reading<'a> {
 }
 
 /// Returns the type of a setter's parameter.
-fn parameter_type(ty: &Type) -> TokenStream {
+pub(crate) fn parameter_type(ty: &Type) -> TokenStream {
     if is_string(ty) {
         quote_spanned!(Span::call_site().located_at(ty.span())=> impl ::core::convert::Into<#ty>)
     } else {

@@ -12,6 +12,7 @@ mod model;
 mod names;
 mod suggest;
 mod types;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ mod tests;
 /// | `#[session(namespace = "cart")]` | Stored names become `cart.items`, so that several crates share one record. |
 /// | `#[session(rename_all = "camelCase")]` | Stored names follow one of serde's eight cases. |
 /// | `#[session(handle = "MyHandle")]` | Names the generated handle. Without it, `Visit` has a `VisitHandle`. |
+/// | `#[session(writer)]` | Makes a `SessionWriter<Visit>`, which sets fields without loading the session. |
 /// | `#[session(crate = "path")]` | Says where `sessions` is found, for re-exports. Without it, at `::sessions`. |
 ///
 /// # Attributes of a field

@@ -16,6 +16,8 @@ pub(crate) struct View {
     pub(crate) ident: Ident,
     pub(crate) docs: Vec<Attribute>,
     pub(crate) handle: Ident,
+    /// Asks for a writer beside the handle.
+    pub(crate) writer: Option<Given<()>>,
     /// The path of the library.
     pub(crate) krate: Path,
     pub(crate) namespace: Option<Given<String>>,
@@ -112,8 +114,9 @@ impl View {
                 Ident::new(&format!("{}Handle", ident.unraw()), Span::call_site().located_at(ident.span()))
             }
         };
+        let writer = attrs.writer;
         let krate = attrs.krate.map_or_else(|| parse_quote!(::sessions), |krate| krate.value);
-        Self { vis, ident, docs: docs(attributes), handle, krate, namespace: attrs.namespace, fields }
+        Self { vis, ident, docs: docs(attributes), handle, writer, krate, namespace: attrs.namespace, fields }
     }
 
     /// Returns a name as the store knows it.

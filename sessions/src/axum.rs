@@ -13,7 +13,7 @@ use http::request::Parts;
 
 use crate::{
     error::Error,
-    handle::{Handle, table::Table},
+    handle::{Handle, table::Table, writer::FieldWriter},
     layer::{RequestSession, SessionError, report_missing_layer},
     rejection::{LoginTooOld, RecentLoginRejection, SessionRejection},
 };
@@ -94,6 +94,29 @@ impl<H> fmt::Debug for ExtractLive<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ExtractLive")
     }
+}
+
+/// The outcome of extracting a writer, which waits for nothing.
+#[doc(hidden)]
+pub type ExtractWriter<W> = std::future::Ready<Result<W, SessionRejection>>;
+
+/// Opens the session of a request for a writer, which loads nothing.
+#[doc(hidden)]
+pub fn extract_writer<W>(
+    parts: &mut Parts,
+    table: &'static Table,
+    wrap: fn(FieldWriter) -> W,
+) -> ExtractWriter<W> {
+    std::future::ready(match parts.extensions.get::<RequestSession>() {
+        Some(session) => {
+            let opened = FieldWriter::open(session.slot(), table, || session.presented(&parts.headers));
+            opened.map(wrap).map_err(SessionRejection::failed)
+        }
+        None => {
+            report_missing_layer(parts);
+            Err(SessionRejection::missing_layer())
+        }
+    })
 }
 
 /// The session of a user whose last login is at most `SECONDS` seconds ago.

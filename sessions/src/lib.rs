@@ -125,7 +125,7 @@ pub use self::{
     rejection::{LoadFailed, MissingLayer, SessionRejection},
     slot::LoginLimit,
     value::{Cutoff, Cutoffs, FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
-    view::{Session, SessionView, TypedSession},
+    view::{Session, SessionView, SessionWriter, TypedSession, WritableView},
     views::{ViewList, Views},
 };
 #[cfg(feature = "keys")]

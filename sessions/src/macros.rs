@@ -139,6 +139,83 @@ macro_rules! __session_handle {
     };
 }
 
+/// The writer of one struct, with the methods that the derive wrote. Not public API.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __session_writer {
+    ($vis:vis $View:ident $Writer:ident $doc:literal $accessors:tt) => {
+        #[doc = $doc]
+        $vis struct $Writer {
+            __inner: $crate::__private::FieldWriter,
+        }
+
+        #[automatically_derived]
+        impl $crate::WritableView for $View {
+            type Writer = $Writer;
+        }
+
+        #[allow(dead_code)]
+        impl $Writer $accessors
+
+        #[allow(dead_code)]
+        impl $Writer {
+            /// Makes this request no use of the session, so that it does not keep the session alive.
+            #[inline]
+            $vis fn without_touch(&self) {
+                self.__inner.__without_touch();
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::fmt::Debug for $Writer {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Debug::fmt(&self.__inner, f)
+            }
+        }
+
+        $crate::__session_writer_extractor! { $View $Writer }
+    };
+}
+
+#[cfg(feature = "axum")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __session_writer_extractor {
+    ($View:ident $Writer:ident) => {
+        #[automatically_derived]
+        #[allow(refining_impl_trait)]
+        impl<__State: ::core::marker::Send + ::core::marker::Sync>
+            $crate::__private::FromRequestParts<__State> for $Writer
+        {
+            type Rejection = $crate::SessionRejection;
+
+            #[inline]
+            fn from_request_parts(
+                parts: &mut $crate::__private::RequestParts,
+                _state: &__State,
+            ) -> $crate::__private::ExtractWriter<Self> {
+                let table = <$View as $crate::SessionView>::__table();
+                $crate::__private::extract_writer(parts, table, |__inner| Self { __inner })
+            }
+        }
+    };
+}
+
+#[cfg(not(feature = "axum"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __session_writer_extractor {
+    ($View:ident $Writer:ident) => {
+        #[allow(dead_code)]
+        impl $Writer {
+            fn __new(__inner: $crate::__private::FieldWriter) -> Self {
+                Self { __inner }
+            }
+        }
+    };
+}
+
 /// A check that the library has its feature `keys`, which a secret field needs.
 #[cfg(feature = "keys")]
 #[doc(hidden)]

@@ -7,12 +7,14 @@ use std::{
 
 #[cfg(feature = "axum")]
 pub use crate::axum::{
-    Extract, ExtractLive, FromRequestParts, OptionalFromRequestParts, RequestParts, extract, extract_live,
+    Extract, ExtractLive, ExtractWriter, FromRequestParts, OptionalFromRequestParts, RequestParts, extract,
+    extract_live, extract_writer,
 };
 pub use crate::find::{RecordReader, SessionFinder};
 pub use crate::handle::json::Writer;
 pub use crate::handle::table::{BoxFuture, Field, Table, Value};
 use crate::handle::table::{Codec, FieldDefault, FieldType, Held, Integer, Merge, Readable, Shape, Writable};
+pub use crate::handle::writer::FieldWriter;
 pub use crate::schema::check_schema;
 use crate::slot::{FieldClass, OnInvalid};
 pub use crate::views::{ListedViews, check_views};

@@ -108,6 +108,67 @@ pub trait SessionView: Sized + 'static {
     fn __table() -> &'static crate::__private::Table;
 }
 
+/// A view with a writer, as `#[session(writer)]` above the struct makes one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no writer",
+    label = "no `SessionWriter`",
+    note = "write `#[session(writer)]` above `struct {Self}`, below `#[derive(Session)]`; or take a `TypedSession`"
+)]
+pub trait WritableView: SessionView {
+    /// The generated writer: the setters of the fields that can be written without being read.
+    type Writer;
+}
+
+/// The writer of a view: it sets fields of the session without loading it.
+///
+/// A handler takes it in the place of a [`TypedSession`] where it only writes: to count, or to note what a user chose.
+/// Then the request is one atomic operation of the store, in the place of two. The view needs `#[session(writer)]`.
+///
+/// ```
+/// use sessions::{Session, SessionWriter};
+///
+/// #[derive(Session)]
+/// #[session(writer)]
+/// struct Visit {
+///     #[session(merge = "add")]
+///     page_count: u32,
+///     theme: Option<String>,
+/// }
+///
+/// async fn choose_theme(mut visit: SessionWriter<Visit>) {
+///     visit.add_page_count(1);
+///     visit.set_theme("dark");
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(choose_theme));
+/// ```
+///
+/// | a field | has |
+/// |---|---|
+/// | any | `set_n(v)` |
+/// | `T` | `reset_n()` |
+/// | `Option<T>` | `remove_n()` |
+/// | `merge = "add"` | `add_n(by)` |
+/// | `#[flash]` | `flash_n(v)` |
+/// | `privilege`, `identity`, `skip` | nothing: a right needs what is stored |
+/// | `merge` other than `last`, with an `alias` | nothing: the value under the older name would count, too |
+///
+/// The commit carries the hash of the secret in the cookie. The store applies it only if the session is alive and has
+/// this secret. In some cases the request loads the session after all, and then writes as a [`TypedSession`] does: if
+/// the secret was renewed or replaced a moment ago, if a visitor comes back for the first time (Redis, Webdis), if the session has a lifetime of its own
+/// ([`limit_lifetime`](crate::Handle::limit_lifetime)), if the layer has a
+/// [`with_not_before`](crate::SessionLayer::with_not_before), if one request changes one field through two writers, or
+/// if the handler takes a `TypedSession` beside the writer.
+///
+/// - A session that is over, unknown or of another secret is not written: the answer is 409. A page (`GET`) that only
+///   counts is shown, and the event [`Conflict`](crate::Event::Conflict) reports the rest.
+/// - So a browser with the cookie of an expired session gets 409 until a handler with a `TypedSession` writes. For a
+///   form that must always be stored, take a `TypedSession`.
+/// - A request without a cookie begins a session, as it does with a `TypedSession`.
+/// - Each write is a use of the session, whatever the touch window, unless the handler calls `without_touch()`.
+/// - The limit of bytes of a session counts what one request loads and adds. A writer loads nothing, so only the limit
+///   of a field holds.
+pub type SessionWriter<V> = <V as WritableView>::Writer;
+
 /// The handle of a view, which a handler takes as an argument.
 ///
 /// ```

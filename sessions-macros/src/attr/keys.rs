@@ -12,7 +12,7 @@ pub(crate) enum AttributeSite {
 impl AttributeSite {
     pub(crate) const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Struct => &["namespace", "rename_all", "crate", "handle"],
+            Self::Struct => &["namespace", "rename_all", "crate", "handle", "writer"],
             Self::Field => &[
                 "default",
                 "rename",
@@ -103,6 +103,7 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"rename_all" => "rename_all = \"camelCase\"",
         b"crate" => "crate = \"path::to::sessions\"",
         b"handle" => "handle = \"…\"",
+        b"writer" => "writer",
         b"default" => "default = …",
         b"rename" => "rename = \"…\"",
         b"alias" => "alias = \"…\"",

@@ -98,7 +98,7 @@ fn unknown_keys_get_the_nearest_else_the_list() {
     struct_fails("#[session(renameAll = \"x\")]", "unknown key `renameAll`; write `rename_all`", "renameAll");
     struct_fails(
         "#[session(x(1, 2))]",
-        "unknown key `x`; write one of `namespace`, `rename_all`, `crate`, `handle`",
+        "unknown key `x`; write one of `namespace`, `rename_all`, `crate`, `handle`, `writer`",
         "x",
     );
     field_fails(

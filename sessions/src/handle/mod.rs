@@ -16,6 +16,7 @@ pub(crate) mod table;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
 mod update;
+pub(crate) mod writer;
 
 use std::{
     fmt,

@@ -50,7 +50,7 @@ impl Slot {
     /// After this, handles that are still around are late.
     pub(crate) fn close(&self, scope: WriteScope) -> Closing {
         let mut state = self.lock();
-        if matches!(state.record, RecordState::Unloaded) {
+        if matches!(state.record, RecordState::Unloaded) && !state.is_blind() {
             state.head_sent = true;
             return Closing::Untouched;
         }

@@ -38,6 +38,9 @@ impl Slot {
         if matches!(selection, Selection::All) && !self.lock().destroy.is_empty() {
             Box::pin(self.destroy_ended()).await?;
         }
+        if matches!(selection, Selection::All) && self.lock().is_blind() {
+            Box::pin(self.flush_blind()).await?;
+        }
         let mut first = None;
         loop {
             let failure = match self.plan(selection, later) {
@@ -371,7 +374,16 @@ impl Slot {
         let commit_id = is_once.then(random::bytes).transpose()?.map(CommitId::from_bytes);
         let delta = self.sealed_delta(id, delta)?;
         let (returning, credentials_change) = (returning.to_vec(), None);
-        Ok(Commit { epoch, timeouts, delta, touch, credentials_change, id: commit_id, returning })
+        Ok(Commit {
+            epoch,
+            timeouts,
+            delta,
+            touch,
+            credentials_change,
+            id: commit_id,
+            returning,
+            presented: None,
+        })
     }
 
     /// Sends a commit, with the entries that it needs in the index. A record that cannot be read any more is none.

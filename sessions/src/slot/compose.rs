@@ -170,7 +170,8 @@ impl Composed {
     /// True if a field is as the change would leave it, and nothing else is to be done to it.
     fn is_no_change(&self, change: &FieldChange, record: &RecordState) -> bool {
         let FieldChange { name, op, is_default, .. } = change;
-        if change.names().any(|name| self.delta.has(name.as_str())) {
+        let is_unknown = matches!(record, RecordState::Unloaded);
+        if is_unknown || change.names().any(|name| self.delta.has(name.as_str())) {
             return false;
         }
         let stored = |name: &FieldName| record.loaded(name).filter(|_| !self.delta.drops(name));

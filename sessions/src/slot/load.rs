@@ -44,8 +44,19 @@ impl Slot {
         }
         self.context().note_runtime();
         self.note_beginning();
-        let wanted = rules.with_rights(names);
-        let presented = present();
+        // A writer may have found them before.
+        let noted = self.lock().presented.clone();
+        let presented = noted.map_or_else(present, |noted| *noted);
+        self.open_presented(presented, names).await
+    }
+
+    /// Loads the record of these tokens, with these fields. Returns true if there is one. Behind the gate only.
+    pub(super) async fn open_presented(
+        &self,
+        presented: Presented,
+        names: &[FieldName],
+    ) -> Result<bool, Error> {
+        let wanted = self.context().rules.with_rights(names);
         self.lock().has_token = presented[0].is_some();
         let mut found = self.find_live(presented, &wanted).await?;
         let (mut examined, mut renewed) = (Ok(()), None);
@@ -58,6 +69,10 @@ impl Slot {
         let mut state = self.lock();
         state.record = found;
         state.was_privileged = state.was_privileged();
+        if !state.log.is_empty() {
+            // Of writers, who did not know it.
+            state.classify_again(&self.context().rules);
+        }
         if let Some(renewed) = renewed {
             state.give_secret(renewed, true);
         }

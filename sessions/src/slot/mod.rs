@@ -14,10 +14,12 @@
 //! | `request_state`, `saves` | what a request knows and wants done; the saves that wait |
 //! | `load`, `examine`, `secrets` | reading a record, its rights and its secret fields |
 //! | `commit`, `rotation`, `removal`, `create`, `purge` | writing: fields, secrets, removed rights, records |
+//! | `blind` | writing without a load |
 //! | `closing`, `survive` | the end of a request; work that goes on after it |
 //! | `index/` | sessions found by a value: entries around commits, limits, listing, ending |
 //! | `watch`, `ended` | telling that a session is over |
 
+mod blind;
 mod changes;
 mod closing;
 mod commit;

@@ -7,6 +7,7 @@ use super::{
     compose::{Composed, compose},
     cookie_change::CookieChange,
     field_rules::{FieldClass, Rule, Rules},
+    load::Presented,
     options::{RequestedOptions, SessionOptions},
     pending_change::{Action, FieldChange, PendingChange},
     record::{LiveRecord, RecordState},
@@ -28,6 +29,8 @@ pub(super) struct RequestState {
     pub(super) request: RequestFacts,
     /// True if the request came with a token of this layer's, whatever that is worth.
     pub(super) has_token: bool,
+    /// The tokens that a writer found in the request: it loads no record for them.
+    pub(super) presented: Option<Box<Presented>>,
     pub(super) record: RecordState,
     /// Counts the records that this request has ended. The changes of a handle of an earlier one are ignored.
     pub(super) incarnation: u32,

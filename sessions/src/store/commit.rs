@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::PresentedSecret;
 use crate::{
     delta::{Delta, DeltaFailure, OpFailure},
     value::{Credentials, FieldName, Timeouts},
@@ -25,6 +26,8 @@ pub struct Commit {
     pub id: Option<CommitId>,
     /// The fields whose values after the commit are to be returned. There are no prefix names among them.
     pub returning: Vec<FieldName>,
+    /// The secret that the record must have, in the place of an epoch: see [`blind`](Self::blind).
+    pub presented: Option<Box<PresentedSecret>>,
 }
 
 impl Commit {
@@ -39,7 +42,26 @@ impl Commit {
             credentials_change: None,
             id: None,
             returning: Vec::new(),
+            presented: None,
         }
+    }
+
+    /// Makes a commit of a request that has not loaded the record. It names no epoch. The record must have the secret
+    /// that the request presents ([`PresentedSecret::opens`]).
+    ///
+    /// The request does not know the kind of the session. So the record is judged by the times of its kind
+    /// ([`Timeouts::of`]). Such a commit has no [`credentials_change`](Self::credentials_change).
+    #[must_use]
+    pub fn blind(presented: PresentedSecret, timeouts: Timeouts) -> Self {
+        let mut commit = Self::new(0, timeouts);
+        commit.presented = Some(Box::new(presented));
+        commit
+    }
+
+    /// Returns the times by which a record of these credentials is judged.
+    #[must_use]
+    pub fn timeouts_of(&self, credentials: &Credentials) -> Timeouts {
+        if self.presented.is_some() { self.timeouts.of(credentials) } else { self.timeouts }
     }
 
     /// Sets the changes to fields.
@@ -92,11 +114,11 @@ impl Commit {
         self.touch || self.credentials_change.as_ref().is_some_and(notes)
     }
 
-    /// Returns the times of the record once this commit is applied.
+    /// Returns the times of a record of these credentials once this commit is applied.
     #[must_use]
-    pub fn timeouts_after(&self) -> &Timeouts {
+    pub fn timeouts_after(&self, credentials: &Credentials) -> Timeouts {
         let change = self.credentials_change.as_ref();
-        change.and_then(CredentialsChange::timeouts).unwrap_or(&self.timeouts)
+        change.and_then(CredentialsChange::timeouts).copied().unwrap_or_else(|| self.timeouts_of(credentials))
     }
 }
 
@@ -245,7 +267,8 @@ pub enum CommitOutcome {
     NotFound,
     /// The record has another epoch than the commit names. Nothing was written.
     StaleEpoch,
-    /// The record has other credentials than those to be replaced, in the same epoch. Nothing was written.
+    /// The record has other credentials than those to be replaced, in the same epoch; or others than a blind commit
+    /// needs. Nothing was written.
     CredentialsChanged,
     /// The value of this field is not what its operation needs. Nothing was written.
     Invalid(FieldName),

@@ -49,6 +49,7 @@ mod hash;
 pub mod index;
 mod loaded;
 mod memory;
+mod presented;
 mod record;
 mod record_format;
 #[cfg(feature = "redis")]
@@ -85,6 +86,7 @@ pub use self::{
     index::{CanIndex, IndexStore},
     loaded::Loaded,
     memory::MemoryStore,
+    presented::PresentedSecret,
     record::Record,
 };
 pub use crate::{
@@ -135,6 +137,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<CreateOutcome, Error>> + Send;
 
     /// Applies all of a commit or nothing, only if the record is alive and has the epoch that the commit names.
+    /// A [blind](Commit::blind) commit names the presented secret in the place of an epoch.
     ///
     /// # Errors
     ///

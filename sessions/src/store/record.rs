@@ -73,15 +73,19 @@ impl Record {
     /// The fields that the delta does not retain go first, then those whose prefix names it removes. Then come the
     /// operations on single fields.
     pub fn commit(&mut self, commit: &Commit, now: Timestamp) -> CommitOutcome {
-        if !self.is_alive(&commit.timeouts, now) {
+        if !self.is_alive(&commit.timeouts_of(&self.credentials), now) {
             return CommitOutcome::NotFound;
         }
         // Before the epoch: the repetition of a rotation would otherwise find itself superseded.
         if commit.id.is_some_and(|id| self.commits.contains(&id)) {
             return CommitOutcome::Applied(self.values(commit));
         }
-        if self.epoch != commit.epoch {
-            return CommitOutcome::StaleEpoch;
+        match &commit.presented {
+            None if self.epoch != commit.epoch => return CommitOutcome::StaleEpoch,
+            Some(presented) if !presented.opens(&self.credentials) => {
+                return CommitOutcome::CredentialsChanged;
+            }
+            None | Some(_) => {}
         }
         let change = commit.credentials_change.as_ref();
         let replaced = change.and_then(CredentialsChange::replaces);
@@ -97,7 +101,8 @@ impl Record {
         }
         if commit.notes_use() {
             self.touched = self.touched.max(now);
-            self.expires = self.expires.max(commit.timeouts_after().deadline(self.created, self.touched));
+            let after = commit.timeouts_after(&self.credentials);
+            self.expires = self.expires.max(after.deadline(self.created, self.touched));
         }
         if let Some(change) = change {
             self.credentials = change.credentials().clone();

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{Router, routing::get};
 use sessions::{
-    Clock, Session, SessionLayer, SystemClock, Timestamp, TypedSession,
+    Clock, Session, SessionLayer, SessionWriter, SystemClock, Timestamp, TypedSession,
     store::{RedisStore, Store, WebdisStore},
     testing::{Client, ManualClock},
 };
@@ -61,7 +61,7 @@ enum SessionBefore {
 }
 
 /// The operations: the name, the session before, and the route.
-const OPERATIONS: [(&str, SessionBefore, &str); 13] = [
+const OPERATIONS: [(&str, SessionBefore, &str); 15] = [
     ("session not used by the handler", SessionBefore::Session, "/untouched"),
     ("no cookie, nothing written", SessionBefore::Nothing, "/one"),
     ("read of 1 field", SessionBefore::Session, "/one"),
@@ -72,6 +72,8 @@ const OPERATIONS: [(&str, SessionBefore, &str); 13] = [
     ("write of 1 field", SessionBefore::Session, "/write"),
     ("write of 1 field of 34 bytes (32 characters and quotes)", SessionBefore::LongValue, "/write-34"),
     ("add to a counter", SessionBefore::Session, "/add"),
+    ("write of 1 field by a writer", SessionBefore::Session, "/blind"),
+    ("add to a counter by a writer", SessionBefore::Session, "/blind-add"),
     ("rotation", SessionBefore::Session, "/rotate"),
     ("logout", SessionBefore::Session, "/destroy"),
     ("new session with all 20 fields", SessionBefore::Nothing, "/create"),
@@ -105,11 +107,13 @@ twenty! {
 }
 
 #[derive(Session)]
+#[session(writer)]
 struct One {
     f07: String,
 }
 
 #[derive(Session)]
+#[session(writer)]
 struct WireCounter {
     #[session(merge = "add")]
     sum: u32,
@@ -131,6 +135,8 @@ fn app(store: impl Store) -> Client {
             get(async |mut session: TypedSession<One>| session.set_f07([OTHER, "kl"].concat())),
         )
         .route("/add", get(async |mut session: TypedSession<WireCounter>| session.add_sum(1)))
+        .route("/blind", get(async |mut session: SessionWriter<One>| session.set_f07(OTHER)))
+        .route("/blind-add", get(async |mut session: SessionWriter<WireCounter>| session.add_sum(1)))
         .route("/sum", get(async |session: TypedSession<WireCounter>| session.sum().to_string()))
         .route("/rotate", get(async |session: TypedSession<One>| session.rotate()))
         .route("/destroy", get(async |session: TypedSession<One>| session.destroy()));
@@ -229,9 +235,9 @@ impl Measured {
     /// Returns true if the operation did what its name says.
     async fn check(&self, browser: &Client, path: &str) {
         let (path, expected) = match path {
-            "/write" => ("/one", OTHER.to_owned()),
+            "/write" | "/blind" => ("/one", OTHER.to_owned()),
             "/write-34" => ("/one", [OTHER, "kl"].concat()),
-            "/add" => ("/sum", "1".to_owned()),
+            "/add" | "/blind-add" => ("/sum", "1".to_owned()),
             "/create" | "/rotate" => ("/all", [VALUE; 20].join(",")),
             "/destroy" => ("/one", String::new()),
             _ => return,
@@ -379,6 +385,19 @@ async fn reading_is_one_round_trip_and_no_write() {
     assert_eq!(measured.measure(SessionBefore::Session, "/untouched").await, Traffic::default());
     assert_eq!(measured.measure(SessionBefore::Nothing, "/one").await, Traffic::default());
     assert_eq!(measured.measure(SessionBefore::OldSession, "/one").await.round_trips, 2);
+}
+
+/// A writer is one round trip, and loads nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_costs_one_round_trip() {
+    for (measured, verb) in
+        [(Measured::redis().await, "EVALSHA"), (Measured::webdis().await, "EVALSHA(commit)")]
+    {
+        for path in ["/blind", "/blind-add"] {
+            let seen = measured.measure(SessionBefore::Session, path).await;
+            assert_eq!((seen.round_trips, &seen.requests[..]), (1, &[verb.to_owned()][..]), "{path}");
+        }
+    }
 }
 
 /// Behind Webdis too, a load is one round trip for any number of fields, and a commit is one.

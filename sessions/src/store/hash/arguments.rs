@@ -8,8 +8,8 @@ use super::layout::{COMMITS, FieldKey, METADATA, piece_key, six_bytes};
 use crate::{
     clock::AnyClock,
     delta::Op,
-    store::{Commit, CredentialsChange, NewRecord},
-    value::{Credentials, FieldName, Timeouts, Timestamp},
+    store::{Commit, CredentialsChange, NewRecord, PresentedSecret},
+    value::{Credentials, FieldName, SessionKind, Timeouts, Timestamp},
 };
 
 /// The clock by which a script decides.
@@ -51,6 +51,7 @@ impl Arguments for Vec<Box<[u8]>> {
 pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
     let plain = commit.id.is_none() && commit.credentials_change.is_none() && commit.returning.is_empty();
     plain
+        && commit.presented.is_none()
         && commit.delta.retained().is_none()
         && commit.delta.ops().iter().all(|(_, op)| matches!(op, Op::Put(_)))
         // Otherwise that script would have nothing to write.
@@ -114,11 +115,17 @@ pub(in crate::store) fn puts(epoch: u32, commit: &Commit, time: ScriptTime, to: 
 
 /// Pushes the arguments of `commit.lua`.
 pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: ScriptTime, to: &mut impl Arguments) {
-    head(epoch, &commit.timeouts, commit.notes_use(), time, to);
+    let timeouts = match commit.presented {
+        None => commit.timeouts,
+        Some(_) => commit.timeouts.of_kind(SessionKind::Visitor),
+    };
+    head(epoch, &timeouts, commit.notes_use(), time, to);
     to.push(commit.id.as_ref().map_or(&[], |id| id.as_bytes()));
-    to.push(
-        &commit.credentials_change.as_ref().map_or_else(Vec::new, |change| new_credentials(epoch, change)),
-    );
+    to.push(&match (&commit.presented, &commit.credentials_change) {
+        (Some(presented), _) => blind(presented, &commit.timeouts),
+        (None, Some(change)) => new_credentials(epoch, change),
+        (None, None) => Vec::new(),
+    });
     to.push(commit.delta.ops().len().to_string().as_bytes());
     let retained = commit.delta.retained();
     to.push(retained.map_or("-1".to_owned(), |names| names.len().to_string()).as_bytes());
@@ -131,6 +138,17 @@ pub(in crate::store) fn commit(epoch: u32, commit: &Commit, time: ScriptTime, to
     for name in retained.into_iter().flatten().chain(&commit.returning) {
         to.push(FieldKey::new(name.as_str()).as_bytes());
     }
+}
+
+/// Encodes what a blind commit brings: its mark, the times of users and of users who asked to be remembered, and the
+/// hash of the presented secret.
+fn blind(presented: &PresentedSecret, timeouts: &Timeouts) -> Vec<u8> {
+    let mut bytes = vec![BLIND];
+    for kind in [SessionKind::User, SessionKind::Remembered] {
+        bytes.extend_from_slice(&times(&timeouts.of_kind(kind)));
+    }
+    bytes.extend_from_slice(presented.as_bytes());
+    bytes
 }
 
 /// Encodes a change of credentials: flags (1 for a login, which restarts the record's lifetime; 2 for other
@@ -190,6 +208,9 @@ pub(in crate::store) fn head(
 
 /// The flag of a manual clock. The flag 1 means a touch.
 const MANUAL: u8 = 2;
+
+/// The mark of a blind commit, where others have the flags of a change of credentials.
+const BLIND: u8 = 4;
 
 /// The flag of other timeouts. The flag 1 means a login.
 const OTHER_TIMES: u8 = 2;

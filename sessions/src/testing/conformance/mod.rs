@@ -66,6 +66,7 @@ mod service;
 mod shopper;
 pub mod time;
 pub mod values;
+pub mod writer;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -181,6 +182,17 @@ macro_rules! __conformance {
                     set_and_add_in_one_request_are_one_put
                     adds_stop_at_the_types_bounds
                     a_save_shows_what_stayed
+                }
+                writer {
+                    a_writer_is_one_commit_without_a_load
+                    many_writers_lose_nothing
+                    a_writer_begins_a_session_as_others_do
+                    a_writer_has_no_say_without_the_secret
+                    what_ends_beside_a_writer_stays_over
+                    a_renewal_is_no_end_for_a_writer
+                    a_writer_revives_nothing_and_keeps_alive
+                    a_writer_beside_a_session_is_one_more_view
+                    a_blind_commit_is_judged_by_the_credentials
                 }
                 entries {
                     different_entries_at_once_all_stay

@@ -21,7 +21,7 @@ use super::{
     authority::{
         Authority, Proof, RECOGNISED_FOR, REMEMBERED, Renewal, RenewalState, Replaced, usual_cookie_hours,
     },
-    stored::{Credentials, FORGOTTEN, HOLDS_RIGHTS, IS_REMEMBERED, are_flags},
+    stored::{Credentials, FORGOTTEN, HOLDS_RIGHTS, IS_REMEMBERED, OWN_LIFETIME, are_flags},
 };
 use crate::value::{ByteReader, FieldName, Lifetime, SecretHash, Timestamp, hash::HASH_BYTES, push_number};
 
@@ -32,7 +32,7 @@ const _: () = assert!(RECOGNISED_FOR.as_millis() < u16::MAX as u128);
 mod part {
     /// A renewal that has begun, or the last one, which has ended.
     pub(super) const RENEWAL: [u8; 2] = [0x01, 0x02];
-    pub(super) const LIFETIME: u8 = 0x04;
+    pub(super) const LIFETIME: u8 = super::OWN_LIFETIME;
     /// The browser forgets the cookie at another time than usual.
     pub(super) const COOKIE: u8 = 0x08;
     /// The user proved who they are at the creation, of which nothing follows; or later.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::value::{hash::HASH_BYTES, timeouts::SessionKind};
+use crate::value::{SecretHash, hash::HASH_BYTES, timeouts::SessionKind};
 
 /// The bit of the byte after the hash that says that the record holds a right.
 pub(super) const HOLDS_RIGHTS: u8 = 0x80;
@@ -14,6 +14,9 @@ pub(super) const IS_REMEMBERED: u8 = 0x40;
 
 /// The bit that says that the browser forgets the cookie when it is closed.
 pub(super) const FORGOTTEN: u8 = 0x20;
+
+/// The bit of the second byte after the hash that says that the session has a lifetime of its own.
+pub(super) const OWN_LIFETIME: u8 = 0x04;
 
 /// The credentials of a record: bytes that a store keeps, compares and returns, and need not read.
 ///
@@ -60,6 +63,16 @@ impl Credentials {
 
     pub(crate) fn kind(&self) -> SessionKind {
         SessionKind::new(self.holds_rights(), self.is_remembered())
+    }
+
+    /// Returns the hash of the present secret.
+    pub(crate) fn hash(&self) -> Option<SecretHash> {
+        self.0.first_chunk::<HASH_BYTES>().map(|hash| SecretHash::from_bytes(*hash))
+    }
+
+    /// Returns true if the session has a lifetime of its own, shorter than the layer's.
+    pub(crate) fn has_own_lifetime(&self) -> bool {
+        self.0.get(HASH_BYTES + 1).is_some_and(|parts| parts & OWN_LIFETIME != 0)
     }
 
     fn flags(&self) -> u8 {

@@ -1,11 +1,12 @@
 -- Any commit. Every error is found before the first write: scripts do not roll back.
 --
--- args[2]: the commit's id or ''. args[3]: the change of credentials or ''.
+-- args[2]: the commit's id or ''. args[3]: the change of credentials, or what a blind commit brings (see alive.lua;
+-- the hash of the presented secret follows, 32 bytes), or ''.
 -- args[4]: the number of operations. args[5]: the number of retained fields, -1 to retain all.
 -- Then for each operation its kind, field and operand; then the retained fields; then the fields to return.
 -- A field that ends in '[' stands for all fields that begin with it. It is among the retained ones, or is removed:
 -- these operations come first.
-local id, rotation = args[2], args[3]
+local id, rotation = args[2], blind and '' or args[3]
 local first_op, first_kept = 6, 6 + 3 * args[4]
 local kept = tonumber(args[5])
 local first_returned = first_kept + math.max(kept, 0)
@@ -23,7 +24,13 @@ local commits = id ~= '' and redis.call('HGET', key, '@c') or ''
 for start = 1, #commits, 8 do
   if string.sub(commits, start, start + 7) == id then return applied() end
 end
-if string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then return -1 end
+if blind then
+  -- The session must have this secret, and no lifetime of its own: the third bit of the second byte after the hash.
+  if string.sub(stored, 17, 48) ~= string.sub(args[3], 26, 57) then return -4 end
+  if math.floor((string.byte(stored, 50) or 0) / 4) % 2 == 1 then return -4 end
+elseif string.sub(stored, 1, 4) ~= string.sub(head, 1, 4) then
+  return -1
+end
 -- The change of credentials: flags (1 byte: 1 for a login, which restarts the record's lifetime; 2 for other
 -- timeouts), the next epoch (4), the idle and the absolute timeout (6 each, or nothing), the length of the
 -- credentials to be replaced (4), those credentials, and the new ones.
