@@ -20,7 +20,9 @@ struct Input<'a> {
 #[derive(Arbitrary, Debug)]
 enum Step<'a> {
     Do(u8, Operation<'a>),
-    Retain([bool; FIELDS]),
+    Retain([bool; FIELDS], bool),
+    /// Removes all entries.
+    Empty,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -45,13 +47,16 @@ enum Operation<'a> {
 
 const FIELDS: usize = 4;
 
-/// A field counts within the bounds of its type, and from its default.
+/// A field counts within the bounds of its type, and from its default. Two are entries of one collection.
 const KINDS: [(&str, i64, i64, i64); FIELDS] = [
     ("byte", 3, 0, 255),
-    ("signed", -1, -128, 127),
-    ("unsigned", 0, 0, i64::MAX),
-    ("wide", 0, i64::MIN, i64::MAX),
+    ("signed[]", -1, -128, 127),
+    ("counts[unsigned]", 0, 0, i64::MAX),
+    ("counts[wide]", 0, i64::MIN, i64::MAX),
 ];
+
+/// The prefix name of the collection.
+const COUNTS: FieldName = FieldName::from_static("counts[");
 
 impl Value<'_> {
     fn bytes(&self) -> Bytes {
@@ -121,13 +126,19 @@ fuzz_target!(|input: Input<'_>| {
                     assert_eq!(delta, before, "what failed left a trace");
                 }
             }
-            Step::Retain(kept) => {
-                let kept: Vec<_> =
-                    names.iter().zip(kept).filter(|(_, kept)| **kept).map(|(name, _)| name.clone()).collect();
-                for name in names.iter().filter(|name| !kept.contains(name)) {
+            Step::Retain(kept, keeps_counts) => {
+                let kept = names.iter().zip(kept).filter(|(_, kept)| **kept).map(|(name, _)| name.clone());
+                let kept: Vec<_> = kept.chain(keeps_counts.then_some(COUNTS)).collect();
+                for name in names.iter().filter(|name| !kept.iter().any(|kept| kept.covers(name))) {
                     sequence.apply(name, &Op::Remove);
                 }
                 delta.retain(kept);
+            }
+            Step::Empty => {
+                for name in names.iter().filter(|name| COUNTS.covers(name)) {
+                    sequence.apply(name, &Op::Remove);
+                }
+                delta.push(COUNTS, Op::Remove, None).expect("a removal");
             }
         }
         for (index, (name, _)) in delta.ops().iter().enumerate() {

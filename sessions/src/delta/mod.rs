@@ -149,6 +149,11 @@ impl Delta {
         Ok(())
     }
 
+    /// Returns true if fields may be dropped before the operations on single fields apply.
+    pub(crate) fn drops_any(&self) -> bool {
+        self.retain.is_some() || self.ops.first().is_some_and(|(name, _)| name.is_prefix())
+    }
+
     /// Returns true if this field is dropped before the operations on single fields apply.
     pub(crate) fn drops(&self, name: &FieldName) -> bool {
         let mut emptied = self.ops.iter().map(|(name, _)| name).take_while(|name| name.is_prefix());

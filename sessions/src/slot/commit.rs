@@ -302,7 +302,7 @@ impl Slot {
             let largest = write.delta.ops().iter().max_by_key(|(_, op)| op.size());
             return Err(Error::record_too_large(self.context().sizes.record, largest.map(|(name, _)| name)));
         }
-        if let Some(GrownCollection { name, entries }) = &write.grown
+        if let Some(GrownCollection { name, entries }) = write.grown.as_deref()
             && *entries > self.context().sizes.entries
         {
             return Err(Error::too_many_entries(name, self.context().sizes.entries));

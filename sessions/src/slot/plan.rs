@@ -261,7 +261,7 @@ impl RequestState {
     ) -> (PlannedWrite, Vec<FieldReset>, Vec<FieldName>) {
         let Composed { delta, secret_change, is_kept_only, rights, resets, lost, .. } = composed;
         let (incarnation, grows_to) = (self.incarnation, self.grows_to(&delta));
-        let grown = largest_grown(self.live().map(|live| &live.fields), &delta);
+        let grown = largest_grown(self.live().map(|live| &live.fields), &delta).map(Box::new);
         let write =
             PlannedWrite { target, delta, secret_change, is_kept_only, incarnation, rights, grows_to, grown };
         (write, resets, lost)
@@ -275,9 +275,7 @@ impl RequestState {
         };
         let size = |(name, value): (&FieldName, &Bytes)| name.as_str().len() + value.len();
         let before: usize = fields.iter().map(size).sum();
-        let drops_any =
-            delta.retained().is_some() || delta.ops().first().is_some_and(|(name, _)| name.is_prefix());
-        let goes: usize = if drops_any {
+        let goes: usize = if delta.drops_any() {
             let goes = |name: &FieldName| delta.has(name.as_str()) || delta.drops(name);
             fields.iter().filter(|(name, _)| goes(name)).map(size).sum()
         } else {

@@ -79,7 +79,7 @@ pub(super) struct PlannedWrite {
     /// The bytes of fields that there will be, as far as the request knows them; 0 if no more than before.
     pub(super) grows_to: usize,
     /// The largest of the collections that get more entries.
-    pub(super) grown: Option<GrownCollection>,
+    pub(super) grown: Option<Box<GrownCollection>>,
 }
 
 /// The target of a write.

@@ -60,6 +60,8 @@ pub(crate) async fn does_everything(store: &impl Store) -> Result<(), String> {
             other => return Err(format!("{other:?}")),
         }
     }
+    let entries = store.load(id, &["cart[".into(), "a".into()]).await.map_err(|error| error.to_string())?;
+    assert!(entries.is_some_and(|loaded| loaded.fields.len() == 1));
     let loaded = store.load(id, &["a".into(), "n".into()]).await.map_err(|error| error.to_string())?;
     assert!(loaded.is_some_and(|loaded| loaded.fields.len() == 1));
     store.destroy(id).await.map_err(|error| error.to_string())

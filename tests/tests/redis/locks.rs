@@ -17,8 +17,10 @@ use tests::{
 use crate::common::does_everything;
 
 /// The commands that the user of a store on one server needs.
-const COMMANDS: &[&str] =
-    &["eval", "evalsha", "time", "hget", "hmget", "hkeys", "exists", "hset", "hdel", "pexpire", "del"];
+const COMMANDS: &[&str] = &[
+    "eval", "evalsha", "time", "hget", "hmget", "hgetall", "hkeys", "exists", "hset", "hdel", "pexpire",
+    "del",
+];
 
 /// The further commands on a cluster, for the list of nodes and for a key that moves.
 const CLUSTER_COMMANDS: &[&str] = &["cluster|slots", "asking"];

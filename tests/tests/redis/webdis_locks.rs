@@ -16,8 +16,10 @@ use tests::{
 use crate::common::does_everything;
 
 /// The commands that Webdis' user needs in Redis.
-const COMMANDS: &[&str] =
-    &["eval", "evalsha", "time", "hget", "hmget", "hkeys", "exists", "hset", "hdel", "pexpire", "del"];
+const COMMANDS: &[&str] = &[
+    "eval", "evalsha", "time", "hget", "hmget", "hgetall", "hkeys", "exists", "hset", "hdel", "pexpire",
+    "del",
+];
 
 const USER: &str = "sessions";
 const PASSWORD: &str = "of-the-sessions";

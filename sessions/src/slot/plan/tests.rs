@@ -403,6 +403,13 @@ fn entries_of_a_collection_share_its_fate() {
     take(&mut state, &rules, &[Put("cart[a]", "2"), Add("cart[d]", 1)]);
     let write = planned(&mut state, &rules).write;
     assert!(write.is_kept_only);
+    // What a login drops makes room for what comes with it.
+    let size =
+        |fields: &[(&str, &str)]| fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let mut login = visitors();
+    take(&mut login, &rules, &[Put("name", "12345"), Put("user", "7890")]);
+    let after = size(entries) - size(&[("guest[a]", "1")]) + 4 + size(&[("user", "7890")]);
+    assert_eq!(planned(&mut login, &rules).write.grows_to, after);
     assert_eq!(write.grown.map(|grown| (grown.name, grown.entries)), Some(("cart".into(), 3)));
     // What another handle changed before a reset that is written comes too late.
     let mut state = users();

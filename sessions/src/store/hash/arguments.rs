@@ -55,9 +55,23 @@ pub(in crate::store) fn is_puts_only(commit: &Commit) -> bool {
         && (commit.touch || !commit.delta.is_empty())
 }
 
-/// Pushes the arguments of `HMGET`: the first piece of the metadata, and these fields.
+/// The argument of `load.lua` that asks for the whole hash.
+const ALL: &[u8] = b"*";
+
+/// Returns true if a load of these names reads the whole hash: Redis cannot look for fields by the beginning of their
+/// names.
+pub(in crate::store) fn asks_for_all(names: &[FieldName]) -> bool {
+    names.iter().any(FieldName::is_prefix)
+}
+
+/// Pushes the arguments of `load.lua`: the first piece of the metadata and these fields, or one for the whole hash.
+#[cfg(feature = "webdis")]
 pub(in crate::store) fn load(names: &[FieldName], to: &mut impl Arguments) {
-    load_pieces(0, names, to);
+    if asks_for_all(names) {
+        to.push(ALL);
+    } else {
+        load_pieces(0, names, to);
+    }
 }
 
 /// Pushes the arguments of `HMGET`: the first piece of the metadata and this many further ones, and these fields.

@@ -7,6 +7,8 @@
 //! | `@c` | the last 8 commit ids, 8 bytes each, if there are any |
 //! | a session field | its JSON text |
 //!
+//! An entry of a collection is a session field, `cart[42]`.
+//!
 //! Integers are big-endian. Times are in milliseconds since the Unix epoch. A session field whose name begins with
 //! `@` is stored with one `@` more, so no name can be mistaken for metadata.
 //!
@@ -26,6 +28,9 @@
 //! takes two round trips, later ones take one. To ask for every piece each time would cost a load eleven bytes, and
 //! the server an eighth of a microsecond, for each piece. A touch changes `@` only, so puts read and write no more
 //! than before.
+//!
+//! **A load with a collection reads the whole hash.** Redis has no command for the fields that begin with some text, but
+//! for `HSCAN`, which can take several trips, and for scripts. `HGETALL` is one trip.
 
 use crate::{
     store::{Loaded, Record},
@@ -39,7 +44,6 @@ pub(super) const METADATA: &[u8] = b"@";
 pub(super) const COMMITS: &[u8] = b"@c";
 
 /// The length of a piece of the metadata. The last one may be shorter.
-#[cfg(feature = "redis")]
 const PIECE: usize = 56;
 
 /// The number of bytes of the metadata before the credentials.
@@ -69,6 +73,11 @@ pub(super) fn field_name(key: &str) -> &str {
     if key.starts_with("@@") { &key[1..] } else { key }
 }
 
+/// Returns true if a field of the hash is metadata, of this version or another.
+pub(super) fn is_metadata(key: &str) -> bool {
+    key.starts_with('@') && !key.starts_with("@@")
+}
+
 /// Encodes a time in six bytes.
 pub(super) fn six_bytes(millis: i64) -> [u8; 6] {
     let [_, _, bytes @ ..] = millis.clamp(0, LATEST).to_be_bytes();
@@ -81,7 +90,6 @@ pub(super) fn piece_key(number: usize) -> String {
 }
 
 /// Returns true if another piece of the metadata may follow on this one.
-#[cfg(feature = "redis")]
 pub(super) fn is_full(piece: &[u8]) -> bool {
     piece.len() == PIECE
 }

@@ -18,15 +18,15 @@ mod reply;
 mod scripts;
 
 #[cfg(feature = "webdis")]
-pub(super) use self::arguments::head;
+pub(super) use self::arguments::{head, load};
 #[cfg(feature = "redis")]
 pub(super) use self::{
-    arguments::{Arguments, is_puts_only, load_pieces, puts},
+    arguments::{Arguments, asks_for_all, is_puts_only, load_pieces, puts},
     reply::{joined, pieces_of},
     scripts::Script,
 };
 pub(super) use self::{
-    arguments::{ScriptTime, commit, create, load, look},
+    arguments::{ScriptTime, commit, create, look},
     clock::ServerClock,
     prefix::Prefix,
     probe::{probe_commit, probe_record},

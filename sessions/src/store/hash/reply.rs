@@ -1,12 +1,15 @@
 //! The replies of the commands and scripts.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use bytes::Bytes;
 
-use super::layout::{field_name, metadata};
 #[cfg(feature = "redis")]
-use super::layout::{is_full, more_pieces};
+use super::layout::more_pieces;
+use super::{
+    arguments::asks_for_all,
+    layout::{METADATA, field_name, is_full, is_metadata, metadata, piece_key},
+};
 use crate::{
     store::{Commit, CommitOutcome, CreateOutcome, Loaded},
     value::{FieldName, Timestamp},
@@ -69,13 +72,17 @@ pub(in crate::store) fn pieces_of(metadata: &ReplyItem) -> usize {
     }
 }
 
-/// Reads the reply to `HMGET` with the arguments of `load`, its metadata joined, as of this time.
+/// Reads the reply to a load of these names as of this time: that to `HMGET`, its metadata joined, or to `HGETALL` if
+/// there is a prefix name among them.
 pub(in crate::store) fn loaded(
     names: &[FieldName],
     now: Timestamp,
     items: impl IntoIterator<Item = ReplyItem>,
 ) -> Result<Option<Loaded>, Malformed> {
     let mut items = items.into_iter();
+    if asks_for_all(names) {
+        return whole(names, now, items);
+    }
     let record = match items.next() {
         Some(ReplyItem::None) => return Ok(None),
         Some(ReplyItem::Bytes(bytes)) => metadata(&bytes, now).ok_or(Malformed)?,
@@ -87,6 +94,44 @@ pub(in crate::store) fn loaded(
     };
     let fields = names.iter().zip(items).filter_map(pair).collect();
     Ok(Some(record.with_fields(fields, false)))
+}
+
+/// Reads a whole hash, whose names and values follow each other in any order.
+fn whole(
+    names: &[FieldName],
+    now: Timestamp,
+    mut items: impl Iterator<Item = ReplyItem>,
+) -> Result<Option<Loaded>, Malformed> {
+    let (mut fields, mut own) = (Vec::new(), Vec::new());
+    while let Some(key) = items.next() {
+        let (ReplyItem::Bytes(key), Some(ReplyItem::Bytes(value))) = (key, items.next()) else {
+            return Err(Malformed);
+        };
+        // Fields of another program may have names that are not UTF-8.
+        match std::str::from_utf8(&key) {
+            Ok(key) if is_metadata(key) => own.push((key.to_owned(), value)),
+            Ok(key) => {
+                let name = field_name(key);
+                let known = names.iter().find(|known| known.as_str() == name);
+                fields.push((known.cloned().unwrap_or_else(|| name.into()), value));
+            }
+            Err(_) => {}
+        }
+    }
+    let mut own: HashMap<_, _> = own.into_iter().collect();
+    let Some(first) = str::from_utf8(METADATA).ok().and_then(|key| own.remove(key)) else { return Ok(None) };
+    let (mut joined, mut last) = (first.to_vec(), first);
+    for number in 1.. {
+        match own.remove(&piece_key(number)).filter(|_| is_full(&last)) {
+            Some(piece) => {
+                joined.extend_from_slice(&piece);
+                last = piece;
+            }
+            None => break,
+        }
+    }
+    let record = metadata(&joined, now).ok_or(Malformed)?;
+    Ok(Some(record.with_fields(fields.into_iter().collect(), true)))
 }
 
 /// Reads the reply of `create.lua`.
@@ -182,5 +227,71 @@ mod tests {
         for (length, pieces) in [(48, 0), (56, 0), (57, 1), (112, 1), (113, 2)] {
             assert_eq!(pieces_of(&bytes(length)), pieces, "{length}");
         }
+    }
+
+    fn pair(key: &[u8], value: Vec<u8>) -> [ReplyItem; 2] {
+        [ReplyItem::Bytes(key.to_vec().into()), ReplyItem::Bytes(value.into())]
+    }
+
+    /// Metadata with credentials of this length.
+    fn record(credentials: usize) -> Vec<u8> {
+        let mut bytes = vec![0; 16];
+        let filled = (0..64).cycle().take(credentials).enumerate();
+        bytes.extend(filled.map(|(index, byte)| if index == 32 { 0x80 } else { byte }));
+        bytes
+    }
+
+    #[test]
+    fn a_whole_hash_is_read_in_any_order() {
+        let names = ["cart[", "name", "@me"].map(FieldName::from);
+        let now = Timestamp::from_millis(5);
+        for credentials in [32, 39, 40, 41, 96, 97, 200] {
+            let whole = record(credentials);
+            let mut pairs: Vec<_> = whole
+                .chunks(56)
+                .enumerate()
+                .map(|(number, piece)| {
+                    let key = if number == 0 { "@".to_owned() } else { piece_key(number) };
+                    pair(key.as_bytes(), piece.to_vec())
+                })
+                .collect();
+            for (key, value) in
+                [("cart[a]", "1"), ("name", "2"), ("@@me", "3"), ("@c", "4"), ("@other", "5"), ("x", "6")]
+            {
+                pairs.push(pair(key.as_bytes(), value.into()));
+            }
+            pairs.push(pair(b"\xff", b"7".to_vec()));
+            for _ in 0..pairs.len() {
+                pairs.rotate_left(1);
+                let loaded = loaded(&names, now, pairs.concat()).unwrap().unwrap();
+                assert_eq!(loaded.credentials.as_bytes(), &whole[16..]);
+                assert!(loaded.complete);
+                let fields: Vec<_> =
+                    loaded.fields.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+                assert_eq!(
+                    fields,
+                    [("@me", &b"3"[..]), ("cart[a]", b"1"), ("name", b"2"), ("x", b"6")],
+                    "{credentials}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_hash_without_metadata_is_no_record() {
+        let names = ["cart[".into()];
+        let now = Timestamp::from_millis(5);
+        let read = |items: Vec<ReplyItem>| loaded(&names, now, items);
+        assert!(read(Vec::new()).unwrap().is_none());
+        assert!(read(pair(b"cart[a]", b"1".to_vec()).to_vec()).unwrap().is_none());
+        assert!(read(pair(b"@1", record(40)).to_vec()).unwrap().is_none());
+        assert!(read(pair(b"@", vec![1; 15]).to_vec()).is_err(), "cut off");
+        assert!(read(vec![bytes(1)]).is_err(), "a name without a value");
+        assert!(read(vec![ReplyItem::None, bytes(1)]).is_err());
+        // A piece after a gap does not belong to the metadata, nor one after a piece that is not full.
+        let mut pieces = [pair(b"@", record(40)), pair(b"@2", vec![7; 5])].concat();
+        assert_eq!(read(pieces.clone()).unwrap().unwrap().credentials.as_bytes().len(), 40);
+        pieces.extend(pair(b"@1", vec![7; 55]));
+        assert_eq!(read(pieces).unwrap().unwrap().credentials.as_bytes().len(), 95);
     }
 }

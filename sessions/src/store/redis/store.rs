@@ -27,6 +27,12 @@ use crate::{
 /// The number of times that a commit is sent if it seems late each time.
 const ATTEMPTS: usize = 3;
 
+/// The command that reads some fields.
+const METADATA_AND_FIELDS: &str = "HMGET";
+
+/// The command that reads the whole hash.
+const ALL_FIELDS: &str = "HGETALL";
+
 /// The least number of further pieces of a record's metadata that are asked for once there are more than usual.
 const PIECES_AT_ONCE: usize = 8;
 
@@ -56,7 +62,8 @@ const PIECES_AT_ONCE: usize = 8;
 /// ```
 ///
 /// A clone is the same store. All requests share its connections and pipeline on them. A load is one round trip that
-/// names the fields of the view. A commit is one script that writes the changed fields.
+/// names the fields of the view. A view with a collection reads the whole hash (`HGETALL`) in one round trip, the fields
+/// of other views included. A commit is one script that writes the changed fields.
 ///
 /// # Layout
 ///
@@ -68,7 +75,7 @@ const PIECES_AT_ONCE: usize = 8;
 /// - `@1`, `@2` and so on hold the rest of the credentials, 56 bytes each.
 /// - `@c` holds the ids of the last 8 commits that count or rotate.
 ///
-/// A field of yours whose name begins with `@` has one `@` more. The TTL of the key is the session's deadline.
+/// A field of yours whose name begins with `@` has one `@` more. An entry of a collection is a field named `cart[42]`. The TTL of the key is the session's deadline.
 ///
 /// ```text
 /// $ redis-cli --scan --pattern 'sess:*'
@@ -93,7 +100,7 @@ const PIECES_AT_ONCE: usize = 8;
 /// The store needs the permissions of this user, and tries them when it is opened (one line):
 ///
 /// ```text
-/// ACL SETUSER sessions on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hkeys +exists +hset +hdel +pexpire +del
+/// ACL SETUSER sessions on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hgetall +hkeys +exists +hset +hdel +pexpire +del
 /// ```
 ///
 /// Add `+select` for another database than 0, `+cluster|slots +asking` for a cluster, and `+role` behind Sentinels.
@@ -122,7 +129,8 @@ const PIECES_AT_ONCE: usize = 8;
 /// | rotated eight times or more | 460 | 780 | 1,420 |
 ///
 /// A value longer than 64 bytes makes Redis keep its session as a table. The last column is 2,480 to 2,790 then.
-/// `hash-max-listpack-value` moves the limit. The metadata never exceed it.
+/// `hash-max-listpack-value` moves the limit. The metadata never exceed it. A name longer than 64 bytes does the same,
+/// and so do more than 128 fields (`hash-max-listpack-entries`), of which each entry of a collection is one.
 ///
 /// A key expires when its session has ended. By default that is a day and an hour after the last use, and thirty days
 /// if the user asked to be remembered.
@@ -171,7 +179,9 @@ impl RedisStore {
     pub(super) async fn probe(&self, until: Instant) -> Result<(), RequestFailure> {
         let id = RecordId::from_bytes(random::bytes().map_err(|_| unreadable())?);
         let (key, time, deadline) = (self.prefix.key(id), self.time(), self.client.deadline().min(until));
-        let _ = self.read(id, |fields| hash::load(&[], fields), deadline).await?;
+        let _ =
+            self.read(id, METADATA_AND_FIELDS, |fields| hash::load_pieces(0, &[], fields), deadline).await?;
+        let _ = self.read(id, ALL_FIELDS, |_| {}, deadline).await?;
         let (new, commit) = (hash::probe_record(), hash::probe_commit());
         let create = |command: &mut redis::Cmd| hash::create(&new, time, command);
         let change = |command: &mut redis::Cmd| hash::commit(0, &commit, time, command);
@@ -223,7 +233,8 @@ impl RedisStore {
         }
     }
 
-    /// Loads a record with these fields, in one round trip. It takes two if the metadata have more pieces than those of
+    /// Loads a record with these fields, in one round trip. With a prefix name among them it reads the whole hash. Else
+    /// it takes two trips if the metadata have more pieces than those of
     /// any record before, which happens once or twice in the life of a process.
     async fn load_by(
         &self,
@@ -231,9 +242,15 @@ impl RedisStore {
         names: &[FieldName],
         deadline: Instant,
     ) -> Result<Option<Loaded>, Error> {
+        if hash::asks_for_all(names) {
+            let read = self.read(id, ALL_FIELDS, |_| {}, deadline).await;
+            let (now, items) = read.map_err(RequestFailure::into_read)?;
+            return hash::loaded(names, now, items).map_err(Error::unreadable);
+        }
         let mut more = self.client.pieces();
         loop {
-            let read = self.read(id, |fields| hash::load_pieces(more, names, fields), deadline).await;
+            let arguments = |fields: &mut redis::Cmd| hash::load_pieces(more, names, fields);
+            let read = self.read(id, METADATA_AND_FIELDS, arguments, deadline).await;
             let (now, mut items) = read.map_err(RequestFailure::into_read)?;
             if let Some(metadata) = hash::joined(more, &mut items) {
                 self.client.ask_for_pieces(hash::pieces_of(&metadata));
@@ -244,16 +261,17 @@ impl RedisStore {
         }
     }
 
-    /// Reads the fields of `arguments` and the time in one round trip, without a script.
+    /// Reads the fields of `arguments` by this command, and the time, in one round trip without a script.
     async fn read(
         &self,
         id: RecordId,
+        command: &'static str,
         arguments: impl FnOnce(&mut redis::Cmd),
         deadline: Instant,
     ) -> Result<(Timestamp, Items), RequestFailure> {
         let key = self.prefix.key(id);
         let mut fields = redis::Cmd::with_capacity(16, 256);
-        fields.arg("HMGET").arg(&key);
+        fields.arg(command).arg(&key);
         arguments(&mut fields);
         let manual = self.clock.as_ref().map(AnyClock::now);
         if let Some(now) = manual.or_else(|| self.client.now()) {
@@ -279,8 +297,8 @@ impl RedisStore {
             return Err(RequestFailure::Refused(timed_out()));
         }
         let mut metadata = redis::Cmd::with_capacity(16, 64);
-        metadata.arg("HMGET").arg(key);
-        hash::load(&[], &mut metadata);
+        metadata.arg(METADATA_AND_FIELDS).arg(key);
+        hash::load_pieces(0, &[], &mut metadata);
         match self.client.command_with_time(key, metadata, deadline).await {
             Ok(_) => Ok(()),
             // It only reads, so nothing happened in either case.
@@ -388,7 +406,7 @@ impl RedisStore {
         if commit.id.is_none() || !commit.returning.is_empty() {
             return false;
         }
-        let seen = self.read(id, hash::look, deadline).await;
+        let seen = self.read(id, METADATA_AND_FIELDS, hash::look, deadline).await;
         seen.is_ok_and(|(_, items)| hash::remembers(commit, items))
     }
 
@@ -410,13 +428,18 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// The items of a reply to `HMGET`.
+/// The items of a reply to `HMGET`, or the names and values of one to `HGETALL`.
 type Items = std::iter::Map<std::vec::IntoIter<Value>, fn(Value) -> ReplyItem>;
 
-/// Reads the reply to `HMGET`.
+/// Reads the reply to `HMGET` or `HGETALL`.
 fn values(reply: Value) -> Result<Items, RequestFailure> {
     match reply {
         Value::Array(values) => Ok(values.into_iter().map(item as fn(Value) -> ReplyItem)),
+        // Version 3 of the protocol has a type for it.
+        Value::Map(pairs) => {
+            let values: Vec<_> = pairs.into_iter().flat_map(<[Value; 2]>::from).collect();
+            Ok(values.into_iter().map(item as fn(Value) -> ReplyItem))
+        }
         _ => Err(unreadable()),
     }
 }

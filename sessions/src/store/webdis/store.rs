@@ -84,7 +84,7 @@ const ATTEMPTS: usize = 3;
 /// (one line):
 ///
 /// ```text
-/// user default on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hkeys +exists +hset +hdel +pexpire +del
+/// user default on >password resetkeys ~sess:* -@all +eval +evalsha +time +hget +hmget +hgetall +hkeys +exists +hset +hdel +pexpire +del
 /// ```
 ///
 /// Webdis 0.1.9 can log in as `default` only: `"redis_auth": "password"`. It silently ignores `["user", "password"]`,
@@ -140,7 +140,9 @@ impl WebdisStore {
     pub(super) async fn probe(&self) -> Result<(), Error> {
         let id = RecordId::from_bytes(random::bytes()?);
         let time = self.time();
-        self.read(id, |words| hash::load(&[], words)).await.map_err(ScriptFailure::into_opening)?;
+        for names in [&[][..], &[FieldName::from_static("[")]] {
+            self.read(id, |words| hash::load(names, words)).await.map_err(ScriptFailure::into_opening)?;
+        }
         let (new, commit) = (hash::probe_record(), hash::probe_commit());
         let created =
             self.call(ScriptOperation::Create, id, |words| hash::create(&new, time, words), false).await;

@@ -26,6 +26,7 @@
 
 pub mod attack;
 pub mod boundary;
+pub mod collections;
 pub mod contract;
 pub mod counters;
 pub mod delta;
@@ -225,6 +226,15 @@ macro_rules! __conformance {
                     purge_tells_the_kinds_of_sessions_apart
                     credentials_with_other_times_is_judged_by_the_old_ones
                     instances_share_one_backend
+                }
+                collections {
+                    a_prefix_name_loads_every_entry
+                    an_entry_is_changed_by_itself
+                    retain_keeps_the_entries_of_a_prefix_name
+                    the_removal_of_a_prefix_name_takes_every_entry
+                    a_bad_operation_empties_no_collection
+                    prefix_names_reach_no_metadata
+                    a_large_collection_is_one_load_and_one_commit
                 }
                 overlap {
                     a_slow_request_after_logout_leaves_it_dead

@@ -3,6 +3,8 @@
 -- args[2]: the commit's id or ''. args[3]: the change of credentials or ''.
 -- args[4]: the number of operations. args[5]: the number of retained fields, -1 to retain all.
 -- Then for each operation its kind, field and operand; then the retained fields; then the fields to return.
+-- A field that ends in '[' stands for all fields that begin with it. It is among the retained ones, or is removed:
+-- these operations come first.
 local id, rotation = args[2], args[3]
 local first_op, first_kept = 6, 6 + 3 * args[4]
 local kept = tonumber(args[5])
@@ -39,11 +41,28 @@ if rotation ~= '' then
   if kind % 2 == 1 then created = math.max(created, now) end
 end
 
-local retained = kept >= 0 and {}
-for index = first_kept, first_returned - 1 do retained[args[index]] = true end
+local retained, retained_prefixes, emptied = kept >= 0 and {}, {}, {}
+for index = first_kept, first_returned - 1 do
+  local field = args[index]
+  retained[field] = true
+  if string.sub(field, -1) == '[' then retained_prefixes[#retained_prefixes + 1] = field end
+end
+
+local function is_covered(field, prefixes)
+  for _, prefix in ipairs(prefixes) do
+    if string.sub(field, 1, #prefix) == prefix then return true end
+  end
+  return false
+end
+
+-- True if the field goes before the operations on single fields.
+local function is_dropped(field)
+  return is_covered(field, emptied)
+    or (retained and not (retained[field] or is_covered(field, retained_prefixes)))
+end
 
 local function current(field)
-  if retained and not retained[field] then return false end
+  if is_dropped(field) then return false end
   return redis.call('HGET', key, field)
 end
 
@@ -120,20 +139,24 @@ local kinds = {
 local puts, changed, removals = {}, {}, {}
 for index = first_op, first_kept - 1, 3 do
   local field = args[index + 1]
-  local value = kinds[args[index]](field, args[index + 2])
-  if value == nil then return { -2, field } end
-  changed[field] = true
-  if value then
-    puts[#puts + 1] = field
-    puts[#puts + 1] = value
+  if string.sub(field, -1) == '[' then
+    emptied[#emptied + 1] = field
   else
-    removals[#removals + 1] = field
+    local value = kinds[args[index]](field, args[index + 2])
+    if value == nil then return { -2, field } end
+    changed[field] = true
+    if value then
+      puts[#puts + 1] = field
+      puts[#puts + 1] = value
+    else
+      removals[#removals + 1] = field
+    end
   end
 end
-if retained then
+if retained or #emptied > 0 then
   for _, field in ipairs(redis.call('HKEYS', key)) do
     -- A name that begins with one '@' is metadata, of this version or another.
-    if not (retained[field] or changed[field] or string.find(field, '^@[^@]') or field == '@') then
+    if is_dropped(field) and not (changed[field] or string.find(field, '^@[^@]') or field == '@') then
       removals[#removals + 1] = field
     end
   end
