@@ -21,6 +21,8 @@ mod stores;
 mod test_tools;
 #[path = "stack/unreadable.rs"]
 mod unreadable;
+#[path = "stack/views.rs"]
+mod views;
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,6 +54,7 @@ struct Account {
 #[derive(Session)]
 #[session(namespace = "cart")]
 struct Cart {
+    #[session(merge = "last")]
     items: Vec<String>,
 }
 

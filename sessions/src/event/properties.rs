@@ -20,6 +20,7 @@ impl Event<'_> {
             Self::GrantDropped { .. } => "GrantDropped",
             Self::ChangesDropped { .. } => "ChangesDropped",
             Self::UnsavedChanges { .. } => "UnsavedChanges",
+            Self::ItemsTrimmed { .. } => "ItemsTrimmed",
             Self::HandleClosed { .. } => "HandleClosed",
             Self::TwoLiveTokens { .. } => "TwoLiveTokens",
             Self::Expired { .. } => "Expired",
@@ -28,6 +29,7 @@ impl Event<'_> {
             Self::Forged { .. } => "Forged",
             Self::BadSignature { .. } => "BadSignature",
             Self::Misconfigured { .. } => "Misconfigured",
+            Self::UnregisteredView { .. } => "UnregisteredView",
             Self::UnreadableRecord { .. } => "UnreadableRecord",
             Self::LoadFailed { .. } => "LoadFailed",
             Self::Conflict { .. } => "Conflict",
@@ -48,6 +50,7 @@ impl Event<'_> {
         match self {
             Self::Created { is_login: false, .. }
             | Self::Renewed { .. }
+            | Self::ItemsTrimmed { .. }
             | Self::Expired { .. }
             | Self::Superseded { .. } => EventLevel::Debug,
             Self::Created { is_login: true, .. }
@@ -57,6 +60,7 @@ impl Event<'_> {
             | Self::Destroyed { .. } => EventLevel::Info,
             Self::UndecodableField { .. }
             | Self::UnnamedRight { .. }
+            | Self::UnregisteredView { .. }
             | Self::UnreadableRecord { .. }
             | Self::GrantDropped { .. }
             | Self::TwoLiveTokens { .. }
@@ -101,11 +105,13 @@ impl Event<'_> {
             | Self::ChangesDropped { record, .. }
             | Self::UnsavedChanges { record, .. }
             | Self::HandleClosed { record }
+            | Self::ItemsTrimmed { record, .. }
             | Self::CommitFailed { record, .. }
             | Self::Repeated { record, .. } => *record,
             Self::TwoLiveTokens { records: [first, _] } => Some(*first),
             Self::BadSignature { .. }
             | Self::Misconfigured { .. }
+            | Self::UnregisteredView { .. }
             | Self::CrossSite { .. }
             | Self::InsecureCookies { .. }
             | Self::CookieOverHttp { .. }
@@ -120,6 +126,7 @@ impl Event<'_> {
     pub const fn error(&self) -> Option<&Error> {
         match self {
             Self::Misconfigured { error }
+            | Self::UnregisteredView { error }
             | Self::UnreadableRecord { error, .. }
             | Self::CrossSite { error, .. }
             | Self::InsecureCookies { error }
@@ -143,7 +150,9 @@ impl Event<'_> {
             | Self::RightsRemoved { .. }
             | Self::Destroyed { .. }
             | Self::Repeated { .. } => return None,
-            Self::UndecodableField { field, .. } | Self::UnnamedRight { field, .. } => {
+            Self::UndecodableField { field, .. }
+            | Self::UnnamedRight { field, .. }
+            | Self::ItemsTrimmed { field, .. } => {
                 field.as_str().hash(&mut detail);
             }
             Self::UnsavedChanges { fields, .. }

@@ -24,6 +24,7 @@ mod compose;
 mod context;
 mod cookie_change;
 mod create;
+mod delta_failure;
 mod ended;
 mod entries;
 mod examine;
@@ -45,6 +46,7 @@ mod secrets;
 mod staging;
 mod survive;
 mod watch;
+mod whole;
 
 use std::{
     fmt,
@@ -173,6 +175,11 @@ impl Slot {
 
     pub(crate) fn events(&self) -> &Events {
         &self.context().events
+    }
+
+    /// The store's time now, or somewhat before it; the epoch for a session that has no record yet.
+    pub(crate) fn store_time(&self) -> Timestamp {
+        self.lock().live().map_or(Timestamp::from_millis(0), record::LiveRecord::now)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
