@@ -34,11 +34,12 @@ fn setters(field: &Field) -> &'static [Accessor] {
     // the value under an older name would count, too
     let counts_older = !field.aliases.is_empty() && field.merge() != Merge::Last;
     let is_blind = matches!(field.merge(), Merge::Last | Merge::First | Merge::Add | Merge::Max | Merge::Min);
-    if is_right || counts_older || !is_blind || field.skip.is_some() {
+    let needs_record = is_right || field.is_indexed() || field.group.is_some();
+    if needs_record || counts_older || !is_blind || field.skip.is_some() {
         return &[];
     }
     match (field.facts().set, field.merge()) {
-        (AccessorSet::Flash, _) => &[Accessor::Flash],
+        (AccessorSet::Flash | AccessorSet::Once, _) => &[Accessor::Flash],
         (AccessorSet::FlashList, _) => &[],
         (AccessorSet::Plain, Merge::Add) => &[Accessor::Set, Accessor::Add, Accessor::Reset],
         (AccessorSet::Plain, _) => &[Accessor::Set, Accessor::Reset],

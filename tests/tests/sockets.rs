@@ -5,18 +5,25 @@
 
 use std::{
     future::poll_fn,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::{Router, routing::get};
+use axum::{Router, body::Body, routing::get};
+use bytes::Bytes;
+use http_body::Frame;
 use sessions::{
-    Session, SessionLayer, TypedSession,
+    Error, Session, SessionLayer, TypedSession,
     store::MemoryStore,
     testing::{Call, Client, FaultStore, Faults, Gate, Operation, Recording, RecordingStore},
 };
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    task::JoinHandle,
+    time::Instant,
+};
 
 #[derive(Session)]
 struct Page {
@@ -114,6 +121,85 @@ fn a_logout_that_no_runtime_can_carry_out_is_told() {
     drop(runtime);
     let events = site.events();
     assert!(matches!(&events[..], [event] if event.contains("CommitFailed")), "{events:?}");
+}
+
+/// A site whose `/visit` begins a session without a user, and whose `/lend` sends its handle to the test.
+async fn lending() -> (Site, UnboundedReceiver<TypedSession<Page>>) {
+    let (lend, borrowed) = unbounded_channel();
+    let visit = get(async |mut page: TypedSession<Page>| page.set_name("Bea"));
+    let lend = get(async move |page: TypedSession<Page>| lend.send(page).is_ok().to_string());
+    let routes = Router::new().route("/visit", visit).route("/lend", lend);
+    (Site::new(routes, |layer| layer).await, borrowed)
+}
+
+/// An end after the response needs no `save`, of a user's session and of a visitor's.
+#[tokio::test]
+async fn a_logout_after_the_response_ends_the_session() {
+    for begin in ["/begin", "/visit"] {
+        let (site, mut borrowed) = lending().await;
+        let browser = site.browser.stranger();
+        browser.get(begin).await;
+        assert_eq!(browser.get("/lend").await.text(), "true", "{begin}");
+        borrowed.try_recv().expect("a handle").destroy();
+        site.layer.drain().await;
+        assert_eq!(browser.get("/name").await.text(), "-", "{begin}");
+    }
+}
+
+/// A `clear` after the response that no handler saved changes nothing in a visitor's session, and is reported.
+#[tokio::test]
+async fn a_forgotten_clear_after_the_response_is_reported() {
+    let (site, mut borrowed) = lending().await;
+    let browser = site.browser.stranger();
+    browser.get("/visit").await;
+    browser.get("/lend").await;
+    site.events();
+    borrowed.try_recv().expect("a handle").clear();
+    let events = site.events();
+    assert!(matches!(&events[..], [event] if event.contains("UnsavedChanges")), "{events:?}");
+    assert_eq!(browser.get("/name").await.text(), "Bea");
+}
+
+/// A handle that a body holds saves while the body is sent.
+#[tokio::test]
+async fn a_streams_handle_saves_while_the_body_is_sent() {
+    type Work = Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
+
+    struct Stream(Option<Work>);
+
+    impl http_body::Body for Stream {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            let Some(work) = &mut self.0 else { return Poll::Ready(None) };
+            let output = ready!(work.as_mut().poll(context));
+            self.0 = None;
+            Poll::Ready(Some(output.map(Frame::data)))
+        }
+    }
+
+    let gate = Gate::new();
+    let inside = gate.clone();
+    let stream = get(async move |mut page: TypedSession<Page>| {
+        Body::new(Stream(Some(Box::pin(async move {
+            inside.pass().await;
+            page.set_name("Bea");
+            page.save().await?;
+            Ok(Bytes::from(page.name().unwrap_or("-").to_owned()))
+        }))))
+    });
+    let site = Site::new(Router::new().route("/stream", stream), |layer| layer).await;
+    let tab = site.browser.fork();
+    let streaming = tokio::spawn(async move { tab.get("/stream").await.text().to_owned() });
+    gate.arrived().await;
+    assert_eq!(site.name().await, "Ada");
+    gate.release();
+    assert_eq!(streaming.await.expect("a body"), "Bea");
+    assert_eq!(site.name().await, "Bea");
 }
 
 /// A socket that panics loses what it did not save, and an event names the fields.
@@ -334,7 +420,7 @@ async fn give_up(browser: &Client, path: String, gate: &Gate) {
 }
 
 /// Polls a future once, and leaves it.
-async fn begin<F: Future>(future: std::pin::Pin<&mut F>) {
+async fn begin<F: Future>(future: Pin<&mut F>) {
     let mut future = future;
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await;
 }

@@ -13,32 +13,32 @@ mod errors;
 mod events;
 #[path = "stack/failures.rs"]
 mod failures;
+#[path = "stack/layers.rs"]
+mod layers;
+#[path = "stack/stores.rs"]
+mod stores;
+#[path = "stack/test_tools.rs"]
+mod test_tools;
 #[path = "stack/unreadable.rs"]
 mod unreadable;
 #[path = "stack/views.rs"]
 mod views;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
     extract::{Path, Request},
     http::StatusCode,
     middleware::{Next, from_fn},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
-use bytes::Bytes;
-use http_body::Frame;
 use sessions::{
-    CookieConfig, Error, Event, OnServerError, RecentLogin, RecentLoginRejection, SameSite, Session,
-    SessionLayer, TypedSession,
+    CookieConfig, Error, OnServerError, RecentLogin, RecentLoginRejection, SameSite, Session, SessionLayer,
+    TypedSession,
     store::MemoryStore,
-    testing::{Client, FaultStore, Gate, ManualClock, Operation, RecordingStore},
+    testing::{Client, FaultStore, ManualClock, Operation, RecordingStore},
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -120,24 +120,6 @@ async fn a_person_signs_in_and_out() {
 }
 
 #[tokio::test]
-async fn it_works_on_localhost_and_not_over_http() {
-    let app = routes().layer(layer());
-    let local = Client::new(app.clone()).with_origin("http://localhost:3000");
-    local.get("/in/Ada").await;
-    assert_eq!(local.get("/read").await.text(), "Ada 0");
-    let plain = Client::new(app).with_origin("http://app.test");
-    plain.get("/in/Ada").await;
-    assert_eq!(plain.get("/read").await.text(), "- 0", "browsers take no `__Host-` cookie from there");
-}
-
-#[tokio::test]
-async fn without_the_layer_the_answer_is_an_error_and_no_more() {
-    let response = Client::new(routes()).get("/read").await;
-    assert_eq!(response.status(), 500);
-    assert!(!response.text().contains("SessionLayer"), "that is for the log: {}", response.text());
-}
-
-#[tokio::test]
 async fn a_layer_inside_covers_its_routes_only() {
     let app = Router::new().route("/outside", get(read)).merge(routes().layer(layer()));
     let browser = Client::new(app);
@@ -204,26 +186,6 @@ async fn option_is_none_without_a_live_session_and_an_error_if_the_store_fails()
 }
 
 #[tokio::test]
-async fn two_views_in_one_handler_are_one_commit() {
-    let store = RecordingStore::new(MemoryStore::new());
-    let recording = store.recording();
-    let both = async |mut account: TypedSession<Account>, mut cart: TypedSession<Cart>| {
-        account.add_visits(1);
-        cart.items_mut().push("pen".to_owned());
-        account.visits().to_string()
-    };
-    let browser = Client::new(Router::new().route("/", get(both)).layer(SessionLayer::new(store)));
-    browser.get("/").await;
-    recording.clear();
-    assert_eq!(browser.get("/").await.text(), "2");
-    assert_eq!(recording.writes(), 1);
-    let calls = recording.calls();
-    let commit = calls.iter().find(|call| call.operation() == Operation::Commit).expect("a commit");
-    let names: Vec<_> = commit.changes().iter().map(|change| change.name.as_str()).collect();
-    assert_eq!(names, ["cart.items", "visits"]);
-}
-
-#[tokio::test]
 async fn a_middleware_uses_the_session_before_and_after_the_handler() {
     async fn count(mut session: TypedSession<Account>, request: Request, next: Next) -> Response {
         session.add_visits(1);
@@ -285,96 +247,6 @@ async fn a_middleware_may_hold_its_handle_over_the_handler() {
     assert_eq!(browser.get("/read").await.text(), "Ada 2");
 }
 
-/// A handle of a session that another one has ended shows nothing of the next session.
-#[tokio::test]
-async fn a_count_on_an_ended_session_shows_nothing_of_the_next() {
-    let end = async |mut first: TypedSession<Account>, mut second: TypedSession<Account>| {
-        second.destroy();
-        second.add_visits(5);
-        drop(second);
-        let refused = first.fetch_add_visits(1).await.is_err();
-        format!("{refused} {}", first.visits())
-    };
-    let browser = Client::new(routes().route("/end", get(end)).layer(layer()));
-    browser.get("/in/Ada").await;
-    assert_eq!(browser.get("/end").await.text(), "true 0");
-    assert_eq!(browser.get("/read").await.text(), "- 5");
-}
-
-#[tokio::test]
-async fn a_streams_handle_saves_while_the_body_is_sent() {
-    type Work = std::pin::Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
-
-    struct Stream(Option<Work>);
-
-    impl http_body::Body for Stream {
-        type Data = Bytes;
-        type Error = Error;
-
-        fn poll_frame(
-            mut self: std::pin::Pin<&mut Self>,
-            context: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Error>>> {
-            let Some(work) = &mut self.0 else { return std::task::Poll::Ready(None) };
-            let output = std::task::ready!(work.as_mut().poll(context));
-            self.0 = None;
-            std::task::Poll::Ready(Some(output.map(Frame::data)))
-        }
-    }
-
-    let gate = Gate::new();
-    let inside = gate.clone();
-    let stream = move |mut session: TypedSession<Account>| {
-        let gate = inside.clone();
-        async move {
-            Body::new(Stream(Some(Box::pin(async move {
-                gate.pass().await;
-                session.add_visits(10);
-                session.save().await?;
-                Ok(Bytes::from(session.visits().to_string()))
-            }))))
-        }
-    };
-    let browser = Client::new(routes().route("/stream", get(stream)).layer(layer()));
-    browser.get("/in/Ada").await;
-    let tab = browser.fork();
-    let streaming = tokio::spawn(async move { tab.get("/stream").await.text().to_owned() });
-    gate.arrived().await;
-    assert_eq!(browser.get("/read").await.text(), "Ada 0");
-    gate.release();
-    assert_eq!(streaming.await.expect("a body"), "10");
-    assert_eq!(browser.get("/read").await.text(), "Ada 10");
-}
-
-#[tokio::test]
-async fn a_task_that_forgets_to_save_is_reported() {
-    let (gate, done) = (Gate::new(), Gate::new());
-    let (open, over) = (gate.clone(), done.clone());
-    let events = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&events);
-    let start = move |mut session: TypedSession<Account>| {
-        let (open, over) = (open.clone(), over.clone());
-        async move {
-            tokio::spawn(async move {
-                open.pass().await;
-                session.set_name("late");
-                drop(session);
-                over.pass().await;
-            });
-        }
-    };
-    let layer =
-        layer().with_event_hook(move |event| heard.lock().expect("no panic").push(format!("{event:?}")));
-    let browser = Client::new(routes().route("/start", get(start)).layer(layer));
-    browser.get("/in/Ada").await;
-    browser.get("/start").await;
-    gate.release();
-    done.arrived().await;
-    assert_eq!(browser.get("/read").await.text(), "Ada 0");
-    let events = events.lock().expect("no panic").clone();
-    assert!(matches!(&events[..], [_created, event] if event.contains("UnsavedChanges")), "{events:?}");
-}
-
 #[tokio::test]
 async fn what_needs_a_recent_login_asks_for_one() {
     async fn log_in(mut user: TypedSession<User>) {
@@ -417,31 +289,4 @@ async fn what_needs_a_recent_login_asks_for_one() {
     assert_eq!(body(&browser.get("/lead").await), (200, "Some(7)"));
     faults.fail(Operation::Load, 1);
     assert_eq!(browser.get("/change").await.status(), 503, "a store that is away is no old login");
-}
-
-/// A tenth of what the store may take is slow, and told; what is faster is not.
-#[tokio::test(start_paused = true)]
-async fn a_slow_store_is_reported() {
-    let store = FaultStore::new(MemoryStore::new());
-    let faults = store.faults();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&told);
-    let layer =
-        SessionLayer::new(store).with_store_timeout(Duration::from_secs(10)).with_event_hook(move |event| {
-            if let Event::StoreSlow { took } = event {
-                heard.lock().expect("no panic here").push(*took);
-            }
-        });
-    let browser = Client::new(routes().layer(layer));
-    browser.get("/in/Ada").await;
-    for seconds in [1, 2] {
-        let held = faults.hold(Operation::Load);
-        let tab = browser.fork();
-        let request = tokio::spawn(async move { tab.get("/read").await.status() });
-        held.arrived().await;
-        tokio::time::advance(Duration::from_secs(seconds)).await;
-        held.release();
-        assert_eq!(request.await.expect("an answer"), 200);
-    }
-    assert_eq!(*told.lock().expect("no panic here"), [Duration::from_secs(2)]);
 }

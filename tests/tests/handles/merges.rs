@@ -1,13 +1,9 @@
 //! Fields that merge: what a handle shows of them is what the next request sees.
 
 use axum::{Router, routing::get};
-use sessions::{
-    Error, Session, SessionLayer, TypedSession,
-    store::MemoryStore,
-    testing::{Client, Operation, RecordingStore},
-};
+use sessions::{Error, Session, TypedSession, testing::Client};
 
-use super::{Visit, layer, routes};
+use super::layer;
 
 /// One field of each kind that merges.
 #[derive(Session)]
@@ -88,24 +84,6 @@ async fn additions_that_stop_at_a_bound_are_stored_as_they_are_shown() {
     assert_eq!(shown(|_| {}, &[|s| s.add_small(-1), |s| s.add_small(3)]).await, "3 0 0 100 -");
 }
 
-/// What is added and taken away again, without stopping at a bound, is no change.
-#[tokio::test]
-async fn additions_that_come_to_nothing_are_not_written() {
-    let store = RecordingStore::new(MemoryStore::new());
-    let recording = store.recording();
-    let nothing = async |mut session: Visit| {
-        session.add_visits(5);
-        *session.visits_mut() += 1;
-        session.add_visits(-6);
-    };
-    let browser = Client::new(routes().route("/", get(nothing)).layer(SessionLayer::new(store)));
-    browser.get("/in").await;
-    browser.get("/read").await;
-    recording.clear();
-    assert_eq!(browser.get("/").await.status(), 200);
-    assert_eq!(recording.count(Operation::Commit), 0);
-}
-
 /// A change in place of a field that merges counts like a set: the largest stays, the smallest, the first.
 #[tokio::test]
 async fn what_is_edited_to_what_cannot_stay_is_shown_as_it_stays() {
@@ -161,39 +139,4 @@ async fn a_take_after_an_edit_has_what_stays() {
     };
     let browser = Client::new(Router::new().route("/", get(work)).layer(layer()));
     assert_eq!(browser.get("/").await.text(), "one! Some(\"one\") false");
-}
-
-/// What is stored under an older name takes part in the field's merge.
-#[tokio::test]
-async fn a_merge_counts_what_is_stored_under_an_older_name() {
-    #[derive(Session)]
-    struct Before {
-        best: i64,
-        word: Option<String>,
-    }
-    #[derive(Session)]
-    struct After {
-        #[session(merge = "max", alias = "best")]
-        top: i64,
-        #[session(merge = "first", alias = "word")]
-        first_word: Option<String>,
-    }
-    async fn set(mut session: TypedSession<Before>) {
-        session.set_best(100);
-        session.set_word("one");
-    }
-    async fn edit(mut session: TypedSession<After>) {
-        *session.top_mut() = 50;
-        if let Some(word) = session.first_word_mut() {
-            "two".clone_into(word);
-        }
-    }
-    async fn see(session: TypedSession<After>) -> String {
-        format!("{} {:?}", session.top(), session.first_word())
-    }
-    let routes = Router::new().route("/set", get(set)).route("/edit", get(edit)).route("/see", get(see));
-    let browser = Client::new(routes.layer(layer()));
-    browser.get("/set").await;
-    browser.get("/edit").await;
-    assert_eq!(browser.get("/see").await.text(), "100 Some(\"one\")");
 }

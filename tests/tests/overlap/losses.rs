@@ -1,12 +1,16 @@
 //! Saves and counters beside writes that fail: a change that is lost is told to its handle, and a counter counts once.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex, OnceLock},
+    task::Poll,
+};
 
 use axum::{Router, routing::get};
 use sessions::{
     Error, ErrorKind, Session, SessionLayer, TypedSession,
     store::MemoryStore,
-    testing::{Client, FaultStore, Faults, Operation},
+    testing::{Client, FaultStore, Faults, Gate, Operation},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -82,7 +86,7 @@ async fn lent() -> (Site, Visit, Visit) {
 /// Three handles of one request, the third of which is being saved until the gate is released.
 async fn beside_a_save<T, F>(
     fails: usize,
-    run: impl Fn(Visit, Visit, sessions::testing::Gate) -> F + Clone + Send + Sync + 'static,
+    run: impl Fn(Visit, Visit, Gate) -> F + Clone + Send + Sync + 'static,
 ) -> (T, String)
 where
     T: Send + 'static,
@@ -149,6 +153,38 @@ async fn a_counter_that_waits_beside_a_change_counts_on_top_of_it() {
     })
     .await;
     assert_eq!((counted, after.as_str()), (Ok(6), "Some(7) - third 6"));
+}
+
+/// Saves that wait together are written together, and each is told what became of its own.
+#[tokio::test]
+async fn a_save_that_was_taken_along_is_told_that_it_was_lost() {
+    let gate = Gate::new();
+    let inside = gate.clone();
+    let handler = async move |first: Visit, second: Visit, third: Visit| {
+        let save = |mut session: Visit, note: &'static str| {
+            session.set_note(note);
+            Box::pin(async move { kind(session.save().await) })
+        };
+        let [mut first, mut second, mut third] =
+            [save(first, "first"), save(second, "second"), save(third, "third")];
+        // The first is at the store; the others have staged, and wait.
+        poll_fn(|context| {
+            assert!(
+                [&mut first, &mut second, &mut third]
+                    .map(|save| save.as_mut().poll(context))
+                    .iter()
+                    .all(Poll::is_pending)
+            );
+            Poll::Ready(())
+        })
+        .await;
+        inside.release();
+        format!("{:?} {:?} {:?}", first.await, second.await, third.await)
+    };
+    let Site { browser, faults, .. } = site(Router::new().route("/", get(handler))).await;
+    faults.after(Operation::Commit, || async move { gate.pass().await });
+    faults.lose_request(Operation::Commit);
+    assert_eq!(browser.get("/").await.text(), "Ok(()) Err(OutcomeUnknown) Err(OutcomeUnknown)");
 }
 
 /// A save whose changes were dropped with another handle's failing write is told.

@@ -1,22 +1,6 @@
-//! The headers of a response: cookies of several layers, their names and attributes, and caching.
+//! The headers of a response: cookies, their names and attributes, and caching.
 
 use super::*;
-
-/// Two layers have one cookie name for now: two of them would commit past each other, and the loser's
-/// refusal would take the winner's cookie with it.
-#[tokio::test]
-async fn the_outer_of_two_layers_is_the_session() {
-    let inner = RecordingStore::new(MemoryStore::new());
-    let outer = RecordingStore::new(MemoryStore::new());
-    let (inside, outside) = (inner.recording(), outer.recording());
-    let app = routes().layer(SessionLayer::new(inner)).layer(SessionLayer::new(outer));
-    let browser = Client::new(app);
-    let response = browser.get("/in/Ada").await;
-    assert_eq!(response.set_cookies().len(), 1);
-    assert_eq!(browser.get("/read").await.text(), "Ada 0");
-    assert!(outside.writes() > 0);
-    assert_eq!(inside.calls(), []);
-}
 
 #[tokio::test]
 async fn what_the_handler_says_of_caching_stays() {
@@ -96,38 +80,4 @@ async fn a_token_is_worth_nothing_in_a_layer_of_another_cookie() {
     assert_eq!(admin.get("/read").await.text(), "- 0");
     shop.set_cookie_raw("__Host-sid", &token);
     assert_eq!(shop.get("/read").await.text(), "Ada 0");
-}
-
-#[tokio::test]
-async fn insecure_cookies_work_over_plain_http() {
-    let layer = || SessionLayer::new(MemoryStore::new());
-    for (layer, name) in [(layer(), "-"), (layer().with_insecure_cookies(), "Ada")] {
-        let browser = Client::new(routes().layer(layer)).with_origin("http://intranet.example");
-        browser.get("/in/Ada").await;
-        assert_eq!(browser.get("/read").await.text(), format!("{name} 0"));
-    }
-}
-
-/// What an outer layer refuses takes nothing away from an inner one, whose session has a new secret by then.
-#[tokio::test]
-async fn a_refusal_of_one_layer_keeps_the_cookie_of_another() {
-    let store = FaultStore::new(MemoryStore::new());
-    let faults = store.faults();
-    let outer = SessionLayer::new(store).with_cookie(CookieConfig::new("__Host-outer")).expect("a cookie");
-    let write = async |mut session: TypedSession<Cart>, request: Request, next: Next| {
-        session.items_mut().push("pen".to_owned());
-        drop(session);
-        next.run(request).await
-    };
-    let app = routes().layer(SessionLayer::new(MemoryStore::new())).layer(from_fn(write)).layer(outer);
-    let browser = Client::new(app);
-    faults.fail(Operation::Create, 1);
-    let response = browser.get("/in/Ada").await;
-    assert_eq!(response.status(), 503);
-    assert_eq!(browser.get("/read").await.text(), "Ada 0");
-    // And again when there are two tokens to lose.
-    faults.fail(Operation::Commit, 1);
-    let response = browser.get("/in/Bob").await;
-    assert_eq!(response.status(), 503);
-    assert_eq!(browser.get("/read").await.text(), "Bob 0");
 }

@@ -1,6 +1,7 @@
 //! What stands in place of an answer that is not true, and who is told what.
 
 use axum::http::{HeaderMap, HeaderValue, Method, Response as HttpResponse, header, request::Parts};
+use bytes::Bytes;
 use sessions::{
     Clock, ErrorKind, LoginTooOld, MissingLayer, ParseRecordIdError, RecordId, SessionError,
     SessionRejection, SystemClock,

@@ -98,43 +98,24 @@ async fn a_right_that_was_taken_away_is_gone_though_another_field_cannot_be_writ
     assert_eq!(thief.get("/show").await.text(), "- None");
 }
 
-/// A right that is taken away and then set to what is too large is gone, whether or not the view knows it for one.
+/// A switch of protocols whose commit is refused does not happen.
 #[tokio::test]
-async fn a_right_that_was_taken_away_is_gone_though_its_next_value_is_too_large() {
-    #[derive(Session)]
-    struct Staff {
-        #[session(privilege)]
-        role: Option<String>,
-    }
-
-    #[derive(Session)]
-    struct Careless {
-        role: Option<String>,
-    }
-
-    let hire = async |mut staff: TypedSession<Staff>| staff.set_role("admin");
-    let show = async |staff: TypedSession<Staff>| staff.role().unwrap_or("-").to_owned();
-    let knowing = async |mut staff: TypedSession<Staff>| {
-        staff.remove_role();
-        staff.set_role("x".repeat(200));
+async fn no_protocol_is_switched_to_if_the_commit_is_refused() {
+    let upgrade = async |mut session: TypedSession<Account>| {
+        session.set_name("Bob");
+        StatusCode::SWITCHING_PROTOCOLS
     };
-    let careless = async |mut staff: TypedSession<Careless>| {
-        staff.remove_role();
-        staff.set_role("x".repeat(200));
+    let store = FaultStore::new(MemoryStore::new());
+    let faults = store.faults();
+    let browser = Client::new(routes().route("/upgrade", get(upgrade)).layer(SessionLayer::new(store)));
+    browser.get("/in/Ada").await;
+    let tab = browser.clone_jar();
+    let gate = faults.hold(Operation::Commit);
+    let sign_out = async {
+        gate.arrived().await;
+        browser.get("/out").await;
+        gate.release();
     };
-    // An instance of the program that has not met the view which says that it is a right.
-    let store = Arc::new(MemoryStore::new());
-    let layer = || SessionLayer::new(Arc::clone(&store)).with_size_limits(100, 1000);
-    let routes =
-        Router::new().route("/hire", get(hire)).route("/show", get(show)).route("/knowing", get(knowing));
-    let browser = Client::new(routes.layer(layer()));
-    let other = Client::new(Router::new().route("/careless", get(careless)).layer(layer()));
-    for (path, there) in [("/knowing", browser.clone()), ("/careless", browser.at(&other))] {
-        browser.get("/hire").await;
-        let thief = browser.clone_jar();
-        assert_eq!(browser.get("/show").await.text(), "admin");
-        assert_eq!(there.get(path).await.status(), 500, "{path}");
-        assert_eq!(browser.get("/show").await.text(), "-", "{path}");
-        assert_eq!(thief.get("/show").await.text(), "-", "{path}");
-    }
+    let (response, ()) = tokio::join!(tab.get("/upgrade"), sign_out);
+    assert_eq!(response.status(), 409);
 }

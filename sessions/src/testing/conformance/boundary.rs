@@ -244,22 +244,23 @@ pub async fn a_reset_beside_a_login_takes_what_came_meanwhile(env: TestEnvironme
     assert!(seen.starts_with("ada - [] "), "{seen}");
 }
 
-/// A value that cannot be stored undoes no removal beside it, and a failing request logs no user in.
+/// A value that cannot be stored undoes no removal and no rotation beside it, and a failing request logs no user in.
 pub async fn what_fails_beside_it_undoes_no_logout_and_no_login_is_made(env: TestEnvironment) {
     let app = env.app().await;
-    for (what, logs_out, seen) in [("a logout", true, EMPTY), ("a removed right", false, ADA)] {
+    let steps: [(&str, fn(&mut Visit), &str); 3] = [
+        ("a logout", |session| session.remove_user(), EMPTY),
+        ("a removed right", |session| session.remove_role(), ADA),
+        ("a rotation", |session| session.rotate(), "ada admin [] [home] Some(10) 40 hello"),
+    ];
+    for (what, step, seen) in steps {
         let browser = ada(&app).await;
         browser.visit(grant).await;
         let stolen = browser.clone_jar();
-        let remove_and_spoil = async move |mut session: Visit, mut other: TypedSession<Sample>| {
+        let step_and_spoil = async move |mut session: Visit, mut other: TypedSession<Sample>| {
             other.set_sample(f64::NAN);
-            if logs_out {
-                session.remove_user();
-            } else {
-                session.remove_role();
-            }
+            step(&mut session);
         };
-        let response = browser.send(remove_and_spoil).await;
+        let response = browser.send(step_and_spoil).await;
         assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1), "{what}");
         assert_eq!(browser.visit(read).await, seen, "{what}");
         assert_eq!(stolen.visit(read).await, EMPTY, "{what}");

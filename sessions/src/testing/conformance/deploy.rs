@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Session, TypedSession,
+    error::Error,
     store::NewRecord,
     testing::{Client, Operation},
     value::{Authority, Credentials, FieldName, RecordId, Secret, Token, TokenHasher},
@@ -275,6 +276,63 @@ pub async fn an_identity_of_another_type_locks_nobody_out(env: TestEnvironment) 
     };
     assert!(!there.visit(rotate).await.expect("a rotation"));
     assert_eq!(browser.visit(read()).await, "7 true 3 pen new 2");
+}
+
+/// A request that cannot decode the identity sees what a logout would leave, also after it has counted.
+///
+/// `fetch_add` and the getters after a save show nothing of what is stored, and the counts are stored.
+pub async fn what_is_counted_beside_an_undecodable_identity_shows_nothing_of_it(env: TestEnvironment) {
+    #[derive(Session)]
+    struct CountsBefore {
+        #[session(identity)]
+        user: Option<u64>,
+        #[session(merge = "add")]
+        visits: u32,
+        #[session(merge = "max")]
+        best: Option<i64>,
+        #[session(keep_on_logout, merge = "add")]
+        shown: u32,
+    }
+
+    #[derive(Session)]
+    struct CountsAfter {
+        #[session(identity)]
+        user: Option<String>,
+        #[session(merge = "add")]
+        visits: u32,
+        #[session(merge = "max")]
+        best: Option<i64>,
+        #[session(keep_on_logout, merge = "add")]
+        shown: u32,
+    }
+
+    async fn fill(mut before: TypedSession<CountsBefore>) {
+        before.set_user(7);
+        before.add_visits(40);
+        before.set_best(100);
+        before.add_shown(5);
+    }
+    async fn counts(before: TypedSession<CountsBefore>) -> String {
+        format!("{:?} {} {:?} {}", before.user(), before.visits(), before.best(), before.shown())
+    }
+    async fn fetch(mut after: TypedSession<CountsAfter>) -> Result<String, Error> {
+        let (visits, shown) = (after.fetch_add_visits(1).await?, after.fetch_add_shown(1).await?);
+        Ok(format!("{visits} {} {shown} {}", after.visits(), after.shown()))
+    }
+    async fn count_and_save(mut after: TypedSession<CountsAfter>) -> Result<String, Error> {
+        after.add_visits(1);
+        after.set_best(3);
+        after.add_shown(1);
+        after.save().await?;
+        Ok(format!("{} {:?} {}", after.visits(), after.best(), after.shown()))
+    }
+    let (older, newer) = (env.app().await, env.app().await);
+    let browser = older.browser();
+    browser.visit(fill).await;
+    let there = browser.at(&newer.browser());
+    assert_eq!(there.send(fetch).await.text(), "1 1 6 6");
+    assert_eq!(there.send(count_and_save).await.text(), "1 Some(3) 7");
+    assert_eq!(browser.visit(counts).await, "Some(7) 42 Some(100) 7", "what was counted is stored");
 }
 
 /// Every change of rights ends a right that does not decode, as a change of users does.

@@ -244,6 +244,7 @@ pub async fn each_error_answer_is_one_event(env: TestEnvironment) {
     {
         app.faults.before(operation, || async { panic!("a store that panics") });
         one(&browser, &format!("{operation:?} panics"), handler, 503, "CommitFailed").await;
+        assert_eq!(browser.visit(name).await, "Ada", "{operation:?} panics");
     }
     let id = record_of(&browser);
     let raw = app.raw.clone();
@@ -377,6 +378,10 @@ pub async fn fields_of_other_programs_are_kept(env: TestEnvironment) {
         level: u32,
         #[session(alias = "colour")]
         color: Option<String>,
+        #[session(merge = "max", alias = "best")]
+        top: i64,
+        #[session(merge = "first", alias = "word")]
+        first_word: Option<String>,
     }
 
     async fn look(newer: TypedSession<NewerCustomer>) -> String {
@@ -397,6 +402,16 @@ pub async fn fields_of_other_programs_are_kept(env: TestEnvironment) {
     let fields = older.load(id, &["color", "future"]).await.expect("the record").fields;
     assert_eq!(fields.get("future"), Some(&json("{\"a\":[1]}")));
     assert_eq!(there.visit(look).await, "Some(\"Bea\") 7 Some(\"green\")");
+    // What is stored under an older name takes part in the field's merge.
+    write(&older, id, &[("best", Op::Put(json("100"))), ("word", Op::Put(json("\"one\"")))]).await;
+    let edit = async |mut newer: TypedSession<NewerCustomer>| {
+        *newer.top_mut() = 50;
+        "two".clone_into(newer.first_word_mut().expect("the older word"));
+    };
+    there.visit(edit).await;
+    let merged =
+        async |newer: TypedSession<NewerCustomer>| (newer.top(), newer.first_word().map(str::to_owned));
+    assert_eq!(there.visit(merged).await, (100, Some("one".to_owned())));
 }
 
 /// A counter that holds another type refuses to count: its request fails and writes nothing.

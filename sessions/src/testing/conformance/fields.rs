@@ -159,12 +159,18 @@ pub async fn what_ends_equal_is_not_written(env: TestEnvironment) {
         let name = session.name().map(str::to_owned);
         session.set_name(name.expect("a name"));
     };
+    let add_and_take_away = async |mut session: Visit| {
+        session.add_hits(5);
+        *session.hits_mut() += 1;
+        session.add_hits(-6);
+    };
     app.calls.clear();
     for (what, handler) in [
         ("a borrow and equal values", case(borrow_and_set_again)),
         ("an equal name", case(set_name)),
         ("an equal count", case(set_count)),
         ("an addition of zero", case(async |mut session: Visit| session.add_hits(0))),
+        ("additions that come to nothing", case(add_and_take_away)),
     ] {
         assert_eq!(visitor.send(handler).await.status(), 200, "{what}");
         assert_eq!(app.calls.writes(), 0, "{what}");

@@ -50,7 +50,7 @@ pub async fn a_write_after_the_head_is_loud(env: TestEnvironment) {
     drop(late);
     let events = app.events();
     assert!(
-        events.iter().any(|event| event.contains("UnsavedChanges") && event.contains("name")),
+        matches!(&events[..], [event] if event.contains("UnsavedChanges") && event.contains("name")),
         "{events:?}"
     );
     assert_eq!(app.stored(id, "name").await.as_deref(), Some("\"early\""));

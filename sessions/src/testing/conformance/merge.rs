@@ -16,6 +16,8 @@ struct Merged {
     name: Option<String>,
     #[session(merge = "add")]
     hits: i64,
+    #[session(merge = "add")]
+    views: u64,
     #[session(merge = "max")]
     best: Option<i64>,
     #[session(merge = "min")]
@@ -146,7 +148,7 @@ pub async fn set_and_add_in_one_request_are_one_put(env: TestEnvironment) {
     assert_eq!(tab.visit(hits).await, 42);
 }
 
-/// The store's sums stop at the bounds of the field's type.
+/// The store's sums stop at the bounds of the field's type, and at the largest number that stores count to.
 pub async fn adds_stop_at_the_types_bounds(env: TestEnvironment) {
     let app = env.app().await;
     let browser = app.visitor("Ada").await;
@@ -157,6 +159,11 @@ pub async fn adds_stop_at_the_types_bounds(env: TestEnvironment) {
     }
     browser.visit(async |mut session: Visit| session.add_hits(-1)).await;
     assert_eq!(browser.visit(hits).await, i64::MAX - 1);
+    browser.visit(async |mut session: Visit| session.set_views(u64::MAX)).await;
+    for _ in 0..2 {
+        browser.visit(async |mut session: Visit| session.add_views(1)).await;
+        assert_eq!(browser.visit(async |session: Visit| session.views()).await, i64::MAX.cast_unsigned());
+    }
 }
 
 /// After a save the getters return the values that the store kept, of any request.

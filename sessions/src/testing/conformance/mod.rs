@@ -328,6 +328,7 @@ macro_rules! __conformance {
                     what_is_written_by_a_view_that_knows_no_right_is_none
                     a_field_that_becomes_a_right_starts_unset
                     an_identity_of_another_type_locks_nobody_out
+                    what_is_counted_beside_an_undecodable_identity_shows_nothing_of_it
                     a_right_that_does_not_decode_ends_with_the_next_change_of_rights
                     a_right_that_does_not_decode_refuses_if_declared
                     what_is_met_later_counts_for_the_whole_request
@@ -511,6 +512,7 @@ macro_rules! __conformance_of_keys {
                 every_bit_of_a_sealed_value_counts
                 a_sealed_value_is_worth_as_much_as_its_key
                 a_secret_whose_key_is_gone_locks_nobody_out
+                a_field_that_becomes_secret_is_reset_if_it_says_so
                 a_sealed_value_opens_nowhere_else
             }
             secrets {

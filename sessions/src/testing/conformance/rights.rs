@@ -25,6 +25,12 @@ struct RoleHolder {
     score: f64,
 }
 
+/// A view that does not say that the role is a right.
+#[derive(Session)]
+struct CarelessHolder {
+    role: Option<String>,
+}
+
 /// A right in an older program.
 #[derive(Session)]
 struct FormerRank {
@@ -299,16 +305,18 @@ pub async fn a_right_that_is_set_to_its_default_is_taken_away(env: TestEnvironme
     browser.visit(set_name).await;
     browser.visit(async |mut session: Visit| session.set_level(0)).await;
     assert!(!app.load(record_of(&browser), &[]).await.expect("the record").credentials.holds_rights());
-    // A view that is taken after a removal sees it.
+    // A view that is taken after a removal or such a default sees it.
     let browser = admin(&app).await;
-    let revoke_beside = async |mut parts: Parts| {
+    browser.visit(raise).await;
+    let lower_beside = async |mut parts: Parts| {
         let mut first: Visit = session(&mut parts).await?;
+        first.set_level(0);
         first.remove_role();
         let second: Visit = session(&mut parts).await?;
-        text(second.role().unwrap_or("-"))
+        text(format!("{} {}", second.role().unwrap_or("-"), second.level()))
     };
-    let response = browser.send(revoke_beside).await;
-    assert_eq!((response.status().as_u16(), response.text()), (200, "-"));
+    let response = browser.send(lower_beside).await;
+    assert_eq!((response.status().as_u16(), response.text()), (200, "- 0"));
 }
 
 /// A refused request grants no right and brings no new secret, but its other changes are written.
@@ -334,6 +342,8 @@ pub async fn a_refused_request_grants_no_right(env: TestEnvironment) {
 }
 
 /// A value that cannot be stored, a later grant or an older name does not bring a removed right back.
+///
+/// Nor does a next value of the right that is too large, even by an instance that has met no view that declares it.
 pub async fn a_right_that_was_taken_away_stays_away(env: TestEnvironment) {
     let app = env.app().await;
     let revoke_and_spoil = async |mut parts: Parts| {
@@ -379,6 +389,28 @@ pub async fn a_right_that_was_taken_away_stays_away(env: TestEnvironment) {
         let (browser, id) = (browser.at(&app.browser()), record_of(&browser));
         assert_eq!(browser.send(handler).await.set_cookies().len(), 1, "{what}");
         assert_eq!(app.stored(id, "old_rank").await, None, "{what}");
+    }
+    let limited = || env.app_with(|layer| layer.with_size_limits(100, 1000));
+    let revoke_and_grow = async |mut session: Visit| {
+        session.remove_role();
+        session.set_role("x".repeat(200));
+    };
+    let revoke_and_grow_carelessly = async |mut session: TypedSession<CarelessHolder>| {
+        session.remove_role();
+        session.set_role("x".repeat(200));
+    };
+    for is_declared in [true, false] {
+        let (app, careless) = (limited().await, limited().await);
+        let browser = admin(&app).await;
+        let stolen = browser.clone_jar();
+        let response = if is_declared {
+            browser.send(revoke_and_grow).await
+        } else {
+            browser.at(&careless.browser()).send(revoke_and_grow_carelessly).await
+        };
+        assert_eq!((response.status().as_u16(), response.set_cookies().len()), (500, 1), "{is_declared}");
+        assert_eq!(browser.visit(read).await, "Ada - 0", "{is_declared}");
+        assert_eq!(stolen.visit(read).await, "- - 0", "{is_declared}");
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     },
 };
 use crate::{
+    Session, TypedSession,
     delta::Op,
     keys::KeyRing,
     layer::{CookieConfig, SessionLayer},
@@ -49,6 +50,66 @@ pub async fn every_bit_of_a_sealed_value_counts(env: TestEnvironment) {
     put(&app, id, "card", &stored).await;
     assert_eq!(browser.visit(card).await, "4111");
     assert_eq!(browser.visit(name).await, "Ada");
+}
+
+/// A field that becomes secret with `on_invalid = "reset"` refuses no user: its plain value counts as absent.
+///
+/// If it is a right, the request sees the record as after a logout, as with any right that it cannot read.
+pub async fn a_field_that_becomes_secret_is_reset_if_it_says_so(env: TestEnvironment) {
+    #[derive(Session)]
+    struct PlainBefore {
+        card: Option<String>,
+        #[session(privilege)]
+        role: Option<String>,
+        note: Option<String>,
+    }
+
+    #[derive(Session)]
+    struct SecretSince {
+        #[session(secret, on_invalid = "reset")]
+        card: Option<String>,
+        #[session(secret, privilege, on_invalid = "reset")]
+        role: Option<String>,
+        note: Option<String>,
+    }
+
+    #[derive(Session)]
+    struct StrictSince {
+        #[session(secret, privilege, on_invalid = "reject")]
+        role: Option<String>,
+    }
+
+    async fn fill(mut before: TypedSession<PlainBefore>) {
+        before.set_card("4111");
+        before.set_note("hello");
+    }
+    async fn grant(mut before: TypedSession<PlainBefore>) {
+        before.set_role("admin");
+    }
+    async fn read(since: TypedSession<SecretSince>) -> String {
+        let (card, role) = (since.card().unwrap_or("-"), since.role().unwrap_or("-"));
+        format!("{card} {role} {}", since.note().unwrap_or("-"))
+    }
+    async fn set(mut since: TypedSession<SecretSince>) {
+        since.set_role("editor");
+        since.set_card("4222");
+    }
+    async fn role(strict: TypedSession<StrictSince>) -> String {
+        strict.role().unwrap_or("-").to_owned()
+    }
+    let keys = KeyRing::new(key());
+    let older = env.app().await;
+    let (newer, strict) = (sealing(&env, keys.clone()).await, sealing(&env, keys).await);
+    let before = older.browser();
+    let (since, strict) = (before.at(&newer.browser()), before.at(&strict.browser()));
+    before.visit(fill).await;
+    assert_eq!(since.visit(read).await, "- - hello");
+    before.visit(grant).await;
+    assert_eq!(since.visit(read).await, "- - -");
+    assert_eq!(strict.send(role).await.status(), 500);
+    since.visit(set).await;
+    assert_eq!(since.visit(read).await, "4222 editor -");
+    assert_eq!(strict.visit(role).await, "editor");
 }
 
 /// A sealed value opens only in its record, in its field, under its cookie's name and with its keys.

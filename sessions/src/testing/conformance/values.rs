@@ -250,6 +250,8 @@ pub async fn what_cannot_be_stored_is_an_event_with_its_reason(env: TestEnvironm
         count: u32,
         point: Option<Point>,
         #[session(merge = "last")]
+        samples: Vec<f64>,
+        #[session(merge = "last")]
         pairs: BTreeMap<(u8, u8), u8>,
         shape: Option<Shape>,
         mail: Option<Mail>,
@@ -291,9 +293,11 @@ pub async fn what_cannot_be_stored_is_an_event_with_its_reason(env: TestEnvironm
     };
     let first = "`origin` cannot be written as JSON: a number in it is infinite or NaN";
     let flash = "`notice` cannot be written as JSON: a number in it is infinite or NaN";
-    let cases: [(&str, Change, &str); 7] = [
+    let samples = "`samples` cannot be written as JSON: a number in it is infinite or NaN";
+    let cases: [(&str, Change, &str); 8] = [
         ("infinite", |values| values.set_point(INFINITE), not_finite),
         ("edited", edit, not_finite),
+        ("list", |values| values.set_samples(vec![1.5, f64::NAN]), samples),
         ("pairs", insert, "`pairs` cannot be written as JSON: key must be a string"),
         ("long", |values| values.set_long("x".repeat(2000)), "`long` takes more than 1000 bytes as JSON"),
         ("much", fill, "more than 1500 bytes with what the field `long` is set to"),
