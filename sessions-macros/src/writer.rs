@@ -39,7 +39,8 @@ fn setters(field: &Field) -> &'static [Accessor] {
         return &[];
     }
     match (field.facts().set, field.merge()) {
-        (AccessorSet::Flash | AccessorSet::Once, _) => &[Accessor::Flash],
+        (AccessorSet::Flash, _) => &[Accessor::Flash],
+        (AccessorSet::Once, _) => &[Accessor::Set],
         (AccessorSet::FlashList, _) => &[],
         (AccessorSet::Plain, Merge::Add) => &[Accessor::Set, Accessor::Add, Accessor::Reset],
         (AccessorSet::Plain, _) => &[Accessor::Set, Accessor::Reset],

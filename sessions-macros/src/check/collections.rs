@@ -19,7 +19,8 @@ pub(super) fn check(field: &mut Field, errors: &mut Errors) {
 fn collections_name_their_merge(field: &mut Field, errors: &mut Errors) {
     let is_right = field.class.as_ref().is_some_and(|class| class.value.is_right());
     let is_one_value = field.flash.is_some() || field.skip.is_some() || field.with.is_some();
-    if field.merge.is_some() || is_right || is_one_value {
+    let is_said = field.merge.is_some() || field.group.is_some();
+    if is_said || is_right || is_one_value {
         return;
     }
     let Some(name) = types::collection(&field.ty.ty) else { return };

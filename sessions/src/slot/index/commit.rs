@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind},
     random,
     store::{
-        Commit, CommitOutcome, CreateOutcome,
+        Commit, CommitOutcome, CreateOutcome, CredentialsChange,
         index::{Confirmation, IndexChange, IndexStamp, IndexStatus, Reservation},
     },
     value::{Fields, IndexKey, RecordId, Timeouts, Timestamp},
@@ -42,7 +42,9 @@ impl Slot {
         if steps.is_empty() {
             return self.sent(id, self.context().store.commit(id, commit)).await;
         }
-        let keep_for = steps::keep_for(commit.timeouts_after());
+        let change = commit.credentials_change.as_ref();
+        let timeouts = change.and_then(CredentialsChange::timeouts).unwrap_or(&commit.timeouts);
+        let keep_for = steps::keep_for(timeouts);
         let reserved = self.reserve(id, &steps, keep_for).await?;
         let sent = self.sent(id, self.context().store.commit(id, commit)).await;
         match &sent {
