@@ -101,6 +101,13 @@ fn the_view_of_the_readme() {
             fn discard_message(&mut self) {
                 self.__inner.__field_discard::<String>(1);
             }
+            #[doc = "Takes the value in the store, now: of all requests that claim it, one gets it, and the others `None`."]
+            #[inline]
+            fn claim_message(&mut self) -> ::sessions::__private::BoxFuture<
+                '_, ::core::result::Result<::core::option::Option<String>, ::sessions::Error>
+            > {
+                self.__inner.__field_claim::<String>(1)
+            }
         }
             { 0 page_count [ u32 ] __field_cloned plain("page_count") [ .merge_add::<u32>().type_name("u32") ] }
             { 1 message [ String ] __field_cloned_option stored("message") [ .flash().type_name("String") ] }
