@@ -35,7 +35,7 @@ fn no_generics() {
         fails(
             &source,
             &[
-                ("unknown key `x`; write one of `namespace`, `rename_all`, `crate`, `handle`", "x"),
+                ("unknown key `x`; write one of `namespace`, `rename_all`, `crate`, `handle`, `writer`", "x"),
                 (
                     "`S` must be concrete, since it names what is stored; remove the generics and write the types out",
                     place,
