@@ -107,16 +107,12 @@ pub fn extract_writer<W>(
     table: &'static Table,
     wrap: fn(FieldWriter) -> W,
 ) -> ExtractWriter<W> {
-    std::future::ready(match parts.extensions.get::<RequestSession>() {
-        Some(session) => {
-            let opened = FieldWriter::open(session.slot(), table, || session.presented(&parts.headers));
-            opened.map(wrap).map_err(SessionRejection::failed)
-        }
-        None => {
-            report_missing_layer(parts);
-            Err(SessionRejection::missing_layer())
-        }
-    })
+    let Some(session) = parts.extensions.get::<RequestSession>() else {
+        report_missing_layer(parts);
+        return std::future::ready(Err(SessionRejection::missing_layer()));
+    };
+    let opened = FieldWriter::open(session.slot(), table, || session.presented(&parts.headers));
+    std::future::ready(opened.map(wrap).map_err(SessionRejection::failed))
 }
 
 /// The session of a user whose last login is at most `SECONDS` seconds ago.

@@ -92,15 +92,13 @@ impl FieldWriter {
         let at = self.slot.next_change();
         let name = field.name();
         let earlier = self.changes.iter().position(|change| change.name == name);
-        let op = match earlier.map(|index| self.changes.remove(index).op) {
-            None => op,
-            Some(earlier) => match combined(earlier, op) {
-                Some(op) => op,
-                None => {
-                    self.failure = Some((at, Error::not_an_integer(&name)));
-                    return;
-                }
-            },
+        let together = match earlier.map(|index| self.changes.remove(index).op) {
+            None => Some(op),
+            Some(earlier) => combined(earlier, op),
+        };
+        let Some(op) = together else {
+            self.failure = Some((at, Error::not_an_integer(&name)));
+            return;
         };
         let default = || field.default.and_then(|default| stored(field, &default()).ok());
         let is_default =

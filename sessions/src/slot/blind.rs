@@ -14,7 +14,7 @@ use super::{
     compose::compose,
     field_rules::Rules,
     load::Presented,
-    pending_change::{Action, PendingChange},
+    pending_change::{Action, FieldChange, PendingChange},
     record::RecordState,
     request_state::RequestState,
     rights::SecretChange,
@@ -82,7 +82,7 @@ impl RequestState {
 
     /// All names of the fields that are to be changed.
     fn changed_names(&self) -> Vec<FieldName> {
-        self.log.changes().iter().filter_map(PendingChange::field).flat_map(|field| field.names()).collect()
+        self.log.changes().iter().filter_map(PendingChange::field).flat_map(FieldChange::names).collect()
     }
 }
 

@@ -235,13 +235,14 @@ pub async fn a_renewal_is_no_end_for_a_writer(env: TestEnvironment) {
     assert_eq!(browser.visit(async |visit: Visit| visit.hits()).await, 14);
 }
 
+const fn hours(hours: u64) -> Duration {
+    Duration::from_hours(hours)
+}
+
 /// A writer uses the session: it lives on. Each kind of session is judged by its own times, and by its own lifetime.
 pub async fn a_writer_revives_nothing_and_keeps_alive(env: TestEnvironment) {
     if !env.can_move_time() {
         return;
-    }
-    const fn hours(hours: u64) -> Duration {
-        Duration::from_hours(hours)
     }
     let timeouts = Timeouts::new(hours(4), hours(100))
         .with_visitors(hours(2), hours(50))
@@ -266,7 +267,7 @@ pub async fn a_writer_revives_nothing_and_keeps_alive(env: TestEnvironment) {
         browser.visit(read).await;
         let idle = hours(lives);
         for _ in 0..3 {
-            env.clock.advance(idle - Duration::from_mins(10));
+            env.clock.advance(idle.saturating_sub(Duration::from_mins(10)));
             assert_eq!(post(&browser, hit).await.status(), 200, "{what}");
         }
         // The touch window is over, too.
