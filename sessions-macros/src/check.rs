@@ -4,6 +4,7 @@
 //! expansion, reports it again.
 
 mod clashes;
+mod collections;
 mod fields;
 mod stored;
 
@@ -15,6 +16,7 @@ use crate::model::View;
 pub(crate) fn view(view: &mut View, errors: &mut Errors) {
     clashes::handle(view, errors);
     for field in &mut view.fields {
+        collections::check(field, errors);
         fields::check(field, errors);
     }
     one_identity(view, errors);

@@ -1,12 +1,12 @@
 //! The view as this crate understands it: types, names and options, taken from the struct and its attributes.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Path, Token, Visibility, parse_quote};
 
 use crate::accessor::{Accessor, AccessorSet, FieldFacts};
-use crate::attr::{DefaultValue, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
+use crate::attr::{DefaultValue, EntryMerge, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
 use crate::names::{self, RenameRule};
 use crate::types::ValueType;
 
@@ -37,6 +37,10 @@ pub(crate) struct Field {
     pub(crate) default: Option<Given<DefaultValue>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
+    /// The merge of one entry of a map.
+    pub(crate) entry: Option<Given<EntryMerge>>,
+    /// The number of items of a list that stay.
+    pub(crate) keep_last: Option<Given<TokenStream>>,
     pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
@@ -142,6 +146,8 @@ impl Field {
             default: attrs.default,
             with: attrs.with,
             merge: attrs.merge,
+            entry: attrs.entry,
+            keep_last: attrs.keep_last,
             class: attrs.class,
             secret: attrs.secret,
             on_invalid: attrs.on_invalid,
@@ -154,11 +160,17 @@ impl Field {
         self.merge.as_ref().map_or(Merge::Last, |merge| merge.value)
     }
 
+    /// Returns true if it is a list of flashes.
+    pub(crate) fn is_flash_list(&self) -> bool {
+        self.flash.is_some() && !self.ty.optional
+    }
+
     /// Returns what the field's accessors depend on.
     pub(crate) fn facts(&self) -> FieldFacts {
         FieldFacts {
             set: match (self.ty.optional, self.flash.is_some() && self.skip.is_none()) {
-                (false, _) => AccessorSet::Plain,
+                (false, true) => AccessorSet::FlashList,
+                (false, false) => AccessorSet::Plain,
                 (true, false) => AccessorSet::Optional,
                 (true, true) => AccessorSet::Flash,
             },

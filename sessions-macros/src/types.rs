@@ -43,7 +43,7 @@ impl ValueType {
 }
 
 impl TypeKind {
-    fn of(ty: &Type) -> Self {
+    pub(crate) fn of(ty: &Type) -> Self {
         match ty {
             Type::Reference(_) => return Self::Reference,
             Type::Tuple(tuple) if tuple.elems.is_empty() => return Self::Scalar,
@@ -83,6 +83,13 @@ impl TypeKind {
             _ => false,
         }
     }
+}
+
+/// Returns the name of a collection of the standard library, as far as the tokens show that the type is one.
+pub(crate) fn collection(ty: &Type) -> Option<&'static str> {
+    let segment = last_segment(ty).filter(|segment| !segment.arguments.is_none())?;
+    let names = ["HashMap", "BTreeMap", "HashSet", "BTreeSet", "Vec"];
+    names.into_iter().find(|name| segment.ident == name)
 }
 
 /// Returns a type as a person writes it.

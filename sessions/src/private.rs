@@ -52,6 +52,7 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
         codec,
         default: None,
         counter: None,
+        collection: None,
         boxed: boxed::<T>,
     }
 }

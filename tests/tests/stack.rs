@@ -52,6 +52,7 @@ struct Account {
 #[derive(Session)]
 #[session(namespace = "cart")]
 struct Cart {
+    #[session(merge = "last")]
     items: Vec<String>,
 }
 

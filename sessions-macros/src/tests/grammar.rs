@@ -224,7 +224,7 @@ fn getters_setters_and_the_alias_check_follow_the_type() {
         ("a::Maybe<u8>", "__field_get", "&a::Maybe<u8>", "a::Maybe<u8>", true),
         ("<A as B>::C", "__field_get", "&<A as B>::C", "<A as B>::C", true),
     ] {
-        let output = expand(&format!("struct S {{ n: {ty} }}")).replace(' ', "");
+        let output = expand(&format!("struct S {{ #[session(merge = \"last\")] n: {ty} }}")).replace(' ', "");
         let getter = format!("fnn(&self)->{returns}{{self.__inner.{read}::<{ty}>(0)}}").replace(' ', "");
         assert!(output.contains(&getter), "{ty}: {output}");
         let write = if ty == "String" { "__field_set_into" } else { "__field_set" };

@@ -62,7 +62,7 @@ fn unknown_keys_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(colour)]",
         "u8",
-        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
         "colour",
     );
     field_fails("#[session(carry)]", "u8", "unknown key `carry`; write `keep_on_logout`", "carry");
@@ -155,7 +155,7 @@ fn keys_of_a_later_version_say_what_to_do_today() {
     field_fails(
         "#[session(merge = \"cas\")]",
         "u8",
-        "`merge = \"cas\"` is not available in this version; write one of `last`, `add`, `max`, `min`, `first`",
+        "`merge = \"cas\"` is not available in this version; write one of `last`, `add`, `max`, `min`, `first`, `entries`, `append`",
         "\"cas\"",
     );
 }
@@ -308,7 +308,7 @@ fn unknown_values_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(merge = \"sum\")]",
         "u8",
-        "unknown value `sum` for `merge`; write one of `last`, `add`, `max`, `min`, `first`",
+        "unknown value `sum` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `entries`, `append`",
         "\"sum\"",
     );
     field_fails(
@@ -380,14 +380,17 @@ fn all_errors_are_reported_at_once() {
                 "ttl",
             ),
             (
-                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
                 "x",
             ),
             (
-                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
                 "y",
             ),
-            ("unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`", "\"z\""),
+            (
+                "unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `entries`, `append`",
+                "\"z\"",
+            ),
         ],
     );
 }

@@ -44,6 +44,9 @@ impl Event<'_> {
                 f.write_str("session changes dropped after the response head left; call `save().await`: ")?;
                 write_fields(f, fields)
             }
+            Self::ItemsTrimmed { field, count, .. } => {
+                write!(f, "session list `{field}` is full, so its {count} oldest items were removed; raise `keep_last`")
+            }
             Self::HandleClosed { .. } => f.write_str(
                 "session handle shows no fields until it is borrowed mutably; call `reload().await` in a loop",
             ),

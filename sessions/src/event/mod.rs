@@ -107,6 +107,15 @@ pub enum Event<'a> {
         /// The fields.
         fields: Vec<FieldName>,
     },
+    /// A list had more items than it keeps, so the oldest were removed (`keep_last`, or a hundred).
+    ItemsTrimmed {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The list.
+        field: &'a FieldName,
+        /// The number of items that were removed.
+        count: usize,
+    },
     /// Changes were dropped because the response head had left: save them with `save().await`.
     UnsavedChanges {
         /// The record, unless it is new.

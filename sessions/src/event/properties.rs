@@ -20,6 +20,7 @@ impl Event<'_> {
             Self::GrantDropped { .. } => "GrantDropped",
             Self::ChangesDropped { .. } => "ChangesDropped",
             Self::UnsavedChanges { .. } => "UnsavedChanges",
+            Self::ItemsTrimmed { .. } => "ItemsTrimmed",
             Self::HandleClosed { .. } => "HandleClosed",
             Self::TwoLiveTokens { .. } => "TwoLiveTokens",
             Self::Expired { .. } => "Expired",
@@ -48,6 +49,7 @@ impl Event<'_> {
         match self {
             Self::Created { is_login: false, .. }
             | Self::Renewed { .. }
+            | Self::ItemsTrimmed { .. }
             | Self::Expired { .. }
             | Self::Superseded { .. } => EventLevel::Debug,
             Self::Created { is_login: true, .. }
@@ -101,6 +103,7 @@ impl Event<'_> {
             | Self::ChangesDropped { record, .. }
             | Self::UnsavedChanges { record, .. }
             | Self::HandleClosed { record }
+            | Self::ItemsTrimmed { record, .. }
             | Self::CommitFailed { record, .. }
             | Self::Repeated { record, .. } => *record,
             Self::TwoLiveTokens { records: [first, _] } => Some(*first),
@@ -143,7 +146,9 @@ impl Event<'_> {
             | Self::RightsRemoved { .. }
             | Self::Destroyed { .. }
             | Self::Repeated { .. } => return None,
-            Self::UndecodableField { field, .. } | Self::UnnamedRight { field, .. } => {
+            Self::UndecodableField { field, .. }
+            | Self::UnnamedRight { field, .. }
+            | Self::ItemsTrimmed { field, .. } => {
                 field.as_str().hash(&mut detail);
             }
             Self::UnsavedChanges { fields, .. }

@@ -17,7 +17,7 @@ use crate::{
     delta::Add,
     error::Error,
     slot::{FieldClass, OnInvalid, Rule, Rules},
-    value::FieldName,
+    value::{FieldName, collection::CollectionKind},
 };
 
 /// A decoded value, its type erased.
@@ -152,6 +152,8 @@ pub struct Field {
     /// The value of a plain field that is absent.
     pub(crate) default: Option<fn() -> Value>,
     pub(crate) counter: Option<Counter>,
+    /// The properties of a map, set or list whose entries are fields of their own.
+    pub(crate) collection: Option<Collection>,
     /// Takes a value of the field's type out of an `Option` of it.
     ///
     /// Setters store through this, so that the bounds on a field's type are asked in one place, the table.
@@ -182,6 +184,28 @@ pub(crate) enum Merge {
     Min,
     /// The first write stays.
     First,
+}
+
+/// The properties of a field that is a collection, whose entries are fields of their own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Collection {
+    pub(crate) kind: CollectionKind,
+    pub(crate) entry: EntryMerge,
+    /// The most items of a list that stay.
+    pub(crate) keep_last: usize,
+}
+
+/// The result when two requests change one entry at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum EntryMerge {
+    /// The last write stays.
+    Last,
+    /// Differences add up.
+    Add(Counter),
+    /// The largest stays.
+    Max,
+    /// The smallest stays.
+    Min,
 }
 
 /// The functions that make JSON of a field's value, and a value of JSON.
@@ -278,7 +302,8 @@ impl Field {
 
     const fn rule(&self) -> Rule {
         let &Self { name, aliases, class, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
-        Rule { name, aliases, class, is_secret, is_collection: false, on_invalid, decode }
+        let is_collection = self.collection.is_some();
+        Rule { name, aliases, class, is_secret, is_collection, on_invalid, decode }
     }
 }
 

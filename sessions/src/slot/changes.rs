@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     delta::Op,
-    value::{Covers, FieldName, Fields},
+    value::{Covers, FieldName, Fields, collection::CollectionKind},
 };
 
 /// The pending changes of a request, in the order in which its handles made them.
@@ -179,6 +179,10 @@ impl ChangeLog {
     /// Notes that these are written: earlier changes of other handles come too late.
     pub(super) fn note_written(&mut self, changes: &[PendingChange], resets: &[FieldReset]) {
         for change in changes.iter().filter_map(PendingChange::field) {
+            if change.collection == Some(CollectionKind::List) {
+                // Each item has a name of its own, which no earlier change of the request is about.
+                continue;
+            }
             self.note_written_field(change);
         }
         for reset in resets {

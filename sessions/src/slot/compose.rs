@@ -8,6 +8,7 @@ use super::{
     pending_change::{Action, FieldChange, PendingChange},
     record::RecordState,
     rights::{RecordRights, SecretChange},
+    whole::split_wholes,
 };
 use crate::{
     delta::{Delta, Op},
@@ -130,6 +131,12 @@ impl Composed {
             self.secret_change.rotate();
         }
         self.note_right(change);
+        if change.collection.is_some() {
+            for (name, op) in split_wholes(change, |name| self.value(name, record)) {
+                // Neither operation needs anything of what was there.
+                let _ = self.delta.push(name.clone(), op, record.left(&name, &self.dropped));
+            }
+        }
         if self.is_no_change(change, record) {
             return Ok(());
         }

@@ -45,6 +45,7 @@ mod secrets;
 mod staging;
 mod survive;
 mod watch;
+mod whole;
 
 use std::{
     fmt,
@@ -173,6 +174,11 @@ impl Slot {
 
     pub(crate) fn events(&self) -> &Events {
         &self.context().events
+    }
+
+    /// The store's time now, or somewhat before it; the epoch for a session that has no record yet.
+    pub(crate) fn store_time(&self) -> Timestamp {
+        self.lock().live().map_or(Timestamp::from_millis(0), record::LiveRecord::now)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -4,6 +4,7 @@
 
 pub(crate) mod base64url;
 mod bytes;
+pub(crate) mod collection;
 mod credentials;
 mod cutoffs;
 mod field_name;
