@@ -53,6 +53,7 @@ pub(crate) struct FieldAttrs {
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
     pub(crate) accessor: Option<Given<Ident>>,
+    pub(crate) logical_type: Option<Given<String>>,
 }
 
 impl StructAttrs {
@@ -129,6 +130,7 @@ impl FieldAttrs {
             }),
             "copy" => put(&mut self.copy, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "accessor" => put(&mut self.accessor, entry, errors, ident),
+            "type" => put(&mut self.logical_type, entry, errors, logical_type),
             key => {
                 refuse(AttributeSite::Field, key, entry, errors);
                 if key == "flash" {
@@ -253,6 +255,16 @@ fn merge(entry: &Entry, errors: &mut Errors) -> Option<Given<Merge>> {
         return None;
     }
     one_of(entry, &Merge::ALL, errors)
+}
+
+/// Reads the name of a type for comparisons. An empty one would say nothing.
+fn logical_type(entry: &Entry, errors: &mut Errors) -> Option<Given<String>> {
+    let given = string(entry, errors)?;
+    if given.value.trim().is_empty() {
+        errors.at(given.literal, "`type` is empty; write a name for the type, such as `type = \"user-id\"`");
+        return None;
+    }
+    Some(given)
 }
 
 /// Reads a string that is one of a few.

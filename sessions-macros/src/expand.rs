@@ -11,7 +11,7 @@ use syn::{Attribute, Meta, Path, Type};
 use crate::accessor::{Accessor, Call, FieldFacts, Parameter, Returns};
 use crate::attr::{DefaultValue, EntryMerge, FieldClass, Merge, OnInvalid};
 use crate::model::{Field, Name, View};
-use crate::types::TypeKind;
+use crate::types::{self, TypeKind};
 
 /// Expands the view.
 pub(crate) fn view(view: &View) -> TokenStream {
@@ -148,7 +148,26 @@ fn entry(view: &View, field: &Field) -> TokenStream {
     } else {
         quote!(stored(#stored))
     };
+    modifiers.extend(type_name(field));
     quote!(#entry [#modifiers])
+}
+
+/// Names the field's type, for the comparison of views with each other and with earlier versions.
+fn type_name(field: &Field) -> Option<TokenStream> {
+    if field.skip.is_some() {
+        return None;
+    }
+    if let Some(name) = &field.logical_type {
+        let name = &name.value;
+        return Some(quote!(.logical_type(#name)));
+    }
+    let mut name = types::name(&field.ty.ty);
+    if let Some(with) = &field.with {
+        // the same type has another JSON through another module
+        name += " with ";
+        name += &with.value.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+    }
+    Some(quote!(.type_name(#name)))
 }
 
 fn stored(view: &View, field: &Field) -> (Literal, Vec<Literal>) {

@@ -45,6 +45,7 @@ mod tests;
 /// | `on_invalid = "reset"`, `"reject"` | A stored value that does not decode: the field is as if nothing were stored (default), or the request is refused. |
 /// | `copy` | The getter returns the value and not a reference. Needs `Copy`. |
 /// | `accessor = "name"` | Another base name for the accessors. |
+/// | `type = "name"` | The type's name where views are compared with each other and with earlier versions. Without it, the type as it is written, without paths. |
 ///
 /// | when requests overlap | meaning |
 /// |---|---|
@@ -147,7 +148,7 @@ mod tests;
 ///
 /// **`secret`.** A field is secret for all views as soon as a handler has taken one that says so: other views show it, and
 /// their writes are sealed. Until then a view that does not say so writes it in plain, which the first one then
-/// refuses. So say it in every view. A field that becomes secret while sessions are alive gets a new stored name, or
+/// refuses. So say it in every view, and register the views (`SessionLayer::with_views`). A field that becomes secret while sessions are alive gets a new stored name, or
 /// `on_invalid = "reset"`: a value that is not sealed counts as none. A `Debug` that the *struct* derives shows the value.
 ///
 /// **`merge`.** `add`, `max` and `min` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`. With `max`, `min`
@@ -161,6 +162,9 @@ mod tests;
 /// key's text is what `serde_json` makes of it as the key of an object, and of a set's element its JSON. Two keys with one text
 /// cannot be stored. The keys are readable in the store, also those of a `secret` map. A whole value under the field's
 /// name, of a program that stored it so, is shown, and becomes entries with the first change.
+///
+/// **`type`.** `views!` and `schema_test!` of the library compare fields of one stored name. Two types count as one if both
+/// fields name them alike: a newtype `UserId` and a `u64` with `type = "user-id"`, whose JSON is the same.
 ///
 /// **`with`.** The module is for the type inside: on an `Option<T>` name the one for `T` (`chrono::serde::ts_seconds`), not
 /// the one for `Option<T>` that serde would need. serde's own attributes on the struct's fields mean nothing here.

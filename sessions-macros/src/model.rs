@@ -45,6 +45,8 @@ pub(crate) struct Field {
     pub(crate) secret: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
+    /// The name of the type that other views and later versions are compared with.
+    pub(crate) logical_type: Option<Given<String>>,
 }
 
 /// A stored name with its origin.
@@ -152,6 +154,7 @@ impl Field {
             secret: attrs.secret,
             on_invalid: attrs.on_invalid,
             copy: attrs.copy,
+            logical_type: attrs.logical_type,
             member,
         })
     }

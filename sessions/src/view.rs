@@ -99,7 +99,11 @@ pub trait SessionView: Sized + 'static {
     /// The generated handle: the fields' accessors, and by dereference [`Handle`](crate::Handle).
     type Handle;
 
-    /// Returns the description of the fields.
+    /// The description of the fields.
+    #[doc(hidden)]
+    const __FIELDS: &'static [crate::__private::Field];
+
+    /// Returns the fields with what is known of them at run time.
     #[doc(hidden)]
     fn __table() -> &'static crate::__private::Table;
 }

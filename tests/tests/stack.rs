@@ -15,6 +15,8 @@ mod events;
 mod failures;
 #[path = "stack/unreadable.rs"]
 mod unreadable;
+#[path = "stack/views.rs"]
+mod views;
 
 use std::{
     sync::{Arc, Mutex},

@@ -30,6 +30,7 @@ impl AttributeSite {
                 "on_invalid",
                 "copy",
                 "accessor",
+                "type",
             ],
         }
     }
@@ -65,12 +66,11 @@ const SYNONYMS: [(&str, &str); 10] = [
 ];
 
 /// Keys that this version does not have yet, each with advice.
-const LATER: [(&str, &str); 5] = [
+const LATER: [(&str, &str); 4] = [
     ("ttl", "remove it, since a field lives as long as its session"),
     ("index", "remove it, since a session is found by its `record_id()`"),
     ("once", "remove it, and read the field with `take_…()`"),
     ("group", "remove it, and put fields that must agree into one struct that is one field"),
-    ("type", "remove it, and give the field the same type in every view"),
 ];
 
 /// Keys of serde's, each with advice.
@@ -121,6 +121,7 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"on_invalid" => "on_invalid = \"reject\"",
         b"copy" => "copy",
         b"accessor" => "accessor = \"…\"",
+        b"type" => "type = \"user-id\"",
         _ => "",
     }
 }

@@ -77,6 +77,7 @@ fn skip_has_nothing_to_store(field: &mut Field, errors: &mut Errors) {
     refuse(key(field.merge.take()), "merge");
     refuse(key(field.secret.take()), "secret");
     refuse(key(field.on_invalid.take()), "on_invalid");
+    refuse(key(field.logical_type.take()), "type");
     let outlives = field.class.take_if(|class| !class.value.is_right());
     if let Some(class) = outlives {
         refuse(Some(class.key), class.value.key());

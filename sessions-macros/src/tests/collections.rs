@@ -58,11 +58,11 @@ fn maps_sets_and_lists_merge_by_entry() {
     )
     .replace(' ', "");
     for part in [
-        "plain(\"a\")[.merge_entries::<BTreeMap<u8,u8>>().entry_min::<BTreeMap<u8,u8>>()]",
-        "plain(\"b\")[.merge_entries::<HashMap<u8,u8>>().secret_entries::<HashMap<u8,u8>>()]",
-        "plain(\"c\")[.merge_append::<Vec<u8>>(N)]",
-        "plain(\"d\")[.merge_append::<Vec<u8>>(100)]",
-        "plain(\"e\")[.flash_list::<Vec<String>>(100)]",
+        "plain(\"a\")[.merge_entries::<BTreeMap<u8,u8>>().entry_min::<BTreeMap<u8,u8>>()",
+        "plain(\"b\")[.merge_entries::<HashMap<u8,u8>>().secret_entries::<HashMap<u8,u8>>()",
+        "plain(\"c\")[.merge_append::<Vec<u8>>(N)",
+        "plain(\"d\")[.merge_append::<Vec<u8>>(100)",
+        "plain(\"e\")[.flash_list::<Vec<String>>(100)",
         "fne(&self)->&[String]{self.__inner.__field_slice::<Vec<String>>(4)}",
         "fnflash_e(&mutself,value:impl::core::convert::Into<String>){self.__inner.__field_flash_item_into::<String>(4,value);}",
         "fntake_e(&mutself)->Vec<String>{self.__inner.__field_take_list::<Vec<String>>(4)}",

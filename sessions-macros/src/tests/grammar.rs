@@ -102,8 +102,8 @@ fn the_view_of_the_readme() {
                 self.__inner.__field_discard::<String>(1);
             }
         }
-            { 0 page_count [ u32 ] __field_cloned plain("page_count") [ .merge_add::<u32>() ] }
-            { 1 message [ String ] __field_cloned_option stored("message") [ .flash() ] }
+            { 0 page_count [ u32 ] __field_cloned plain("page_count") [ .merge_add::<u32>().type_name("u32") ] }
+            { 1 message [ String ] __field_cloned_option stored("message") [ .flash().type_name("String") ] }
         }"#,
     );
 }
@@ -146,6 +146,7 @@ fn every_attribute() {
                     .or(|| ::sessions::__private::value::<std::vec::Vec<Item> >(Vec::with_capacity(4)))
                     .aliases(&["cart.old_things", "cart.older"])
                     .reject()
+                    .type_name("Vec<Item> with b")
                 ]
             }
             {
@@ -153,7 +154,7 @@ fn every_attribute() {
                 skipped() [ .or(|| ::sessions::__private::value::<my::Type>(7)) ]
             }
             { 2 cache [ Vec<u8> ] __field_cloned_option skipped() [] }
-            { 3 last_seen [ Stamp ] __field_cloned_option stored("cart.lastSeen") [ .merge_max::<Stamp>() ] }
+            { 3 last_seen [ Stamp ] __field_cloned_option stored("cart.lastSeen") [ .merge_max::<Stamp>().type_name("Stamp") ] }
         }
         const _: () = {
             use ::sessions::__private::NotOption as _;

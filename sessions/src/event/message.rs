@@ -59,6 +59,7 @@ impl Event<'_> {
             Self::Forged { .. } => f.write_str("forged session token"),
             Self::BadSignature { reason } => write!(f, "session token with a bad signature: {reason}"),
             Self::Misconfigured { error } => write!(f, "session layer misconfigured: {error}"),
+            Self::UnregisteredView { error } => write!(f, "session view not registered: {error}"),
             Self::UnreadableRecord { error, .. } => {
                 write!(f, "session cannot be read, so its token counts as unknown: {error}")
             }

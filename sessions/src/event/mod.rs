@@ -168,6 +168,13 @@ pub enum Event<'a> {
         /// The fault, and what to write.
         error: &'a Error,
     },
+    /// A handler took a view that the layer was not built with
+    /// ([`with_views`](crate::SessionLayer::with_views)), and that is plain, so it is used. Reported once for each view
+    /// of a layer.
+    UnregisteredView {
+        /// The view, and what to write.
+        error: &'a Error,
+    },
     /// A request came with the token of a record that cannot be read. Another program or a later version of this
     /// library wrote it. The token counts as unknown, and the stored record stays.
     UnreadableRecord {

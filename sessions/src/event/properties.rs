@@ -29,6 +29,7 @@ impl Event<'_> {
             Self::Forged { .. } => "Forged",
             Self::BadSignature { .. } => "BadSignature",
             Self::Misconfigured { .. } => "Misconfigured",
+            Self::UnregisteredView { .. } => "UnregisteredView",
             Self::UnreadableRecord { .. } => "UnreadableRecord",
             Self::LoadFailed { .. } => "LoadFailed",
             Self::Conflict { .. } => "Conflict",
@@ -59,6 +60,7 @@ impl Event<'_> {
             | Self::Destroyed { .. } => EventLevel::Info,
             Self::UndecodableField { .. }
             | Self::UnnamedRight { .. }
+            | Self::UnregisteredView { .. }
             | Self::UnreadableRecord { .. }
             | Self::GrantDropped { .. }
             | Self::TwoLiveTokens { .. }
@@ -109,6 +111,7 @@ impl Event<'_> {
             Self::TwoLiveTokens { records: [first, _] } => Some(*first),
             Self::BadSignature { .. }
             | Self::Misconfigured { .. }
+            | Self::UnregisteredView { .. }
             | Self::CrossSite { .. }
             | Self::InsecureCookies { .. }
             | Self::CookieOverHttp { .. }
@@ -123,6 +126,7 @@ impl Event<'_> {
     pub const fn error(&self) -> Option<&Error> {
         match self {
             Self::Misconfigured { error }
+            | Self::UnregisteredView { error }
             | Self::UnreadableRecord { error, .. }
             | Self::CrossSite { error, .. }
             | Self::InsecureCookies { error }

@@ -260,7 +260,7 @@ mod tests {
 
     use super::*;
 
-    static NO_FIELDS: Table = Table::new(&[]);
+    static NO_FIELDS: Table = Table::new("", &[]);
 
     fn of_incarnation(incarnation: u32) -> Snapshot {
         Snapshot { incarnation, reset: 0, fields: Fields::new(), request_only: Fields::new() }

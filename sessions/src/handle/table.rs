@@ -2,7 +2,7 @@
 //! this library.
 
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     fmt,
     pin::Pin,
     sync::{
@@ -129,6 +129,8 @@ impl<T: Any> List for Vec<T> {
 
 /// The fields of a view.
 pub struct Table {
+    /// The name of the struct, with its module.
+    pub(crate) view: &'static str,
     pub(crate) fields: &'static [Field],
     has_secrets: bool,
     /// True if a field is looked at when a handle is opened: one whose value must be readable.
@@ -142,6 +144,7 @@ pub struct Table {
 pub struct Field {
     pub(crate) name: &'static str,
     pub(crate) aliases: &'static [&'static str],
+    pub(crate) ty: FieldType,
     pub(crate) shape: Shape,
     pub(crate) merge: Merge,
     pub(crate) class: FieldClass,
@@ -158,6 +161,19 @@ pub struct Field {
     ///
     /// Setters store through this, so that the bounds on a field's type are asked in one place, the table.
     pub(crate) boxed: fn(&mut dyn Any) -> Option<Value>,
+}
+
+/// The type of a field, for comparisons. Without the `Option` around it, which does not change what is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldType {
+    /// The type as it is written, without paths, or the name that the field chose for it.
+    pub(crate) name: &'static str,
+    /// True if the field chose the name, with `type = "…"`.
+    pub(crate) is_chosen: bool,
+    /// Size and alignment: what the compiler can compare of types of one name.
+    pub(crate) layout: (usize, usize),
+    /// The type itself, which only a running program can compare.
+    pub(crate) id: TypeId,
 }
 
 /// The kind of a field.
@@ -225,11 +241,18 @@ pub struct Counter {
 }
 
 impl Table {
-    /// Makes the table of these fields.
+    /// Makes the table of a view, named with its module, and its fields.
     #[must_use]
-    pub const fn new(fields: &'static [Field]) -> Self {
+    pub const fn new(view: &'static str, fields: &'static [Field]) -> Self {
         let (has_secrets, has_checked) = (has_secrets(fields), has_checked(fields));
-        Self { fields, has_secrets, has_checked, names: OnceLock::new(), registered: AtomicUsize::new(0) }
+        Self {
+            view,
+            fields,
+            has_secrets,
+            has_checked,
+            names: OnceLock::new(),
+            registered: AtomicUsize::new(0),
+        }
     }
 
     /// Returns the first secret field of the view, if it has one.

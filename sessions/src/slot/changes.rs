@@ -244,10 +244,12 @@ impl ChangeLog {
     /// True if something later of this request has been written already.
     pub(super) fn is_overwritten(&self, change: &FieldChange) -> bool {
         let written = self.written.iter().find(|written| written.name == change.name);
-        written.is_some_and(|written| {
-            let at = if change.op.is_relative() { written.absolutely_at } else { written.at };
-            change.at < at
-        })
+        // One with a condition is never passed over: the condition may be about other fields, too.
+        !change.op.is_conditional()
+            && written.is_some_and(|written| {
+                let at = if change.op.is_relative() { written.absolutely_at } else { written.at };
+                change.at < at
+            })
     }
 
     /// The number of entries that are kept.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{
     changes::{ChangeLog, FieldReset, ResetScope},
+    delta_failure::failed_operation,
     field_rules::{FieldClass, Rules},
     pending_change::{Action, FieldChange, PendingChange},
     record::RecordState,
@@ -11,7 +12,7 @@ use super::{
     whole::split_wholes,
 };
 use crate::{
-    delta::{Delta, Op},
+    delta::{Delta, DeltaFailure, Op},
     error::Error,
     value::{Covers, FieldName},
 };
@@ -158,7 +159,7 @@ impl Composed {
         if change.is_flashed() && !self.flashed.contains(name) {
             self.flashed.push(name.clone());
         }
-        pushed.map_err(|_| Error::not_an_integer(name))
+        pushed.map_err(|reason| failed_operation(&DeltaFailure { field: name.clone(), reason }))
     }
 
     /// True if a field is as the change would leave it, and nothing else is to be done to it.

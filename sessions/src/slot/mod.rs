@@ -24,6 +24,7 @@ mod compose;
 mod context;
 mod cookie_change;
 mod create;
+mod delta_failure;
 mod ended;
 mod entries;
 mod examine;

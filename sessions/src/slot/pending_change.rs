@@ -208,6 +208,10 @@ impl PendingChange {
 /// Two operations in a row as one, if that needs nothing of what was loaded.
 fn together(first: &Op, second: &Op) -> Option<Op> {
     match (first, second) {
+        (Op::ReplaceIf { expected, value }, next) => {
+            let value = next.apply(value.as_ref()).ok()?;
+            Some(Op::ReplaceIf { expected: expected.clone(), value })
+        }
         (_, Op::Put(_) | Op::Remove) => Some(second.clone()),
         (Op::Add(first), Op::Add(second)) => first.then(*second).map(Op::Add),
         (Op::Max(first), Op::Max(second)) => Some(Op::Max(*first.max(second))),

@@ -28,7 +28,7 @@ pub(crate) use self::{
     credentials::{Authority, Match, Proof, hours},
     field_name::{Covers, declared_fields},
     hash::{SecretHash, TokenHasher},
-    timeouts::{DAY, Lifetime},
+    timeouts::{DAY, Lifetime, SessionKind},
     token::{Secret, Token},
 };
 pub use self::{

@@ -231,6 +231,8 @@ macro_rules! __conformance {
                     returned_values_keep_their_order
                     retain_drops_all_others
                     a_delta_with_one_bad_operation_writes_nothing
+                    a_delta_whose_condition_fails_writes_nothing
+                    of_many_replacements_at_once_one_wins
                     a_bad_commit_among_many_fails_alone
                 }
                 contract {
