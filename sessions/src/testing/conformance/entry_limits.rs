@@ -154,9 +154,10 @@ pub async fn events_name_collections_and_never_keys(env: TestEnvironment) {
     let broken = async |session: Visit| format!("{:?}", session.notes().len());
     let commit = |value: &str| {
         let mut delta = crate::delta::Delta::new();
-        let name = format!("notes[{}]", "ada%40example%2Eorg0");
         let value = bytes::Bytes::copy_from_slice(value.as_bytes());
-        delta.push(name.into(), crate::delta::Op::Put(value), None).expect("one operation");
+        delta
+            .push("notes[ada%40example%2Eorg0]".into(), crate::delta::Op::Put(value), None)
+            .expect("one operation");
         crate::store::Commit::new(0, super::contract::TIMEOUTS).with_delta(delta)
     };
     app.raw.commit(id, commit("17")).await.expect("an answer");
