@@ -27,7 +27,9 @@ The whole stack, from a browser's request to the server and back, over connectio
 the server knows the scripts. Bytes are those inside of TCP. Once a second at most a load asks Redis for its
 time too, which has one to six digits of microseconds: the row with `TIME` tells the most. Webdis is told
 random bytes as one or three characters each, so bytes out vary there by some per cent with ids and hashes; one
-script does everything, and its verb is in parentheses. Tested by `tests/redis/wire.rs`, which writes this file
+script does everything, and its verb is in parentheses. A collection of 100 entries is in the same session where a row says
+so: keys of 3 digits, values of 32 bytes. A view with it reads the session whole, and another view pays nothing for it.
+Beyond 128 fields Redis keeps a session as a table, in about twice the memory. Tested by `tests/redis/wire.rs`, which writes this file
 anew when run as
 `WIRE=write cargo test -p tests --features redis --test redis wire`.
 
@@ -58,10 +60,12 @@ enum SessionBefore {
     LongValue,
     /// A session last used before the present touch window.
     OldSession,
+    /// A session with a collection beside its other fields.
+    WithCollection,
 }
 
 /// The operations: the name, the session before, and the route.
-const OPERATIONS: [(&str, SessionBefore, &str); 15] = [
+const OPERATIONS: [(&str, SessionBefore, &str); 19] = [
     ("session not used by the handler", SessionBefore::Session, "/untouched"),
     ("no cookie, nothing written", SessionBefore::Nothing, "/one"),
     ("read of 1 field", SessionBefore::Session, "/one"),
@@ -77,6 +81,10 @@ const OPERATIONS: [(&str, SessionBefore, &str); 15] = [
     ("rotation", SessionBefore::Session, "/rotate"),
     ("logout", SessionBefore::Session, "/destroy"),
     ("new session with all 20 fields", SessionBefore::Nothing, "/create"),
+    ("read of a collection of 100 entries", SessionBefore::WithCollection, "/entries"),
+    ("write of 1 entry of 100", SessionBefore::WithCollection, "/write-entry"),
+    ("read of 1 field beside a collection", SessionBefore::WithCollection, "/one"),
+    ("write of 1 field beside a collection", SessionBefore::WithCollection, "/write"),
 ];
 
 /// Thirty characters: thirty-two bytes of JSON.
@@ -119,8 +127,29 @@ struct WireCounter {
     sum: u32,
 }
 
+#[derive(Session)]
+struct WireCollection {
+    #[session(merge = "entries")]
+    cart: BTreeMap<u32, String>,
+}
+
+async fn fill(mut session: TypedSession<WireCollection>) {
+    session.set_cart((100..200).map(|key| (key, VALUE.to_owned())).collect());
+}
+
+async fn write_entry(mut session: TypedSession<WireCollection>) {
+    session.cart_mut().insert(142, OTHER.to_owned());
+}
+
+async fn entries(session: TypedSession<WireCollection>) -> String {
+    format!("{} {:?}", session.cart().len(), session.cart().get(&142))
+}
+
 fn app(store: impl Store) -> Client {
     let router = Router::new()
+        .route("/fill", get(fill))
+        .route("/write-entry", get(write_entry))
+        .route("/entries", get(entries))
         .route("/untouched", get(async || ""))
         .route("/create", get(create))
         .route("/all", get(all))
@@ -213,6 +242,10 @@ impl Measured {
                 ok(&browser, "/create").await;
                 ok(&browser, "/lengthen").await;
             }
+            SessionBefore::WithCollection => {
+                ok(&browser, "/create").await;
+                ok(&browser, "/fill").await;
+            }
             SessionBefore::OldSession => {
                 ok(&browser.at(&self.old), "/create").await;
                 ok(&browser.at(&self.old), "/one").await;
@@ -236,6 +269,7 @@ impl Measured {
     async fn check(&self, browser: &Client, path: &str) {
         let (path, expected) = match path {
             "/write" | "/blind" => ("/one", OTHER.to_owned()),
+            "/write-entry" => ("/entries", format!("100 {:?}", Some(OTHER))),
             "/write-34" => ("/one", [OTHER, "kl"].concat()),
             "/add" | "/blind-add" => ("/sum", "1".to_owned()),
             "/create" | "/rotate" => ("/all", [VALUE; 20].join(",")),
@@ -398,6 +432,27 @@ async fn a_writer_costs_one_round_trip() {
             assert_eq!((seen.round_trips, &seen.requests[..]), (1, &[verb.to_owned()][..]), "{path}");
         }
     }
+}
+
+/// One of 100 entries is changed by one load and one small commit. A view without the collection pays nothing for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_costs_the_views_that_show_it() {
+    let measured = Measured::redis().await;
+    let written = measured.once(SessionBefore::WithCollection, "/write-entry", false).await;
+    assert_eq!(
+        (written.round_trips, &*written.requests),
+        (2, &["HGETALL".to_owned(), "EVALSHA".to_owned()][..])
+    );
+    assert!(written.bytes_out <= 400, "{written:?}");
+    let read = measured.once(SessionBefore::WithCollection, "/entries", false).await;
+    assert_eq!((read.round_trips, &*read.requests), (1, &["HGETALL".to_owned()][..]));
+    for path in ["/one", "/write"] {
+        let beside = measured.once(SessionBefore::WithCollection, path, false).await;
+        assert_eq!(beside, measured.once(SessionBefore::Session, path, false).await, "{path}");
+    }
+    let webdis = Measured::webdis().await;
+    let written = webdis.measure(SessionBefore::WithCollection, "/write-entry").await;
+    assert_eq!(written.requests, ["EVALSHA(load)", "EVALSHA(commit)"]);
 }
 
 /// Behind Webdis too, a load is one round trip for any number of fields, and a commit is one.

@@ -36,6 +36,7 @@ pub mod delta;
 pub mod deploy;
 pub mod ended;
 pub mod entries;
+pub mod entry_limits;
 mod environment;
 pub mod fault;
 pub mod fields;
@@ -282,6 +283,10 @@ macro_rules! __conformance {
                     a_bad_operation_empties_no_collection
                     prefix_names_reach_no_metadata
                     a_large_collection_is_one_load_and_one_commit
+                }
+                entry_limits {
+                    too_many_entries_are_refused_and_nothing_is_lost
+                    events_name_collections_and_never_keys
                 }
                 overlap {
                     a_slow_request_after_logout_leaves_it_dead
