@@ -246,8 +246,9 @@ pub async fn a_reset_beside_a_login_takes_what_came_meanwhile(env: TestEnvironme
 
 /// A value that cannot be stored undoes no removal and no rotation beside it, and a failing request logs no user in.
 pub async fn what_fails_beside_it_undoes_no_logout_and_no_login_is_made(env: TestEnvironment) {
+    type Step = fn(&mut Visit);
     let app = env.app().await;
-    let steps: [(&str, fn(&mut Visit), &str); 3] = [
+    let steps: [(&str, Step, &str); 3] = [
         ("a logout", |session| session.remove_user(), EMPTY),
         ("a removed right", |session| session.remove_role(), ADA),
         ("a rotation", |session| session.rotate(), "ada admin [] [home] Some(10) 40 hello"),
