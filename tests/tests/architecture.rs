@@ -30,7 +30,7 @@ const ORDER: [(&str, &[&str]); 21] = [
     ("slot", &["value", "error", "delta", "random", "keys", "store", "event", "clock", "span", "sync"]),
     ("handle", &["value", "error", "delta", "random", "event", "slot", "sync"]),
     ("view", &["handle", "private"]),
-    ("views", &["error", "handle", "slot", "sync"]),
+    ("views", &["error", "handle", "slot", "sync", "value"]),
     ("schema", &["views"]),
     ("rejection", &["value", "error", "layer"]),
     ("layer", &["value", "error", "keys", "event", "slot", "store", "clock", "handle", "views"]),

@@ -140,18 +140,19 @@ impl fmt::Display for SessionPolicy {
         }
         writeln!(
             f,
-            "| field | type | login | merge | ends with | in the store | views |\n|---|---|---|---|---|---|---|"
+            "| field | type | login | merge | ends with | in the store | index | views |\n|---|---|---|---|---|---|---|---|"
         )?;
         for (name, field) in &self.fields {
             let views: Vec<_> = field.views.iter().map(|view| format!("`{view}`")).collect();
             writeln!(
                 f,
-                "| `{name}` | `{}` | {} | {} | {} | {} | {} |",
+                "| `{name}` | `{}` | {} | {} | {} | {} | {} | {} |",
                 field.type_name.replace('|', "\\|"),
                 word(field.property("login"), "-"),
                 word(field.property("merge"), "`last`"),
                 ends_with(field),
                 at_rest(field),
+                word(field.property("index"), "-"),
                 views.join(", ")
             )?;
         }

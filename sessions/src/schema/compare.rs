@@ -92,7 +92,7 @@ fn compare_property(field: &str, property: &str, was: &str, is: &str) -> SchemaC
             "{change}, so what is stored counts as no right: it starts unset, and users log in again; {rename} to keep \
              the old field, or accept that"
         )),
-        Some(Property::Merge) if is_collection(was) => breaking(format!(
+        Some(Property::Merge) if is_collection(was) && form(was) != form(is) => breaking(format!(
             "{change}, and its entries are fields of their own, which are no longer read; {rename}, or accept that"
         )),
         _ => compatible(change),
@@ -104,7 +104,12 @@ fn is_right(login: &str) -> bool {
 }
 
 fn is_collection(merge: &str) -> bool {
-    matches!(merge, "entries" | "append")
+    matches!(form(merge), "entries" | "append")
+}
+
+/// Returns the merge without that of the entries, which does not change what is stored.
+fn form(merge: &str) -> &str {
+    merge.split('+').next().unwrap_or_default()
 }
 
 const fn breaking(text: String) -> SchemaChange {
@@ -202,7 +207,10 @@ mod tests {
             ("merge", "", "entries", false),
             ("merge", "entries", "", true),
             ("merge", "append", "entries", true),
-            ("index", "", "yes", false),
+            ("merge", "entries", "entries+add", false),
+            ("merge", "entries+add", "", true),
+            ("group", "", "cart", false),
+            ("index", "", "index", false),
         ] {
             let of_word = |word: &'static str| {
                 let properties: &[(&str, &str)] = if word.is_empty() { &[] } else { &[(property, word)] };

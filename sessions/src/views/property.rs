@@ -1,8 +1,9 @@
 //! The properties of a field on which all views of a record must agree, besides its type.
 
 use crate::{
-    handle::table::{Field, Merge, Shape},
+    handle::table::{Collection, EntryMerge, Field, Merge, Shape},
     slot::FieldClass,
+    value::collection::CollectionKind,
 };
 
 /// A property of a field. Its values are words; the default is the empty one.
@@ -14,12 +15,17 @@ pub(crate) enum Property {
     Login,
     /// Sealed or not.
     Secrecy,
+    /// Findable by its value or not.
+    Index,
     /// The result when two requests change the field at once.
     Merge,
+    /// The fields with which it changes together, by the stored name of their version.
+    Group,
 }
 
 impl Property {
-    pub(crate) const ALL: [Self; 4] = [Self::Kind, Self::Login, Self::Secrecy, Self::Merge];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Kind, Self::Login, Self::Secrecy, Self::Index, Self::Merge, Self::Group];
 
     /// Returns the name of the property.
     pub(crate) const fn name(self) -> &'static str {
@@ -27,7 +33,9 @@ impl Property {
             Self::Kind => "kind",
             Self::Login => "login",
             Self::Secrecy => "secrecy",
+            Self::Index => "index",
             Self::Merge => "merge",
+            Self::Group => "group",
         }
     }
 
@@ -52,13 +60,25 @@ impl Property {
                     ""
                 }
             }
-            Self::Merge => match field.merge {
-                Merge::Last => "",
-                Merge::Add => "add",
-                Merge::Max => "max",
-                Merge::Min => "min",
-                Merge::First => "first",
-                Merge::Cas => "cas",
+            Self::Index => {
+                if field.is_indexed {
+                    "index"
+                } else {
+                    ""
+                }
+            }
+            Self::Group => match field.version {
+                Some(version) => version,
+                None => "",
+            },
+            Self::Merge => match (&field.collection, field.merge) {
+                (Some(collection), _) => of_collection(collection),
+                (None, Merge::Last) => "",
+                (None, Merge::Add) => "add",
+                (None, Merge::Max) => "max",
+                (None, Merge::Min) => "min",
+                (None, Merge::First) => "first",
+                (None, Merge::Cas) => "cas",
             },
         }
     }
@@ -67,6 +87,7 @@ impl Property {
     pub(crate) const fn around(self) -> (&'static str, &'static str) {
         match self {
             Self::Merge => ("`merge = \"", "\"`"),
+            Self::Group => ("in the group of `", "`"),
             _ => ("`", "`"),
         }
     }
@@ -74,5 +95,16 @@ impl Property {
     /// Returns true if a view that is not registered may have this value.
     pub(crate) const fn is_plain(self, field: &Field) -> bool {
         matches!(self, Self::Kind) || self.of(field).is_empty()
+    }
+}
+
+/// Returns the merge of a collection, and behind `+` that of its entries.
+const fn of_collection(collection: &Collection) -> &'static str {
+    match (collection.kind, collection.entry) {
+        (CollectionKind::List | CollectionKind::Flashes, _) => "append",
+        (CollectionKind::Map | CollectionKind::Set, EntryMerge::Last) => "entries",
+        (CollectionKind::Map | CollectionKind::Set, EntryMerge::Add(_)) => "entries+add",
+        (CollectionKind::Map | CollectionKind::Set, EntryMerge::Max) => "entries+max",
+        (CollectionKind::Map | CollectionKind::Set, EntryMerge::Min) => "entries+min",
     }
 }

@@ -222,10 +222,10 @@ fn the_policy_report_names_every_stored_field() {
     let layer = registered(Shared::default());
     let (text, json) = (layer.policy().to_string(), layer.policy().to_json());
     for line in [
-        "| `basket` | `u64` | `keep_on_logout` | `last` | its session | readable in the store | `stack::views::Shop` |",
-        "| `campaign` | `u64` | `drop_on_login` | `last` | a login, or a logout | readable in the store | `stack::views::Shop` |",
-        "| `card` | `u64` | - | `last` | a logout | sealed | `stack::views::Shop` |",
-        "| `user` | `u64` | `identity` | `last` | a logout | readable in the store | `stack::views::Login` |",
+        "| `basket` | `u64` | `keep_on_logout` | `last` | its session | readable in the store | - | `stack::views::Shop` |",
+        "| `campaign` | `u64` | `drop_on_login` | `last` | a login, or a logout | readable in the store | - | `stack::views::Shop` |",
+        "| `card` | `u64` | - | `last` | a logout | sealed | - | `stack::views::Shop` |",
+        "| `user` | `u64` | `identity` | `last` | a logout | readable in the store | `index` | `stack::views::Login` |",
         "| visitors | 1 day | 30 days |",
         "- name: `__Host-sid`",
     ] {
