@@ -43,6 +43,7 @@ enum Operation<'a> {
     AddWithin(i8, i64, [i64; 2]),
     Max(i64),
     Min(i64),
+    ReplaceIf(Option<Value<'a>>, Option<Value<'a>>),
 }
 
 const FIELDS: usize = 4;
@@ -84,6 +85,10 @@ impl Operation<'_> {
             }
             Self::Max(bound) => Op::Max(*bound),
             Self::Min(bound) => Op::Min(*bound),
+            Self::ReplaceIf(expected, value) => Op::ReplaceIf {
+                expected: expected.as_ref().map(Value::bytes),
+                value: value.as_ref().map(Value::bytes),
+            },
         }
     }
 }
@@ -165,7 +170,10 @@ fuzz_target!(|input: Input<'_>| {
             let there = names.iter().map(|name| together.get(name.as_str()).cloned());
             assert_eq!(values, there.collect::<Vec<_>>());
         }
-        CommitOutcome::Invalid(name) => assert!(applied == Err(name) && record == before),
+        refused @ (CommitOutcome::Invalid(_) | CommitOutcome::Conflict(_)) => {
+            let failure = applied.expect_err("the delta fails as well");
+            assert!(CommitOutcome::from(failure) == refused && record == before);
+        }
         other => panic!("{other:?}"),
     }
 });

@@ -47,6 +47,7 @@ enum Operation<'a> {
     Add(i64, i64, i64, i64),
     Max(i64),
     Min(i64),
+    ReplaceIf(Option<&'a [u8]>, Option<&'a [u8]>),
 }
 
 impl Item<'_> {
@@ -74,6 +75,9 @@ impl Operation<'_> {
             }
             Self::Max(bound) => Op::Max(*bound),
             Self::Min(bound) => Op::Min(*bound),
+            Self::ReplaceIf(expected, value) => {
+                Op::ReplaceIf { expected: expected.as_ref().map(bytes), value: value.as_ref().map(bytes) }
+            }
         }
     }
 }
@@ -134,7 +138,7 @@ fn check_answer(commit: &Commit, reply: Vec<RawItem>) {
         Ok(Some(CommitOutcome::Applied(values))) => {
             assert_eq!((values.len(), reply.len()), (commit.returning.len(), commit.returning.len() + 1));
         }
-        Ok(Some(CommitOutcome::Invalid(_))) => assert!(reply.len() > 1),
+        Ok(Some(CommitOutcome::Invalid(_) | CommitOutcome::Conflict(_))) => assert!(reply.len() > 1),
         Ok(
             Some(CommitOutcome::NotFound | CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged)
             | None,
@@ -168,6 +172,12 @@ fn check_arguments(input: &Input<'_>, commit: &Commit) {
             Op::Add(Add { by, start, min, max }) => (&b"A"[..], format!("{by} {start} {min} {max}").into()),
             Op::Max(bound) => (&b"G"[..], bound.to_string().into()),
             Op::Min(bound) => (&b"L"[..], bound.to_string().into()),
+            Op::ReplaceIf { expected, value } => {
+                let length = expected.as_ref().map_or("-".to_owned(), |expected| expected.len().to_string());
+                let mut operand = format!("{length} {} ", if value.is_some() { '+' } else { '-' }).into_bytes();
+                operand.extend(expected.iter().chain(value).flatten());
+                (&b"C"[..], operand.into())
+            }
             other => panic!("{other:?} is new"),
         };
         assert_eq!((&words[0][..], &words[2][..]), (kind.0, &kind.1[..]));

@@ -68,6 +68,7 @@ enum Choice {
 struct Everything {
     plain: u32,
     text: String,
+    #[session(merge = "last")]
     list: Vec<u16>,
     #[session(default = -7)]
     with_default: i8,

@@ -31,6 +31,8 @@ pub(crate) enum AccessorSet {
     Optional,
     /// Those of a `#[flash]`.
     Flash,
+    /// Those of a `#[flash]` list.
+    FlashList,
 }
 
 /// The facts of a field that its accessors depend on.
@@ -57,6 +59,8 @@ pub(crate) enum Parameter {
     None,
     /// A value of the field's type.
     Value,
+    /// An item of the field's type, a list.
+    Item,
     /// An `i64`.
     Difference,
 }
@@ -71,6 +75,8 @@ pub(crate) enum Returns {
     Borrow,
     /// An `Option` of the value.
     Taken,
+    /// The value.
+    Value,
     /// A future of the value.
     Sum,
 }
@@ -79,7 +85,7 @@ pub(crate) enum Returns {
 pub(crate) enum Call {
     /// Generic over the field's type; the name depends on how the type is read.
     Read,
-    /// Generic over the field's type; the name depends on what a setter takes.
+    /// Generic over the parameter's type; the name depends on what a setter takes.
     Write(&'static str),
     /// Generic over the field's type; the name depends on whether the field is an `Option`.
     Borrow(&'static str),
@@ -98,6 +104,7 @@ impl Accessor {
             AccessorSet::Flash => {
                 &[Self::Get, Self::Has, Self::Flash, Self::FlashNow, Self::Take, Self::Keep, Self::Discard]
             }
+            AccessorSet::FlashList => &[Self::Get, Self::Flash, Self::Take, Self::Keep, Self::Discard],
         };
         all.iter().copied().filter(move |accessor| match accessor {
             Self::Add | Self::FetchAdd => field.merge == Merge::Add && !field.is_skipped,
@@ -126,8 +133,17 @@ impl Accessor {
         }
     }
 
-    pub(crate) const fn signature(self) -> Signature {
+    pub(crate) const fn signature(self, set: AccessorSet) -> Signature {
         let (parameter, returns, call) = match self {
+            Self::Flash if matches!(set, AccessorSet::FlashList) => {
+                (Parameter::Item, Returns::Nothing, Call::Write("__field_flash_item"))
+            }
+            Self::Take if matches!(set, AccessorSet::FlashList) => {
+                (Parameter::None, Returns::Value, Call::Typed("__field_take_list"))
+            }
+            Self::Discard if matches!(set, AccessorSet::FlashList) => {
+                (Parameter::None, Returns::Nothing, Call::Untyped("__field_discard_list"))
+            }
             Self::Get => (Parameter::None, Returns::View, Call::Read),
             Self::Has => (Parameter::None, Returns::Bool, Call::Untyped("__field_has")),
             Self::Set => (Parameter::Value, Returns::Nothing, Call::Write("__field_set")),
@@ -197,12 +213,32 @@ impl Accessor {
             (Self::Take, _) if field.set == AccessorSet::Flash => {
                 "Delivers the flash: it is gone once the request is answered."
             }
+            (Self::Flash, _) if field.set == AccessorSet::FlashList => {
+                "Adds a flash. It is stored until a request takes the list, this one or a later one."
+            }
+            (Self::Take, _) if field.set == AccessorSet::FlashList => {
+                "Delivers the flashes: those of the list are gone once the request is answered."
+            }
+            (Self::Discard, _) if field.set == AccessorSet::FlashList => {
+                "Removes the flashes of the list undelivered."
+            }
+            (Self::Keep, _) if field.set == AccessorSet::FlashList => {
+                "Undoes this request's takes: a later request has the flashes again."
+            }
             (Self::Set, _) => match field.merge {
                 _ if field.is_skipped => "Sets the field, which is never stored.",
                 Merge::Max => "Raises the field to this value; a greater one stays.",
                 Merge::Min => "Lowers the field to this value; a smaller one stays.",
                 Merge::First => "Sets the field if it has no value yet.",
                 Merge::Add => "Sets the field, and overwrites earlier additions.",
+                Merge::Entries => {
+                    "Sets all entries, and removes the other ones that this request has seen. What another request adds \
+                     meanwhile stays."
+                }
+                Merge::Append => {
+                    "Sets the list in place of the items that this request has seen. What another request pushes \
+                     meanwhile stays."
+                }
                 Merge::Last => match class {
                     Some(FieldClass::KeepOnLogout) => "Sets the field, which a logout keeps.",
                     Some(FieldClass::DropOnLogin) => "Sets the field, which a login drops.",
@@ -214,10 +250,20 @@ impl Accessor {
                 Merge::Max | Merge::Min | Merge::First => {
                     "Borrows the field mutably: the result counts as if it were set."
                 }
+                Merge::Entries => {
+                    "Borrows the field mutably: each entry that then differs is written by itself."
+                }
+                Merge::Append => {
+                    "Borrows the field mutably: items that are then there are written, each by itself, and those that \
+                     are gone removed."
+                }
                 Merge::Last => "Borrows the field mutably: it is written if it then differs.",
             },
             (Self::Get, _) => "Returns the field.",
             (Self::Has, _) => "Returns true if the field has a value.",
+            (Self::Reset, _) if matches!(field.merge, Merge::Entries | Merge::Append) => {
+                "Removes all that this request has seen. What another request adds meanwhile stays."
+            }
             (Self::Reset, _) => "Removes the stored value: the field has its default again.",
             (Self::Add, _) => "Adds to the field. The additions of overlapping requests all count.",
             (Self::FetchAdd, _) => "Adds to the field in the store, now, and returns the sum.",
@@ -237,6 +283,7 @@ fn getter_doc(name: &str, field: FieldFacts) -> String {
         Some(FieldClass::Identity) => ", the logged-in user, if there is one.",
         Some(FieldClass::Privilege) => ", a right of this session.",
         _ if field.set == AccessorSet::Flash => ", the flash, and does not take it.",
+        _ if field.set == AccessorSet::FlashList => ", the flashes, and does not take them.",
         _ if field.set != AccessorSet::Plain => ", if it has a value.",
         _ => ", or its default.",
     };

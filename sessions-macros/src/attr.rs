@@ -6,15 +6,15 @@ mod choices;
 mod keys;
 mod syntax;
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
-use syn::{Attribute, Meta, Path};
+use syn::{Attribute, Lit, Meta, Path};
 
 use crate::errors::Errors;
 use crate::names::{self, RenameRule};
 use crate::suggest;
 
-pub(crate) use self::choices::{DefaultValue, FieldClass, Merge, OnInvalid};
+pub(crate) use self::choices::{DefaultValue, EntryMerge, FieldClass, Merge, OnInvalid};
 pub(crate) use self::keys::AttributeSite;
 use self::syntax::{Entry, EntryValue};
 
@@ -46,12 +46,15 @@ pub(crate) struct FieldAttrs {
     pub(crate) skip: Option<Given<()>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
+    pub(crate) entry: Option<Given<EntryMerge>>,
+    pub(crate) keep_last: Option<Given<TokenStream>>,
     pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
     pub(crate) index: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
     pub(crate) accessor: Option<Given<Ident>>,
+    pub(crate) logical_type: Option<Given<String>>,
 }
 
 impl StructAttrs {
@@ -118,6 +121,10 @@ impl FieldAttrs {
             "skip" => put(&mut self.skip, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "with" => put(&mut self.with, entry, errors, path),
             "merge" => put(&mut self.merge, entry, errors, merge),
+            "entry" => {
+                put(&mut self.entry, entry, errors, |entry, errors| one_of(entry, &EntryMerge::ALL, errors));
+            }
+            "keep_last" => put(&mut self.keep_last, entry, errors, number),
             "privilege" | "identity" | "keep_on_logout" | "drop_on_login" => self.take_class(entry, errors),
             "secret" => put(&mut self.secret, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "on_invalid" => put(&mut self.on_invalid, entry, errors, |entry, errors| {
@@ -125,6 +132,7 @@ impl FieldAttrs {
             }),
             "copy" => put(&mut self.copy, entry, errors, |entry, errors| Some(bare(entry, errors))),
             "accessor" => put(&mut self.accessor, entry, errors, ident),
+            "type" => put(&mut self.logical_type, entry, errors, logical_type),
             key => {
                 refuse(AttributeSite::Field, key, entry, errors);
                 if key == "flash" {
@@ -251,6 +259,16 @@ fn merge(entry: &Entry, errors: &mut Errors) -> Option<Given<Merge>> {
     one_of(entry, &Merge::ALL, errors)
 }
 
+/// Reads the name of a type for comparisons. An empty one would say nothing.
+fn logical_type(entry: &Entry, errors: &mut Errors) -> Option<Given<String>> {
+    let given = string(entry, errors)?;
+    if given.value.trim().is_empty() {
+        errors.at(given.literal, "`type` is empty; write a name for the type, such as `type = \"user-id\"`");
+        return None;
+    }
+    Some(given)
+}
+
 /// Reads a string that is one of a few.
 fn one_of<T: Copy>(entry: &Entry, choices: &[(&'static str, T)], errors: &mut Errors) -> Option<Given<T>> {
     let given = string(entry, errors)?;
@@ -264,6 +282,30 @@ fn one_of<T: Copy>(entry: &Entry, choices: &[(&'static str, T)], errors: &mut Er
     };
     errors.at(given.literal, format!("unknown value `{}` for `{}`; write {instead}", given.value, entry.key));
     None
+}
+
+/// Reads a number of at least one, or an expression that is one.
+fn number(entry: &Entry, errors: &mut Errors) -> Option<Given<TokenStream>> {
+    let (key, usage) = (&entry.key, keys::usage(&entry.key));
+    let refuse = |span, errors: &mut Errors| {
+        errors.at(span, format!("`{key}` takes a number of at least one behind `=`; write `{usage}`"));
+        None
+    };
+    match &entry.value {
+        EntryValue::Assigned(expr) => {
+            let is_wrong = match syn::parse2::<Lit>(expr.clone()) {
+                Ok(Lit::Int(number)) => number.base10_parse::<usize>().map_or(true, |number| number == 0),
+                Ok(_) => true,
+                Err(_) => false,
+            };
+            if is_wrong {
+                return refuse(span_of(expr), errors);
+            }
+            Some(Given { value: expr.clone(), key: entry.span, literal: span_of(expr) })
+        }
+        EntryValue::Broken(span) => refuse(*span, errors),
+        EntryValue::Bare | EntryValue::List => refuse(entry.span, errors),
+    }
 }
 
 fn default_value(entry: &Entry, errors: &mut Errors) -> Option<Given<DefaultValue>> {

@@ -4,6 +4,7 @@
 //! expansion, reports it again.
 
 mod clashes;
+mod collections;
 mod fields;
 mod index;
 mod stored;
@@ -16,6 +17,7 @@ use crate::model::View;
 pub(crate) fn view(view: &mut View, errors: &mut Errors) {
     clashes::handle(view, errors);
     for field in &mut view.fields {
+        collections::check(field, errors);
         fields::check(field, errors);
     }
     one_identity(view, errors);

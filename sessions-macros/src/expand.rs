@@ -9,9 +9,9 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Meta, Path, Type};
 
 use crate::accessor::{Accessor, Call, FieldFacts, Parameter, Returns};
-use crate::attr::{DefaultValue, FieldClass, Merge, OnInvalid};
+use crate::attr::{DefaultValue, EntryMerge, FieldClass, Merge, OnInvalid};
 use crate::model::{Field, Name, View};
-use crate::types::TypeKind;
+use crate::types::{self, TypeKind};
 
 mod index;
 
@@ -90,7 +90,10 @@ fn entry(view: &View, field: &Field) -> TokenStream {
     if default && !is_json {
         modifiers.extend(quote!(.or_default::<#ty>()));
     }
-    if field.flash.is_some() {
+    let keep_last = field.keep_last.as_ref().map_or_else(|| quote!(100), |given| given.value.clone());
+    if field.is_flash_list() {
+        modifiers.extend(quote!(.flash_list::<#ty>(#keep_last)));
+    } else if field.flash.is_some() {
         modifiers.extend(quote!(.flash()));
     }
     if !aliases.is_empty() {
@@ -102,6 +105,16 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         Merge::Add => modifiers.extend(quote!(.merge_add::<#ty>())),
         Merge::Max => modifiers.extend(quote!(.merge_max::<#ty>())),
         Merge::Min => modifiers.extend(quote!(.merge_min::<#ty>())),
+        Merge::Append => modifiers.extend(quote!(.merge_append::<#ty>(#keep_last))),
+        Merge::Entries => {
+            modifiers.extend(quote!(.merge_entries::<#ty>()));
+            match field.entry.as_ref().map(|entry| entry.value) {
+                None | Some(EntryMerge::Last) => {}
+                Some(EntryMerge::Add) => modifiers.extend(quote!(.entry_add::<#ty>())),
+                Some(EntryMerge::Max) => modifiers.extend(quote!(.entry_max::<#ty>())),
+                Some(EntryMerge::Min) => modifiers.extend(quote!(.entry_min::<#ty>())),
+            }
+        }
     }
     match field.class.as_ref().map(|class| class.value) {
         None => {}
@@ -110,11 +123,18 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         Some(FieldClass::KeepOnLogout) => modifiers.extend(quote!(.keep_on_logout())),
         Some(FieldClass::DropOnLogin) => modifiers.extend(quote!(.drop_on_login())),
     }
+<<<<<<< HEAD
     if field.index.is_some() {
         modifiers.extend(quote!(.index()));
     }
     if field.secret.is_some() {
         modifiers.extend(quote!(.secret()));
+=======
+    match field.merge() {
+        _ if field.secret.is_none() => {}
+        Merge::Entries => modifiers.extend(quote!(.secret_entries::<#ty>())),
+        _ => modifiers.extend(quote!(.secret())),
+>>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
     }
     match field.on_invalid.as_ref().map(|on_invalid| on_invalid.value) {
         Some(OnInvalid::Reject) => modifiers.extend(quote!(.reject())),
@@ -140,7 +160,26 @@ fn entry(view: &View, field: &Field) -> TokenStream {
     } else {
         quote!(stored(#stored))
     };
+    modifiers.extend(type_name(field));
     quote!(#entry [#modifiers])
+}
+
+/// Names the field's type, for the comparison of views with each other and with earlier versions.
+fn type_name(field: &Field) -> Option<TokenStream> {
+    if field.skip.is_some() {
+        return None;
+    }
+    if let Some(name) = &field.logical_type {
+        let name = &name.value;
+        return Some(quote!(.logical_type(#name)));
+    }
+    let mut name = types::name(&field.ty.ty);
+    if let Some(with) = &field.with {
+        // the same type has another JSON through another module
+        name += " with ";
+        name += &with.value.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+    }
+    Some(quote!(.type_name(#name)))
 }
 
 fn stored(view: &View, field: &Field) -> (Literal, Vec<Literal>) {
@@ -201,7 +240,9 @@ fn accessor(
     accessor: Accessor,
 ) -> TokenStream {
     let (View { vis, krate, .. }, ty) = (view, &field.ty.ty);
-    let signature = accessor.signature();
+    let signature = accessor.signature(facts.set);
+    let item = if let TypeKind::Vec(item) = &field.ty.kind { &**item } else { ty };
+    let is_item = matches!(signature.parameter, Parameter::Item);
     let (base, reading) = (&field.base, Reading::of(field));
     // the getter may be raw; the others have a prefix or a suffix, so they are no keywords
     let name = match accessor {
@@ -218,8 +259,8 @@ fn accessor(
         if signature.is_mut { (None, quote!(&mut self)) } else { (Some(quote!(#[must_use])), quote!(&self)) };
     let (parameter, argument) = match signature.parameter {
         Parameter::None => (None, None),
-        Parameter::Value => {
-            let ty = parameter_type(field);
+        Parameter::Value | Parameter::Item => {
+            let ty = parameter_type(if is_item { item } else { ty });
             (Some(quote!(, value: #ty)), Some(quote!(, value)))
         }
         Parameter::Difference => (Some(quote!(, by: ::core::primitive::i64)), Some(quote!(, by))),
@@ -233,6 +274,7 @@ fn accessor(
         Returns::Borrow if field.ty.optional => Some(option(quote!(&mut #ty))),
         Returns::Borrow => Some(quote!(&mut #ty)),
         Returns::Taken => Some(option(quote!(#ty))),
+        Returns::Value => Some(quote!(#ty)),
         Returns::Sum => {
             Some(quote!(#krate::__private::BoxFuture<'_, ::core::result::Result<#ty, #krate::Error>>))
         }
@@ -243,10 +285,11 @@ fn accessor(
     let call = match signature.call {
         Call::Read => format_ident!("{}{optional}", reading.call()),
         Call::Borrow(call) => format_ident!("{call}{optional}"),
-        Call::Write(call) if matches!(field.ty.kind, TypeKind::String) => format_ident!("{call}_into"),
+        Call::Write(call) if is_string(if is_item { item } else { ty }) => format_ident!("{call}_into"),
         Call::Write(call) | Call::Typed(call) | Call::Untyped(call) => word(call),
     };
-    let generic = (!matches!(signature.call, Call::Untyped(_))).then(|| quote!(::<#ty>));
+    let subject = if is_item { item } else { ty };
+    let generic = (!matches!(signature.call, Call::Untyped(_))).then(|| quote!(::<#subject>));
     quote! {
         #doc #(#docs)*
         #[inline]
@@ -299,13 +342,16 @@ impl<'a> Reading<'a> {
 }
 
 /// Returns the type of a setter's parameter.
-fn parameter_type(field: &Field) -> TokenStream {
-    let ty = &field.ty.ty;
-    if matches!(field.ty.kind, TypeKind::String) {
+fn parameter_type(ty: &Type) -> TokenStream {
+    if is_string(ty) {
         quote_spanned!(Span::call_site().located_at(ty.span())=> impl ::core::convert::Into<#ty>)
     } else {
         quote!(#ty)
     }
+}
+
+fn is_string(ty: &Type) -> bool {
+    matches!(TypeKind::of(ty), TypeKind::String)
 }
 
 /// Returns true if there is text among the attributes, as `#![deny(missing_docs)]` asks for.

@@ -38,17 +38,22 @@ mod tests;
 /// | value and stored name | meaning |
 /// |---|---|
 /// | `default`, `default = expr` | The value while the store has none. Without it, `Default::default()`. Not on an `Option`, which is `None`. |
-/// | `rename = "name"` | The stored name: 1 to 128 bytes without control characters, and not beginning with `__`. |
+/// | `rename = "name"` | The stored name: 1 to 128 bytes without control characters and `[`, and not beginning with `__`. |
 /// | `alias = "old"` | An older stored name that is still read. May be repeated. |
 /// | `skip` | Never stored, and needs no serde. |
 /// | `with = "module"` | Encoded and decoded by `module::serialize` and `module::deserialize`, made for serde's `with`. |
 /// | `on_invalid = "reset"`, `"reject"` | A stored value that does not decode: the field is as if nothing were stored (default), or the request is refused. |
 /// | `copy` | The getter returns the value and not a reference. Needs `Copy`. |
 /// | `accessor = "name"` | Another base name for the accessors. |
+/// | `type = "name"` | The type's name where views are compared with each other and with earlier versions. Without it, the type as it is written, without paths. |
 ///
 /// | when requests overlap | meaning |
 /// |---|---|
-/// | `merge = "last"` | The last write stays. This is the default. |
+/// | `merge = "last"` | The last write stays. This is the default, which collections of the standard library must name. |
+/// | `merge = "entries"` | On a `HashMap`, `BTreeMap`, `HashSet` or `BTreeSet`: each entry is merged by itself. |
+/// | `entry = "add"`, `"max"`, `"min"` | Beside it, on a map of integers: what becomes of an entry that two requests change. Without it, the last write of it stays. |
+/// | `merge = "append"` | On a `Vec`: what two requests push both stays. |
+/// | `keep_last = 20` | Beside it, or on a list of flashes: how many items stay. Without it, 100. |
 /// | `merge = "add"` | Differences add up. For integers of at most 64 bits. |
 /// | `merge = "max"`, `"min"` | The greatest or the smallest value stays. For integers of at most 64 bits. |
 /// | `merge = "first"` | The first value stays. |
@@ -65,9 +70,10 @@ mod tests;
 /// | flash | meaning |
 /// |---|---|
 /// | `#[flash]` on `Option<T>` | Stored until a request takes it. An attribute of its own, not a key of `#[session(…)]`. |
+/// | `#[flash]` on `Vec<T>` | A list of flashes, to which requests add one each. |
 ///
 /// A field is at most one of `identity`, `privilege`, `keep_on_logout` and `drop_on_login`. `identity`, `privilege` and
-/// `secret` merge by `last` only. `#[flash]` and `skip` do not go with the keys that they leave without meaning; the
+/// `secret` merge by `last` only, but for a `secret` map or `Vec`, of which each value is sealed by itself. `#[flash]` and `skip` do not go with the keys that they leave without meaning; the
 /// compiler names them.
 ///
 /// # Accessors
@@ -100,6 +106,13 @@ mod tests;
 /// | `take_n(&mut self) -> Option<T>` | Delivers it: it is gone once this request is answered. |
 /// | `keep_n(&mut self)` | Undoes this request's take: a later request has it again. |
 /// | `discard_n(&mut self)` | Removes it undelivered. |
+///
+/// | `#[flash] n: Vec<T>` | |
+/// |---|---|
+/// | `flash_n(&mut self, T)` | Adds a flash to the list. |
+/// | `n(&self) -> &[T]` | Looks at them, and takes none. |
+/// | `take_n(&mut self) -> Vec<T>` | Delivers them: they are gone once this request is answered. Those that other requests add meanwhile stay. |
+/// | `keep_n(&mut self)`, `discard_n(&mut self)` | Undoes this request's takes; removes them undelivered. |
 ///
 /// Every handle also has:
 ///
@@ -136,12 +149,23 @@ mod tests;
 ///
 /// **`secret`.** A field is secret for all views as soon as a handler has taken one that says so: other views show it, and
 /// their writes are sealed. Until then a view that does not say so writes it in plain, which the first one then
-/// refuses. So say it in every view. A field that becomes secret while sessions are alive gets a new stored name, or
+/// refuses. So say it in every view, and register the views (`SessionLayer::with_views`). A field that becomes secret while sessions are alive gets a new stored name, or
 /// `on_invalid = "reset"`: a value that is not sealed counts as none. A `Debug` that the *struct* derives shows the value.
 ///
 /// **`merge`.** `add`, `max` and `min` count in 64 bits with sign: a `u64` beyond that is cut to `i64::MAX`. With `max`, `min`
 /// and `first`, the result of `n_mut` counts as if it were set: if the former value stays, `n` shows that one as soon
 /// as the borrow ends.
+///
+/// **`merge = "entries"`, `"append"`.** Each entry is a stored field of its own, such as `cart[42]`. The accessors are those of
+/// the plain collection. When the handle is dropped, what was loaded is compared with what is there, entry by entry:
+/// those that differ are written, those that are gone removed. `set_n` writes all, and removes what this request had
+/// seen. An entry that another request adds meanwhile stays. `keep_on_logout` and `drop_on_login` hold for every entry. A
+/// key's text is what `serde_json` makes of it as the key of an object, and of a set's element its JSON. Two keys with one text
+/// cannot be stored. The keys are readable in the store, also those of a `secret` map. A whole value under the field's
+/// name, of a program that stored it so, is shown, and becomes entries with the first change.
+///
+/// **`type`.** `views!` and `schema_test!` of the library compare fields of one stored name. Two types count as one if both
+/// fields name them alike: a newtype `UserId` and a `u64` with `type = "user-id"`, whose JSON is the same.
 ///
 /// **`with`.** The module is for the type inside: on an `Option<T>` name the one for `T` (`chrono::serde::ts_seconds`), not
 /// the one for `Option<T>` that serde would need. serde's own attributes on the struct's fields mean nothing here.

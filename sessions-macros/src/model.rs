@@ -1,12 +1,12 @@
 //! The view as this crate understands it: types, names and options, taken from the struct and its attributes.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Path, Token, Visibility, parse_quote};
 
 use crate::accessor::{Accessor, AccessorSet, FieldFacts};
-use crate::attr::{DefaultValue, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
+use crate::attr::{DefaultValue, EntryMerge, FieldAttrs, FieldClass, Given, Merge, OnInvalid, StructAttrs};
 use crate::names::{self, RenameRule};
 use crate::types::ValueType;
 
@@ -37,11 +37,17 @@ pub(crate) struct Field {
     pub(crate) default: Option<Given<DefaultValue>>,
     pub(crate) with: Option<Given<Path>>,
     pub(crate) merge: Option<Given<Merge>>,
+    /// The merge of one entry of a map.
+    pub(crate) entry: Option<Given<EntryMerge>>,
+    /// The number of items of a list that stay.
+    pub(crate) keep_last: Option<Given<TokenStream>>,
     pub(crate) class: Option<Given<FieldClass>>,
     pub(crate) secret: Option<Given<()>>,
     pub(crate) index: Option<Given<()>>,
     pub(crate) on_invalid: Option<Given<OnInvalid>>,
     pub(crate) copy: Option<Given<()>>,
+    /// The name of the type that other views and later versions are compared with.
+    pub(crate) logical_type: Option<Given<String>>,
 }
 
 /// A stored name with its origin.
@@ -143,11 +149,14 @@ impl Field {
             default: attrs.default,
             with: attrs.with,
             merge: attrs.merge,
+            entry: attrs.entry,
+            keep_last: attrs.keep_last,
             class: attrs.class,
             secret: attrs.secret,
             index: attrs.index,
             on_invalid: attrs.on_invalid,
             copy: attrs.copy,
+            logical_type: attrs.logical_type,
             member,
         })
     }
@@ -156,17 +165,24 @@ impl Field {
         self.merge.as_ref().map_or(Merge::Last, |merge| merge.value)
     }
 
+<<<<<<< HEAD
     /// Returns true if sessions can be found by the field: an identity, unless the store cannot read it, and an `index`.
     pub(crate) fn is_indexed(&self) -> bool {
         let is_identity = self.class.as_ref().is_some_and(|class| class.value == FieldClass::Identity);
         self.index.is_some() || (is_identity && self.secret.is_none())
+=======
+    /// Returns true if it is a list of flashes.
+    pub(crate) fn is_flash_list(&self) -> bool {
+        self.flash.is_some() && !self.ty.optional
+>>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
     }
 
     /// Returns what the field's accessors depend on.
     pub(crate) fn facts(&self) -> FieldFacts {
         FieldFacts {
             set: match (self.ty.optional, self.flash.is_some() && self.skip.is_none()) {
-                (false, _) => AccessorSet::Plain,
+                (false, true) => AccessorSet::FlashList,
+                (false, false) => AccessorSet::Plain,
                 (true, false) => AccessorSet::Optional,
                 (true, true) => AccessorSet::Flash,
             },

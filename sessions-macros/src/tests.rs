@@ -1,5 +1,6 @@
 //! The derive from end to end, on tokens: its messages, the spans that they point at, and its output.
 
+mod collections;
 mod grammar;
 mod keys;
 mod lifecycle;

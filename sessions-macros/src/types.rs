@@ -43,7 +43,7 @@ impl ValueType {
 }
 
 impl TypeKind {
-    fn of(ty: &Type) -> Self {
+    pub(crate) fn of(ty: &Type) -> Self {
         match ty {
             Type::Reference(_) => return Self::Reference,
             Type::Tuple(tuple) if tuple.elems.is_empty() => return Self::Scalar,
@@ -85,6 +85,13 @@ impl TypeKind {
     }
 }
 
+/// Returns the name of a collection of the standard library, as far as the tokens show that the type is one.
+pub(crate) fn collection(ty: &Type) -> Option<&'static str> {
+    let segment = last_segment(ty).filter(|segment| !segment.arguments.is_none())?;
+    let names = ["HashMap", "BTreeMap", "HashSet", "BTreeSet", "Vec"];
+    names.into_iter().find(|name| segment.ident == name)
+}
+
 /// Returns a type as a person writes it.
 pub(crate) fn text(ty: &Type) -> String {
     let mut text = ty.to_token_stream().to_string();
@@ -101,6 +108,24 @@ pub(crate) fn text(ty: &Type) -> String {
         text = text.replace(spaced, tight);
     }
     text
+}
+
+/// Returns the type without the paths in front of its names: `HashMap<String, u8>` for `std::collections::HashMap<…>`.
+pub(crate) fn name(ty: &Type) -> String {
+    let text = text(ty);
+    let mut name = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find("::") {
+        let before = &rest[..at];
+        let kept = before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_');
+        name.push_str(kept);
+        // behind `<T as Trait>` it is no path
+        if kept.len() == before.len() && before.ends_with('>') {
+            name.push_str("::");
+        }
+        rest = &rest[at + 2..];
+    }
+    name + rest
 }
 
 /// Removes parentheses and the invisible groups that `macro_rules!` leaves.
@@ -163,6 +188,19 @@ mod tests {
     fn an_option_in_the_group_of_a_macro_is_seen() {
         let group = proc_macro2::Group::new(proc_macro2::Delimiter::None, quote::quote!(Option<u8>));
         assert!(ValueType::new(&syn::parse_quote!(#group)).optional);
+    }
+
+    #[test]
+    fn names_have_no_paths() {
+        for (ty, expected) in [
+            ("u8", "u8"),
+            ("std::collections::HashMap<std::string::String, crate::Role>", "HashMap<String, Role>"),
+            ("::core::primitive::u8", "u8"),
+            ("(a::B, [c::D; 4])", "(B, [D; 4])"),
+            ("<u8 as a::Trait>::Out", "<u8 as Trait>::Out"),
+        ] {
+            assert_eq!(name(&syn::parse_str(ty).unwrap_or_else(|error| panic!("{ty}: {error}"))), expected);
+        }
     }
 
     #[test]

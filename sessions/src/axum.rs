@@ -49,6 +49,7 @@ async fn open(parts: &mut Parts, table: &'static Table) -> Result<(Handle, bool)
         report_missing_layer(parts);
         return Err(SessionRejection::missing_layer());
     };
+    session.admit(table).map_err(SessionRejection::failed)?;
     let (slot, headers) = (session.slot(), &parts.headers);
     Handle::open(slot, table, || session.presented(headers)).await.map_err(SessionRejection::failed)
 }

@@ -28,6 +28,8 @@ pub struct Error {
     source: Option<Box<dyn StdError + Send + Sync>>,
     /// True if a request met it, so that it may get into a response.
     is_of_request: bool,
+    /// True if the record is still the request's, and only a field of it was not as it had to be.
+    is_of_field: bool,
 }
 
 /// The kind of an [`Error`], by what a program can do about it.
@@ -42,7 +44,8 @@ pub enum ErrorKind {
     /// The stored record cannot be read, for example one of a later version of the library. The layer treats its
     /// token as unknown.
     Unreadable,
-    /// Another request ended the session, or changed its credentials. Nothing was written.
+    /// Another request ended the session, changed its credentials, or changed a field that was to stay as it was
+    /// loaded. Nothing was written.
     Conflict,
     /// The user is logged in to as many sessions as the layer allows
     /// ([`with_login_limit`](crate::SessionLayer::with_login_limit)). Nothing was written.
@@ -130,7 +133,8 @@ impl Error {
     }
 
     pub(crate) fn invalid_field(name: &FieldName, reason: &str) -> Self {
-        Self::new(ErrorKind::InvalidField, format!("the session field `{name}` {reason}"))
+        let message = format!("the session field `{name}` {reason}");
+        Self { is_of_field: true, ..Self::new(ErrorKind::InvalidField, message) }
     }
 
     pub(crate) fn field_too_large(name: &FieldName, most: usize) -> Self {
@@ -144,7 +148,7 @@ impl Error {
         let advice = "keep large things elsewhere, or raise `SessionLayer::with_size_limits`";
         let of = largest.map(|name| format!(" with what the field `{name}` is set to")).unwrap_or_default();
         let message = format!("the session would take more than {most} bytes{of}; {advice}");
-        Self::new(ErrorKind::InvalidField, message)
+        Self { is_of_field: true, ..Self::new(ErrorKind::InvalidField, message) }
     }
 
     /// Makes the error of a collection that would have too many entries.
@@ -166,7 +170,7 @@ impl Error {
 
     pub(crate) fn revoked() -> Self {
         Self::conflict(
-            "the sessions of this user were ended while the request ran, so it logs nobody in; log in again",
+            "the sessions of this user were ended while the request ran, so it logs no user in; log in again",
         )
     }
 
@@ -208,6 +212,14 @@ impl Error {
         ))
     }
 
+    pub(crate) fn changed_meanwhile(name: &FieldName) -> Self {
+        let message = format!(
+            "the session field `{name}` was changed by another request or handle since it was loaded, so nothing was \
+             written; send the request again, or make the change in `update(…)`"
+        );
+        Self { is_of_field: true, ..Self::conflict(message) }
+    }
+
     pub(crate) fn not_an_integer(name: &FieldName) -> Self {
         Self::invalid_field(name, "holds something that is not an integer of 64 bits; `reset_…` it")
     }
@@ -216,6 +228,11 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Returns true if the record is still the request's, and only a field of it was not as it had to be.
+    pub(crate) const fn is_of_field(&self) -> bool {
+        self.is_of_field
     }
 
     /// Returns true if the same call may succeed later and would not happen twice.
@@ -227,8 +244,8 @@ impl Error {
     /// Copies the error for one more of several requests that wait for one operation.
     pub(crate) fn duplicate(&self) -> Self {
         let source = self.source.as_ref().map(|source| source.to_string().into());
-        let is_of_request = self.is_of_request;
-        Self { kind: self.kind, message: self.message.clone(), source, is_of_request }
+        let Self { kind, is_of_request, is_of_field, .. } = *self;
+        Self { kind, message: self.message.clone(), source, is_of_request, is_of_field }
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -250,7 +267,7 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<Box<str>>) -> Self {
-        Self { kind, message: message.into(), source: None, is_of_request: false }
+        Self { kind, message: message.into(), source: None, is_of_request: false, is_of_field: false }
     }
 }
 

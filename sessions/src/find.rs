@@ -63,7 +63,7 @@ impl SessionLayer {
         V::__sessions(SessionFinder { context: Arc::clone(self.context()), slot: None })
     }
 
-    /// Ends a session, whoever's it is. To end a session of one user by an id that came with a request, use
+    /// Ends a session of any user. To end a session of one user by an id that came with a request, use
     /// [`FoundSessions::revoke`], which checks the owner.
     ///
     /// A record that is not there is no error.

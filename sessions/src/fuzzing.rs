@@ -18,6 +18,40 @@ pub fn are_credentials(bytes: &[u8]) -> bool {
     Authority::read(&Credentials::from_bytes(bytes.to_vec())).is_some()
 }
 
+pub mod entries {
+    //! The names of entries, and collections that are stored whole.
+
+    use crate::value::collection;
+    pub use crate::value::collection::CollectionKind as Kind;
+
+    /// Returns the stored name of an entry.
+    #[must_use]
+    pub fn entry_name(collection: &str, key: &str) -> String {
+        collection::entry_name(collection, key).as_str().to_owned()
+    }
+
+    /// Returns the key of an entry.
+    #[must_use]
+    pub fn key_in(collection: &str, name: &str) -> Option<String> {
+        collection::key_in(collection, name)
+    }
+
+    /// Returns the entries of a whole.
+    #[must_use]
+    pub fn split(kind: Kind, whole: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+        let entries = kind.split(whole)?.into_iter();
+        Some(entries.map(|entry| (entry.key.into_owned(), entry.value.into_owned())).collect())
+    }
+
+    /// Returns the whole of entries.
+    #[must_use]
+    pub fn joined(kind: Kind, entries: &[(String, Vec<u8>)]) -> Vec<u8> {
+        let entries: Vec<_> =
+            entries.iter().map(|(key, value)| (key.as_str(), value.clone().into())).collect();
+        kind.join(entries.iter().map(|(key, value)| (*key, value)))
+    }
+}
+
 #[cfg(feature = "keys")]
 mod keys {
     use crate::{

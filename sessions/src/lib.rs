@@ -96,6 +96,7 @@ mod layer;
 mod macros;
 mod random;
 mod rejection;
+mod schema;
 mod slot;
 mod span;
 pub mod store;
@@ -104,6 +105,7 @@ mod sync;
 pub mod testing;
 mod value;
 mod view;
+mod views;
 
 #[cfg(feature = "axum")]
 pub use self::{
@@ -118,12 +120,13 @@ pub use self::{
     handle::Handle,
     layer::{
         ClearSiteData, CookieConfig, OnServerError, ReplaceableBody, ResponseFuture, SameSite, SessionError,
-        SessionLayer, SessionService,
+        SessionLayer, SessionPolicy, SessionService,
     },
     rejection::{LoadFailed, MissingLayer, SessionRejection},
     slot::LoginLimit,
     value::{Cutoff, Cutoffs, FieldName, ParseRecordIdError, RecordId, Timeouts, Timestamp},
     view::{Session, SessionView, TypedSession},
+    views::{ViewList, Views},
 };
 #[cfg(feature = "keys")]
 pub use self::{

@@ -62,10 +62,24 @@ macro_rules! __session_handle {
         impl $crate::SessionView for $View {
             type Handle = $Handle;
 
+            const __FIELDS: &'static [$crate::__private::Field] = &[$($entry),*];
+
             fn __table() -> &'static $crate::__private::Table {
-                static TABLE: $crate::__private::Table = $crate::__private::Table::new(&[$($entry),*]);
+                static TABLE: $crate::__private::Table = $crate::__private::Table::new(
+                    ::core::concat!(::core::module_path!(), "::", ::core::stringify!($View)),
+                    <$View as $crate::SessionView>::__FIELDS,
+                );
                 &TABLE
             }
+        }
+
+        #[automatically_derived]
+        impl $crate::ViewList for $View {
+            const __LISTED: &'static $crate::__private::ListedViews = &$crate::__private::ListedViews::One {
+                view: ::core::concat!(::core::module_path!(), "::", ::core::stringify!($View)),
+                fields: <$View as $crate::SessionView>::__FIELDS,
+                table: <$View as $crate::SessionView>::__table,
+            };
         }
 
         #[allow(dead_code)]

@@ -1,6 +1,9 @@
 //! The functions that the derive's code calls. Not public API: they may change in any release.
 
-use std::{any::Any, marker::PhantomData};
+use std::{
+    any::{Any, TypeId},
+    marker::PhantomData,
+};
 
 #[cfg(feature = "axum")]
 pub use crate::axum::{
@@ -9,8 +12,10 @@ pub use crate::axum::{
 pub use crate::find::{RecordReader, SessionFinder};
 pub use crate::handle::json::Writer;
 pub use crate::handle::table::{BoxFuture, Field, Table, Value};
-use crate::handle::table::{Codec, FieldDefault, Held, Integer, Merge, Readable, Shape, Writable};
+use crate::handle::table::{Codec, FieldDefault, FieldType, Held, Integer, Merge, Readable, Shape, Writable};
+pub use crate::schema::check_schema;
 use crate::slot::{FieldClass, OnInvalid};
+pub use crate::views::{ListedViews, check_views};
 
 type JsonReader<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
 type Decode = fn(&[u8]) -> Result<Value, serde_json::Error>;
@@ -45,6 +50,12 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
     Field {
         name,
         aliases: &[],
+        ty: FieldType {
+            name: "",
+            is_chosen: false,
+            layout: (size_of::<T>(), align_of::<T>()),
+            id: TypeId::of::<T>(),
+        },
         shape,
         merge: Merge::Last,
         class: FieldClass::Plain,
@@ -54,6 +65,7 @@ const fn field<T: Held>(name: &'static str, shape: Shape, codec: Codec) -> Field
         codec,
         default: None,
         counter: None,
+        collection: None,
         boxed: boxed::<T>,
     }
 }
@@ -64,6 +76,18 @@ impl Field {
     #[must_use]
     pub const fn aliases(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
+    }
+
+    /// Names the field's type as it is written.
+    #[must_use]
+    pub const fn type_name(self, name: &'static str) -> Self {
+        Self { ty: FieldType { name, ..self.ty }, ..self }
+    }
+
+    /// Names the field's type for the comparison with other views and versions.
+    #[must_use]
+    pub const fn logical_type(self, name: &'static str) -> Self {
+        Self { ty: FieldType { name, is_chosen: true, ..self.ty }, ..self }
     }
 
     /// Makes the field a flash, which is delivered once.

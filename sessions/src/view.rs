@@ -6,6 +6,8 @@
 ///
 /// ```
 /// # #[cfg(feature = "keys")] {
+/// use std::collections::BTreeMap;
+///
 /// use serde::{Deserialize, Serialize};
 /// use sessions::{Error, Session, TypedSession};
 ///
@@ -30,8 +32,9 @@
 ///     #[session(secret)]
 ///     access_token: Option<String>,
 ///     /// Articles in the cart, which outlive a logout. An earlier release stored them as `basket`.
-///     #[session(keep_on_logout, alias = "basket")]
-///     cart: Vec<u64>,
+///     /// Two tabs at once both keep what they put there.
+///     #[session(merge = "entries", keep_on_logout, alias = "basket")]
+///     cart: BTreeMap<u64, u32>,
 ///     #[session(keep_on_logout, default = "en".to_owned())]
 ///     language: String,
 ///     #[session(keep_on_logout, copy)]
@@ -63,7 +66,7 @@
 /// }
 ///
 /// async fn put_into_cart(mut session: TypedSession<Shop>) {
-///     session.cart_mut().push(42);
+///     *session.cart_mut().entry(42).or_default() += 1;
 ///     session.flash_notice("It is in the cart.");
 /// }
 ///
@@ -96,7 +99,11 @@ pub trait SessionView: Sized + 'static {
     /// The generated handle: the fields' accessors, and by dereference [`Handle`](crate::Handle).
     type Handle;
 
-    /// Returns the description of the fields.
+    /// The description of the fields.
+    #[doc(hidden)]
+    const __FIELDS: &'static [crate::__private::Field];
+
+    /// Returns the fields with what is known of them at run time.
     #[doc(hidden)]
     fn __table() -> &'static crate::__private::Table;
 }

@@ -3,6 +3,8 @@
 // A test fails by panicking.
 #![allow(clippy::expect_used)]
 
+#[path = "handles/collections.rs"]
+mod collections;
 #[path = "handles/merges.rs"]
 mod merges;
 #[path = "handles/rights.rs"]
@@ -42,6 +44,7 @@ struct Account {
     admin: bool,
     #[session(merge = "add")]
     visits: u64,
+    #[session(merge = "last")]
     samples: Vec<f64>,
 }
 
@@ -354,6 +357,7 @@ async fn a_panic_of_a_field_type_leaves_the_session_whole() {
 
     #[derive(Session)]
     struct Odd {
+        #[session(merge = "last")]
         map: HashMap<String, u32, Fragile>,
         name: Option<String>,
     }

@@ -31,6 +31,7 @@ struct Account {
     role: Option<String>,
     #[session(merge = "add")]
     visits: u32,
+    #[session(merge = "last")]
     cart: Vec<String>,
 }
 

@@ -15,6 +15,8 @@ mod events;
 mod failures;
 #[path = "stack/unreadable.rs"]
 mod unreadable;
+#[path = "stack/views.rs"]
+mod views;
 
 use std::{
     sync::{Arc, Mutex},
@@ -52,6 +54,7 @@ struct Account {
 #[derive(Session)]
 #[session(namespace = "cart")]
 struct Cart {
+    #[session(merge = "last")]
     items: Vec<String>,
 }
 

@@ -23,6 +23,7 @@ struct Account {
     #[session(identity)]
     user_id: Option<u64>,
     #[session(keep_on_logout)]
+    #[session(merge = "last")]
     cart: Vec<u32>,
     note: Option<String>,
     #[session(merge = "add")]

@@ -1,6 +1,8 @@
 //! Every attribute, alone and together.
 #![deny(warnings)]
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sessions::{Session, TypedSession};
 
@@ -39,7 +41,7 @@ struct All {
     default_expression: u16,
     #[session(default = if LIMIT > 3 { "many" } else { "few" }.to_owned())]
     default_block: String,
-    #[session(default = vec![1, 2])]
+    #[session(default = vec![1, 2], merge = "last")]
     default_macro: Vec<u8>,
     #[session(default = (|| Foreign(7))(), with = "foreign")]
     default_foreign: Foreign,
@@ -82,7 +84,7 @@ struct All {
     right: Option<String>,
     #[session(privilege, merge = "last", on_invalid = "reset", default = 1)]
     level: u8,
-    #[session(secret)]
+    #[session(secret, merge = "last")]
     secret: Vec<u8>,
     #[session(secret, with = "foreign", alias = "sécret", on_invalid = "reset", drop_on_login)]
     secret_option: Option<Foreign>,
@@ -91,6 +93,19 @@ struct All {
     secret_flash: Option<String>,
     #[session(secret, privilege, default = 1)]
     secret_right: u8,
+    #[session(merge = "entries", alias = "basket", keep_on_logout)]
+    cart: HashMap<u64, u32>,
+    #[session(merge = "entries", entry = "add", on_invalid = "reject")]
+    votes: BTreeMap<String, i64>,
+    #[session(merge = "entries", secret, drop_on_login)]
+    tokens: BTreeMap<String, Point>,
+    #[session(merge = "entries")]
+    tags: BTreeSet<String>,
+    #[session(merge = "append", keep_last = LIMIT as usize)]
+    log: Vec<Point>,
+    #[flash]
+    #[session(keep_last = 3)]
+    notices: Vec<String>,
     #[session(copy)]
     copied: Point,
     #[session(copy, accessor = "position")]
@@ -108,6 +123,18 @@ fn handler(mut session: TypedSession<All>) -> AllSession {
     let _: Option<Point> = session.copied_flash();
     session.flash_flashed(Foreign(1));
     let _: Option<&Foreign> = session.flashed();
+    session.cart_mut().insert(42, 2);
+    *session.cart_mut().entry(7).or_default() += 1;
+    session.cart_mut().retain(|_, amount| *amount > 0);
+    session.set_votes(session.votes().clone());
+    session.reset_votes();
+    session.log_mut().push(point);
+    let _: &[Point] = session.log();
+    session.flash_notices("Saved");
+    let _: &[String] = session.notices();
+    session.keep_notices();
+    let _: Vec<String> = session.take_notices();
+    session.discard_notices();
     session.add_add(-1);
     session.add_add_from(1);
     session.set_max(3);

@@ -22,9 +22,12 @@ struct Visit {
     message: Option<String>,
     x: String,
     nick: Option<String>,
+    #[session(merge = "last")]
     items: Vec<String>,
+    #[session(merge = "last")]
     votes: HashMap<String, u32>,
     limit: Option<u32>,
+    #[session(merge = "last")]
     theme: Option<Vec<u8>>,
 }
 

@@ -58,6 +58,7 @@ struct Types {
     step: Step,
     maybe_step: Option<Step>,
     nested: Option<Option<u8>>,
+    #[session(merge = "last")]
     deeper: Vec<Option<Vec<Option<String>>>>,
     tuple: (u8, String),
     array: [u8; 16],
@@ -66,8 +67,11 @@ struct Types {
     boxed: Box<str>,
     boxed_slice: Box<[u8]>,
     tree: Box<BTreeMap<String, Vec<u64>>>,
+    #[session(merge = "last")]
     map: HashMap<String, HashMap<u64, String>>,
+    #[session(merge = "last")]
     set: HashSet<u64>,
+    #[session(merge = "last")]
     ordered: Option<BTreeSet<String>>,
     queue: VecDeque<u8>,
     cow: Cow<'static, str>,
@@ -80,6 +84,7 @@ struct Types {
     alias_of_vec: Names,
     generic: Page<Page<u8>>,
     full_path: std::option::Option<std::string::String>,
+    #[session(merge = "last")]
     full_vec: std::vec::Vec<std::string::String>,
     #[allow(unused_parens)]
     parenthesised: (Option<(u8)>),

@@ -5,6 +5,7 @@ use sessions::{Handle, RecordId, Session, SessionView, TypedSession};
 
 #[derive(Session)]
 struct Cart {
+    #[session(merge = "last")]
     items: Vec<u64>,
 }
 

@@ -11,6 +11,7 @@ struct Bare {
     count: u32,
     name: ::std::string::String,
     nick: ::std::option::Option<::std::string::String>,
+    #[session(merge = "last")]
     list: ::std::vec::Vec<u8>,
     #[session(merge = "max")]
     max: ::core::option::Option<i64>,

@@ -109,7 +109,9 @@ struct Shadowed {
     count: ::core::primitive::u32,
     name: ::std::string::String,
     nick: ::std::option::Option<::std::string::String>,
+    #[session(merge = "last")]
     list: ::std::vec::Vec<u8>,
+    #[session(merge = "last")]
     maybe_list: ::std::option::Option<::std::vec::Vec<u8>>,
     #[flash]
     message: ::core::option::Option<::std::string::String>,

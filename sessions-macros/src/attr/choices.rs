@@ -58,15 +58,21 @@ pub(crate) enum Merge {
     Max,
     Min,
     First,
+    /// Each entry of a map or set by itself.
+    Entries,
+    /// Each item of a list by itself.
+    Append,
 }
 
 impl Merge {
-    pub(super) const ALL: [(&str, Self); 5] = [
+    pub(super) const ALL: [(&str, Self); 7] = [
         ("last", Self::Last),
         ("add", Self::Add),
         ("max", Self::Max),
         ("min", Self::Min),
         ("first", Self::First),
+        ("entries", Self::Entries),
+        ("append", Self::Append),
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -76,8 +82,24 @@ impl Merge {
             Self::Max => "max",
             Self::Min => "min",
             Self::First => "first",
+            Self::Entries => "entries",
+            Self::Append => "append",
         }
     }
+}
+
+/// The result when two requests change one entry of a map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum EntryMerge {
+    Last,
+    Add,
+    Max,
+    Min,
+}
+
+impl EntryMerge {
+    pub(super) const ALL: [(&str, Self); 4] =
+        [("last", Self::Last), ("add", Self::Add), ("max", Self::Max), ("min", Self::Min)];
 }
 
 /// The treatment of a stored value that does not decode.

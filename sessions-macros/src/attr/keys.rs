@@ -20,6 +20,8 @@ impl AttributeSite {
                 "skip",
                 "with",
                 "merge",
+                "entry",
+                "keep_last",
                 "privilege",
                 "identity",
                 "index",
@@ -29,6 +31,7 @@ impl AttributeSite {
                 "on_invalid",
                 "copy",
                 "accessor",
+                "type",
             ],
         }
     }
@@ -68,7 +71,6 @@ const LATER: [(&str, &str); 4] = [
     ("ttl", "remove it, since a field lives as long as its session"),
     ("once", "remove it, and read the field with `take_…()`"),
     ("group", "remove it, and put fields that must agree into one struct that is one field"),
-    ("type", "remove it, and give the field the same type in every view"),
 ];
 
 /// Keys of serde's, each with advice.
@@ -109,6 +111,8 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"skip" => "skip",
         b"with" => "with = \"path::to::module\"",
         b"merge" => "merge = \"add\"",
+        b"entry" => "entry = \"add\"",
+        b"keep_last" => "keep_last = 20",
         b"privilege" => "privilege",
         b"identity" => "identity",
         b"index" => "index",
@@ -118,6 +122,7 @@ pub(crate) const fn usage(key: &str) -> &'static str {
         b"on_invalid" => "on_invalid = \"reject\"",
         b"copy" => "copy",
         b"accessor" => "accessor = \"…\"",
+        b"type" => "type = \"user-id\"",
         _ => "",
     }
 }

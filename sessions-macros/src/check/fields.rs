@@ -29,13 +29,13 @@ pub(super) fn check(field: &mut Field, errors: &mut Errors) {
 
 /// A flash is absent once it is delivered, so its type must have a value for "absent".
 fn flash_needs_an_option(field: &mut Field, errors: &mut Errors) {
-    if field.ty.optional {
+    if field.ty.optional || matches!(field.ty.kind, TypeKind::Vec(_)) {
         return;
     }
     if let Some(flash) = field.flash.take() {
         let ty = types::text(&field.ty.ty);
         let message = format!(
-            "`#[flash]` needs an `Option<T>`, since a flash is absent once it is delivered; write `{}: Option<{ty}>`",
+            "`#[flash]` needs an `Option<T>`, or a `Vec<T>` for a list of flashes, since a flash is absent once it is delivered; write `{}: Option<{ty}>`",
             field.member
         );
         errors.at(flash, message);
@@ -80,18 +80,21 @@ fn skip_has_nothing_to_store(field: &mut Field, errors: &mut Errors) {
     refuse(key(field.merge.take()), "merge");
     refuse(key(field.secret.take()), "secret");
     refuse(key(field.on_invalid.take()), "on_invalid");
+    refuse(key(field.logical_type.take()), "type");
     let outlives = field.class.take_if(|class| !class.value.is_right());
     if let Some(class) = outlives {
         refuse(Some(class.key), class.value.key());
     }
 }
 
-/// The store does the merging, and it cannot read a sealed value.
+/// The store does the merging, and it cannot read a sealed value. The entries of a collection are sealed one by one.
 fn secrets_are_sealed_whole(field: &mut Field, errors: &mut Errors) {
     if field.secret.is_none() {
         return;
     }
-    if let Some(merge) = field.merge.take_if(|merge| merge.value != Merge::Last) {
+    if let Some(merge) =
+        field.merge.take_if(|merge| !matches!(merge.value, Merge::Last | Merge::Entries | Merge::Append))
+    {
         let name = merge.value.name();
         errors.at(
             merge.literal,
@@ -115,6 +118,7 @@ fn rights_are_granted_and_taken_away(field: &mut Field, errors: &mut Errors) {
         let name = merge.value.name();
         contradiction =
             Some(format!("`merge = \"{name}\"`, since a right is never merged with that of another request"));
+        (field.entry, field.keep_last) = (None, None);
     }
     if let Some(contradiction) = contradiction {
         let key = class.value.key();

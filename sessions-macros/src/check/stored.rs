@@ -128,6 +128,8 @@ struct Fault {
 fn fault(text: &str, max_bytes: usize) -> Option<Fault> {
     let (what, instead) = if text.is_empty() {
         ("a stored name is never empty".to_owned(), "at least one character")
+    } else if text.contains('[') {
+        ("a stored name has no `[`, which begins the key of an entry".to_owned(), "one without it")
     } else if text.chars().any(char::is_control) {
         ("a stored name has no control characters".to_owned(), "one without them")
     } else if text.len() > max_bytes {

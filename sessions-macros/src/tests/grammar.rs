@@ -102,8 +102,8 @@ fn the_view_of_the_readme() {
                 self.__inner.__field_discard::<String>(1);
             }
         }
-            { 0 page_count [ u32 ] __field_cloned plain("page_count") [ .merge_add::<u32>() ] }
-            { 1 message [ String ] __field_cloned_option stored("message") [ .flash() ] }
+            { 0 page_count [ u32 ] __field_cloned plain("page_count") [ .merge_add::<u32>().type_name("u32") ] }
+            { 1 message [ String ] __field_cloned_option stored("message") [ .flash().type_name("String") ] }
         }"#,
     );
 }
@@ -146,6 +146,7 @@ fn every_attribute() {
                     .or(|| ::sessions::__private::value::<std::vec::Vec<Item> >(Vec::with_capacity(4)))
                     .aliases(&["cart.old_things", "cart.older"])
                     .reject()
+                    .type_name("Vec<Item> with b")
                 ]
             }
             {
@@ -153,7 +154,7 @@ fn every_attribute() {
                 skipped() [ .or(|| ::sessions::__private::value::<my::Type>(7)) ]
             }
             { 2 cache [ Vec<u8> ] __field_cloned_option skipped() [] }
-            { 3 last_seen [ Stamp ] __field_cloned_option stored("cart.lastSeen") [ .merge_max::<Stamp>() ] }
+            { 3 last_seen [ Stamp ] __field_cloned_option stored("cart.lastSeen") [ .merge_max::<Stamp>().type_name("Stamp") ] }
         }
         const _: () = {
             use ::sessions::__private::NotOption as _;
@@ -224,7 +225,7 @@ fn getters_setters_and_the_alias_check_follow_the_type() {
         ("a::Maybe<u8>", "__field_get", "&a::Maybe<u8>", "a::Maybe<u8>", true),
         ("<A as B>::C", "__field_get", "&<A as B>::C", "<A as B>::C", true),
     ] {
-        let output = expand(&format!("struct S {{ n: {ty} }}")).replace(' ', "");
+        let output = expand(&format!("struct S {{ #[session(merge = \"last\")] n: {ty} }}")).replace(' ', "");
         let getter = format!("fnn(&self)->{returns}{{self.__inner.{read}::<{ty}>(0)}}").replace(' ', "");
         assert!(output.contains(&getter), "{ty}: {output}");
         let write = if ty == "String" { "__field_set_into" } else { "__field_set" };

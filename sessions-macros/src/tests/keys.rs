@@ -7,12 +7,29 @@ fn every_key_is_taken() {
     passes(
         r#"#[session(namespace = "cart", rename_all = "camelCase")] #[session(crate = "my::sessions", handle = "H",)]
         pub(crate) struct S {
-            #[session(default, rename = "x", alias = "y", alias = "z", merge = "add", on_invalid = "reject", copy, accessor = "b")] a: u32,
+            #[session(default, rename = "x", alias = "y", alias = "z", merge = "add", on_invalid = "reject", copy, accessor = "b", type = "n")] a: u32,
             #[session(default = Vec::<u8>::from([1, 2]), with = "my::module")] c: Vec<u8>,
             #[session(skip)] d: Thing,
             #[session()] e: u8,
             #[flash] f: Option<String>,
         }"#,
+    );
+}
+
+#[test]
+fn a_type_has_one_name_in_all_views() {
+    let named = |fields: &str| split(&format!("struct S {{ {fields} }}")).1.replace(' ', "");
+    assert!(named("a: Option<std::vec::Vec<my::T>>").contains(".type_name(\"Vec<T>\")"));
+    assert!(named("#[session(type = \"user-id\")] a: UserId").contains(".logical_type(\"user-id\")"));
+    assert!(
+        named("#[session(with = \"time::serde::rfc3339\")] a: T").contains(".type_name(\"Twithrfc3339\")")
+    );
+    assert!(!named("#[session(skip)] a: T").contains("type_name"));
+    field_fails(
+        "#[session(type = \" \")]",
+        "u8",
+        "`type` is empty; write a name for the type, such as `type = \"user-id\"`",
+        "\" \"",
     );
 }
 
@@ -62,7 +79,11 @@ fn unknown_keys_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(colour)]",
         "u8",
+<<<<<<< HEAD
         "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+=======
+        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
+>>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
         "colour",
     );
     field_fails("#[session(carry)]", "u8", "unknown key `carry`; write `keep_on_logout`", "carry");
@@ -145,7 +166,6 @@ fn keys_of_a_later_version_say_what_to_do_today() {
         ("ttl", "remove it, since a field lives as long as its session"),
         ("once", "remove it, and read the field with `take_…()`"),
         ("group", "remove it, and put fields that must agree into one struct that is one field"),
-        ("type", "remove it, and give the field the same type in every view"),
     ] {
         let message = format!("`{key}` is not available in this version; {instead}");
         field_fails(&format!("#[session({key} = \"x\")]"), "u8", &message, key);
@@ -154,7 +174,7 @@ fn keys_of_a_later_version_say_what_to_do_today() {
     field_fails(
         "#[session(merge = \"cas\")]",
         "u8",
-        "`merge = \"cas\"` is not available in this version; write one of `last`, `add`, `max`, `min`, `first`",
+        "`merge = \"cas\"` is not available in this version; write one of `last`, `add`, `max`, `min`, `first`, `entries`, `append`",
         "\"cas\"",
     );
 }
@@ -307,7 +327,7 @@ fn unknown_values_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(merge = \"sum\")]",
         "u8",
-        "unknown value `sum` for `merge`; write one of `last`, `add`, `max`, `min`, `first`",
+        "unknown value `sum` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `entries`, `append`",
         "\"sum\"",
     );
     field_fails(
@@ -379,14 +399,25 @@ fn all_errors_are_reported_at_once() {
                 "ttl",
             ),
             (
+<<<<<<< HEAD
                 "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
                 "x",
             ),
             (
                 "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+=======
+                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
+                "x",
+            ),
+            (
+                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
+>>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
                 "y",
             ),
-            ("unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`", "\"z\""),
+            (
+                "unknown value `z` for `merge`; write one of `last`, `add`, `max`, `min`, `first`, `entries`, `append`",
+                "\"z\"",
+            ),
         ],
     );
 }
@@ -407,7 +438,7 @@ fn the_groups_that_macros_leave_are_looked_into() {
         }
     );
     let output = crate::derive::derive(input).to_string();
-    for expected in [r#"plain ("x") [. aliases (& ["y"])]"#, r#"plain ("z") [. aliases (& ["old"])]"#] {
+    for expected in [r#"plain ("x") [. aliases (& ["y"])"#, r#"plain ("z") [. aliases (& ["old"])"#] {
         assert!(output.contains(expected), "{output}");
     }
 }

@@ -102,6 +102,10 @@ fn a_namespace_is_sound_and_is_blamed_once() {
     let fields = "struct S { a: u8, b: u8 }";
     for (text, message) in [
         ("", "a stored name is never empty; write at least one character".to_owned()),
+        (
+            "a[b",
+            "a stored name has no `[`, which begins the key of an entry; write one without it".to_owned(),
+        ),
         ("a\\tb", "a stored name has no control characters; write one without them".to_owned()),
         ("__a", "names that begin with `__` are reserved; write `a`".to_owned()),
         ("cart.", "the derive adds the dot behind a namespace; write `cart`".to_owned()),

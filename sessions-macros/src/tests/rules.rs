@@ -7,13 +7,13 @@ fn flash_needs_an_option() {
     field_fails(
         "#[flash]",
         "String",
-        "`#[flash]` needs an `Option<T>`, since a flash is absent once it is delivered; write `n: Option<String>`",
+        "`#[flash]` needs an `Option<T>`, or a `Vec<T>` for a list of flashes, since a flash is absent once it is delivered; write `n: Option<String>`",
         "flash",
     );
     field_fails(
         "#[flash]",
         "HashMap<a::B, u8>",
-        "`#[flash]` needs an `Option<T>`, since a flash is absent once it is delivered; write `n: Option<HashMap<a::B, u8>>`",
+        "`#[flash]` needs an `Option<T>`, or a `Vec<T>` for a list of flashes, since a flash is absent once it is delivered; write `n: Option<HashMap<a::B, u8>>`",
         "flash",
     );
     passes(
@@ -190,8 +190,9 @@ fn an_option_has_a_default_already() {
 fn copy_is_for_copy_types() {
     for ty in ["String", "Vec<u8>", "HashMap<String, u8>", "Box<u8>"] {
         let message = format!("`copy` does not fit `{ty}`, which is not `Copy`; remove it");
-        field_fails("#[session(copy)]", ty, &message, "copy");
-        field_fails("#[session(copy)]", &format!("Option<{ty}>"), &message, "copy");
+        let attrs = "#[session(copy, merge = \"last\")]";
+        field_fails(attrs, ty, &message, "copy");
+        field_fails(attrs, &format!("Option<{ty}>"), &message, "copy");
     }
     passes(
         "struct S { #[session(copy)] a: Point, #[session(copy)] b: u8, #[session(copy)] c: Option<Point>, #[session(copy)] d: (u8, u8) }",

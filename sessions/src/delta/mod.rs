@@ -7,7 +7,7 @@ mod op;
 
 use bytes::Bytes;
 
-pub use self::op::{Add, InvalidValue, Op};
+pub use self::op::{Add, Op, OpFailure};
 use crate::value::{Covers, FieldName, Fields};
 
 /// The changes of one request: at most one operation per field.
@@ -18,6 +18,17 @@ use crate::value::{Covers, FieldName, Fields};
 pub struct Delta {
     retain: Option<Vec<FieldName>>,
     ops: Vec<(FieldName, Op)>,
+}
+
+/// An operation of a delta that cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+// Public fields and no `non_exhaustive`: a store of another crate makes its answer of it.
+#[allow(clippy::exhaustive_structs)]
+pub struct DeltaFailure {
+    /// The operation's field.
+    pub field: FieldName,
+    /// The reason.
+    pub reason: OpFailure,
 }
 
 impl Delta {
@@ -34,16 +45,16 @@ impl Delta {
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if the field's value is not what the operation needs, or if the operation on a prefix name is
-    /// not [`Op::Remove`].
-    pub fn push(&mut self, name: FieldName, op: Op, loaded: Option<&Bytes>) -> Result<(), InvalidValue> {
+    /// [`OpFailure`] if the field's value is not what the operation needs, or if the operation on a prefix name is not
+    /// [`Op::Remove`]. The delta is then as it was.
+    pub fn push(&mut self, name: FieldName, op: Op, loaded: Option<&Bytes>) -> Result<(), OpFailure> {
         if name.is_prefix() {
             return match op {
                 Op::Remove => {
                     self.force(name, op);
                     Ok(())
                 }
-                _ => Err(InvalidValue),
+                _ => Err(OpFailure::Invalid),
             };
         }
         let loaded = if self.drops(&name) { None } else { loaded };
@@ -129,11 +140,11 @@ impl Delta {
     ///
     /// # Errors
     ///
-    /// The name of a field whose stored value is not what its operation needs; `fields` are then as they were.
-    pub fn apply(&self, fields: &mut Fields) -> Result<(), FieldName> {
+    /// The first operation that cannot be applied, by its field; `fields` are then as they were.
+    pub fn apply(&self, fields: &mut Fields) -> Result<(), DeltaFailure> {
         for (name, op) in self.ops.iter().filter(|(_, op)| op.can_fail()) {
             let current = if self.drops(name) { None } else { fields.get(name.as_str()) };
-            op.apply(current).map_err(|_| name.clone())?;
+            op.apply(current).map_err(|reason| DeltaFailure { field: name.clone(), reason })?;
         }
         // Nothing below can fail: there is one operation per field, so none sees another's result.
         if let Some(names) = &self.retain {
@@ -142,9 +153,11 @@ impl Delta {
         for (name, op) in &self.ops {
             if name.is_prefix() {
                 fields.remove_covered(name);
-            } else {
-                fields.alter(name, |current| op.apply(current)).map_err(|_| name.clone())?;
+                continue;
             }
+            fields
+                .alter(name, |current| op.apply(current))
+                .map_err(|reason| DeltaFailure { field: name.clone(), reason })?;
         }
         Ok(())
     }
@@ -152,6 +165,12 @@ impl Delta {
     /// Returns true if fields may be dropped before the operations on single fields apply.
     pub(crate) fn drops_any(&self) -> bool {
         self.retain.is_some() || self.ops.first().is_some_and(|(name, _)| name.is_prefix())
+    }
+
+    /// Returns what the changes do where all their conditions are known to be met, as in a new record.
+    pub(crate) fn unconditional(&self) -> Self {
+        let ops = self.ops.iter().map(|(name, op)| (name.clone(), op.unconditional())).collect();
+        Self { retain: self.retain.clone(), ops }
     }
 
     /// Returns true if this field is dropped before the operations on single fields apply.
@@ -182,6 +201,10 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).into(), json(value))).collect()
     }
 
+    fn replacing(expected: Option<&'static str>, value: Option<&'static str>) -> Op {
+        Op::ReplaceIf { expected: expected.map(json), value: value.map(json) }
+    }
+
     fn add(by: i64) -> Op {
         Op::Add(Add { by, start: 0, min: i64::MIN, max: i64::MAX })
     }
@@ -199,25 +222,39 @@ mod tests {
             add(-8),
             Op::Max(6),
             Op::Min(6),
+            replacing(None, Some("9")),
+            replacing(Some("5"), Some("9")),
+            replacing(Some("5"), None),
+            replacing(Some("9"), Some("5")),
         ];
-        for loaded in [None, Some("5"), Some("9"), Some("-2")] {
+        let in_sequence = |ops: &[&Op], start: Option<&Bytes>| {
+            ops.iter().try_fold(start.cloned(), |value, op| op.apply(value.as_ref()))
+        };
+        let together = |delta: &Delta, start: Option<&Bytes>| {
+            let mut fields: Fields = start.iter().map(|value| ("n".into(), (*value).clone())).collect();
+            delta.apply(&mut fields).map(|()| fields.get("n").cloned()).map_err(|failure| failure.reason)
+        };
+        let stored = [None, Some("5"), Some("9"), Some("-2")].map(|value| value.map(json));
+        for loaded in &stored {
             for first in &ops {
                 for second in &ops {
                     for third in &ops {
-                        let start = loaded.map_or_else(Fields::new, |value| fields(&[("n", value)]));
-                        let mut expected = start.get("n").cloned();
+                        let ops = [first, second, third];
                         let mut delta = Delta::new();
-                        for op in [first, second, third] {
-                            expected = op.apply(expected.as_ref()).unwrap();
-                            delta.push("n".into(), op.clone(), start.get("n")).unwrap();
+                        let pushed = ops
+                            .iter()
+                            .try_for_each(|op| delta.push("n".into(), (*op).clone(), loaded.as_ref()));
+                        let applied = pushed.and_then(|()| together(&delta, loaded.as_ref()));
+                        let expected = in_sequence(&ops, loaded.as_ref());
+                        assert_eq!(applied, expected, "{loaded:?}: {ops:?} became {delta:?}");
+                        // What another request has put there fails a condition, though the request saw it met.
+                        let is_conditional = delta.ops().iter().any(|(_, op)| op.is_conditional());
+                        for other in stored.iter().filter(|_| applied.is_ok() && is_conditional) {
+                            if in_sequence(&ops, other.as_ref()).is_err() {
+                                let refused = together(&delta, other.as_ref());
+                                assert_eq!(refused, Err(OpFailure::Changed), "{other:?}: {ops:?}");
+                            }
                         }
-                        let mut together = start.clone();
-                        delta.apply(&mut together).unwrap();
-                        assert_eq!(
-                            together.get("n"),
-                            expected.as_ref(),
-                            "{loaded:?}: {first:?}, {second:?}, {third:?} became {delta:?}"
-                        );
                     }
                 }
             }
@@ -323,8 +360,38 @@ mod tests {
         let mut delta = Delta::new();
         delta.push("a".into(), Op::Put(json("2")), None).unwrap();
         delta.push("text".into(), add(1), None).unwrap();
-        assert_eq!(delta.apply(&mut record), Err("text".into()));
+        let failure = DeltaFailure { field: "text".into(), reason: OpFailure::Invalid };
+        assert_eq!(delta.apply(&mut record), Err(failure));
         assert_eq!(record, fields(&[("a", "1"), ("text", "\"x\"")]));
+    }
+
+    #[test]
+    fn a_value_that_was_replaced_meanwhile_writes_nothing() {
+        let mut record = fields(&[("a", "1"), ("version", "\"x\"")]);
+        let mut delta = Delta::new();
+        delta.push("a".into(), Op::Put(json("2")), None).unwrap();
+        delta.push("version".into(), replacing(Some("\"w\""), Some("\"y\"")), None).unwrap();
+        let failure = DeltaFailure { field: "version".into(), reason: OpFailure::Changed };
+        assert_eq!(delta.apply(&mut record), Err(failure));
+        assert_eq!(record, fields(&[("a", "1"), ("version", "\"x\"")]));
+        delta.unconditional().apply(&mut record).unwrap();
+        assert_eq!(record, fields(&[("a", "2"), ("version", "\"y\"")]));
+    }
+
+    /// A field that is dropped before is absent for a condition.
+    #[test]
+    fn a_condition_is_about_what_a_reset_leaves() {
+        let mut delta = Delta::new();
+        delta.retain(Vec::new());
+        delta.push("n".into(), replacing(None, Some("1")), Some(&json("5"))).unwrap();
+        let mut record = fields(&[("n", "5")]);
+        delta.apply(&mut record).unwrap();
+        assert_eq!(record, fields(&[("n", "1")]));
+        let mut delta = Delta::new();
+        delta.retain(Vec::new());
+        delta.push("n".into(), replacing(Some("1"), Some("2")), None).unwrap();
+        assert!(delta.apply(&mut record).is_err());
+        assert_eq!(record, fields(&[("n", "1")]));
     }
 
     #[test]
@@ -424,7 +491,7 @@ mod tests {
         for op in
             [Op::Put(json("1")), Op::PutIfAbsent(json("1")), Op::RemoveIf(json("1")), add(1), Op::Max(1)]
         {
-            assert_eq!(delta.push("cart[".into(), op, None), Err(InvalidValue));
+            assert_eq!(delta.push("cart[".into(), op, None), Err(OpFailure::Invalid));
         }
         assert!(delta.is_empty());
         delta.push("a".into(), Op::Put(json("1")), None).unwrap();

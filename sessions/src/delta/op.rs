@@ -23,6 +23,14 @@ pub enum Op {
     Max(i64),
     /// The integer in the field becomes this one if that is smaller, or if there is none.
     Min(i64),
+    /// The field becomes another value if it still is what it was. Otherwise the whole commit fails with
+    /// [`CommitOutcome::Conflict`](crate::store::CommitOutcome::Conflict), and nothing is written.
+    ReplaceIf {
+        /// The value that must be there; `None` if there must be no such field.
+        expected: Option<Bytes>,
+        /// The new value; `None` to remove the field.
+        value: Option<Bytes>,
+    },
 }
 
 /// A difference to an integer field.
@@ -43,11 +51,15 @@ pub struct Add {
     pub max: i64,
 }
 
-/// The error for a stored value that is not what an operation needs: an integer of 64 bits with sign in JSON's
-/// shortest form.
+/// The reason for which an operation cannot be applied to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs)]
-pub struct InvalidValue;
+#[non_exhaustive]
+pub enum OpFailure {
+    /// The operation needs an integer of 64 bits with sign in JSON's shortest form, and the field has something else.
+    Invalid,
+    /// The operation replaces one value, and the field has another.
+    Changed,
+}
 
 impl Add {
     /// Combines this addition with the `next`; `None` if the sum takes more than 64 bits.
@@ -72,6 +84,7 @@ impl Op {
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Put(value) | Self::PutIfAbsent(value) => value.len(),
+            Self::ReplaceIf { value, .. } => value.as_ref().map_or(0, Bytes::len),
             Self::Remove | Self::RemoveIf(_) | Self::Add(_) | Self::Max(_) | Self::Min(_) => 0,
         }
     }
@@ -88,8 +101,9 @@ impl Op {
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] if arithmetic meets something that is not an integer of 64 bits.
-    pub fn apply(&self, current: Option<&Bytes>) -> Result<Option<Bytes>, InvalidValue> {
+    /// [`OpFailure::Invalid`] if arithmetic meets something that is not an integer of 64 bits,
+    /// [`OpFailure::Changed`] if the value to be replaced is not there.
+    pub fn apply(&self, current: Option<&Bytes>) -> Result<Option<Bytes>, OpFailure> {
         Ok(match self {
             Self::Put(value) => Some(value.clone()),
             Self::PutIfAbsent(value) => Some(current.unwrap_or(value).clone()),
@@ -98,21 +112,50 @@ impl Op {
             Self::Add(add) => Some(text(add.applied_to(integer(current)?.unwrap_or(add.start)))),
             Self::Max(bound) => Some(text(integer(current)?.map_or(*bound, |value| value.max(*bound)))),
             Self::Min(bound) => Some(text(integer(current)?.map_or(*bound, |value| value.min(*bound)))),
+            Self::ReplaceIf { expected, value } => {
+                if current != expected.as_ref() {
+                    return Err(OpFailure::Changed);
+                }
+                value.clone()
+            }
         })
     }
 
     /// Returns true if the operation counts from the stored value, so that its place in time does not matter.
     pub(crate) const fn is_relative(&self) -> bool {
-        self.can_fail()
-    }
-
-    /// Returns true if the operation needs the stored value to be an integer.
-    pub(super) const fn can_fail(&self) -> bool {
         matches!(self, Self::Add(_) | Self::Max(_) | Self::Min(_))
     }
 
+    /// Returns true if the whole commit fails unless the field is as it was.
+    pub(crate) const fn is_conditional(&self) -> bool {
+        matches!(self, Self::ReplaceIf { .. })
+    }
+
+    /// Returns true if the operation can fail: it needs an integer, or one value.
+    pub(super) const fn can_fail(&self) -> bool {
+        self.is_relative() || self.is_conditional()
+    }
+
+    /// Returns what the operation does where its condition is known to be met.
+    pub(crate) fn unconditional(&self) -> Self {
+        match self {
+            Self::ReplaceIf { value: Some(value), .. } => Self::Put(value.clone()),
+            Self::ReplaceIf { value: None, .. } => Self::Remove,
+            other => other.clone(),
+        }
+    }
+
     /// Combines this operation with the `next`; `None` if the field then ends as it was loaded.
-    pub(super) fn then(&self, next: Self, loaded: Option<&Bytes>) -> Result<Option<Self>, InvalidValue> {
+    ///
+    /// A condition stays: what comes after it changes the value that it puts. A condition that comes after another
+    /// operation is about what that one leaves. Where that depends on the store, it is compared with what this
+    /// request saw.
+    pub(super) fn then(&self, next: Self, loaded: Option<&Bytes>) -> Result<Option<Self>, OpFailure> {
+        if let Self::ReplaceIf { expected, value } = self {
+            let value = next.apply(value.as_ref())?;
+            let is_unchanged = value == *expected && loaded == expected.as_ref();
+            return Ok((!is_unchanged).then(|| Self::ReplaceIf { expected: expected.clone(), value }));
+        }
         if let (Self::Add(first), Self::Add(second)) = (self, &next)
             && let Some(add) = first.then(*second)
         {
@@ -129,6 +172,11 @@ impl Op {
                 None => return Ok(None),
             },
             (Self::RemoveIf(first), Self::RemoveIf(second)) if *first == second => Self::RemoveIf(second),
+            // Only where the field still is as it was loaded is it known what the first one leaves.
+            (first, next) if next.is_conditional() && !matches!(first, Self::Put(_) | Self::Remove) => {
+                let value = next.apply(first.apply(loaded)?.as_ref())?;
+                Self::ReplaceIf { expected: loaded.cloned(), value }
+            }
             (first, next) => {
                 let seen = first.apply(loaded)?;
                 match next.apply(seen.as_ref())? {
@@ -148,11 +196,11 @@ impl Op {
 
 /// Reads an integer in its one JSON spelling: no sign but `-`, no leading zero, no `-0`, no
 /// fraction, no exponent. Redis' `HINCRBY` accepts the same.
-fn integer(value: Option<&Bytes>) -> Result<Option<i64>, InvalidValue> {
+fn integer(value: Option<&Bytes>) -> Result<Option<i64>, OpFailure> {
     let Some(value) = value else { return Ok(None) };
-    let spelling = std::str::from_utf8(value).map_err(|_| InvalidValue)?;
-    let number: i64 = spelling.parse().map_err(|_| InvalidValue)?;
-    if number.to_string() == spelling { Ok(Some(number)) } else { Err(InvalidValue) }
+    let spelling = std::str::from_utf8(value).map_err(|_| OpFailure::Invalid)?;
+    let number: i64 = spelling.parse().map_err(|_| OpFailure::Invalid)?;
+    if number.to_string() == spelling { Ok(Some(number)) } else { Err(OpFailure::Invalid) }
 }
 
 fn text(number: i64) -> Bytes {
@@ -167,7 +215,7 @@ mod tests {
         Op::Add(Add { by, start: 10, min, max })
     }
 
-    fn applied(op: &Op, current: &'static str) -> Result<Option<Bytes>, InvalidValue> {
+    fn applied(op: &Op, current: &'static str) -> Result<Option<Bytes>, OpFailure> {
         op.apply(Some(&Bytes::from_static(current.as_bytes())))
     }
 
@@ -196,7 +244,7 @@ mod tests {
             }
         }
         assert_eq!(add(0, 5, 3).apply(None), Ok(some("3")));
-        assert_eq!(applied(&add(1, 5, 3), "null"), Err(InvalidValue));
+        assert_eq!(applied(&add(1, 5, 3), "null"), Err(OpFailure::Invalid));
     }
 
     #[test]
@@ -215,7 +263,7 @@ mod tests {
     #[test]
     fn only_the_one_spelling_of_an_integer_counts() {
         for bad in ["1.0", "1e3", "-0", " 1", "+1", "01", "\"1\"", "null", "", "9223372036854775808"] {
-            assert_eq!(applied(&add(1, 0, 9), bad), Err(InvalidValue), "{bad}");
+            assert_eq!(applied(&add(1, 0, 9), bad), Err(OpFailure::Invalid), "{bad}");
         }
     }
 
@@ -240,6 +288,83 @@ mod tests {
             (Op::Min(1), 0, true),
         ] {
             assert_eq!((op.size(), op.is_relative(), op.can_fail()), (size, counts, counts), "{op:?}");
+            assert_eq!((op.is_conditional(), op.unconditional()), (false, op));
+        }
+        for (value, size, then) in [(Some(value()), 3, Op::Put(value())), (None, 0, Op::Remove)] {
+            let op = Op::ReplaceIf { expected: None, value };
+            assert_eq!((op.size(), op.is_relative(), op.can_fail()), (size, false, true));
+            assert_eq!((op.is_conditional(), op.unconditional()), (true, then));
+        }
+    }
+
+    fn replacing(expected: Option<&'static str>, value: Option<&'static str>) -> Op {
+        let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+        Op::ReplaceIf { expected: expected.map(bytes), value: value.map(bytes) }
+    }
+
+    #[test]
+    fn a_value_is_replaced_only_while_it_is_there() {
+        for (expected, found, is_met) in [
+            (None, None, true),
+            (None, Some("1"), false),
+            (Some("1"), None, false),
+            (Some("1"), Some("1"), true),
+            (Some("1"), Some("1 "), false),
+            (Some("1"), Some("2"), false),
+        ] {
+            for value in [None, Some("2")] {
+                let applied = replacing(expected, value).apply(found.and_then(some).as_ref());
+                let expected = if is_met { Ok(value.and_then(some)) } else { Err(OpFailure::Changed) };
+                assert_eq!(applied, expected, "{found:?}");
+            }
+        }
+    }
+
+    /// What a request does to a field after a replacement is part of it, and the condition stays.
+    #[test]
+    fn a_condition_outlives_what_comes_after_it() {
+        let loaded = some("1");
+        let then = |first: &Op, next: Op| first.then(next, loaded.as_ref());
+        let first = replacing(Some("1"), Some("2"));
+        let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+        for (next, together) in [
+            (Op::Put(bytes("5")), replacing(Some("1"), Some("5"))),
+            (Op::Remove, replacing(Some("1"), None)),
+            (Op::RemoveIf(bytes("2")), replacing(Some("1"), None)),
+            (Op::RemoveIf(bytes("1")), first.clone()),
+            (Op::PutIfAbsent(bytes("7")), first.clone()),
+            (add(3, 0, 99), replacing(Some("1"), Some("5"))),
+            (Op::Max(9), replacing(Some("1"), Some("9"))),
+            (replacing(Some("2"), Some("3")), replacing(Some("1"), Some("3"))),
+        ] {
+            assert_eq!(then(&first, next.clone()), Ok(Some(together)), "{next:?}");
+        }
+        assert_eq!(then(&first, replacing(Some("1"), Some("3"))), Err(OpFailure::Changed), "it is 2 by now");
+        assert_eq!(then(&first, Op::Put(bytes("1"))), Ok(None), "it is as it was");
+        assert_eq!(then(&replacing(None, Some("2")), Op::Remove), Ok(Some(replacing(None, None))));
+    }
+
+    /// A condition on what an earlier operation leaves is one on what was loaded, where that decides.
+    #[test]
+    fn a_condition_after_another_operation_is_about_what_that_leaves() {
+        let loaded = some("1");
+        let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+        for (first, left, together) in [
+            (Op::Put(bytes("5")), Some("5"), Op::Put(bytes("9"))),
+            (Op::Remove, None, Op::Put(bytes("9"))),
+            (Op::RemoveIf(bytes("1")), None, replacing(Some("1"), Some("9"))),
+            (Op::RemoveIf(bytes("4")), Some("1"), replacing(Some("1"), Some("9"))),
+            (Op::PutIfAbsent(bytes("7")), Some("1"), replacing(Some("1"), Some("9"))),
+            (add(2, 0, 99), Some("3"), replacing(Some("1"), Some("9"))),
+            (Op::Max(4), Some("4"), replacing(Some("1"), Some("9"))),
+        ] {
+            assert_eq!(
+                first.then(replacing(left, Some("9")), loaded.as_ref()),
+                Ok(Some(together)),
+                "{first:?}"
+            );
+            let other = first.then(replacing(Some("0"), Some("9")), loaded.as_ref());
+            assert_eq!(other, Err(OpFailure::Changed), "{first:?}");
         }
     }
 

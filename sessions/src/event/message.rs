@@ -47,6 +47,9 @@ impl Event<'_> {
                 f.write_str("session changes dropped after the response head left; call `save().await`: ")?;
                 write_fields(f, fields)
             }
+            Self::ItemsTrimmed { field, count, .. } => {
+                write!(f, "session list `{field}` is full, so its {count} oldest items were removed; raise `keep_last`")
+            }
             Self::HandleClosed { .. } => f.write_str(
                 "session handle shows no fields until it is borrowed mutably; call `reload().await` in a loop",
             ),
@@ -59,6 +62,7 @@ impl Event<'_> {
             Self::Forged { .. } => f.write_str("forged session token"),
             Self::BadSignature { reason } => write!(f, "session token with a bad signature: {reason}"),
             Self::Misconfigured { error } => write!(f, "session layer misconfigured: {error}"),
+            Self::UnregisteredView { error } => write!(f, "session view not registered: {error}"),
             Self::UnreadableRecord { error, .. } => {
                 write!(f, "session cannot be read, so its token counts as unknown: {error}")
             }

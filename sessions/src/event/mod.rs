@@ -126,6 +126,15 @@ pub enum Event<'a> {
         /// The fields.
         fields: Vec<FieldName>,
     },
+    /// A list had more items than it keeps, so the oldest were removed (`keep_last`, or a hundred).
+    ItemsTrimmed {
+        /// The record, unless it is new.
+        record: Option<RecordId>,
+        /// The list.
+        field: &'a FieldName,
+        /// The number of items that were removed.
+        count: usize,
+    },
     /// Changes were dropped because the response head had left: save them with `save().await`.
     UnsavedChanges {
         /// The record, unless it is new.
@@ -176,6 +185,13 @@ pub enum Event<'a> {
     /// takes it is answered with an error. Or a layer is inside another one with the same cookie, and is ignored.
     Misconfigured {
         /// The fault, and what to write.
+        error: &'a Error,
+    },
+    /// A handler took a view that the layer was not built with
+    /// ([`with_views`](crate::SessionLayer::with_views)), and that is plain, so it is used. Reported once for each view
+    /// of a layer.
+    UnregisteredView {
+        /// The view, and what to write.
         error: &'a Error,
     },
     /// A request came with the token of a record that cannot be read. Another program or a later version of this

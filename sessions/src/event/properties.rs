@@ -23,6 +23,7 @@ impl Event<'_> {
             Self::GrantDropped { .. } => "GrantDropped",
             Self::ChangesDropped { .. } => "ChangesDropped",
             Self::UnsavedChanges { .. } => "UnsavedChanges",
+            Self::ItemsTrimmed { .. } => "ItemsTrimmed",
             Self::HandleClosed { .. } => "HandleClosed",
             Self::TwoLiveTokens { .. } => "TwoLiveTokens",
             Self::Expired { .. } => "Expired",
@@ -31,6 +32,7 @@ impl Event<'_> {
             Self::Forged { .. } => "Forged",
             Self::BadSignature { .. } => "BadSignature",
             Self::Misconfigured { .. } => "Misconfigured",
+            Self::UnregisteredView { .. } => "UnregisteredView",
             Self::UnreadableRecord { .. } => "UnreadableRecord",
             Self::LoadFailed { .. } => "LoadFailed",
             Self::Conflict { .. } => "Conflict",
@@ -51,6 +53,7 @@ impl Event<'_> {
         match self {
             Self::Created { is_login: false, .. }
             | Self::Renewed { .. }
+            | Self::ItemsTrimmed { .. }
             | Self::Expired { .. }
             | Self::Superseded { .. } => EventLevel::Debug,
             Self::Created { is_login: true, .. }
@@ -62,6 +65,7 @@ impl Event<'_> {
             | Self::Evicted { .. } => EventLevel::Info,
             Self::UndecodableField { .. }
             | Self::UnnamedRight { .. }
+            | Self::UnregisteredView { .. }
             | Self::UnreadableRecord { .. }
             | Self::GrantDropped { .. }
             | Self::TwoLiveTokens { .. }
@@ -109,12 +113,14 @@ impl Event<'_> {
             | Self::ChangesDropped { record, .. }
             | Self::UnsavedChanges { record, .. }
             | Self::HandleClosed { record }
+            | Self::ItemsTrimmed { record, .. }
             | Self::CommitFailed { record, .. }
             | Self::SessionLimit { record, .. }
             | Self::Repeated { record, .. } => *record,
             Self::TwoLiveTokens { records: [first, _] } => Some(*first),
             Self::BadSignature { .. }
             | Self::Misconfigured { .. }
+            | Self::UnregisteredView { .. }
             | Self::CrossSite { .. }
             | Self::InsecureCookies { .. }
             | Self::CookieOverHttp { .. }
@@ -129,6 +135,7 @@ impl Event<'_> {
     pub const fn error(&self) -> Option<&Error> {
         match self {
             Self::Misconfigured { error }
+            | Self::UnregisteredView { error }
             | Self::UnreadableRecord { error, .. }
             | Self::CrossSite { error, .. }
             | Self::InsecureCookies { error }
@@ -155,7 +162,9 @@ impl Event<'_> {
             | Self::Revoked { .. }
             | Self::Evicted { .. }
             | Self::Repeated { .. } => return None,
-            Self::UndecodableField { field, .. } | Self::UnnamedRight { field, .. } => {
+            Self::UndecodableField { field, .. }
+            | Self::UnnamedRight { field, .. }
+            | Self::ItemsTrimmed { field, .. } => {
                 field.as_str().hash(&mut detail);
             }
             Self::UnsavedChanges { fields, .. }

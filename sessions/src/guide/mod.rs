@@ -10,7 +10,7 @@
 //! | [`stores`] | memory, SQLite, Redis, Webdis and their options |
 //! | [`own_store`] | a store for another database |
 //! | [`testing`] | a browser's cookie jar, a clock that the test moves, faults |
-//! | [`deploying`] | HTTPS, cookies, keys, timeouts, events, error pages, shutdown |
+//! | [`deploying`] | HTTPS, cookies, several views, keys, timeouts, events, error pages, shutdown, changed views |
 //! | [`security`] | what the library does by itself, and what it leaves to you |
 //!
 //! The pages exist in the documentation only, not as modules of a program.

@@ -142,6 +142,29 @@ impl Handle {
         self.__field_flash::<T>(index, value.into());
     }
 
+    /// Pushes an item to a list of flashes.
+    #[inline]
+    pub fn __field_flash_item<T: Any>(&mut self, index: usize, item: T) {
+        self.__field_edit::<Vec<T>>(index).push(item);
+    }
+
+    #[inline]
+    pub fn __field_flash_item_into<T: Any>(&mut self, index: usize, item: impl Into<T>) {
+        self.__field_flash_item::<T>(index, item.into());
+    }
+
+    /// Takes all items out of a list of flashes.
+    #[inline]
+    pub fn __field_take_list<T: Any + Default>(&mut self, index: usize) -> T {
+        let taken = self.__take_list_erased(index).and_then(|value| value.downcast().ok());
+        taken.map(|value| *value).unwrap_or_default()
+    }
+
+    /// Removes all items of a list of flashes, undelivered.
+    pub fn __field_discard_list(&mut self, index: usize) {
+        self.__take_list_erased(index);
+    }
+
     #[inline]
     pub fn __field_flash_now<T: Any>(&mut self, index: usize, value: T) {
         self.__flash_now_erased(index, &mut Some(value));
@@ -170,7 +193,7 @@ impl Handle {
         Box::pin(async {
             let latest = self.first.latest();
             let incarnation = latest.incarnation();
-            let taken = self.slot.stage_for_later(self.number, incarnation, latest.stage(self.table));
+            let taken = self.slot.stage_for_later(self.number, incarnation, self.changes_of(latest));
             let reloaded = self.slot.reload(self.table.names()).await;
             self.first = Generation::new(self.table, self.slot.snapshot_of(incarnation));
             taken.and(reloaded).map_err(Error::in_request)
@@ -246,6 +269,11 @@ impl Handle {
         let taken = cell.take(field);
         self.stage_right(field);
         taken
+    }
+
+    fn __take_list_erased(&mut self, index: usize) -> Option<Value> {
+        let (cell, field) = self.__cell(index);
+        cell.take_list(field)
     }
 
     fn __flash_erased(&mut self, index: usize, value: &mut dyn Any) {

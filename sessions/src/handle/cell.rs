@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    collection::{Edit, Staging, decode},
     decoded::{Decoded, OnUndecodable, ValueSource},
     encode::{copied, encoded, stored},
     merge::{change_of, counted, merged, start, stays},
@@ -17,8 +18,11 @@ use super::{
 use crate::{
     delta::{Add, Op},
     error::Error,
-    slot::FieldChange,
-    value::{FieldName, Fields},
+    slot::{FieldChange, StagedChanges},
+    value::{
+        FieldName, Fields, Timestamp,
+        collection::{elements, joined},
+    },
 };
 
 /// One field of a handle.
@@ -64,6 +68,11 @@ enum CellChange {
     Removed,
     /// A flash was taken. If it was one of this request, this is how it was stored.
     Taken(Option<Bytes>),
+    /// A list of flashes was taken: this is the list as it was loaded, and the items of this request.
+    Delivered {
+        loaded: Vec<u8>,
+        unsent: Vec<u8>,
+    },
 }
 
 impl Cell {
@@ -79,7 +88,10 @@ impl Cell {
         if let RequestOnly::Set(value) = &self.request_only {
             return Some(value);
         }
-        self.decoded.get_or_init(|| Decoded::new(field, fields, report));
+        self.decoded.get_or_init(|| match &field.collection {
+            Some(collection) => decode(field, collection.kind, fields, report),
+            None => Decoded::new(field, fields, report),
+        });
         self.shown(field)
     }
 
@@ -121,7 +133,7 @@ impl Cell {
         match self.decoded.get_mut() {
             Some(decoded) => decoded.value = Some(new),
             None => {
-                self.decoded = OnceLock::from(Decoded { value: Some(new), source: ValueSource::Unread });
+                self.decoded = OnceLock::from(Decoded::of(Some(new), ValueSource::Unread));
             }
         }
         self.change = CellChange::Put;
@@ -164,9 +176,46 @@ impl Cell {
                 };
             }
             CellChange::Removed | CellChange::Taken(_) => self.change = CellChange::Put,
-            CellChange::Put | CellChange::Merged | CellChange::Edited(_) | CellChange::Counted { .. } => {}
+            CellChange::Put
+            | CellChange::Merged
+            | CellChange::Edited(_)
+            | CellChange::Counted { .. }
+            | CellChange::Delivered { .. } => {}
         }
         Some(value)
+    }
+
+    /// Takes all items out of a list of flashes; they are thereby delivered.
+    pub(super) fn take_list(&mut self, field: &Field) -> Option<Value> {
+        let decoded = self.decoded.get_mut()?;
+        let empty = (field.codec.decode)(b"[]").ok();
+        let taken = std::mem::replace(&mut decoded.value, empty)?;
+        // What cannot be written could not have been kept either.
+        let current = encoded(field, &taken).unwrap_or_else(|| b"[]".into());
+        self.change = match std::mem::take(&mut self.change) {
+            CellChange::Edited(loaded) => {
+                let unsent = items(&current).into_iter().skip(items(&loaded).len());
+                CellChange::Delivered { unsent: list_of(unsent), loaded }
+            }
+            CellChange::Delivered { loaded, unsent } => {
+                let unsent = items(&unsent).into_iter().chain(items(&current));
+                CellChange::Delivered { unsent: list_of(unsent), loaded }
+            }
+            _ => CellChange::Delivered { loaded: current, unsent: b"[]".into() },
+        };
+        Some(taken)
+    }
+
+    /// Undoes the takes of a list of flashes.
+    fn keep_list(&mut self, field: &Field) {
+        let Some(decoded) = self.decoded.get_mut() else { return };
+        let CellChange::Delivered { loaded, unsent } = &self.change else { return };
+        let current = decoded.value.as_ref().and_then(|value| encoded(field, value)).unwrap_or_default();
+        let all = items(loaded).into_iter().chain(items(unsent)).chain(items(&current));
+        decoded.value = (field.codec.decode)(&list_of(all)).ok();
+        if let CellChange::Delivered { loaded, .. } = std::mem::take(&mut self.change) {
+            self.change = CellChange::Edited(loaded);
+        }
     }
 
     /// Ends a change in place: the value that it led to counts as if it were set.
@@ -242,6 +291,9 @@ impl Cell {
 
     /// Undoes a take.
     pub(super) fn keep(&mut self, field: &Field) {
+        if field.collection.is_some() {
+            return self.keep_list(field);
+        }
         let CellChange::Taken(unsent) = &mut self.change else { return };
         match unsent.take() {
             None => {
@@ -283,8 +335,34 @@ impl Cell {
         Ok(())
     }
 
+    /// Adds what was done to the field to what is staged.
+    pub(super) fn stage(
+        &self,
+        field: &Field,
+        fields: &Fields,
+        now: &dyn Fn() -> Timestamp,
+        staged: &mut StagedChanges,
+    ) -> Result<(), Error> {
+        let Some(collection) = &field.collection else {
+            staged.changes.extend(self.change(field, fields)?);
+            return Ok(());
+        };
+        let Some(decoded) = self.decoded.get() else { return Ok(()) };
+        let edit = match &self.change {
+            CellChange::None => return Ok(()),
+            CellChange::Edited(before) => Edit::Edited(before),
+            CellChange::Delivered { .. } => Edit::Delivered,
+            CellChange::Removed => Edit::Removed,
+            CellChange::Put | CellChange::Merged | CellChange::Counted { .. } | CellChange::Taken(_) => {
+                Edit::Set
+            }
+        };
+        let at = self.at;
+        Staging { field, collection, fields, decoded, at, now }.stage(edit, staged)
+    }
+
     /// The change that was made to the field, if there is one.
-    pub(super) fn change(&self, field: &Field, fields: &Fields) -> Result<Option<FieldChange>, Error> {
+    fn change(&self, field: &Field, fields: &Fields) -> Result<Option<FieldChange>, Error> {
         if let (CellChange::Taken(_), Some(_)) = (&self.change, self.decoded.get()) {
             return Ok(self.removal_of_flash(field, fields));
         }
@@ -346,7 +424,8 @@ impl Cell {
         let encoded = || shown.map(|value| stored(field, value)).transpose();
         let merged = |encoded| merged(field, fields, decoded.source, shown, encoded);
         Ok(match (&self.change, &field.counter) {
-            (CellChange::None | CellChange::Taken(_), _) | (CellChange::Counted { .. }, None) => None,
+            (CellChange::None | CellChange::Taken(_) | CellChange::Delivered { .. }, _)
+            | (CellChange::Counted { .. }, None) => None,
             (CellChange::Merged, _) => encoded()?.map(merged),
             // The slot compares it with what is there: other handles of the request may have changed it since.
             (CellChange::Put, _) => encoded()?.map(Op::Put),
@@ -362,6 +441,14 @@ impl Cell {
             (CellChange::Removed, _) => Some(Op::Remove),
         })
     }
+}
+
+fn items(list: &[u8]) -> Vec<&[u8]> {
+    elements(list).unwrap_or_default()
+}
+
+fn list_of<'a>(items: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    joined(b'[', items.map(|item| (None, item)), b']')
 }
 
 /// True if there is a value that the field's merge may have stay: a default is none, nor is a value that does not

@@ -14,6 +14,8 @@ pub(super) struct Decoded {
     /// `None` for an absent `Option` field; a plain field has its default.
     pub(super) value: Option<Value>,
     pub(super) source: ValueSource,
+    /// The keys of the items of a list, in their order.
+    pub(super) keys: Vec<String>,
 }
 
 /// The source of the value that was loaded.
@@ -38,22 +40,27 @@ impl Decoded {
             stored = field.aliases.iter().find_map(|alias| fields.get(alias));
         }
         let Some(stored) = stored.filter(|_| field.shape != Shape::Skipped) else {
-            return Self { value: absent(), source: ValueSource::Absent };
+            return Self::of(absent(), ValueSource::Absent);
         };
         if **stored == *UNOPENED {
             // Reported where it was found.
-            return Self { value: absent(), source: ValueSource::Undecodable };
+            return Self::of(absent(), ValueSource::Undecodable);
         }
         let json = match field.shape {
             Shape::Flash => stamp::inner(stored).unwrap_or_default(),
             Shape::Stored | Shape::Skipped => stored,
         };
         match (field.codec.decode)(json) {
-            Ok(value) => Self { value: Some(value), source },
+            Ok(value) => Self::of(Some(value), source),
             Err(error) => {
                 report(field, &error);
-                Self { value: absent(), source: ValueSource::Undecodable }
+                Self::of(absent(), ValueSource::Undecodable)
             }
         }
+    }
+
+    /// A value of this source, which is no list.
+    pub(super) const fn of(value: Option<Value>, source: ValueSource) -> Self {
+        Self { value, source, keys: Vec::new() }
     }
 }

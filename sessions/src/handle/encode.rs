@@ -62,7 +62,8 @@ fn encode(field: &Field, value: &Value, json: &mut Vec<u8>) -> Result<Bytes, Err
         ));
     }
     match field.shape {
-        Shape::Flash => stamp::with_new(json),
-        Shape::Stored | Shape::Skipped => Ok(Bytes::copy_from_slice(json)),
+        // The key of an item in a list of flashes is its stamp.
+        Shape::Flash if field.collection.is_none() => stamp::with_new(json),
+        Shape::Flash | Shape::Stored | Shape::Skipped => Ok(Bytes::copy_from_slice(json)),
     }
 }

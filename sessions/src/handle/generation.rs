@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use super::{
     cell::Cell,
+    collection,
     decoded::OnUndecodable,
     table::{Field, Shape, Table, Value},
 };
@@ -11,7 +12,7 @@ use crate::{
     error::Error,
     slot::{FieldChange, Snapshot, StagedChanges, UNOPENED},
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    value::{FieldName, Fields},
+    value::{FieldName, Fields, Timestamp},
 };
 
 /// The most generations that a handle keeps until it is borrowed mutably.
@@ -156,6 +157,9 @@ impl Generation {
 
     /// True if the field is stored, sealed, and does not open.
     pub(super) fn is_unopened(&self, field: &Field) -> bool {
+        if let Some(collection) = &field.collection {
+            return collection::is_unopened(field, collection.kind, &self.fields);
+        }
         let mut names = [field.name].into_iter().chain(field.aliases.iter().copied());
         names.find_map(|name| self.fields.get(name)).is_some_and(|stored| **stored == *UNOPENED)
     }
@@ -179,15 +183,15 @@ impl Generation {
         !self.is_staged.swap(true, Ordering::AcqRel)
     }
 
-    /// Its changes, once.
-    pub(super) fn stage(&self, table: &Table) -> StagedChanges {
+    /// Its changes, once. `now` is the store's time.
+    pub(super) fn stage(&self, table: &Table, now: &dyn Fn() -> Timestamp) -> StagedChanges {
         let mut staged = StagedChanges::default();
         if !self.is_changed || self.is_staged.load(Ordering::Acquire) {
             return staged;
         }
         for (field, cell) in table.fields.iter().zip(&self.cells) {
             let Some(cell) = cell.get() else { continue };
-            if let Err(error) = collect(&mut staged, field, cell, &self.fields) {
+            if let Err(error) = collect(&mut staged, field, cell, &self.fields, now) {
                 staged.failure = Some((cell.changed_at(), error));
             }
         }
@@ -206,7 +210,11 @@ impl Generation {
     }
 
     /// Stages the flashes, and returns the names of the other changed fields, once: the session is over for those.
-    pub(super) fn stage_flashes(&self, table: &Table) -> (StagedChanges, Vec<FieldName>) {
+    pub(super) fn stage_flashes(
+        &self,
+        table: &Table,
+        now: &dyn Fn() -> Timestamp,
+    ) -> (StagedChanges, Vec<FieldName>) {
         let (mut staged, mut others) = (StagedChanges::default(), Vec::new());
         if !self.mark_staged() {
             return (staged, others);
@@ -217,9 +225,8 @@ impl Generation {
                 others.push(field.name());
                 continue;
             }
-            match cell.change(field, &self.fields) {
-                Ok(change) => staged.changes.extend(change),
-                Err(error) => staged.failure = Some((cell.changed_at(), error)),
+            if let Err(error) = cell.stage(field, &self.fields, now, &mut staged) {
+                staged.failure = Some((cell.changed_at(), error));
             }
         }
         (staged, others)
@@ -236,8 +243,14 @@ impl Generation {
     }
 }
 
-fn collect(staged: &mut StagedChanges, field: &Field, cell: &Cell, fields: &Fields) -> Result<(), Error> {
-    staged.changes.extend(cell.change(field, fields)?);
+fn collect(
+    staged: &mut StagedChanges,
+    field: &Field,
+    cell: &Cell,
+    fields: &Fields,
+    now: &dyn Fn() -> Timestamp,
+) -> Result<(), Error> {
+    cell.stage(field, fields, now, staged)?;
     cell.add_request_only_to(&mut staged.request_only, field)
 }
 
@@ -247,7 +260,7 @@ mod tests {
 
     use super::*;
 
-    static NO_FIELDS: Table = Table::new(&[]);
+    static NO_FIELDS: Table = Table::new("", &[]);
 
     fn of_incarnation(incarnation: u32) -> Snapshot {
         Snapshot { incarnation, reset: 0, fields: Fields::new(), request_only: Fields::new() }

@@ -2,6 +2,7 @@
 
 mod accessors;
 mod cell;
+pub(crate) mod collection;
 mod decoded;
 mod encode;
 mod generation;
@@ -27,9 +28,9 @@ use self::{
 use crate::{
     error::{Error, json_reason},
     event::Event,
-    slot::{FieldClass, LayerContext, OnInvalid, Presented, Slot},
+    slot::{FieldClass, LayerContext, OnInvalid, Presented, Slot, StagedChanges},
     sync::Mutex,
-    value::{Lifetime, RecordId},
+    value::{FieldName, Lifetime, RecordId},
 };
 
 /// The methods of every typed session, whatever its fields: the handle that the derive generates
@@ -163,7 +164,7 @@ impl Handle {
     pub fn destroy(&self) {
         let latest = self.first.latest();
         let incarnation = self.slot.destroy(latest.incarnation());
-        let (flashes, others) = latest.stage_flashes(self.table);
+        let (flashes, others) = self.flashes_of(latest);
         self.slot.stage_flashes(self.number, flashes, others);
         self.begin_generation(incarnation);
     }
@@ -173,7 +174,7 @@ impl Handle {
     pub fn clear(&self) {
         let latest = self.first.latest();
         let incarnation = latest.incarnation();
-        let (flashes, _) = latest.stage_flashes(self.table);
+        let (flashes, _) = self.flashes_of(latest);
         if incarnation == self.slot.incarnation() {
             self.slot.stage_flashes(self.number, flashes, Vec::new());
         }
@@ -242,7 +243,7 @@ impl Handle {
     pub async fn save(&self) -> Result<(), Error> {
         let latest = self.first.latest();
         let incarnation = latest.incarnation();
-        let staged = latest.stage(self.table);
+        let staged = self.changes_of(latest);
         let is_changed = !staged.is_empty();
         let result = self.slot.stage_for_save(self.number, incarnation, staged);
         if is_changed {
@@ -255,6 +256,27 @@ impl Handle {
             self.begin_generation(incarnation);
         }
         saved.map_err(Error::in_request)
+    }
+
+    /// The changes of a generation that are to be staged.
+    fn changes_of(&self, generation: &Generation) -> StagedChanges {
+        let staged = generation.stage(self.table, &|| self.slot.store_time());
+        self.report_trimmed(&staged);
+        staged
+    }
+
+    /// The flashes of a generation that are to be staged, and the names of the other changed fields.
+    fn flashes_of(&self, generation: &Generation) -> (StagedChanges, Vec<FieldName>) {
+        let (staged, others) = generation.stage_flashes(self.table, &|| self.slot.store_time());
+        self.report_trimmed(&staged);
+        (staged, others)
+    }
+
+    fn report_trimmed(&self, staged: &StagedChanges) {
+        for (field, count) in &staged.trimmed {
+            let (record, count) = (self.record_id(), *count);
+            self.slot.events().report(&Event::ItemsTrimmed { record, field, count });
+        }
     }
 
     /// Stages a right that was taken away at once, so that handles of the request from here on see it.
@@ -281,7 +303,7 @@ impl Handle {
     fn stage_early(&self) {
         let latest = self.first.latest();
         let incarnation = latest.incarnation();
-        if self.slot.stage_early(self.number, incarnation, || latest.stage(self.table)) {
+        if self.slot.stage_early(self.number, incarnation, || self.changes_of(latest)) {
             self.begin_generation(incarnation);
         }
     }
@@ -367,7 +389,7 @@ impl Drop for Handle {
             return give_up();
         }
         // It runs code of the fields' types.
-        match catch_unwind(AssertUnwindSafe(|| latest.stage(self.table))) {
+        match catch_unwind(AssertUnwindSafe(|| self.changes_of(latest))) {
             Ok(staged) => self.slot.stage(self.number, latest.incarnation(), staged),
             Err(panic) => {
                 give_up();

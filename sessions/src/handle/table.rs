@@ -2,7 +2,7 @@
 //! this library.
 
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     fmt,
     pin::Pin,
     sync::{
@@ -17,7 +17,7 @@ use crate::{
     delta::Add,
     error::Error,
     slot::{FieldClass, OnInvalid, Rule, Rules},
-    value::FieldName,
+    value::{FieldName, collection::CollectionKind},
 };
 
 /// A decoded value, its type erased.
@@ -129,6 +129,8 @@ impl<T: Any> List for Vec<T> {
 
 /// The fields of a view.
 pub struct Table {
+    /// The name of the struct, with its module.
+    pub(crate) view: &'static str,
     pub(crate) fields: &'static [Field],
     has_secrets: bool,
     /// True if a field is looked at when a handle is opened: one whose value must be readable.
@@ -142,6 +144,7 @@ pub struct Table {
 pub struct Field {
     pub(crate) name: &'static str,
     pub(crate) aliases: &'static [&'static str],
+    pub(crate) ty: FieldType,
     pub(crate) shape: Shape,
     pub(crate) merge: Merge,
     pub(crate) class: FieldClass,
@@ -154,10 +157,25 @@ pub struct Field {
     /// The value of a plain field that is absent.
     pub(crate) default: Option<fn() -> Value>,
     pub(crate) counter: Option<Counter>,
+    /// The properties of a map, set or list whose entries are fields of their own.
+    pub(crate) collection: Option<Collection>,
     /// Takes a value of the field's type out of an `Option` of it.
     ///
     /// Setters store through this, so that the bounds on a field's type are asked in one place, the table.
     pub(crate) boxed: fn(&mut dyn Any) -> Option<Value>,
+}
+
+/// The type of a field, for comparisons. Without the `Option` around it, which does not change what is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldType {
+    /// The type as it is written, without paths, or the name that the field chose for it.
+    pub(crate) name: &'static str,
+    /// True if the field chose the name, with `type = "…"`.
+    pub(crate) is_chosen: bool,
+    /// Size and alignment: what the compiler can compare of types of one name.
+    pub(crate) layout: (usize, usize),
+    /// The type itself, which only a running program can compare.
+    pub(crate) id: TypeId,
 }
 
 /// The kind of a field.
@@ -186,6 +204,28 @@ pub(crate) enum Merge {
     First,
 }
 
+/// The properties of a field that is a collection, whose entries are fields of their own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Collection {
+    pub(crate) kind: CollectionKind,
+    pub(crate) entry: EntryMerge,
+    /// The most items of a list that stay.
+    pub(crate) keep_last: usize,
+}
+
+/// The result when two requests change one entry at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum EntryMerge {
+    /// The last write stays.
+    Last,
+    /// Differences add up.
+    Add(Counter),
+    /// The largest stays.
+    Max,
+    /// The smallest stays.
+    Min,
+}
+
 /// The functions that make JSON of a field's value, and a value of JSON.
 #[derive(Clone, Copy)]
 pub(crate) struct Codec {
@@ -203,11 +243,18 @@ pub struct Counter {
 }
 
 impl Table {
-    /// Makes the table of these fields.
+    /// Makes the table of a view, named with its module, and its fields.
     #[must_use]
-    pub const fn new(fields: &'static [Field]) -> Self {
+    pub const fn new(view: &'static str, fields: &'static [Field]) -> Self {
         let (has_secrets, has_checked) = (has_secrets(fields), has_checked(fields));
-        Self { fields, has_secrets, has_checked, names: OnceLock::new(), registered: AtomicUsize::new(0) }
+        Self {
+            view,
+            fields,
+            has_secrets,
+            has_checked,
+            names: OnceLock::new(),
+            registered: AtomicUsize::new(0),
+        }
     }
 
     /// Returns the first secret field of the view, if it has one.
@@ -284,9 +331,15 @@ impl Field {
     }
 
     const fn rule(&self) -> Rule {
+<<<<<<< HEAD
         let &Self { name, aliases, class, is_secret, is_indexed, on_invalid, .. } = self;
         let (is_collection, decode) = (false, self.codec.decode);
         Rule { name, aliases, class, is_secret, is_indexed, is_collection, on_invalid, decode }
+=======
+        let &Self { name, aliases, class, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
+        let is_collection = self.collection.is_some();
+        Rule { name, aliases, class, is_secret, is_collection, on_invalid, decode }
+>>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
     }
 }
 

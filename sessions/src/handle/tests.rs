@@ -19,6 +19,7 @@ use crate::{
 #[derive(Session)]
 struct Page {
     name: Option<String>,
+    #[session(merge = "last")]
     tags: Vec<String>,
     #[session(merge = "add")]
     hits: u64,

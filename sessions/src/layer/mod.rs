@@ -4,9 +4,11 @@ mod cookie;
 #[cfg(feature = "keys")]
 mod keys;
 mod notes;
+mod policy;
 mod request;
 mod response;
 mod service;
+mod views;
 
 use std::{
     fmt,
@@ -23,6 +25,7 @@ use tower_layer::Layer;
 pub use self::cookie::{CookieConfig, SameSite};
 pub(crate) use self::service::{RequestSession, report_missing_layer};
 pub use self::{
+    policy::SessionPolicy,
     response::{ClearSiteData, ReplaceableBody, SessionError},
     service::{ResponseFuture, SessionService},
 };
@@ -33,6 +36,7 @@ use crate::{
     slot::{LayerContext, LoginLimit, OfLayer, Sizes},
     store::Store,
     value::{Timeouts, Timestamp, Token, TokenHasher},
+    views::RegisteredViews,
 };
 
 const LEAST_ENDED_WITHIN: Duration = Duration::from_millis(3);
@@ -79,6 +83,8 @@ pub struct SessionLayer {
 struct LayerOptions {
     context: Arc<LayerContext>,
     http: HttpOptions,
+    /// The views that the layer was built with, if it was.
+    views: Option<Arc<RegisteredViews>>,
 }
 
 impl OfLayer for Arc<LayerOptions> {
@@ -155,11 +161,14 @@ pub enum OnServerError {
 
 impl SessionLayer {
     /// Creates a layer that keeps sessions in `store`, with default options.
+    ///
+    /// It meets each view at the view's first use. [`with_views`](Self::with_views) names them when the layer is built,
+    /// so that every instance knows them from the first request on.
     #[must_use]
     pub fn new(store: impl Store) -> Self {
         let http = HttpOptions::default();
         let context = LayerContext::new(store.erase().into_inner(), http.cookie.shared_name());
-        Self { options: Arc::new(LayerOptions { context: Arc::new(context), http }) }
+        Self { options: Arc::new(LayerOptions { context: Arc::new(context), http, views: None }) }
     }
 
     /// Uses a cookie of another name or with other attributes.
@@ -439,7 +448,7 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let LayerOptions { context, http } = &*self.options;
+        let LayerOptions { context, http, .. } = &*self.options;
         if http.has_insecure_cookies {
             let error = Error::config(
                 "session cookies are sent over plain HTTP, where every machine on the network path can take them; leave \

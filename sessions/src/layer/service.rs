@@ -49,10 +49,15 @@ impl RequestSession {
         Arc::<LayerSlot>::clone(&self.slot)
     }
 
+    /// Returns the options of the layer.
+    pub(super) fn options(&self) -> &LayerOptions {
+        self.slot.layer()
+    }
+
     /// Returns the tokens that the request presents.
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        let LayerOptions { context, http } = &**self.slot.layer();
+        let LayerOptions { context, http, .. } = self.options();
         let events = &context.events;
         let found = http.cookie.read(headers, |value| http.read_token(value, events));
         let may_be_lost = http.cookie.is_secure() && found.presented[0].is_none();
@@ -74,7 +79,7 @@ impl<S> SessionService<S> {
     }
 
     fn report_nested(&self) {
-        let LayerOptions { context, http } = &*self.options;
+        let LayerOptions { context, http, .. } = &*self.options;
         let error = Error::config(format!(
             "a `SessionLayer` is inside another one with the cookie `{}` and other settings: the outer one counts \
              and this one is ignored; give it a cookie of its own with `with_cookie`, or leave one of them out",
@@ -249,7 +254,7 @@ where
                         }
                     });
                     if let Some(slot) = this.slot {
-                        let LayerOptions { context, http } = &**slot.layer();
+                        let LayerOptions { context, http, .. } = &**slot.layer();
                         let (events, head) = (&context.events, this.head.as_deref());
                         apply_outcome(&mut response, outcome, http, events, CookieNotes::of(slot), head);
                     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     delta::Op,
-    value::{Covers, FieldName, Fields},
+    value::{Covers, FieldName, Fields, collection::CollectionKind},
 };
 
 /// The pending changes of a request, in the order in which its handles made them.
@@ -179,6 +179,10 @@ impl ChangeLog {
     /// Notes that these are written: earlier changes of other handles come too late.
     pub(super) fn note_written(&mut self, changes: &[PendingChange], resets: &[FieldReset]) {
         for change in changes.iter().filter_map(PendingChange::field) {
+            if change.collection == Some(CollectionKind::List) {
+                // Each item has a name of its own, which no earlier change of the request is about.
+                continue;
+            }
             self.note_written_field(change);
         }
         for reset in resets {
@@ -240,10 +244,12 @@ impl ChangeLog {
     /// True if something later of this request has been written already.
     pub(super) fn is_overwritten(&self, change: &FieldChange) -> bool {
         let written = self.written.iter().find(|written| written.name == change.name);
-        written.is_some_and(|written| {
-            let at = if change.op.is_relative() { written.absolutely_at } else { written.at };
-            change.at < at
-        })
+        // One with a condition is never passed over: the condition may be about other fields, too.
+        !change.op.is_conditional()
+            && written.is_some_and(|written| {
+                let at = if change.op.is_relative() { written.absolutely_at } else { written.at };
+                change.at < at
+            })
     }
 
     /// The number of entries that are kept.

@@ -150,7 +150,9 @@ impl Slot {
             self.lock().lose(taken, &error);
             return Ok(None);
         }
-        if let (ErrorKind::InvalidField, Some(fallback)) = (error.kind(), fallback) {
+        if let Some(fallback) = fallback
+            && error.is_of_field()
+        {
             let written = Box::pin(self.fall_back(*fallback, removal.as_deref(), later, taken)).await;
             let Ok(written) = written else {
                 self.report_failure(&error);
@@ -187,7 +189,9 @@ impl Slot {
             return (Box::pin(self.take_away(removal)).await, false);
         }
         let mut written = self.write(write, &returning, kept.as_ref()).await;
-        if written.as_ref().is_err_and(|refused| refused.kind() == ErrorKind::Conflict) {
+        // Where only a field was not as it had to be, there is the fallback.
+        let is_superseded = |error: &Error| error.kind() == ErrorKind::Conflict && !error.is_of_field();
+        if written.as_ref().is_err_and(is_superseded) {
             match Box::pin(self.take_away(removal)).await {
                 Ok(()) if part == WritePart::OnlyRemovals => written = Ok(()),
                 Ok(()) => return (written, true),
@@ -337,7 +341,7 @@ impl Slot {
         returning: &[FieldName],
     ) -> Result<Commit, Error> {
         let timeouts = self.lock().live().map_or(self.context().timeouts, |live| live.timeouts);
-        let is_once = delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_)));
+        let is_once = delta.ops().iter().any(|(_, op)| matches!(op, Op::Add(_)) || op.is_conditional());
         let commit_id = is_once.then(random::bytes).transpose()?.map(CommitId::from_bytes);
         let delta = self.sealed_delta(id, delta)?;
         let (returning, credentials_change) = (returning.to_vec(), None);
@@ -385,6 +389,7 @@ impl Slot {
             CommitOutcome::NotFound => Err(Error::ended_meanwhile()),
             CommitOutcome::StaleEpoch | CommitOutcome::CredentialsChanged => Err(Error::superseded()),
             CommitOutcome::Invalid(name) => Err(Error::not_an_integer(&name)),
+            CommitOutcome::Conflict(name) => Err(Error::changed_meanwhile(&name)),
         }
     }
 }

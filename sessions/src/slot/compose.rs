@@ -4,13 +4,15 @@ use bytes::Bytes;
 
 use super::{
     changes::{ChangeLog, FieldReset, ResetScope},
+    delta_failure::failed_operation,
     field_rules::{FieldClass, Rules},
     pending_change::{Action, FieldChange, PendingChange},
     record::RecordState,
     rights::{RecordRights, SecretChange},
+    whole::split_wholes,
 };
 use crate::{
-    delta::{Delta, Op},
+    delta::{Delta, DeltaFailure, Op},
     error::Error,
     value::{Covers, FieldName},
 };
@@ -130,6 +132,12 @@ impl Composed {
             self.secret_change.rotate();
         }
         self.note_right(change);
+        if change.collection.is_some() {
+            for (name, op) in split_wholes(change, |name| self.value(name, record)) {
+                // Neither operation needs anything of what was there.
+                let _ = self.delta.push(name.clone(), op, record.left(&name, &self.dropped));
+            }
+        }
         if self.is_no_change(change, record) {
             return Ok(());
         }
@@ -151,7 +159,7 @@ impl Composed {
         if change.is_flashed() && !self.flashed.contains(name) {
             self.flashed.push(name.clone());
         }
-        pushed.map_err(|_| Error::not_an_integer(name))
+        pushed.map_err(|reason| failed_operation(&DeltaFailure { field: name.clone(), reason }))
     }
 
     /// True if a field is as the change would leave it, and nothing else is to be done to it.

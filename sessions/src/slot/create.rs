@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Slot,
     cookie_change::cookie_hours,
+    delta_failure::failed_operation,
     options::SessionOptions,
     record::{LiveRecord, RecordState},
     rights::RecordRights,
@@ -28,7 +29,7 @@ impl Slot {
         incarnation: u32,
     ) -> Result<(), Error> {
         let mut fields = Fields::new();
-        delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
+        delta.apply(&mut fields).map_err(|failure| failed_operation(&failure))?;
         if fields.is_empty() {
             return Ok(());
         }

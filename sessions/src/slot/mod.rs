@@ -15,6 +15,7 @@
 //! | `load`, `examine`, `secrets` | reading a record, its rights and its secret fields |
 //! | `commit`, `rotation`, `removal`, `create`, `purge` | writing: fields, secrets, removed rights, records |
 //! | `closing`, `survive` | the end of a request; work that goes on after it |
+//! | `login_limit` | the most sessions of one user |
 //! | `index/` | sessions found by a value: entries around commits, limits, listing, ending |
 //! | `watch`, `ended` | telling that a session is over |
 
@@ -25,12 +26,14 @@ mod compose;
 mod context;
 mod cookie_change;
 mod create;
+mod delta_failure;
 mod ended;
 mod entries;
 mod examine;
 mod field_rules;
 mod index;
 mod load;
+mod login_limit;
 mod options;
 mod pending_change;
 mod plan;
@@ -47,6 +50,7 @@ mod secrets;
 mod staging;
 mod survive;
 mod watch;
+mod whole;
 
 use std::{
     fmt,
@@ -56,7 +60,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::index::LoginLimit;
+pub use self::login_limit::LoginLimit;
 use self::{
     closing::Unfinished,
     pending_change::{Action, PendingChange},
@@ -197,6 +201,11 @@ impl Slot {
 
     pub(crate) fn events(&self) -> &Events {
         &self.context().events
+    }
+
+    /// The store's time now, or somewhat before it; the epoch for a session that has no record yet.
+    pub(crate) fn store_time(&self) -> Timestamp {
+        self.lock().live().map_or(Timestamp::from_millis(0), record::LiveRecord::now)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

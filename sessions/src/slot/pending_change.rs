@@ -4,7 +4,14 @@ use super::{
     field_rules::{FieldClass, Rules},
     record::RecordState,
 };
-use crate::{delta::Op, error::Error, value::FieldName};
+use crate::{
+    delta::Op,
+    error::Error,
+    value::{
+        FieldName,
+        collection::{CollectionKind, entry_of},
+    },
+};
 
 /// A change that a handle made and that is not written yet.
 #[derive(Debug)]
@@ -37,7 +44,8 @@ pub(super) enum Action {
 pub(crate) struct FieldChange {
     pub(crate) name: FieldName,
     pub(crate) op: Op,
-    /// Older names, which are removed with every operation: the present name takes precedence.
+    /// Older names, which are removed with every operation: the present name takes precedence. For an entry, the older
+    /// names of its collection.
     pub(crate) aliases: &'static [&'static str],
     /// True if a put is of the value that the field has anyway if nothing is stored.
     pub(crate) is_default: bool,
@@ -47,6 +55,8 @@ pub(crate) struct FieldChange {
     pub(crate) declared: FieldClass,
     /// True if the field is a flash.
     pub(crate) is_flash: bool,
+    /// The kind of the collection of which it is an entry.
+    pub(crate) collection: Option<CollectionKind>,
     /// True if it was removed at some time, whatever came after that.
     pub(crate) was_removed: bool,
     /// The time of the change in the request's own count.
@@ -64,6 +74,7 @@ impl FieldChange {
             class: FieldClass::Plain,
             declared: FieldClass::Plain,
             is_flash: false,
+            collection: None,
             was_removed: false,
             at,
         }
@@ -71,8 +82,21 @@ impl FieldChange {
 
     /// All names under which the field may be stored.
     pub(super) fn names(&self) -> impl Iterator<Item = FieldName> + use<> {
+        let name = self.name.clone();
+        let entry = self.collection.and(entry_of(name.as_str())).map(str::to_owned);
+        let aliases = self.aliases.iter().map(move |alias| match &entry {
+            Some(entry) => format!("{alias}{entry}").into(),
+            None => FieldName::from_static(alias),
+        });
+        [name].into_iter().chain(aliases)
+    }
+
+    /// All names under which an older program may have stored the collection whole.
+    pub(super) fn whole_names(&self) -> impl Iterator<Item = FieldName> + use<> {
+        let name = self.name.as_str();
+        let name = entry_of(name).and_then(|entry| name.strip_suffix(entry)).map(FieldName::from);
         let aliases = self.aliases.iter().map(|alias| FieldName::from_static(alias));
-        [self.name.clone()].into_iter().chain(aliases)
+        name.into_iter().chain(aliases)
     }
 
     /// True if it is a flash for the next page.
@@ -184,6 +208,10 @@ impl PendingChange {
 /// Two operations in a row as one, if that needs nothing of what was loaded.
 fn together(first: &Op, second: &Op) -> Option<Op> {
     match (first, second) {
+        (Op::ReplaceIf { expected, value }, next) => {
+            let value = next.apply(value.as_ref()).ok()?;
+            Some(Op::ReplaceIf { expected: expected.clone(), value })
+        }
         (_, Op::Put(_) | Op::Remove) => Some(second.clone()),
         (Op::Add(first), Op::Add(second)) => first.then(*second).map(Op::Add),
         (Op::Max(first), Op::Max(second)) => Some(Op::Max(*first.max(second))),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     changes::FieldReset,
     compose::{Composed, compose},
+    delta_failure::failed_operation,
     entries::largest_grown,
     field_rules::Rules,
     pending_change::{FieldChange, PendingChange, removed_rights},
@@ -351,7 +352,7 @@ fn put_size((name, op): &(FieldName, Op)) -> usize {
 /// True if a new record would have anything in it: an empty one is never created.
 fn creates(delta: &Delta) -> Result<bool, Error> {
     let mut fields = Fields::new();
-    delta.apply(&mut fields).map_err(|name| Error::not_an_integer(&name))?;
+    delta.apply(&mut fields).map_err(|failure| failed_operation(&failure))?;
     Ok(!fields.is_empty())
 }
 

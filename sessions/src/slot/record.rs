@@ -148,7 +148,7 @@ impl LiveRecord {
     ) {
         // Applied to what was loaded. The store applied it to what was there, which may be newer.
         if let Some(delta) = delta {
-            let _ = delta.apply(&mut self.fields);
+            let _ = delta.unconditional().apply(&mut self.fields);
         }
         // Of a withheld record the request sees its own changes, and what outlives a logout.
         let shown = self.is_withheld.then(|| self.kept_on_logout(rules));

@@ -67,6 +67,8 @@ pub(crate) struct StagedChanges {
     pub(crate) request_only: Vec<(FieldName, Option<Bytes>)>,
     /// A value that cannot be stored, and the time at which it was set.
     pub(crate) failure: Option<(u64, Error)>,
+    /// Lists from which the oldest items go, so that the newest have room, and their number.
+    pub(crate) trimmed: Vec<(FieldName, usize)>,
 }
 
 impl StagedChanges {

@@ -60,7 +60,8 @@ impl Slot {
                 {
                     // Two logins at once, or a logout before this one. A user who has proved who they are needs
                     // nothing of what the old secret stood for.
-                    return Box::pin(self.create(write.delta, write.rights, incarnation)).await;
+                    let delta = write.delta.unconditional();
+                    return Box::pin(self.create(delta, write.rights, incarnation)).await;
                 }
                 CommitOutcome::StaleEpoch | CommitOutcome::NotFound
                     if secret_change == SecretChange::Renewal && is_kept_only && !write.delta.is_empty() =>

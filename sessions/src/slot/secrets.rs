@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     Slot,
     context::LayerContext,
+    delta_failure::failed_operation,
     record::{LiveRecord, OpenedSecret},
 };
 use crate::{
@@ -54,7 +55,7 @@ impl Slot {
         }
         let (delta, opened) = self.sealed(id, delta)?;
         let mut stored = Fields::new();
-        delta.apply(&mut stored).map_err(|name| Error::not_an_integer(&name))?;
+        delta.apply(&mut stored).map_err(|failure| failed_operation(&failure))?;
         Ok((stored, opened))
     }
 
@@ -75,6 +76,14 @@ impl Slot {
                 Op::Remove => Some(Op::Remove),
                 // If the store has another one by now, nothing is to go.
                 Op::RemoveIf(value) => self.stored_form(name, &value).map(Op::RemoveIf),
+                Op::ReplaceIf { expected, value } => {
+                    let known = expected.as_ref().map(|expected| self.stored_form(name, expected));
+                    // One that this request does not know is none that the store has.
+                    let Some(expected) = known.map_or(Some(None), |stored| stored.map(Some)) else {
+                        return Err(Error::changed_meanwhile(name));
+                    };
+                    Some(Op::ReplaceIf { expected, value: value.map(|value| seal(name, value)).transpose()? })
+                }
                 Op::Add(_) | Op::Max(_) | Op::Min(_) => {
                     return Err(Error::invalid_field(
                         name,

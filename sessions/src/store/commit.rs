@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
-    delta::Delta,
+    delta::{Delta, DeltaFailure, OpFailure},
     value::{Credentials, FieldName, Timeouts},
 };
 
@@ -249,4 +249,15 @@ pub enum CommitOutcome {
     CredentialsChanged,
     /// The value of this field is not what its operation needs. Nothing was written.
     Invalid(FieldName),
+    /// This field is not any more what its operation was to replace. Nothing was written.
+    Conflict(FieldName),
+}
+
+impl From<DeltaFailure> for CommitOutcome {
+    fn from(DeltaFailure { field, reason }: DeltaFailure) -> Self {
+        match reason {
+            OpFailure::Invalid => Self::Invalid(field),
+            OpFailure::Changed => Self::Conflict(field),
+        }
+    }
 }

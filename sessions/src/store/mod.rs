@@ -88,7 +88,7 @@ pub use self::{
     record::Record,
 };
 pub use crate::{
-    delta::{Add, Delta, InvalidValue, Op},
+    delta::{Add, Delta, DeltaFailure, Op, OpFailure},
     value::{Credentials, Fields},
 };
 use crate::{

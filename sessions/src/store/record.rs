@@ -88,8 +88,8 @@ impl Record {
         if replaced.is_some_and(|replaced| *replaced != self.credentials) {
             return CommitOutcome::CredentialsChanged;
         }
-        if let Err(name) = commit.delta.apply(&mut self.fields) {
-            return CommitOutcome::Invalid(name);
+        if let Err(failure) = commit.delta.apply(&mut self.fields) {
+            return failure.into();
         }
         // Nothing below can fail.
         if change.is_some_and(CredentialsChange::is_login) {

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
+
 use super::{HookedStore, Hooks, Operation};
 use crate::{
     delta::Op,
@@ -226,6 +228,7 @@ impl RecordedChange {
             Op::Add(add) => ("add", add.by.to_string().len()),
             Op::Max(bound) => ("max", bound.to_string().len()),
             Op::Min(bound) => ("min", bound.to_string().len()),
+            Op::ReplaceIf { value, .. } => ("replace_if", value.as_ref().map_or(0, Bytes::len)),
         };
         Self { name: name.clone(), operation, bytes }
     }

@@ -4,6 +4,7 @@
 
 pub(crate) mod base64url;
 mod bytes;
+pub(crate) mod collection;
 mod credentials;
 mod cutoffs;
 mod field_name;
@@ -28,7 +29,7 @@ pub(crate) use self::{
     credentials::{Authority, Match, Proof, hours},
     field_name::{Covers, declared_fields},
     hash::{SecretHash, TokenHasher},
-    timeouts::{DAY, Lifetime},
+    timeouts::{DAY, Lifetime, SessionKind},
     token::{Secret, Token},
 };
 pub use self::{

@@ -22,6 +22,7 @@ struct Member {
     long: Option<String>,
     #[session(keep_on_logout)]
     other: Option<String>,
+    #[session(merge = "last")]
     samples: Vec<f64>,
     #[session(merge = "add")]
     visits: u32,

@@ -11,7 +11,7 @@ struct Visit {
     #[session(privilege, keep_on_logout)]
     d: Option<String>,
     #[session(keep_on_logout, drop_on_login)]
-    e: Vec<String>,
+    e: String,
     #[session(identity, merge = "first")]
     f: Option<u64>,
     #[session(keep_on_logout, skip)]

@@ -6,6 +6,7 @@ struct Vec<T>(T);
 
 #[derive(Session)]
 struct Visit {
+    #[session(merge = "last")]
     list: Vec<u8>,
 }
 

@@ -10,8 +10,6 @@ struct Visit {
     g: Option<String>,
     #[session(group = "cart")]
     h: u8,
-    #[session(type = "user-id")]
-    i: u64,
     #[session(merge = "cas")]
     j: u8,
 }

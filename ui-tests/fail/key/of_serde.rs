@@ -6,7 +6,7 @@ struct Visit {
     #[session(skip_serializing_if = "Option::is_none")]
     a: Option<u8>,
     #[session(flatten)]
-    b: Vec<u8>,
+    b: u8,
     #[session(serialize_with = "f")]
     c: u8,
     #[session(borrow)]

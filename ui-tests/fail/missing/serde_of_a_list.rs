@@ -5,6 +5,7 @@ struct Plan;
 
 #[derive(Session)]
 struct Visit {
+    #[session(merge = "last")]
     plans: Vec<Plan>,
 }
 

@@ -64,6 +64,7 @@ pub struct Every {
     #[session(default = String::from("en"), alias = "lang", on_invalid = "reject")]
     pub locale: String,
     /// A list.
+    #[session(merge = "last")]
     pub items: Vec<String>,
     /// Delivered once.
     #[flash]

@@ -28,6 +28,7 @@ pub struct Direct {
 #[session(crate = "crate::framework::deep")]
 pub struct Reexported {
     /// A list.
+    #[session(merge = "last")]
     pub items: Vec<String>,
 }
 

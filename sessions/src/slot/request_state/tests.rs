@@ -21,7 +21,10 @@ fn what_is_staged_in_any_part_is_something() {
         (vec![], vec![], failure(), false),
         (change(), shown(), failure(), false),
     ] {
-        assert_eq!(StagedChanges { changes, request_only, failure }.is_empty(), is_empty);
+        assert_eq!(
+            StagedChanges { changes, request_only, failure, ..StagedChanges::default() }.is_empty(),
+            is_empty
+        );
     }
 }
 

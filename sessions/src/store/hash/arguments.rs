@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::layout::{COMMITS, FieldKey, METADATA, piece_key, six_bytes};
 use crate::{
     clock::AnyClock,
@@ -202,6 +204,17 @@ fn times(timeouts: &Timeouts) -> [u8; 12] {
     times
 }
 
+/// Encodes what is to be replaced and by what: the length of the first or `-`, `+` if the second is a value, and both.
+fn replacement(expected: Option<&Bytes>, value: Option<&Bytes>) -> Vec<u8> {
+    let length = expected.map_or_else(|| "-".to_owned(), |expected| expected.len().to_string());
+    let sign = if value.is_some() { '+' } else { '-' };
+    let mut bytes = format!("{length} {sign} ").into_bytes();
+    for part in [expected, value].into_iter().flatten() {
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
 /// Returns the kind and the operand of an operation, as `commit.lua` reads them.
 fn operation(op: &Op) -> (&'static [u8], Vec<u8>) {
     match op {
@@ -212,5 +225,6 @@ fn operation(op: &Op) -> (&'static [u8], Vec<u8>) {
         Op::Add(add) => (b"A", format!("{} {} {} {}", add.by, add.start, add.min, add.max).into_bytes()),
         Op::Max(bound) => (b"G", bound.to_string().into_bytes()),
         Op::Min(bound) => (b"L", bound.to_string().into_bytes()),
+        Op::ReplaceIf { expected, value } => (b"C", replacement(expected.as_ref(), value.as_ref())),
     }
 }

@@ -175,18 +175,24 @@ pub(in crate::store) fn answer(
         }
         0 => CommitOutcome::NotFound,
         -1 => CommitOutcome::StaleEpoch,
-        -2 => match items.next() {
-            Some(ReplyItem::Bytes(field)) => {
-                let field = std::str::from_utf8(&field).map_err(|_| Malformed)?;
-                CommitOutcome::Invalid(field_name(field).into())
-            }
-            _ => return Err(Malformed),
-        },
+        -2 => CommitOutcome::Invalid(named(items.next())?),
+        -5 => CommitOutcome::Conflict(named(items.next())?),
         -3 => return Ok(None),
         -4 => CommitOutcome::CredentialsChanged,
         _ => return Err(Malformed),
     };
     Ok(Some(answer))
+}
+
+/// Reads the name of a field.
+fn named(item: Option<ReplyItem>) -> Result<FieldName, Malformed> {
+    match item {
+        Some(ReplyItem::Bytes(field)) => {
+            let field = std::str::from_utf8(&field).map_err(|_| Malformed)?;
+            Ok(field_name(field).into())
+        }
+        _ => Err(Malformed),
+    }
 }
 
 /// Reads the reply to `HMGET` with the arguments of `look`. Returns true if the record remembers this commit.

@@ -175,7 +175,9 @@ impl Store for SqliteStore {
 
     async fn commit(&self, id: RecordId, commit: Commit) -> Result<CommitOutcome, Error> {
         let values = commit.delta.ops().iter().filter_map(|(name, op)| match op {
-            Op::Put(value) | Op::PutIfAbsent(value) => Some((name, value)),
+            Op::Put(value) | Op::PutIfAbsent(value) | Op::ReplaceIf { value: Some(value), .. } => {
+                Some((name, value))
+            }
             _ => None,
         });
         if let Some(name) = first_invalid(values) {

@@ -26,7 +26,9 @@ struct Possessions {
     #[session(privilege)]
     role: Option<String>,
     #[session(drop_on_login)]
+    #[session(merge = "last")]
     draft: Vec<String>,
+    #[session(merge = "last")]
     history: Vec<String>,
     #[session(merge = "max")]
     best: Option<i64>,

@@ -48,6 +48,11 @@ pub async fn operations_have_these_results(env: TestEnvironment) {
         (Op::Min(5), Some("40"), Some("5")),
         (Op::Min(5), Some("-7"), Some("-7")),
         (Op::Min(9_007_199_254_740_992), Some("9007199254740993"), Some("9007199254740992")),
+        (replacing(None, Some("1")), None, Some("1")),
+        (replacing(None, None), None, None),
+        (replacing(Some("1"), Some("2")), Some("1"), Some("2")),
+        (replacing(Some("1"), Some("1")), Some("1"), Some("1")),
+        (replacing(Some("\"1 + -\""), None), Some("\"1 + -\""), None),
     ];
     for (op, before, after) in rows {
         let fields: Vec<_> = before.iter().map(|value| ("n", json(value))).collect();
@@ -105,6 +110,10 @@ pub async fn every_operation_does_what_it_says(env: TestEnvironment) {
         Op::Min(-5),
         Op::Min(i64::MAX),
         Op::Min(9_007_199_254_740_994),
+        replacing(None, Some("\"new\"")),
+        replacing(Some("7"), Some("8")),
+        replacing(Some("\"7\""), None),
+        replacing(Some("null"), Some("\"\"")),
     ];
     for value in values {
         let stored = value.map(json);
@@ -126,8 +135,11 @@ pub async fn every_operation_does_what_it_says(env: TestEnvironment) {
                 assert_eq!(values, [expected, Some(json("2")), None], "{op:?} on {value:?}");
                 assert_eq!(kept, Some(&json("2")));
             } else {
-                let invalid = matches!(&answer, CommitOutcome::Invalid(name) if name.as_str() == "n");
-                assert!(invalid, "{op:?} on {value:?}: {answer:?}");
+                let expected = match op {
+                    Op::ReplaceIf { .. } => CommitOutcome::Conflict("n".into()),
+                    _ => CommitOutcome::Invalid("n".into()),
+                };
+                assert_eq!(answer, expected, "{op:?} on {value:?}");
                 assert_eq!((left, kept), (stored.as_ref(), Some(&json("1"))), "{op:?} on {value:?}");
             }
         }
@@ -202,6 +214,72 @@ pub async fn a_delta_with_one_bad_operation_writes_nothing(env: TestEnvironment)
     }
 }
 
+/// A delta in which one value is not the one to be replaced writes nothing, wherever in it that stands: no field, no
+/// touch, no rotation, and its id is not taken. A dropped field counts as absent.
+pub async fn a_delta_whose_condition_fails_writes_nothing(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
+    for place in 0..3 {
+        let id = direct.create(&[("version", json("\"x\"")), ("n", json("1"))]).await;
+        let before = direct.load(id, &["version", "n", "new"]).await.expect("the record");
+        for unmet in [None, Some("\"w\""), Some("\"x\" "), Some("")] {
+            let mut ops = vec![("n", direct.add(1)), ("new", Op::Put(json("2")))];
+            ops.insert(place, ("version", replacing(unmet, Some("\"y\""))));
+            let commit_id = super::contract::random_commit();
+            let commit = Commit::new(0, TIMEOUTS).with_delta(delta(&ops)).with_touch(true).with_id(commit_id);
+            let change = CredentialsChange::rotation(super::contract::random_credentials());
+            for commit in [commit.clone(), commit.with_credentials_change(change)] {
+                let answer = direct.raw.commit(id, commit).await.expect("an answer");
+                assert_eq!(answer, CommitOutcome::Conflict("version".into()), "{unmet:?}");
+            }
+            let after = direct.load(id, &["version", "n", "new"]).await.expect("the record");
+            assert_eq!(
+                (after.credentials, after.epoch, after.touched),
+                (before.credentials.clone(), 0, before.touched)
+            );
+            assert_eq!(after.fields, before.fields);
+        }
+        let mut ops = vec![("n", direct.add(1)), ("new", Op::Put(json("2")))];
+        ops.insert(place, ("version", replacing(Some("\"x\""), Some("\"y\""))));
+        assert_eq!(direct.apply(id, &ops).await.len(), 3);
+        let mut dropping = delta(&[]);
+        dropping.retain(names(&["n"]));
+        dropping.push("version".into(), replacing(None, Some("\"z\"")), None).expect("an operation");
+        let commit = Commit::new(0, TIMEOUTS).with_delta(dropping).returning(names(&["version", "new"]));
+        let Ok(CommitOutcome::Applied(values)) = direct.raw.commit(id, commit).await else {
+            panic!("applied")
+        };
+        assert_eq!(values, [Some(json("\"z\"")), None]);
+    }
+}
+
+/// Of many commits at once that replace one value, one does, each round; what the others bring is not written.
+pub async fn of_many_replacements_at_once_one_wins(env: TestEnvironment) {
+    let direct = Direct::new(&env).await;
+    let id = direct.create(&[("n", json("0"))]).await;
+    let mut version: Option<Bytes> = None;
+    for round in 1..=30 {
+        let commits = (0..8).map(|writer| {
+            let (raw, expected) = (direct.raw.clone(), version.clone());
+            let value = Bytes::from(format!("\"{round} {writer}\""));
+            let op = Op::ReplaceIf { expected, value: Some(value.clone()) };
+            let commit = Commit::new(0, TIMEOUTS).with_delta(delta(&[("n", direct.add(1)), ("version", op)]));
+            async move { (value, raw.commit(id, commit).await.expect("an answer")) }
+        });
+        let mut winners = Vec::new();
+        for (value, answer) in at_once(commits).await {
+            match answer {
+                CommitOutcome::Applied(_) => winners.push(value),
+                other => assert_eq!(other, CommitOutcome::Conflict("version".into()), "{round}"),
+            }
+        }
+        assert_eq!(winners.len(), 1, "{round}");
+        let loaded = direct.load(id, &["n", "version"]).await.expect("the record");
+        assert_eq!(loaded.fields.get("version"), winners.first());
+        assert_eq!(loaded.fields.get("n").map(number), Some(round));
+        version = winners.pop();
+    }
+}
+
 /// Of good and bad commits at once, on one record and on many, the bad ones alone fail.
 pub async fn a_bad_commit_among_many_fails_alone(env: TestEnvironment) {
     let direct = Direct::new(&env).await;
@@ -240,6 +318,10 @@ pub async fn a_bad_commit_among_many_fails_alone(env: TestEnvironment) {
         }
         assert_eq!(sum, applied);
     }
+}
+
+fn replacing(expected: Option<&'static str>, value: Option<&'static str>) -> Op {
+    Op::ReplaceIf { expected: expected.map(json), value: value.map(json) }
 }
 
 fn names(names: &[&'static str]) -> Vec<FieldName> {

@@ -24,7 +24,7 @@ struct Account {
     user_id: Option<u64>,
     #[session(privilege, alias = "old_level")]
     level: u32,
-    #[session(keep_on_logout)]
+    #[session(keep_on_logout, merge = "last")]
     cart: Vec<String>,
     note: Option<String>,
     #[session(merge = "add")]
@@ -38,7 +38,7 @@ struct Renamed {
     user_id: Option<String>,
     #[session(privilege)]
     level: u32,
-    #[session(keep_on_logout)]
+    #[session(keep_on_logout, merge = "last")]
     cart: Vec<String>,
     note: Option<String>,
     #[session(merge = "add")]
@@ -63,7 +63,7 @@ struct PasswordReset {
 /// A view without rights.
 #[derive(Session)]
 struct Basket {
-    #[session(keep_on_logout)]
+    #[session(keep_on_logout, merge = "last")]
     cart: Vec<String>,
     note: Option<String>,
 }

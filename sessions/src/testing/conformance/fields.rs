@@ -17,6 +17,7 @@ use crate::{Session, TypedSession, value::FieldName};
 struct FieldKinds {
     name: Option<String>,
     count: u32,
+    #[session(merge = "last")]
     tags: Vec<String>,
     profile: NestedProfile,
     #[session(merge = "add")]

@@ -21,6 +21,7 @@ use crate::{
 struct Guest {
     name: Option<String>,
     count: u32,
+    #[session(merge = "last")]
     tags: Vec<String>,
     #[flash]
     notice: Option<String>,

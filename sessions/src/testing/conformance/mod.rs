@@ -24,6 +24,7 @@
 //! # fn main() {}
 //! ```
 
+pub mod append;
 pub mod attack;
 pub mod boundary;
 pub mod collections;
@@ -32,6 +33,7 @@ pub mod counters;
 pub mod delta;
 pub mod deploy;
 pub mod ended;
+pub mod entries;
 mod environment;
 pub mod fault;
 pub mod fields;
@@ -178,6 +180,33 @@ macro_rules! __conformance {
                     adds_stop_at_the_types_bounds
                     a_save_shows_what_stayed
                 }
+                entries {
+                    different_entries_at_once_all_stay
+                    one_entry_is_merged_as_it_says
+                    a_removal_beside_a_put_of_another
+                    an_entry_that_was_not_seen_stays_unless_all_go
+                    a_logout_keeps_all_entries_or_none
+                    a_login_drops_all_entries_of_a_draft
+                    keys_of_any_text_come_back
+                    a_map_of_json_is_the_untyped_way
+                    a_whole_of_an_older_program_becomes_entries
+                    entries_move_from_an_older_name_one_by_one
+                    a_program_that_does_not_know_a_collection_keeps_it
+                    one_changed_entry_of_a_hundred_is_one_operation
+                    handles_of_one_request_see_each_others_entries
+                }
+                append {
+                    items_pushed_at_once_all_stay_in_order
+                    other_edits_are_about_what_was_seen
+                    the_same_removal_twice_is_one
+                    the_last_items_stay
+                    a_list_of_an_older_program_becomes_items
+                    flashes_of_many_requests_all_reach_a_page
+                    what_is_flashed_beside_a_take_is_delivered_next
+                    a_list_of_flashes_is_kept_and_discarded
+                    a_page_that_is_not_seen_takes_no_flashes
+                    a_list_of_flashes_outlives_the_end
+                }
                 counters {
                     a_thousand_adds_are_exact
                     fetch_add_results_are_all_different
@@ -202,6 +231,8 @@ macro_rules! __conformance {
                     returned_values_keep_their_order
                     retain_drops_all_others
                     a_delta_with_one_bad_operation_writes_nothing
+                    a_delta_whose_condition_fails_writes_nothing
+                    of_many_replacements_at_once_one_wins
                     a_bad_commit_among_many_fails_alone
                 }
                 contract {
@@ -449,6 +480,7 @@ macro_rules! __conformance_of_keys {
                 a_sealed_value_opens_nowhere_else
             }
             secrets {
+                values_of_secret_entries_are_sealed_one_by_one
                 no_secret_value_is_in_the_store
                 a_secret_that_another_view_loads_is_opened
                 a_field_is_secret_for_every_view

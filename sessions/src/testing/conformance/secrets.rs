@@ -1,5 +1,7 @@
 //! Secret fields: sealed in the store, and in all else like other fields (feature `keys`).
 
+use std::collections::BTreeMap;
+
 use super::{
     contract::{TIMEOUTS, delta, json},
     environment::{TestApp, TestEnvironment, record_of},
@@ -30,6 +32,18 @@ pub(super) struct Vault {
     code: Option<String>,
     #[session(identity)]
     user: Option<u64>,
+}
+
+/// A view of collections whose values are secret.
+#[derive(Session)]
+struct Tokens {
+    #[session(merge = "entries", secret)]
+    tokens: BTreeMap<String, String>,
+    #[session(merge = "append", secret)]
+    codes: Vec<String>,
+    #[flash]
+    #[session(secret)]
+    notices: Vec<String>,
 }
 
 /// A view of the vault's fields that does not declare them secret.
@@ -72,6 +86,7 @@ pub(super) struct LenientVault {
 }
 
 pub(super) type Visit = TypedSession<Vault>;
+type TokensVisit = TypedSession<Tokens>;
 type PlainVisit = TypedSession<PlainVault>;
 pub(super) type VisitBeside = TypedSession<BesideVault>;
 pub(super) type MemberVisit = TypedSession<SecretMember>;
@@ -421,4 +436,47 @@ async fn assert_hidden(env: &TestEnvironment) {
     let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     assert!(holds(b"visible"), "the dump shows what is stored");
     assert!(!holds(&NEEDLE.as_bytes()[..12]));
+}
+
+/// The values of entries are sealed one by one, each for its entry, and merge, move and go like others.
+pub async fn values_of_secret_entries_are_sealed_one_by_one(env: TestEnvironment) {
+    let app = sealing(&env, KeyRing::new(key())).await;
+    let browser = app.browser();
+    let fill = async |mut session: TokensVisit| {
+        session.tokens_mut().insert("mail".into(), format!("{NEEDLE} one"));
+        session.tokens_mut().insert("disk".into(), format!("{NEEDLE} two"));
+        session.codes_mut().push(NEEDLE.into());
+        session.flash_notices(NEEDLE);
+    };
+    browser.visit(fill).await;
+    let id = record_of(&browser);
+    if let Some(dump) = env.dump().await {
+        assert!(!dump.windows(NEEDLE.len()).any(|window| window == NEEDLE.as_bytes()));
+    }
+    let gate = Gate::new();
+    let change = async |mut session: TokensVisit| {
+        session.tokens_mut().remove("mail");
+        session.tokens_mut().insert("chat".into(), "three".into());
+        session.codes_mut().push("second".into());
+        session.take_notices()
+    };
+    let slow = tokio::spawn(browser.visit(gated(&gate, change)));
+    gate.arrived().await;
+    browser.visit(async |mut session: TokensVisit| session.flash_notices("later")).await;
+    gate.release();
+    assert_eq!(slow.await.expect("an answer"), [NEEDLE]);
+    let read = async |mut session: TokensVisit| {
+        (session.tokens().clone(), session.codes().join(" "), session.take_notices().join(" "))
+    };
+    let (tokens, codes, notices) = browser.visit(read).await;
+    let expected = [("chat", "three".to_owned()), ("disk", format!("{NEEDLE} two"))];
+    assert_eq!(tokens, expected.map(|(key, value)| (key.to_owned(), value)).into());
+    assert_eq!((codes, notices), (format!("{NEEDLE} second"), "later".to_owned()));
+    // A value in the place of another one does not open there.
+    let disk = app.stored(id, "tokens[disk]").await.expect("a value");
+    put(&app, id, "tokens[chat]", &disk).await;
+    assert_eq!(
+        browser.send(async |session: TokensVisit| session.tokens().len().to_string()).await.status(),
+        500
+    );
 }

@@ -15,7 +15,7 @@ pub(super) struct Shopper {
     user: Option<String>,
     #[session(privilege)]
     role: Option<String>,
-    #[session(keep_on_logout)]
+    #[session(keep_on_logout, merge = "last")]
     cart: Vec<String>,
     #[session(drop_on_login)]
     draft: Option<String>,

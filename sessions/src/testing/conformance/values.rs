@@ -41,6 +41,7 @@ struct EdgeValues {
     more: Option<String>,
     #[session(alias = "a_much_longer_name_that_it_once_had")]
     brief: Option<bool>,
+    #[session(merge = "last")]
     empty: Option<Vec<u32>>,
     nested: Option<Option<u32>>,
     smallest: i64,
@@ -145,7 +146,9 @@ pub async fn edge_values_come_back_as_they_were(env: TestEnvironment) {
 pub async fn floats_come_back_to_the_bit(env: TestEnvironment) {
     #[derive(Session)]
     struct Floats {
+        #[session(merge = "last")]
         doubles: Vec<f64>,
+        #[session(merge = "last")]
         singles: Vec<f32>,
     }
 
@@ -246,6 +249,7 @@ pub async fn what_cannot_be_stored_is_an_event_with_its_reason(env: TestEnvironm
     struct Values {
         count: u32,
         point: Option<Point>,
+        #[session(merge = "last")]
         pairs: BTreeMap<(u8, u8), u8>,
         shape: Option<Shape>,
         mail: Option<Mail>,

@@ -134,6 +134,17 @@ local kinds = {
     if not is_integer(value) then return nil end
     return less(operand, value) and operand or value
   end,
+  -- Replace if the value is still the expected one. The operand is the length of that or '-' for no value, '+' for a
+  -- new value or '-' for none, the expected value, and the new one.
+  C = function(field, operand)
+    local length, sign, at = string.match(operand, '^(%-?%d*) ([+-]) ()')
+    local expected = false
+    if length ~= '-' then
+      expected, at = string.sub(operand, at, at + length - 1), at + length
+    end
+    if current(field) ~= expected then return nil, -5 end
+    return sign == '+' and string.sub(operand, at)
+  end,
 }
 
 local puts, changed, removals = {}, {}, {}
@@ -142,8 +153,8 @@ for index = first_op, first_kept - 1, 3 do
   if string.sub(field, -1) == '[' then
     emptied[#emptied + 1] = field
   else
-    local value = kinds[args[index]](field, args[index + 2])
-    if value == nil then return { -2, field } end
+    local value, refusal = kinds[args[index]](field, args[index + 2])
+    if value == nil then return { refusal or -2, field } end
     changed[field] = true
     if value then
       puts[#puts + 1] = field

@@ -1,0 +1,9 @@
+use sessions::{SessionLayer, store::MemoryStore, views};
+
+struct Cart {
+    items: Vec<u64>,
+}
+
+fn main() {
+    let _ = SessionLayer::with_views(MemoryStore::new(), views![Cart]);
+}
