@@ -123,18 +123,13 @@ fn entry(view: &View, field: &Field) -> TokenStream {
         Some(FieldClass::KeepOnLogout) => modifiers.extend(quote!(.keep_on_logout())),
         Some(FieldClass::DropOnLogin) => modifiers.extend(quote!(.drop_on_login())),
     }
-<<<<<<< HEAD
     if field.index.is_some() {
         modifiers.extend(quote!(.index()));
     }
-    if field.secret.is_some() {
-        modifiers.extend(quote!(.secret()));
-=======
     match field.merge() {
         _ if field.secret.is_none() => {}
         Merge::Entries => modifiers.extend(quote!(.secret_entries::<#ty>())),
         _ => modifiers.extend(quote!(.secret())),
->>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
     }
     match field.on_invalid.as_ref().map(|on_invalid| on_invalid.value) {
         Some(OnInvalid::Reject) => modifiers.extend(quote!(.reject())),

@@ -165,16 +165,15 @@ impl Field {
         self.merge.as_ref().map_or(Merge::Last, |merge| merge.value)
     }
 
-<<<<<<< HEAD
     /// Returns true if sessions can be found by the field: an identity, unless the store cannot read it, and an `index`.
     pub(crate) fn is_indexed(&self) -> bool {
         let is_identity = self.class.as_ref().is_some_and(|class| class.value == FieldClass::Identity);
         self.index.is_some() || (is_identity && self.secret.is_none())
-=======
+    }
+
     /// Returns true if it is a list of flashes.
     pub(crate) fn is_flash_list(&self) -> bool {
         self.flash.is_some() && !self.ty.optional
->>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
     }
 
     /// Returns what the field's accessors depend on.

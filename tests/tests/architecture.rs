@@ -16,11 +16,7 @@ use std::{
 ///
 /// The store's drivers know the store's contract and what is above it; the slot knows no framework
 /// and no HTTP; the axum part is the last.
-<<<<<<< HEAD
-const ORDER: [(&str, &[&str]); 19] = [
-=======
-const ORDER: [(&str, &[&str]); 20] = [
->>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
+const ORDER: [(&str, &[&str]); 21] = [
     ("value", &[]),
     ("sync", &[]),
     ("span", &[]),
@@ -37,19 +33,25 @@ const ORDER: [(&str, &[&str]); 20] = [
     ("views", &["error", "handle", "slot", "sync"]),
     ("schema", &["views"]),
     ("rejection", &["value", "error", "layer"]),
-<<<<<<< HEAD
-    ("layer", &["value", "error", "keys", "event", "slot", "store", "clock"]),
-    ("find", &["value", "error", "handle", "layer", "slot", "view"]),
-    ("axum", &["error", "handle", "layer", "slot", "rejection", "value"]),
-    ("private", &["axum", "find", "handle", "layer", "rejection", "error", "value", "slot", "view"]),
-=======
     ("layer", &["value", "error", "keys", "event", "slot", "store", "clock", "handle", "views"]),
+    ("find", &["value", "error", "handle", "layer", "slot", "view"]),
     ("axum", &["error", "handle", "layer", "slot", "rejection", "value"]),
     (
         "private",
-        &["axum", "handle", "layer", "rejection", "error", "value", "slot", "view", "views", "schema"],
+        &[
+            "axum",
+            "find",
+            "handle",
+            "layer",
+            "rejection",
+            "error",
+            "value",
+            "slot",
+            "view",
+            "views",
+            "schema",
+        ],
     ),
->>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
     ("macros", &["handle"]),
 ];
 

@@ -79,11 +79,7 @@ fn unknown_keys_get_the_nearest_else_the_list() {
     field_fails(
         "#[session(colour)]",
         "u8",
-<<<<<<< HEAD
-        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
-=======
-        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
->>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
+        "unknown key `colour`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
         "colour",
     );
     field_fails("#[session(carry)]", "u8", "unknown key `carry`; write `keep_on_logout`", "carry");
@@ -399,19 +395,11 @@ fn all_errors_are_reported_at_once() {
                 "ttl",
             ),
             (
-<<<<<<< HEAD
-                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
+                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
                 "x",
             ),
             (
-                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`",
-=======
-                "unknown key `x`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
-                "x",
-            ),
-            (
-                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
->>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
+                "unknown key `y`; write one of `default`, `rename`, `alias`, `skip`, `with`, `merge`, `entry`, `keep_last`, `privilege`, `identity`, `index`, `keep_on_logout`, `drop_on_login`, `secret`, `on_invalid`, `copy`, `accessor`, `type`",
                 "y",
             ),
             (

@@ -331,15 +331,9 @@ impl Field {
     }
 
     const fn rule(&self) -> Rule {
-<<<<<<< HEAD
         let &Self { name, aliases, class, is_secret, is_indexed, on_invalid, .. } = self;
-        let (is_collection, decode) = (false, self.codec.decode);
+        let (is_collection, decode) = (self.collection.is_some(), self.codec.decode);
         Rule { name, aliases, class, is_secret, is_indexed, is_collection, on_invalid, decode }
-=======
-        let &Self { name, aliases, class, is_secret, on_invalid, codec: Codec { decode, .. }, .. } = self;
-        let is_collection = self.collection.is_some();
-        Rule { name, aliases, class, is_secret, is_collection, on_invalid, decode }
->>>>>>> 541d6e3cf4f72fb0ce96abc8b55ad3abe90bf26a
     }
 }
 

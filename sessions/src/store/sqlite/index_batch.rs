@@ -10,11 +10,7 @@ use super::{
     index_table::IndexStatements,
     request::{WriteOperation, WriteOutcome},
 };
-use crate::{
-    error::Error,
-    store::index::IndexRow,
-    value::IndexKey,
-};
+use crate::{error::Error, store::index::IndexRow, value::IndexKey};
 
 /// A row of the batch, and its bytes as they were read: `None` if there was none.
 struct BatchRow {
