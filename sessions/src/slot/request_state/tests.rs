@@ -101,7 +101,7 @@ fn fields_are_forgotten_and_the_record_is_not() {
     let indexed = rules().all(|class| class == FieldClass::Identity);
     state.forget_fields(&indexed);
     let left: Vec<_> =
-        state.live().iter().flat_map(|live| live.fields.iter()).map(|(name, _)| name.as_str()).collect();
+        state.live().into_iter().flat_map(|live| live.fields.iter()).map(|(name, _)| name.as_str()).collect();
     assert_eq!(left, ["user"], "a touch keeps its entry");
 }
 
