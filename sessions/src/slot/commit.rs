@@ -16,6 +16,7 @@ use super::{
     rights::SecretChange,
     saves::PendingSave,
     survive::caught,
+    whole::{MOST_REPETITIONS, names_to_read_again},
 };
 use crate::{
     delta::{Delta, Op},
@@ -37,7 +38,7 @@ impl Slot {
         if matches!(selection, Selection::All) && !self.lock().destroy.is_empty() {
             Box::pin(self.destroy_ended()).await?;
         }
-        let mut first = None;
+        let (mut first, mut repetitions) = (None, 0);
         loop {
             let failure = match self.plan(selection, later) {
                 Ok(None) => return first.map_or(Ok(()), Err),
@@ -45,7 +46,17 @@ impl Slot {
                     let is_part = plan.part == WritePart::Removals;
                     let is_others =
                         by.is_some_and(|by| plan.taken.changes.iter().all(|change| change.by != by));
-                    match self.carry_out(plan, selection, later, by).await {
+                    let mut again = Vec::new();
+                    if repetitions < MOST_REPETITIONS && plan.failure.is_none() {
+                        again = names_to_read_again(&plan.write.delta, &plan.taken.changes);
+                    }
+                    match self.carry_out(plan, selection, later, by, !again.is_empty()).await {
+                        Err(error) if !again.is_empty() && is_changed_field(&error) => {
+                            // An older program has stored a collection whole meanwhile.
+                            repetitions += 1;
+                            Box::pin(self.load_anew(&again)).await?;
+                            continue;
+                        }
                         Ok(_) if is_part => continue,
                         // What was put back would only fail again. Of what is lost another handle's save hears.
                         Err(error) if is_part && is_others && error.kind() != ErrorKind::Unavailable => {
@@ -106,6 +117,7 @@ impl Slot {
         selection: Selection<'_>,
         later: LaterUse,
         by: Option<u64>,
+        is_repeated: bool,
     ) -> Result<Option<Box<PlanFailure>>, Error> {
         let Plan { write, taken, removal, part, lost, fallback, failure } = plan;
         let (target, incarnation, secret_change) = (write.target, write.incarnation, write.secret_change);
@@ -127,6 +139,15 @@ impl Slot {
             PendingSave::complete(taken.saves);
             return Ok(failure);
         };
+        if is_repeated && is_changed_field(&error) {
+            let mut state = self.lock();
+            if state.incarnation == incarnation {
+                state.put_back_for_repetition(taken);
+            } else {
+                PendingSave::refuse(taken.saves, &error);
+            }
+            return Err(error);
+        }
         let is_alone = failure.is_none();
         if let Some(failure) = failure {
             let PlanFailure { of, error, .. } = *failure;
@@ -392,6 +413,11 @@ impl Slot {
             CommitOutcome::Conflict(name) => Err(Error::changed_meanwhile(&name)),
         }
     }
+}
+
+/// True if the record is still the request's, and a field of it is not as it was loaded.
+fn is_changed_field(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict && error.is_of_field()
 }
 
 /// A write on its way. If it is dropped, its outcome is unknown.

@@ -192,6 +192,15 @@ impl RequestState {
         is_all
     }
 
+    /// Puts back all of what was not written, since the record was changed under it: it is planned again at once.
+    pub(super) fn put_back_for_repetition(&mut self, taken: TakenChanges) {
+        let TakenChanges { mut changes, saves, rotation_requested, .. } = taken;
+        changes.retain(|change| !self.discarded.contains(&change.by));
+        self.log.put_back(changes);
+        self.requested.rotation |= rotation_requested;
+        self.saves.put_back(saves);
+    }
+
     /// Tells the saves of what was taken that it is not written, or that the outcome is unknown.
     pub(super) fn lose(&mut self, taken: TakenChanges, error: &Error) {
         let handles = taken.handles();

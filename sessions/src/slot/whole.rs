@@ -2,17 +2,24 @@
 
 use bytes::Bytes;
 
-use super::{pending_change::FieldChange, secrets::UNOPENED};
+use super::{
+    pending_change::{FieldChange, PendingChange},
+    secrets::UNOPENED,
+};
 use crate::{
-    delta::Op,
+    delta::{Delta, Op},
     value::{
         FieldName,
         collection::{entry_name, entry_of},
     },
 };
 
+/// The most times that a write is planned again, since a whole was stored meanwhile.
+pub(super) const MOST_REPETITIONS: usize = 3;
+
 /// The operations that come before a change of an entry, if its collection is stored whole: the entries are put, as far
-/// as there are none, and the whole goes if it is as loaded.
+/// as there are none, and the whole goes. If it is not as loaded by then, nothing is written: the record is read again, and
+/// the write planned again.
 ///
 /// `stored` returns a field as the request sees it so far.
 pub(super) fn split_wholes(
@@ -35,9 +42,28 @@ pub(super) fn split_wholes(
             let op = Op::PutIfAbsent(Bytes::copy_from_slice(&entry.value));
             ops.extend(of_key.next().map(|name| (name, op)));
         }
-        ops.push((name.clone(), Op::RemoveIf(whole)));
+        ops.push((name.clone(), Op::ReplaceIf { expected: Some(whole), value: None }));
     }
     ops
+}
+
+/// The names to read again if a collection that becomes entries is not as it was loaded: all under which it may be
+/// stored. Empty if a write makes entries of none.
+pub(super) fn names_to_read_again(delta: &Delta, changes: &[PendingChange]) -> Vec<FieldName> {
+    let mut names: Vec<FieldName> = Vec::new();
+    if !delta.ops().iter().any(|(_, op)| op.is_conditional()) {
+        return names;
+    }
+    let collections =
+        changes.iter().filter_map(PendingChange::field).filter(|field| field.collection.is_some());
+    for name in collections.flat_map(FieldChange::whole_names) {
+        if !names.contains(&name) {
+            names.push(FieldName::entries_of(name.as_str()));
+            names.push(name);
+        }
+    }
+    let is_whole = |(name, op): &(FieldName, Op)| op.is_conditional() && names.contains(name);
+    if delta.ops().iter().any(is_whole) { names } else { Vec::new() }
 }
 
 #[cfg(test)]
@@ -62,7 +88,7 @@ mod tests {
         let ops = split_wholes(of, |name| fields.get(name.as_str()).cloned());
         let text = |(name, op): (FieldName, Op)| match op {
             Op::PutIfAbsent(value) => format!("{} = {}", name.as_str(), String::from_utf8_lossy(&value)),
-            Op::RemoveIf(_) => format!("{} goes", name.as_str()),
+            Op::ReplaceIf { value: None, .. } => format!("{} goes", name.as_str()),
             other => format!("{other:?}"),
         };
         ops.into_iter().map(text).collect()

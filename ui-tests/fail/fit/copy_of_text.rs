@@ -4,7 +4,7 @@ use sessions::Session;
 struct Visit {
     #[session(copy)]
     a: String,
-    #[session(copy)]
+    #[session(copy, merge = "last")]
     b: Option<Vec<u8>>,
 }
 

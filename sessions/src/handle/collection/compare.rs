@@ -172,17 +172,14 @@ impl Staging<'_> {
             }
         }
         let mut ops = Vec::new();
-        let (mut stay, pushed) = match edit {
-            Edit::Delivered => {
-                let delivered = self.decoded.keys.iter();
-                ops.extend(delivered.filter_map(|key| Some(self.delivery(key, content.entries.get(key)?))));
-                (Vec::new(), &after[..])
-            }
-            _ => {
-                let (stay, gone, pushed) = matched(&before, &after);
-                ops.extend(gone.iter().map(|key| (self.name(key), Op::Remove)));
-                (stay, pushed)
-            }
+        let (mut stay, pushed) = if let Edit::Delivered = edit {
+            let delivered = self.decoded.keys.iter();
+            ops.extend(delivered.filter_map(|key| Some(self.delivery(key, content.entries.get(key)?))));
+            (Vec::new(), &after[..])
+        } else {
+            let (stay, gone, pushed) = matched(&before, &after);
+            ops.extend(gone.iter().map(|key| (self.name(key), Op::Remove)));
+            (stay, pushed)
         };
         let surplus = (stay.len() + pushed.len()).saturating_sub(self.collection.keep_last);
         if pushed.is_empty() || surplus == 0 {

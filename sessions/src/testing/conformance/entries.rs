@@ -365,6 +365,28 @@ pub async fn a_whole_of_an_older_program_becomes_entries(env: TestEnvironment) {
     assert_eq!(app.stored(id, "basket").await, None);
 }
 
+/// A whole that is stored beside the first change of an entry is not lost.
+pub async fn a_whole_that_changes_meanwhile_is_not_lost(env: TestEnvironment) {
+    let apps = two_apps(&env).await;
+    let (browser, gate) = (apps[0].visitor("Ada").await, Gate::new());
+    browser.visit(async |mut session: OlderVisit| session.set_cart(BTreeMap::from([(1, 1), (2, 2)]))).await;
+    let change = async |mut session: NewerVisit| {
+        session.cart_mut().insert(3, 3);
+        session.cart_mut().remove(&1);
+    };
+    let slow = tokio::spawn(browser.send(gated(&gate, change)));
+    gate.arrived().await;
+    let tab = browser.at(&apps[1].browser());
+    tab.visit(async |mut session: OlderVisit| {
+        session.cart_mut().insert(4, 4);
+    })
+    .await;
+    gate.release();
+    assert_eq!(slow.await.expect("an answer").status(), 200);
+    let read = async |session: NewerVisit| session.cart().clone();
+    assert_eq!(browser.visit(read).await, BTreeMap::from([(2, 2), (3, 3), (4, 4)]));
+}
+
 /// A write of an entry removes the one of the same key under the collection's older name, and no other.
 pub async fn entries_move_from_an_older_name_one_by_one(env: TestEnvironment) {
     let app = env.app().await;

@@ -190,6 +190,7 @@ macro_rules! __conformance {
                     keys_of_any_text_come_back
                     a_map_of_json_is_the_untyped_way
                     a_whole_of_an_older_program_becomes_entries
+                    a_whole_that_changes_meanwhile_is_not_lost
                     entries_move_from_an_older_name_one_by_one
                     a_program_that_does_not_know_a_collection_keeps_it
                     one_changed_entry_of_a_hundred_is_one_operation

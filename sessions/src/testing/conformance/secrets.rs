@@ -36,7 +36,7 @@ pub(super) struct Vault {
 
 /// A view of collections whose values are secret.
 #[derive(Session)]
-struct Tokens {
+struct SecretCollections {
     #[session(merge = "entries", secret)]
     tokens: BTreeMap<String, String>,
     #[session(merge = "append", secret)]
@@ -86,7 +86,7 @@ pub(super) struct LenientVault {
 }
 
 pub(super) type Visit = TypedSession<Vault>;
-type TokensVisit = TypedSession<Tokens>;
+type TokensVisit = TypedSession<SecretCollections>;
 type PlainVisit = TypedSession<PlainVault>;
 pub(super) type VisitBeside = TypedSession<BesideVault>;
 pub(super) type MemberVisit = TypedSession<SecretMember>;
