@@ -172,7 +172,7 @@ impl Error {
 
     pub(crate) fn revoked() -> Self {
         Self::conflict(
-            "the sessions of this user were ended while the request ran, so it logs nobody in; log in again",
+            "the sessions of this user were ended while the request ran, so it logs no user in; log in again",
         )
     }
 

@@ -63,7 +63,7 @@ impl SessionLayer {
         V::__sessions(SessionFinder { context: Arc::clone(self.context()), slot: None })
     }
 
-    /// Ends a session, whoever's it is. To end a session of one user by an id that came with a request, use
+    /// Ends a session of any user. To end a session of one user by an id that came with a request, use
     /// [`FoundSessions::revoke`], which checks the owner.
     ///
     /// A record that is not there is no error.
@@ -135,7 +135,8 @@ pub struct FoundSessions<V> {
 impl<V: IndexedView> FoundSessions<V> {
     /// Returns the living sessions, with the fields of the view. Those that were created first come first.
     ///
-    /// A field marked `secret` is not decrypted for a listing, and reads as absent. So does a value that does not decode.
+    /// A field marked `secret` is not decrypted for a listing, and reads as absent. So do collections whose entries are
+    /// fields of their own, flashes, and values that do not decode.
     ///
     /// # Errors
     ///
@@ -298,7 +299,7 @@ impl RecordReader {
 
     /// A flash is not delivered by a listing.
     fn decoded<T: Any>(&self, field: &Field) -> Option<Box<T>> {
-        if field.shape != Shape::Stored {
+        if field.shape != Shape::Stored || field.collection.is_some() {
             return None;
         }
         let names = std::iter::once(&field.name).chain(field.aliases);

@@ -11,7 +11,7 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use super::{field_rules::Rules, index::LoginLimit, watch::Watchers};
+use super::{field_rules::Rules, login_limit::LoginLimit, watch::Watchers};
 use crate::{
     clock::Stopwatch,
     event::Events,

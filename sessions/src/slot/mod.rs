@@ -16,6 +16,7 @@
 //! | `commit`, `rotation`, `removal`, `create`, `purge` | writing: fields, secrets, removed rights, records |
 //! | `blind` | writing without a load |
 //! | `closing`, `survive` | the end of a request; work that goes on after it |
+//! | `login_limit` | the most sessions of one user |
 //! | `index/` | sessions found by a value: entries around commits, limits, listing, ending |
 //! | `watch`, `ended` | telling that a session is over |
 
@@ -35,6 +36,7 @@ mod examine;
 mod field_rules;
 mod index;
 mod load;
+mod login_limit;
 mod options;
 mod pending_change;
 mod plan;
@@ -61,7 +63,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::index::LoginLimit;
+pub use self::login_limit::LoginLimit;
 use self::{
     closing::Unfinished,
     pending_change::{Action, PendingChange},

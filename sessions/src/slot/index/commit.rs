@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    super::{LayerContext, Slot},
-    EndedSessions, HOLD_FOR, LoginLimit,
+    super::{LayerContext, LoginLimit, Slot},
+    EndedSessions, HOLD_FOR,
     steps::{self, IndexStep},
 };
 use crate::{

@@ -74,7 +74,7 @@ impl LayerContext {
         Ok(true)
     }
 
-    /// Ends a session, whoever's it is.
+    /// Ends a session of any user.
     pub(crate) async fn end_any_session(&self, id: RecordId) -> Result<(), Error> {
         self.in_time(self.store.destroy(id)).await?;
         self.report_revoked(id);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `steps` | from a commit to the entries that it needs: plain functions over plain values |
 //! | `commit` | reserving, committing, confirming |
-//! | `limit` | the most sessions of one user, and room for one more |
+//! | `limit` | room for one more login, where there is a limit |
 //! | `records` | the records of a value: listed and looked at |
 //! | `ending` | ending them |
 //!
@@ -34,7 +34,6 @@ use std::{
 
 use bytes::Bytes;
 
-pub use self::limit::LoginLimit;
 pub(crate) use self::{ending::EndedSessions, records::FoundRecord};
 use super::LayerContext;
 use crate::{

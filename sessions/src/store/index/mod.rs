@@ -8,7 +8,7 @@
 //! **One row for one value.** Its key is a hash ([`IndexKey`]), so each change is one atomic operation on one key, in
 //! a cluster too. A row and the records it names are changed one after the other. The layer sees to the order: the
 //! entry before the record on the way in, the record before the entry on the way out. So every living record has its
-//! entry. An entry may have no record any more, and whoever lists a row looks at each record.
+//! entry. An entry may have no record any more, so a listing looks at each record.
 //!
 //! **A store decides nothing.** [`IndexRow::apply`] is the whole contract as a pure function. A store that can run Rust
 //! inside its transactions keeps the row as bytes and calls it.

@@ -238,7 +238,7 @@ impl IndexRow {
     ///
     /// # Errors
     ///
-    /// [`Error::unavailable`] if it is not that: the row stays as it is, and nobody is logged in under it.
+    /// [`Error::unavailable`] if it is not that: the row stays as it is, and no login succeeds under it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let malformed =
             || Error::unavailable("an index row is of a later version of this library, or of none");

@@ -22,7 +22,7 @@ use sqlx::{
 
 use super::{
     durability::Durability,
-    failure, file, index_batch,
+    failure, file, index_table,
     table::{self, TableName},
 };
 use crate::error::Error;
@@ -148,7 +148,7 @@ async fn prepare(options: &SqliteConnectOptions, table: &TableName) -> Result<Op
     let mismatch = table::mismatch(&mut connection, table).await?;
     if mismatch.is_none() {
         table::create_index(&mut connection, table).await?;
-        index_batch::create(&mut connection, table).await?;
+        index_table::create(&mut connection, table).await?;
     }
     Ok(OpenedDatabase { connection, is_in_memory, other_encoding: None, mismatch })
 }

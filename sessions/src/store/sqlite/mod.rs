@@ -30,6 +30,7 @@
 //! | `request`, `failure` | requests, their outcomes, and what an error of SQLite means for a batch |
 //! | `recent_reads` | the records read last, for optimistic writes |
 //! | `database`, `connection`, `connect`, `file`, `wal` | what workers share, a connection's state, opening, the files |
+//! | `index_table` | the table of the index |
 //! | `table`, `statements`, `row`, `document` | the table, its SQL, a row as text, the column `data` |
 //!
 //! # Design
@@ -67,6 +68,7 @@ mod durability;
 mod failure;
 mod file;
 mod index_batch;
+mod index_table;
 mod optimistic;
 mod purge;
 mod queue;

@@ -11,7 +11,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::{failure::BatchFailure, index_batch, statements::Statements, wal};
+use super::{failure::BatchFailure, index_table, statements::Statements, wal};
 use crate::{
     error::Error,
     value::{Cutoff, Timeouts, Timestamp},
@@ -27,7 +27,7 @@ pub(super) async fn run(
     limit: usize,
 ) -> Result<Result<usize, Error>, BatchFailure> {
     let purged = delete(connection, statements, timeouts, now, limit).await?;
-    index_batch::purge(connection, &statements.index, now, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    index_table::purge(connection, &statements.index, now, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
     if purged >= limit {
         return Ok(Ok(purged));
     }

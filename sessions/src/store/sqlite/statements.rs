@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::{index_batch::IndexStatements, table::TableName};
+use super::{index_table::IndexStatements, table::TableName};
 
 /// The largest number of requests of one kind in a batch.
 pub(super) const BATCH: usize = 256;
