@@ -247,27 +247,7 @@ impl Accessor {
             (Self::Keep, _) if field.set == AccessorSet::FlashList => {
                 "Undoes this request's takes: a later request has the flashes again."
             }
-            (Self::Set, _) => match field.merge {
-                _ if field.is_skipped => "Sets the field, which is never stored.",
-                Merge::Max => "Raises the field to this value; a greater one stays.",
-                Merge::Min => "Lowers the field to this value; a smaller one stays.",
-                Merge::First => "Sets the field if it has no value yet.",
-                Merge::Add => "Sets the field, and overwrites earlier additions.",
-                Merge::Cas => "Sets the field, if no other request changes it meanwhile.",
-                Merge::Entries => {
-                    "Sets all entries, and removes the other ones that this request has seen. What another request adds \
-                     meanwhile stays."
-                }
-                Merge::Append => {
-                    "Sets the list in place of the items that this request has seen. What another request pushes \
-                     meanwhile stays."
-                }
-                Merge::Last => match class {
-                    Some(FieldClass::KeepOnLogout) => "Sets the field, which a logout keeps.",
-                    Some(FieldClass::DropOnLogin) => "Sets the field, which a login drops.",
-                    _ => "Sets the field.",
-                },
-            },
+            (Self::Set, _) => setter_sentence(field),
             (Self::Edit, _) => match field.merge {
                 Merge::Add => "Borrows the field mutably: the difference is added to what is stored.",
                 Merge::Max | Merge::Min | Merge::First => {
@@ -303,6 +283,31 @@ impl Accessor {
                 "Takes the value in the store, now: of all requests that claim it, one gets it, and the others `None`."
             }
         }
+    }
+}
+
+/// The documentation of the setter of a field that is no right.
+fn setter_sentence(field: FieldFacts) -> &'static str {
+    match field.merge {
+        _ if field.is_skipped => "Sets the field, which is never stored.",
+        Merge::Max => "Raises the field to this value; a greater one stays.",
+        Merge::Min => "Lowers the field to this value; a smaller one stays.",
+        Merge::First => "Sets the field if it has no value yet.",
+        Merge::Add => "Sets the field, and overwrites earlier additions.",
+        Merge::Cas => "Sets the field, if no other request changes it meanwhile.",
+        Merge::Entries => {
+            "Sets all entries, and removes the other ones that this request has seen. What another request adds \
+             meanwhile stays."
+        }
+        Merge::Append => {
+            "Sets the list in place of the items that this request has seen. What another request pushes \
+             meanwhile stays."
+        }
+        Merge::Last => match field.class {
+            Some(FieldClass::KeepOnLogout) => "Sets the field, which a logout keeps.",
+            Some(FieldClass::DropOnLogin) => "Sets the field, which a login drops.",
+            _ => "Sets the field.",
+        },
     }
 }
 

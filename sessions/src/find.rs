@@ -95,7 +95,6 @@ pub struct SessionFinder {
 
 impl SessionFinder {
     #[doc(hidden)]
-    #[must_use]
     pub fn __by<V: IndexedView, T: Any + Send + Sync>(&self, index: usize, value: &T) -> FoundSessions<V> {
         let value = indexed_value(&self.context, V::__table(), index, value);
         FoundSessions { finder: self.clone(), value, view: PhantomData }

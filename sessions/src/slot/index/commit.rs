@@ -124,7 +124,7 @@ impl Slot {
         let mut all = Vec::new();
         for step in steps {
             if !step.is_put {
-                let found = IndexChange::Confirm(self.confirmation(id, keep_for)?);
+                let found = IndexChange::Confirm(Self::confirmation(id, keep_for)?);
                 self.context().change_index(step.value.key, found).await?;
                 continue;
             }
@@ -187,7 +187,7 @@ impl Slot {
                 began: Some(began),
                 own: self.own_ending(key),
                 needs_entry: is_limited,
-                ..self.confirmation(id, keep_for)?
+                ..Self::confirmation(id, keep_for)?
             };
             let confirmed = self.context().change_index(key, IndexChange::Confirm(confirmation)).await;
             let error = match confirmed.map(|outcome| outcome.status) {
@@ -217,7 +217,7 @@ impl Slot {
         }
     }
 
-    fn confirmation(&self, id: RecordId, keep_for: Duration) -> Result<Confirmation, Error> {
+    fn confirmation(id: RecordId, keep_for: Duration) -> Result<Confirmation, Error> {
         let stamp = IndexStamp::from_bytes(random::bytes()?);
         Ok(Confirmation { id, stamp, keep_for, began: None, own: None, needs_entry: false })
     }

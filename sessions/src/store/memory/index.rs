@@ -56,7 +56,7 @@ mod tests {
             (IndexKey::from_bytes([1; 32]), IndexRows::default(), Timestamp::from_millis(1_800_000_000_000));
         rows.apply(key, &IndexChange::List, now);
         assert_eq!(rows.0.len(), 0, "a look leaves nothing");
-        let (id, keep_for) = (RecordId::from_bytes([2; 16]), Duration::from_secs(60));
+        let (id, keep_for) = (RecordId::from_bytes([2; 16]), Duration::from_mins(1));
         let reservation = Reservation {
             id,
             stamp: IndexStamp::from_bytes([3; 8]),

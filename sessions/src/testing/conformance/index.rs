@@ -81,7 +81,7 @@ fn of(app: &TestApp, user: &str) -> FoundSessions<Account> {
 async fn ids(found: &FoundSessions<Account>) -> BTreeSet<RecordId> {
     let listed = found.list().await.expect("a listing");
     assert_eq!(found.count().await.expect("a count"), listed.len());
-    listed.iter().map(|session| session.record_id()).collect()
+    listed.iter().map(crate::find::SessionInfo::record_id).collect()
 }
 
 fn records<'a>(browsers: impl IntoIterator<Item = &'a Client>) -> BTreeSet<RecordId> {
@@ -116,7 +116,7 @@ pub async fn a_listing_is_exact(env: TestEnvironment) {
         listed
             .iter()
             .filter(|session| session.is_current())
-            .map(|session| session.record_id())
+            .map(crate::find::SessionInfo::record_id)
             .collect::<Vec<_>>()
     });
     assert_eq!(from_handler.await, [record_of(&two)]);
