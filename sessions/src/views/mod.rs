@@ -9,7 +9,7 @@ mod text;
 
 use std::{fmt, marker::PhantomData};
 
-use self::names::KnownNames;
+use self::names::ListedNames;
 pub(crate) use self::{
     described::{DescribedField, described},
     property::Property,
@@ -93,7 +93,7 @@ impl<L: ViewList> ViewList for Views<L> {
 #[doc(hidden)]
 #[track_caller]
 pub const fn check_views<L: ViewList>() {
-    if let Some(contradiction) = KnownNames::new().add_list(L::__LISTED) {
+    if let Some(contradiction) = ListedNames::new().add_list(L::__LISTED) {
         contradiction.report();
     }
 }

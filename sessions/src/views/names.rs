@@ -14,7 +14,7 @@ use crate::handle::table::{Field, Shape};
 const PLACES: usize = 4096;
 
 /// The names that were met.
-pub(super) struct KnownNames {
+pub(super) struct ListedNames {
     places: [Option<KnownName>; PLACES],
     count: usize,
 }
@@ -27,7 +27,7 @@ struct KnownName {
     view: &'static str,
 }
 
-impl KnownNames {
+impl ListedNames {
     // It exists in constants only.
     #[allow(clippy::large_stack_arrays)]
     pub(super) const fn new() -> Self {
@@ -118,7 +118,7 @@ mod tests {
 
     /// Compares views as the compiler does.
     const fn compared(views: &[NamedFields]) -> Option<Contradiction> {
-        let (mut names, mut at) = (KnownNames::new(), 0);
+        let (mut names, mut at) = (ListedNames::new(), 0);
         while at < views.len() {
             if let found @ Some(_) = names.add_view(views[at]) {
                 return found;

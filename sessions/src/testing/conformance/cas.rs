@@ -10,7 +10,7 @@ use crate::{Session, TypedSession, error::ErrorKind};
 #[derive(Session)]
 struct Basket {
     #[session(merge = "cas")]
-    seats: u32,
+    places: u32,
     #[session(merge = "cas", alias = "remark")]
     note: Option<String>,
     #[session(group = "cart", keep_on_logout)]
@@ -31,14 +31,14 @@ struct Total {
 /// A program that knows neither the condition nor the group.
 #[derive(Session)]
 struct Plain {
-    seats: u32,
+    places: u32,
     remark: Option<String>,
 }
 
 type Visit = TypedSession<Basket>;
 
-async fn seats(session: Visit) -> u32 {
-    session.seats()
+async fn places(session: Visit) -> u32 {
+    session.places()
 }
 
 async fn cart(session: Visit) -> (Vec<u32>, u32) {
@@ -58,7 +58,7 @@ pub async fn a_changed_field_refuses_the_write(env: TestEnvironment) {
     for before in [0, 2] {
         let gate = Gate::new();
         let slow = gated(&gate, async move |mut session: Visit| {
-            session.set_seats(before + 1);
+            session.set_places(before + 1);
             session.set_note("mine");
             session.add_visits(1);
         });
@@ -66,18 +66,18 @@ pub async fn a_changed_field_refuses_the_write(env: TestEnvironment) {
         gate.arrived().await;
         browser
             .at(&other.browser())
-            .visit(async move |mut session: Visit| session.set_seats(before + 2))
+            .visit(async move |mut session: Visit| session.set_places(before + 2))
             .await;
         app.events();
         gate.release();
         assert_eq!(slow.await.expect("an answer").status(), 409);
         let events = app.events();
-        assert!(events.iter().any(|event| event.contains("`seats`")), "{events:?}");
-        let found = async |session: Visit| (session.seats(), session.has_note(), session.visits());
+        assert!(events.iter().any(|event| event.contains("`places`")), "{events:?}");
+        let found = async |session: Visit| (session.places(), session.has_note(), session.visits());
         assert_eq!(browser.visit(found).await, (before + 2, false, 0));
     }
-    browser.visit(async |mut session: Visit| *session.seats_mut() += 1).await;
-    assert_eq!(browser.visit(seats).await, 5);
+    browser.visit(async |mut session: Visit| *session.places_mut() += 1).await;
+    assert_eq!(browser.visit(places).await, 5);
 }
 
 /// A request that leaves the field as it is neither writes it nor fails, whatever becomes of it meanwhile.
@@ -85,23 +85,23 @@ pub async fn an_unchanged_field_is_no_condition(env: TestEnvironment) {
     let app = env.app().await;
     let browser = app.visitor("Ada").await;
     let id = record_of(&browser);
-    browser.visit(async |mut session: Visit| session.set_seats(0)).await;
+    browser.visit(async |mut session: Visit| session.set_places(0)).await;
     browser.visit(async |mut session: Visit| session.remove_note()).await;
     browser.visit(async |mut session: Visit| session.set_total(0)).await;
     assert_eq!(app.calls.writes(), 0);
     assert_eq!(app.stored(id, "__version.cart").await, None);
     let gate = Gate::new();
     let slow = gated(&gate, async |mut session: Visit| {
-        session.set_seats(3);
-        session.reset_seats();
+        session.set_places(3);
+        session.reset_places();
         session.add_visits(1);
     });
     let slow = tokio::spawn(browser.send(slow));
     gate.arrived().await;
-    browser.visit(async |mut session: Visit| session.set_seats(7)).await;
+    browser.visit(async |mut session: Visit| session.set_places(7)).await;
     gate.release();
     assert_eq!(slow.await.expect("an answer").status(), 200);
-    assert_eq!(browser.visit(seats).await, 7);
+    assert_eq!(browser.visit(places).await, 7);
 }
 
 /// A value under an older name is part of the condition.
@@ -179,27 +179,27 @@ pub async fn an_update_is_made_again(env: TestEnvironment) {
         for _ in 0..losses {
             let rival = browser.at(&other.browser());
             app.faults.before(Operation::Commit, move || async move {
-                rival.visit(async |mut session: Visit| *session.seats_mut() += 10).await;
+                rival.visit(async |mut session: Visit| *session.places_mut() += 10).await;
             });
         }
         let updated = async move |mut session: Visit| {
             let mut tries = 0;
-            let seat = session.update(|session| {
+            let place = session.update(|session| {
                 tries += 1;
-                *session.seats_mut() += 1;
-                session.seats()
+                *session.places_mut() += 1;
+                session.places()
             });
-            let seat = seat.await.map_err(|error| error.kind());
-            (seat, tries, session.seats())
+            let place = place.await.map_err(|error| error.kind());
+            (place, tries, session.places())
         };
-        let (seat, tries, shown) = browser.visit(updated).await;
+        let (place, tries, shown) = browser.visit(updated).await;
         assert_eq!(tries, losses.min(3) + 1);
         let expected = if is_made { Ok(10 * losses + 1) } else { Err(ErrorKind::Conflict) };
-        assert_eq!(seat, expected, "{losses}");
+        assert_eq!(place, expected, "{losses}");
         assert_eq!(app.faults.pending(), 0);
-        let conflicts = app.events().iter().filter(|event| event.contains("`seats`")).count();
+        let conflicts = app.events().iter().filter(|event| event.contains("`places`")).count();
         assert_eq!(conflicts, usize::from(!is_made), "what was made again is no event");
-        let now = browser.visit(seats).await;
+        let now = browser.visit(places).await;
         assert_eq!(now, if is_made { 10 * losses + 1 } else { 10 * losses });
         assert!(!is_made || shown == now);
     }
@@ -211,18 +211,18 @@ pub async fn what_came_before_an_update_is_saved_once(env: TestEnvironment) {
     let browser = app.visitor("Ada").await;
     let rival = browser.at(&other.browser());
     app.faults.after(Operation::Commit, move || async move {
-        rival.visit(async |mut session: Visit| *session.seats_mut() += 10).await;
+        rival.visit(async |mut session: Visit| *session.places_mut() += 10).await;
     });
     let updated = async move |mut session: Visit| {
         session.add_visits(1);
-        session.update(|session| *session.seats_mut() += 1).await
+        session.update(|session| *session.places_mut() += 1).await
     };
     browser.visit(updated).await.expect("an update");
-    let found = async |session: Visit| (session.seats(), session.visits());
+    let found = async |session: Visit| (session.places(), session.visits());
     assert_eq!(browser.visit(found).await, (11, 1));
 }
 
-/// Sixteen requests at once change a cart whose total depends on its items, and seats that none may take twice, through
+/// Sixteen requests at once change a cart whose total depends on its items, and places that none may take twice, through
 /// two instances: the invariant holds in each round, and what was acknowledged is there, once.
 pub async fn an_invariant_over_fields_holds(env: TestEnvironment) {
     let apps = [env.app().await, env.app().await];
@@ -236,11 +236,11 @@ pub async fn an_invariant_over_fields_holds(env: TestEnvironment) {
             tab.visit(async move |mut session: Visit| {
                 let updated = session.update(|session| {
                     put_in(session, item);
-                    *session.seats_mut() += 1;
-                    session.seats()
+                    *session.places_mut() += 1;
+                    session.places()
                 });
                 match updated.await {
-                    Ok(seat) => Some((item, seat)),
+                    Ok(place) => Some((item, place)),
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::Conflict);
                         None
@@ -251,15 +251,15 @@ pub async fn an_invariant_over_fields_holds(env: TestEnvironment) {
         let done: Vec<_> = at_once(requests).await.into_iter().flatten().collect();
         assert!(!done.is_empty(), "in each round one request at least is first");
         expected.extend(done.iter().map(|(item, _)| *item));
-        taken.extend(done.iter().map(|(_, seat)| *seat));
+        taken.extend(done.iter().map(|(_, place)| *place));
         let (mut items, total) = browser.visit(cart).await;
         assert_eq!(total, items.iter().sum::<u32>(), "{items:?}");
         items.sort_unstable();
         expected.sort_unstable();
         assert_eq!(items, expected);
         taken.sort_unstable();
-        let seats_now = browser.visit(seats).await;
-        assert_eq!(taken, (1..=seats_now).collect::<Vec<_>>(), "no seat was given twice");
+        let places_now = browser.visit(places).await;
+        assert_eq!(taken, (1..=places_now).collect::<Vec<_>>(), "no place was given twice");
     }
 }
 
