@@ -76,14 +76,14 @@ struct All {
     max: Option<u32>,
     #[session(merge = "min", default = u32::MAX)]
     min: u32,
-    #[session(merge = "cas", alias = "seats")]
+    #[session(merge = "cas", alias = "places")]
     cas: Option<u32>,
     #[session(group = "cart", secret)]
     in_group: Vec<u32>,
     #[session(group = "cart")]
     in_group_too: u32,
     #[session(once, secret, keep_on_logout, alias = "code")]
-    once: Option<Foreign>,
+    once: Option<String>,
     #[session(on_invalid = "reset")]
     reset: u8,
     #[session(on_invalid = "reject")]

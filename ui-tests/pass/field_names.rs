@@ -36,7 +36,7 @@ names! {
     r#type r#fn r#match r#async r#gen id data self_ this len clone drop deref as_ref borrow new into from
     try_from value by inner f name S T V View Handle Option Some None Ok Err String Vec parts state table index json
     fmt poll eq cmp hash default to_owned to_string type_id is_empty iter next push get set has take remove reset add
-    mut_ flash now keep discard claim session sessions core std alloc axum serde crate_ super_ _private _1 été
+    mut_ flash now keep discard claim session core std alloc axum serde crate_ super_ _private _1 été
     from_request_parts handle slot first discards fields record i64 u8 bool str wrap extract view member
 }
 

@@ -69,6 +69,7 @@ view! {
         page_count: u32,
         #[flash]
         flash_message: Option<String>,
+        #[session(merge = "last")]
         maybe_list: Option<Vec<u8>>,
     }
 }

@@ -12,7 +12,7 @@ pub mod shop {
     #[derive(Session)]
     #[session(namespace = "shop")]
     pub struct Cart {
-        #[session(keep_on_logout, alias = "basket")]
+        #[session(keep_on_logout, merge = "last", alias = "basket")]
         items: std::vec::Vec<u64>,
     }
 
@@ -35,7 +35,7 @@ pub mod shop {
 struct Orders {
     #[session(identity, type = "user-id")]
     user_id: Option<u64>,
-    #[session(rename = "shop.items", alias = "shop.basket", keep_on_logout)]
+    #[session(rename = "shop.items", alias = "shop.basket", keep_on_logout, merge = "last")]
     items: Vec<u64>,
     #[session(skip)]
     started: u16,

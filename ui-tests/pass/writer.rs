@@ -18,6 +18,7 @@ pub struct Visit {
     #[session(merge = "first")]
     referrer: Option<String>,
     name: String,
+    #[session(merge = "last")]
     tags: Vec<String>,
     #[session(alias = "colour")]
     color: Option<String>,

@@ -3,12 +3,12 @@ use sessions::{Session, views};
 #[derive(Session)]
 struct Cart {
     #[session(keep_on_logout)]
-    items: Vec<u64>,
+    items: u64,
 }
 
 #[derive(Session)]
 struct Checkout {
-    items: Vec<u64>,
+    items: u64,
 }
 
 views! { type ShopViews = [Checkout, Cart]; }

@@ -1,7 +1,7 @@
 use sessions::{SessionLayer, store::MemoryStore, views};
 
 struct Cart {
-    items: Vec<u64>,
+    items: u64,
 }
 
 fn main() {

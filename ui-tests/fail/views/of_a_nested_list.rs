@@ -2,7 +2,7 @@ use sessions::{Session, SessionLayer, store::MemoryStore, views};
 
 #[derive(Session)]
 struct Cart {
-    items: Vec<u64>,
+    items: u64,
 }
 
 #[derive(Session)]

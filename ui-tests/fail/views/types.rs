@@ -3,13 +3,13 @@ use sessions::{Session, SessionLayer, store::MemoryStore, views};
 mod shop {
     #[derive(sessions::Session)]
     pub(crate) struct Cart {
-        items: Vec<u64>,
+        items: u64,
     }
 }
 
 #[derive(Session)]
 struct Admin {
-    items: Vec<String>,
+    items: String,
 }
 
 fn main() {
