@@ -154,8 +154,8 @@ fn handler(mut session: TypedSession<All>) -> AllSession {
 }
 
 async fn waiting(mut session: TypedSession<All>) -> Result<u32, sessions::Error> {
-    session.set_once(Foreign(2));
-    let _: Option<Foreign> = session.claim_once().await?;
+    session.set_once("2");
+    let _: Option<String> = session.claim_once().await?;
     let _: Option<Foreign> = session.claim_flashed().await?;
     session
         .update(|session| {
