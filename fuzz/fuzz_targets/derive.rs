@@ -21,9 +21,10 @@ mod source {
     pub(crate) mod names;
     pub(crate) mod suggest;
     pub(crate) mod types;
+    pub(crate) mod writer;
 }
 
-use source::{accessor, attr, check, derive, errors, expand, model, names, suggest, types};
+use source::{accessor, attr, check, derive, errors, expand, model, names, suggest, types, writer};
 
 /// The lexer and syn recurse; the compiler has refused deeper ones before a derive sees them.
 const DEEPEST: usize = 32;
