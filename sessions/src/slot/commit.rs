@@ -8,9 +8,10 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    LaterUse, Slot, UNFINISHED,
+    LaterUse, Slot,
     conflict::Blame,
     entries::GrownCollection,
+    in_flight::InFlight,
     pending_change::removed_rights,
     planned_write::{Plan, PlanFailure, PlannedWrite, Selection, TakenChanges, WritePart, WriteTarget},
     removal::RightsRemoval,
@@ -319,7 +320,7 @@ impl Slot {
     }
 
     /// Puts back what certainly was not written, unless its session was ended since.
-    fn put_back(&self, error: &Error, incarnation: u32, taken: TakenChanges) {
+    pub(super) fn put_back(&self, error: &Error, incarnation: u32, taken: TakenChanges) {
         let mut state = self.lock();
         if state.incarnation != incarnation {
             return PendingSave::refuse(taken.saves, error);
@@ -461,38 +462,4 @@ fn is_reported_by_handle(error: &Error, of: Option<u64>, by: Option<u64>) -> boo
 /// True if the record is still the request's, and a field of it is not as it was loaded.
 fn is_changed_field(error: &Error) -> bool {
     error.kind() == ErrorKind::Conflict && error.is_of_field()
-}
-
-/// A write on its way. If it is dropped, its outcome is unknown.
-struct InFlight<'a> {
-    slot: &'a Slot,
-    target: WriteTarget,
-    incarnation: u32,
-    taken: Option<TakenChanges>,
-}
-
-impl<'a> InFlight<'a> {
-    fn begin(slot: &'a Slot, write: &PlannedWrite, takes_away: bool, taken: TakenChanges) -> Self {
-        slot.lock().is_rotating = write.must_go_on(takes_away);
-        Self { slot, target: write.target, incarnation: write.incarnation, taken: Some(taken) }
-    }
-
-    /// Ends it, and returns the changes that it was made of.
-    fn end(mut self) -> TakenChanges {
-        self.taken.take().unwrap_or_default()
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.slot.lock().is_rotating = false;
-        if let Some(taken) = self.taken.take() {
-            let error = Error::outcome_unknown(UNFINISHED);
-            if std::thread::panicking() {
-                // Otherwise the work that it belongs to reports that it was stopped.
-                self.slot.context().events.report_failure(self.target.id(), &error);
-            }
-            self.slot.put_back(&error, self.incarnation, taken);
-        }
-    }
 }

@@ -13,7 +13,7 @@
 //! | `compose`, `entries`, `plan`, `planned_write` | from the log to one write: plain functions over plain values |
 //! | `request_state`, `saves` | what a request knows and wants done; the saves that wait |
 //! | `load`, `examine`, `secrets` | reading a record, its rights and its secret fields |
-//! | `commit`, `rotation`, `removal`, `create`, `purge` | writing: fields, secrets, removed rights, records |
+//! | `commit`, `in_flight`, `rotation`, `removal`, `create`, `purge` | writing: fields, secrets, removed rights, records |
 //! | `blind` | writing without a load |
 //! | `closing`, `survive` | the end of a request; work that goes on after it |
 //! | `login_limit` | the most sessions of one user |
@@ -34,6 +34,7 @@ mod ended;
 mod entries;
 mod examine;
 mod field_rules;
+mod in_flight;
 mod index;
 mod load;
 mod login_limit;
