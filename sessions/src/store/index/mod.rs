@@ -1,6 +1,6 @@
 //! The index: which records have one value of one field, so that a user's sessions can be found and ended.
 //!
-//! It is a capability beside [`Store`](super::Store), which a store declares by [`Store::index`](super::Store::index)
+//! It is a capability beside [`Store`], which a store declares by [`Store::index`]
 //! and by the marker [`CanIndex`].
 //!
 //! # Design
