@@ -31,7 +31,7 @@ impl SessionLayer {
     ///
     /// #[derive(Session)]
     /// struct Cart {
-    ///     #[session(keep_on_logout)]
+    ///     #[session(merge = "append", keep_on_logout)]
     ///     items: Vec<u64>,
     /// }
     ///

@@ -24,7 +24,7 @@ use crate::handle::table::{Field, Table};
 ///
 /// #[derive(Session)]
 /// struct Cart {
-///     #[session(keep_on_logout)]
+///     #[session(merge = "append", keep_on_logout)]
 ///     items: Vec<u64>,
 /// }
 ///
@@ -162,7 +162,7 @@ impl fmt::Debug for ListedViews {
 ///     #[derive(Session)]
 ///     #[session(namespace = "shop")]
 ///     pub struct Cart {
-///         #[session(keep_on_logout)]
+///         #[session(merge = "append", keep_on_logout)]
 ///         items: Vec<u64>,
 ///     }
 ///
