@@ -161,6 +161,7 @@ mod tests {
             &[("host", "127.0.0.1:3000")],
             &[("host", "127.1.2.3")],
             &[("host", "[::1]:3000")],
+            &[("host", "[::1]")],
             &[("host", "shop.test"), ("origin", "https://shop.test")],
             &[("host", "192.168.1.5"), ("origin", "https://192.168.1.5")],
             &[("host", "192.168.1.5"), ("sec-fetch-site", "same-origin")],
