@@ -1,16 +1,13 @@
 //! Lists of which each item is merged by itself, and lists of flashes.
 
-use std::sync::Arc;
-
-use http::Request;
-use tokio::sync::Barrier;
-
 use super::{
-    super::{Client, Gate},
-    environment::{TestApp, TestEnvironment, at_once, record_of},
+    super::Gate,
+    environment::{TestEnvironment, record_of},
     handler::{TestHandler, gated},
+    instances::{all_at_once, two_apps},
 };
 use crate::{Session, TypedSession};
+use http::Request;
 
 /// A visitor with a history.
 #[derive(Session)]
@@ -63,23 +60,6 @@ async fn peek(session: Visit) -> String {
     session.notices().join(" ")
 }
 
-async fn two_apps(env: &TestEnvironment) -> [TestApp; 2] {
-    [env.app().await, env.app().await]
-}
-
-/// Sends a handler of each of many requests through both instances, which all meet between load and commit.
-async fn all_at_once(apps: &[TestApp; 2], browser: &Client, change: fn(usize, &mut Visit)) {
-    let barrier = Arc::new(Barrier::new(MANY));
-    let tabs = (0..MANY).zip(apps.iter().cycle()).map(|(index, app)| {
-        let barrier = Arc::clone(&barrier);
-        browser.at(&app.browser()).send(async move |mut session: Visit| {
-            barrier.wait().await;
-            change(index, &mut session);
-        })
-    });
-    assert!(at_once(tabs).await.iter().all(|response| response.status() == 200));
-}
-
 /// What requests push at once all stays: behind what they had seen, each request's own in its order, and in one order
 /// for every reader.
 pub async fn items_pushed_at_once_all_stay_in_order(env: TestEnvironment) {
@@ -87,7 +67,7 @@ pub async fn items_pushed_at_once_all_stay_in_order(env: TestEnvironment) {
     let browser = apps[0].visitor("Ada").await;
     for round in 0..10 {
         browser.visit(async |mut session: Visit| session.set_pages(vec!["first".into()])).await;
-        all_at_once(&apps, &browser, |index, session| {
+        all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| {
             session.pages_mut().push(format!("{index}-a"));
             session.pages_mut().push(format!("{index}-b"));
         })
@@ -147,7 +127,10 @@ pub async fn the_same_removal_twice_is_one(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     let browser = apps[0].browser();
     browser.visit(push(&["a", "b", "c"])).await;
-    all_at_once(&apps, &browser, |_, session| session.pages_mut().retain(|page| page != "b")).await;
+    all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |_, session| {
+        session.pages_mut().retain(|page| page != "b");
+    })
+    .await;
     assert_eq!(browser.visit(pages).await, "a c");
 }
 
@@ -203,7 +186,10 @@ pub async fn flashes_of_many_requests_all_reach_a_page(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     let browser = apps[0].visitor("Ada").await;
     for _ in 0..10 {
-        all_at_once(&apps, &browser, |index, session| session.flash_notices(format!("n{index}"))).await;
+        all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| {
+            session.flash_notices(format!("n{index}"));
+        })
+        .await;
         let mut taken: Vec<_> = browser.visit(take).await.split(' ').map(str::to_owned).collect();
         taken.sort();
         let mut expected: Vec<_> = (0..MANY).map(|index| format!("n{index}")).collect();

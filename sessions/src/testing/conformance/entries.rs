@@ -1,16 +1,12 @@
 //! Maps and sets of which each entry is merged by itself.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
-
-use tokio::sync::Barrier;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    super::{Call, Client, Gate},
-    environment::{TestApp, TestEnvironment, at_once, record_of},
+    super::{Call, Gate},
+    environment::{TestEnvironment, record_of},
     handler::{TestHandler, gated},
+    instances::{all_at_once, two_apps},
 };
 use crate::{Session, TypedSession};
 
@@ -93,30 +89,13 @@ async fn fill(mut session: Visit) {
     session.set_cart(BTreeMap::from([(1, 1), (2, 2)]));
 }
 
-async fn two_apps(env: &TestEnvironment) -> [TestApp; 2] {
-    [env.app().await, env.app().await]
-}
-
-/// Sends many requests through both instances, which all change the session between load and commit.
-async fn all_at_once(apps: &[TestApp; 2], browser: &Client, change: fn(u8, &mut Visit)) {
-    let barrier = Arc::new(Barrier::new(MANY.into()));
-    let tabs = (0..MANY).zip(apps.iter().cycle()).map(|(index, app)| {
-        let barrier = Arc::clone(&barrier);
-        browser.at(&app.browser()).send(async move |mut session: Visit| {
-            barrier.wait().await;
-            change(index, &mut session);
-        })
-    });
-    assert!(at_once(tabs).await.iter().all(|response| response.status() == 200));
-}
-
 /// Requests that put different entries all keep theirs, a hundred times. The field beside it that keeps the last value
 /// whole loses.
 pub async fn different_entries_at_once_all_stay(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     let browser = apps[0].visitor("Ada").await;
     for round in 0..100 {
-        all_at_once(&apps, &browser, |index, session| {
+        all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| {
             *session.cart_mut().entry(index.into()).or_default() += 1;
             session.tags_mut().insert(format!("tag {index}"));
             session.last_mut().push(index.into());
@@ -133,7 +112,7 @@ pub async fn different_entries_at_once_all_stay(env: TestEnvironment) {
         assert_eq!(last.len(), 1, "of those who pushed at once, one");
         browser.visit(async |mut session: Visit| session.reset_last()).await;
         if round % 10 == 9 {
-            all_at_once(&apps, &browser, |index, session| {
+            all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| {
                 session.tags_mut().remove(&format!("tag {index}"));
             })
             .await;
@@ -149,7 +128,7 @@ pub async fn one_entry_is_merged_as_it_says(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     let browser = apps[0].visitor("Ada").await;
     for round in 1..=10 {
-        all_at_once(&apps, &browser, |index, session| {
+        all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| {
             session.cart_mut().insert(7, u32::from(index) + 100);
             *session.votes_mut().entry("both".into()).or_default() += 2;
             *session.votes_mut().entry(format!("of {}", index % 2)).or_default() -= 1;

@@ -1,13 +1,10 @@
 //! Several requests that change one field at once, for each merge policy.
 
-use std::sync::Arc;
-
-use tokio::sync::Barrier;
-
 use super::{
-    super::{Client, Gate},
-    environment::{TestApp, TestEnvironment, at_once},
+    super::Gate,
+    environment::TestEnvironment,
     handler::gated,
+    instances::{all_at_once, two_apps},
 };
 use crate::{Session, TypedSession, error::Error};
 
@@ -45,13 +42,16 @@ async fn origin(session: Visit) -> Option<String> {
 }
 
 /// A number of requests that meet.
-const MANY: usize = 20;
+const MANY: i64 = 20;
 
 /// `last` keeps one of the values whole, and no request fails.
 pub async fn last_keeps_one_of_the_values(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     let browser = apps[0].visitor("Ada").await;
-    all_at_once(&apps, &browser, |index, session| session.set_name(format!("writer-{index}"))).await;
+    all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| {
+        session.set_name(format!("writer-{index}"));
+    })
+    .await;
     let name = browser.visit(async |session: Visit| session.name().map(str::to_owned)).await;
     let name = name.expect("a name");
     assert!((0..MANY).any(|index| name == format!("writer-{index}")), "{name}");
@@ -62,14 +62,14 @@ pub async fn add_counts_every_one(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     let browser = apps[0].visitor("Ada").await;
     for _ in 0..10 {
-        all_at_once(&apps, &browser, |index, session| match index % 2 {
+        all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| match index % 2 {
             0 => *session.hits_mut() += 1,
             _ => session.add_hits(1),
         })
         .await;
     }
     assert_eq!(browser.visit(hits).await, 200);
-    all_at_once(&apps, &browser, |index, session| session.add_hits(7 - index)).await;
+    all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| session.add_hits(7 - index)).await;
     assert_eq!(browser.visit(hits).await, 150);
 }
 
@@ -77,11 +77,12 @@ pub async fn add_counts_every_one(env: TestEnvironment) {
 pub async fn max_keeps_the_largest(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     let browser = apps[0].visitor("Ada").await;
-    all_at_once(&apps, &browser, |index, session| session.set_best((index * 7) % 20)).await;
+    all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| session.set_best((index * 7) % 20))
+        .await;
     assert_eq!(browser.visit(best).await, Some(19));
     browser.visit(async |mut session: Visit| session.set_best(3)).await;
     assert_eq!(browser.visit(best).await, Some(19));
-    all_at_once(&apps, &browser, |index, session| session.set_best(30 + index)).await;
+    all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| session.set_best(30 + index)).await;
     assert_eq!(browser.visit(best).await, Some(49));
 }
 
@@ -89,7 +90,7 @@ pub async fn max_keeps_the_largest(env: TestEnvironment) {
 pub async fn min_keeps_the_smallest(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     let browser = apps[0].visitor("Ada").await;
-    all_at_once(&apps, &browser, |index, session| session.set_least(5 - index)).await;
+    all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| session.set_least(5 - index)).await;
     assert_eq!(browser.visit(least).await, Some(-14));
     browser.visit(async |mut session: Visit| session.set_least(0)).await;
     assert_eq!(browser.visit(least).await, Some(-14));
@@ -100,10 +101,16 @@ pub async fn first_keeps_the_first_of_many(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     for _ in 0..20 {
         let browser = apps[0].visitor("Ada").await;
-        all_at_once(&apps, &browser, |index, session| session.set_origin(format!("from-{index}"))).await;
+        all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| {
+            session.set_origin(format!("from-{index}"));
+        })
+        .await;
         let kept = browser.visit(origin).await.expect("an origin");
         assert!((0..MANY).any(|index| kept == format!("from-{index}")), "{kept}");
-        all_at_once(&apps, &browser, |index, session| session.set_origin(format!("late-{index}"))).await;
+        all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |index, session| {
+            session.set_origin(format!("late-{index}"));
+        })
+        .await;
         assert_eq!(browser.visit(origin).await, Some(kept));
     }
 }
@@ -126,7 +133,7 @@ pub async fn first_adds_by_many_start_once(env: TestEnvironment) {
     let apps = two_apps(&env).await;
     for _ in 0..10 {
         let browser = apps[0].visitor("Ada").await;
-        all_at_once(&apps, &browser, |_, session| *session.hits_mut() += 1).await;
+        all_at_once::<_, Visit>(&apps, &browser, 0..MANY, |_, session| *session.hits_mut() += 1).await;
         assert_eq!(browser.visit(hits).await, 20);
     }
 }
@@ -195,20 +202,3 @@ pub async fn a_save_shows_what_stayed(env: TestEnvironment) {
 
 /// Origin, best, least and hits after a save.
 type Written = Result<(Option<String>, Option<i64>, Option<i64>, i64), Error>;
-
-async fn two_apps(env: &TestEnvironment) -> [TestApp; 2] {
-    [env.app().await, env.app().await]
-}
-
-/// Sends many requests through both instances, which all change the session between load and commit.
-async fn all_at_once(apps: &[TestApp; 2], browser: &Client, change: fn(i64, &mut Visit)) {
-    let barrier = Arc::new(Barrier::new(MANY));
-    let tabs = (0_i64..).zip(apps.iter().cycle()).take(MANY).map(|(index, app)| {
-        let barrier = Arc::clone(&barrier);
-        browser.at(&app.browser()).send(async move |mut session: Visit| {
-            barrier.wait().await;
-            change(index, &mut session);
-        })
-    });
-    assert!(at_once(tabs).await.iter().all(|response| response.status() == 200));
-}

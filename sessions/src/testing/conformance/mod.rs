@@ -43,6 +43,7 @@ pub mod fields;
 pub mod flash;
 mod handler;
 pub mod index;
+mod instances;
 #[cfg(feature = "keys")]
 pub mod keys;
 pub mod late;

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::Request;
 use tokio::sync::Barrier;
 
 use super::{
@@ -95,7 +94,7 @@ pub async fn a_renewed_secret_serves_requests_on_their_way(env: TestEnvironment)
     let response = late.send(count_visit).await;
     assert_eq!((response.status().as_u16(), late.cookie(COOKIE)), (200, renewed), "on its way");
     env.clock.advance(Duration::from_secs(2));
-    let response = old.send_as(Request::post("/"), count_visit).await;
+    let response = old.send_post(count_visit).await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0), "too late");
     assert_eq!(old.visit(read).await, "- - 0");
     assert_eq!(browser.visit(read).await, "admin - 3");
@@ -137,10 +136,10 @@ pub async fn a_superseded_request_sends_no_renewed_cookie(env: TestEnvironment) 
     let (slow, old) = (browser.clone_jar(), browser.clone_jar());
     assert_eq!(browser.send(read).await.set_cookies().len(), 1);
     let reloading = slow.clone_jar();
-    let waiting = tokio::spawn(slow.send_as(Request::post("/"), gated(&gate, count_visit)));
+    let waiting = tokio::spawn(slow.send_post(gated(&gate, count_visit)));
     gate.arrived().await;
     let reload = gated(&gate, async |mut member: Visit| member.reload().await);
-    let reloading = tokio::spawn(reloading.send_as(Request::post("/"), reload));
+    let reloading = tokio::spawn(reloading.send_post(reload));
     gate.arrived().await;
     assert_eq!(old.send(rotate).await.set_cookies().len(), 1);
     gate.release();

@@ -5,8 +5,7 @@ use http::{Method, Request, StatusCode};
 use super::{
     super::{Client, Gate, Response},
     environment::{COOKIE, TestApp, TestEnvironment, record_of},
-    handler::{Case, HandlerArguments, TestHandler, case, gated},
-    reply::IntoReply,
+    handler::{Case, case, gated},
 };
 use crate::{CookieConfig, SameSite, Session, SessionLayer, TypedSession, error::Error};
 
@@ -87,14 +86,6 @@ async fn destroy(page: Visit) {
     page.destroy();
 }
 
-async fn post<A, H>(browser: &Client, handler: H) -> Response
-where
-    A: HandlerArguments,
-    H: TestHandler<A, Output: IntoReply>,
-{
-    browser.send_as(Request::post("/"), handler).await
-}
-
 fn has_event(app: &TestApp, words: &[&str]) -> bool {
     app.events().iter().any(|event| words.iter().all(|word| event.contains(word)))
 }
@@ -103,7 +94,7 @@ fn has_event(app: &TestApp, words: &[&str]) -> bool {
 pub async fn a_head_and_a_prefetch_deliver_no_flash(env: TestEnvironment) {
     let app = env.app().await;
     let browser = app.browser();
-    post(&browser, flash).await;
+    browser.send_post(flash).await;
     browser.visit(read).await;
     app.calls.clear();
     assert_eq!(browser.send_as(Request::head("/"), take).await.text(), "saved", "shown");
@@ -131,7 +122,7 @@ pub async fn a_head_and_a_prefetch_deliver_no_flash(env: TestEnvironment) {
     assert_eq!(browser.send_as(Request::head("/"), flash_later).await.status(), 200);
     assert_eq!(browser.visit(take).await, "later");
     // A form is no prefetch, whatever it says.
-    post(&browser, flash).await;
+    browser.send_post(flash).await;
     let form = Request::post("/").header("sec-purpose", "prefetch");
     assert_eq!(browser.send_as(form, take).await.text(), "saved");
     assert_eq!(browser.visit(take).await, "-");
@@ -179,7 +170,7 @@ pub async fn a_page_is_worth_more_than_what_it_counts(env: TestEnvironment) {
         for is_rotated in [false, true] {
             for (what, only_takes, handler) in handlers() {
                 let browser = app.browser();
-                post(&browser, flash_and_note).await;
+                browser.send_post(flash_and_note).await;
                 browser.visit(read).await;
                 let id = record_of(&browser);
                 let meanwhile = if is_rotated { case(rotate) } else { case(destroy) };
@@ -203,11 +194,11 @@ pub async fn a_page_is_worth_more_than_what_it_counts(env: TestEnvironment) {
     }
     // The session of a page that comes with the secret from before counts nothing, either.
     let browser = app.browser();
-    post(&browser, note).await;
+    browser.send_post(note).await;
     let old = browser.clone_jar();
-    post(&browser, rotate).await;
+    browser.send_post(rotate).await;
     assert_eq!(old.send(hit).await.status(), 200);
-    assert_eq!(post(&old, hit).await.status(), 409);
+    assert_eq!(old.send_post(hit).await.status(), 409);
     assert_eq!(browser.visit(read).await, "- x 0");
 }
 
@@ -245,7 +236,7 @@ pub async fn what_somebody_put_is_worth_more_than_the_page(env: TestEnvironment)
         (Method::PUT, "a minimum", case(least)),
     ] {
         let browser = app.browser();
-        post(&browser, flash_and_note).await;
+        browser.send_post(flash_and_note).await;
         let response = slow(&app, &browser, &method, handler, case(destroy)).await;
         assert_eq!(response.status(), 409, "{method} with {what}");
         assert!(response.set_cookies().is_empty(), "{method} with {what}");
@@ -256,7 +247,7 @@ pub async fn what_somebody_put_is_worth_more_than_the_page(env: TestEnvironment)
 pub async fn a_request_that_may_lack_its_cookie_begins_nothing(env: TestEnvironment) {
     let app = env.app().await;
     let browser = app.browser();
-    post(&browser, login_ada).await;
+    browser.send_post(login_ada).await;
     let abroad = browser.from_another_site();
     app.calls.clear();
     app.events();
@@ -266,7 +257,7 @@ pub async fn a_request_that_may_lack_its_cookie_begins_nothing(env: TestEnvironm
         ("a flash", case(flash)),
         ("a rotation", case(rotate)),
     ] {
-        let response = post(&abroad, handler).await;
+        let response = abroad.send_post(handler).await;
         assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 0), "{what}");
         let is_reported = has_event(&app, &["CrossSite", "is_login: false"]);
         assert_eq!(is_reported, what != "a rotation", "{what}");
@@ -276,7 +267,7 @@ pub async fn a_request_that_may_lack_its_cookie_begins_nothing(env: TestEnvironm
         page.save().await
     };
     for (what, handler) in [("a save", case(note_and_save)), ("a fetched addition", case(fetch_hit))] {
-        let response = post(&abroad, handler).await;
+        let response = abroad.send_post(handler).await;
         assert_eq!((response.status(), response.set_cookies().len()), (StatusCode::FORBIDDEN, 0), "{what}");
         assert!(has_event(&app, &["CrossSite", "is_login: false"]), "{what}");
     }
@@ -286,12 +277,12 @@ pub async fn a_request_that_may_lack_its_cookie_begins_nothing(env: TestEnvironm
     abroad.visit(hit).await;
     assert_eq!(browser.visit(read).await, "ada - 1");
     // No cookie can be lost here.
-    assert_eq!(post(&app.browser(), note).await.set_cookies().len(), 1, "this site's");
+    assert_eq!(app.browser().send_post(note).await.set_cookies().len(), 1, "this site's");
     assert_eq!(app.browser().from_another_site().send(note).await.set_cookies().len(), 1, "a link");
     let dead = app.browser();
-    post(&dead, note).await;
+    dead.send_post(note).await;
     let stolen = format!("{COOKIE}={}", dead.cookie(COOKIE).expect("a cookie"));
-    post(&dead, destroy).await;
+    dead.send_post(destroy).await;
     let with_cookie = Request::post("/").header("cookie", stolen);
     let came = dead.from_another_site().send_as(with_cookie, note).await;
     assert_eq!(came.set_cookies().len(), 1, "the cookie came, and is worth nothing");
@@ -301,7 +292,7 @@ pub async fn a_request_that_may_lack_its_cookie_begins_nothing(env: TestEnvironm
         let app = env.app_with(|layer| layer.with_cookie(cookie).expect("a cookie that browsers take")).await;
         let abroad = || app.browser().from_another_site();
         assert_eq!(abroad().send(note).await.set_cookies().len(), links, "{same_site:?}");
-        assert_eq!(post(&abroad(), note).await.set_cookies().len(), forms, "{same_site:?}");
+        assert_eq!(abroad().send_post(note).await.set_cookies().len(), forms, "{same_site:?}");
     }
 }
 
@@ -309,7 +300,7 @@ pub async fn a_request_that_may_lack_its_cookie_begins_nothing(env: TestEnvironm
 pub async fn no_other_site_logs_a_browser_in(env: TestEnvironment) {
     let app = env.app().await;
     let browser = app.browser();
-    post(&browser, login_ada).await;
+    browser.send_post(login_ada).await;
     app.calls.clear();
     app.events();
     let note_and_login = async |mut page: Visit| {
@@ -325,7 +316,7 @@ pub async fn no_other_site_logs_a_browser_in(env: TestEnvironment) {
         ("a note and a login", case(note_and_login)),
         ("a login and a save", case(login_and_save)),
     ] {
-        let response = post(&browser.from_another_site(), handler).await;
+        let response = browser.from_another_site().send_post(handler).await;
         assert_eq!((response.status(), response.set_cookies().len()), (StatusCode::FORBIDDEN, 0), "{what}");
         assert!(has_event(&app, &["CrossSite", "is_login: true", "with_cross_site_logins"]), "{what}");
     }
@@ -334,13 +325,13 @@ pub async fn no_other_site_logs_a_browser_in(env: TestEnvironment) {
 
     let app = env.app_with(SessionLayer::with_cross_site_logins).await;
     let browser = app.browser();
-    post(&browser, note).await;
+    browser.send_post(note).await;
     let login_bea = async |mut page: Visit| page.set_user("bea");
-    let response = post(&browser.from_another_site(), login_bea).await;
+    let response = browser.from_another_site().send_post(login_bea).await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 1));
     assert_eq!(browser.visit(read).await, "bea - 0");
     app.events();
-    let response = post(&browser.from_another_site(), note).await;
+    let response = browser.from_another_site().send_post(note).await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 0), "no login");
     assert!(has_event(&app, &["CrossSite", "is_login: false"]));
     assert_eq!(browser.visit(read).await, "bea - 0");

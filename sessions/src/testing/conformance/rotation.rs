@@ -1,6 +1,6 @@
 //! A new secret for a session: the old one is dead at once, and the data stay.
 
-use http::{Request, StatusCode};
+use http::StatusCode;
 
 use super::{
     super::{Gate, Operation},
@@ -161,7 +161,7 @@ pub async fn a_request_from_before_a_rotation_writes_nothing(env: TestEnvironmen
     ] {
         let (victim, gate) = (app.visitor("Ada").await, Gate::new());
         let (id, attacker) = (record_of(&victim), victim.clone_jar());
-        let slow = tokio::spawn(attacker.send_as(Request::post("/"), gated(&gate, handler)));
+        let slow = tokio::spawn(attacker.send_post(gated(&gate, handler)));
         gate.arrived().await;
         let rotate_and_write = async |mut session: Visit| {
             session.rotate();

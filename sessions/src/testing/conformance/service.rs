@@ -101,6 +101,15 @@ impl Client {
         self.send_as(Request::get("/"), handler)
     }
 
+    /// Sends `POST /` and returns the response, which the handler makes.
+    pub(super) fn send_post<A, H>(&self, handler: H) -> BoxedFuture<Response>
+    where
+        A: HandlerArguments,
+        H: TestHandler<A, Output: IntoReply>,
+    {
+        self.send_as(Request::post("/"), handler)
+    }
+
     /// Sends a request and returns the response, which the handler makes.
     pub(super) fn send_as<A, H>(&self, request: Builder, handler: H) -> BoxedFuture<Response>
     where

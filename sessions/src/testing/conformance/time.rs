@@ -2,8 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::Request;
-
 use super::{
     super::{Client, Gate, Operation},
     environment::{COOKIE, TestEnvironment, record_of},
@@ -258,7 +256,7 @@ pub async fn a_short_session_that_dies_meanwhile_takes_no_commit(env: TestEnviro
         let (browser, gate) = (app.browser(), Gate::new());
         browser.visit(shorten).await;
         browser.visit(name).await;
-        let slow = tokio::spawn(browser.send_as(Request::post("/"), gated(&gate, handler)));
+        let slow = tokio::spawn(browser.send_post(gated(&gate, handler)));
         gate.arrived().await;
         env.clock.advance(seconds(625));
         gate.release();

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode};
+use http::StatusCode;
 
 use super::{
-    super::{Call, Client, Gate, Operation, Response},
+    super::{Call, Client, Gate, Operation},
     contract::{Direct, TIMEOUTS, json, random_id},
     environment::{COOKIE, TestApp, TestEnvironment, at_once, record_of},
-    handler::{HandlerArguments, TestHandler, case, gated},
-    reply::IntoReply,
+    handler::{case, gated},
 };
 use crate::{
     Session, SessionWriter, Timeouts, TypedSession,
@@ -71,14 +70,6 @@ async fn rotate(visit: Visit) {
     visit.rotate();
 }
 
-async fn post<A, H>(browser: &Client, handler: H) -> Response
-where
-    A: HandlerArguments,
-    H: TestHandler<A, Output: IntoReply>,
-{
-    browser.send_as(Request::post("/"), handler).await
-}
-
 /// Returns a browser that has come back to a session with a theme, and forgets the calls that this took.
 async fn visitor(app: &TestApp) -> Client {
     let browser = app.browser();
@@ -103,7 +94,7 @@ pub async fn a_writer_is_one_commit_without_a_load(env: TestEnvironment) {
         writer.set_color("red");
         writer.flash_notice("saved");
     };
-    let response = post(&browser, write_all).await;
+    let response = browser.send_post(write_all).await;
     assert_eq!((response.status().as_u16(), response.set_cookies().len()), (200, 0));
     let calls = app.calls();
     assert!(matches!(&calls[..], [Call::Commit { changes, .. }] if changes.len() == 8), "{calls:?}");
@@ -118,18 +109,18 @@ pub async fn a_writer_is_one_commit_without_a_load(env: TestEnvironment) {
         writer.remove_name();
         writer.reset_theme();
     };
-    assert_eq!(post(&browser, write_again).await.status(), 200);
+    assert_eq!(browser.send_post(write_again).await.status(), 200);
     assert_eq!(browser.visit(read).await, "- -  15 Some(7) Some(3) here red");
     // A value that equals the default is written, too: what is stored may be another one.
     let write_default = async |mut writer: Writer| {
         writer.set_hits(10);
         writer.set_theme("");
     };
-    assert_eq!(post(&browser, write_default).await.status(), 200);
+    assert_eq!(browser.send_post(write_default).await.status(), 200);
     assert_eq!(browser.visit(read).await, "- -  10 Some(7) Some(3) here red");
     // A writer that changes nothing sends nothing.
     app.calls.clear();
-    post(&browser, async |_: Writer| ()).await;
+    browser.send_post(async |_: Writer| ()).await;
     assert_eq!(app.calls(), []);
     assert_eq!(app.events(), [""; 0]);
 }
@@ -153,7 +144,7 @@ pub async fn a_writer_begins_a_session_as_others_do(env: TestEnvironment) {
     };
     assert!(browser.send(fails).await.set_cookies().is_empty());
     assert_eq!(app.calls(), []);
-    assert_eq!(post(&browser, set_name).await.set_cookies().len(), 1);
+    assert_eq!(browser.send_post(set_name).await.set_cookies().len(), 1);
     assert!(matches!(app.calls()[..], [Call::Create { .. }]));
     assert_eq!(browser.visit(read).await, "- Ada  10 None None - -");
     app.calls.clear();
@@ -161,7 +152,7 @@ pub async fn a_writer_begins_a_session_as_others_do(env: TestEnvironment) {
     assert_eq!(app.calls(), []);
     // A default value begins none.
     let default = app.browser();
-    assert!(post(&default, async |mut writer: Writer| writer.set_hits(10)).await.set_cookies().is_empty());
+    assert!(default.send_post(async |mut writer: Writer| writer.set_hits(10)).await.set_cookies().is_empty());
 }
 
 /// A session that is over, of another secret, or unknown is not written, and none begins in its place.
@@ -184,7 +175,7 @@ pub async fn a_writer_has_no_say_without_the_secret(env: TestEnvironment) {
         app.events();
         app.calls.clear();
         let before = app.load(id, &["name", "hits"]).await.map(|loaded| (loaded.fields, loaded.touched));
-        let response = post(&old, set_name).await;
+        let response = old.send_post(set_name).await;
         assert_eq!((response.status().as_u16(), response.set_cookies().len()), (409, 0), "{what}");
         assert!(app.events().iter().any(|event| event.starts_with("Conflict")), "{what}");
         let response = old.send(hit).await;
@@ -204,7 +195,7 @@ pub async fn what_ends_beside_a_writer_stays_over(env: TestEnvironment) {
         [("ended", case(destroy)), ("rotated", case(rotate)), ("logged in", case(log_in))]
     {
         let (browser, gate) = (visitor(&app).await, Gate::new());
-        let slow = tokio::spawn(browser.clone_jar().send_as(Request::post("/"), gated(&gate, set_name)));
+        let slow = tokio::spawn(browser.clone_jar().send_post(gated(&gate, set_name)));
         gate.arrived().await;
         assert_eq!(browser.send(meanwhile).await.status(), 200);
         gate.release();
@@ -226,12 +217,12 @@ pub async fn a_renewal_is_no_end_for_a_writer(env: TestEnvironment) {
     env.clock.advance(hour);
     let old = browser.clone_jar();
     assert_eq!(browser.send(read).await.set_cookies().len(), 1, "a renewal has begun");
-    assert_eq!(post(&old.clone_jar(), hit).await.status(), 200, "from the old secret");
-    assert_eq!(post(&browser, hit).await.status(), 200, "to the new one, seen for the first time");
-    assert_eq!(post(&browser, hit).await.status(), 200, "to the present one");
-    assert_eq!(post(&old.clone_jar(), hit).await.status(), 200, "from the old one, a moment ago");
+    assert_eq!(old.clone_jar().send_post(hit).await.status(), 200, "from the old secret");
+    assert_eq!(browser.send_post(hit).await.status(), 200, "to the new one, seen for the first time");
+    assert_eq!(browser.send_post(hit).await.status(), 200, "to the present one");
+    assert_eq!(old.clone_jar().send_post(hit).await.status(), 200, "from the old one, a moment ago");
     env.clock.advance(Duration::from_secs(11));
-    assert_eq!(post(&old, hit).await.status(), 409, "from the old one, long ago");
+    assert_eq!(old.send_post(hit).await.status(), 409, "from the old one, long ago");
     assert_eq!(browser.visit(async |visit: Visit| visit.hits()).await, 14);
 }
 
@@ -268,16 +259,16 @@ pub async fn a_writer_revives_nothing_and_keeps_alive(env: TestEnvironment) {
         let idle = hours(lives);
         for _ in 0..3 {
             env.clock.advance(idle.saturating_sub(Duration::from_mins(10)));
-            assert_eq!(post(&browser, hit).await.status(), 200, "{what}");
+            assert_eq!(browser.send_post(hit).await.status(), 200, "{what}");
         }
         // The touch window is over, too.
         env.clock.advance(idle + hours(1) + Duration::from_mins(10));
-        assert_eq!(post(&browser, hit).await.status(), 409, "{what}");
+        assert_eq!(browser.send_post(hit).await.status(), 409, "{what}");
         let quiet = async |mut writer: Writer| {
             writer.without_touch();
             writer.set_name("x");
         };
-        assert_eq!(post(&browser, quiet).await.status(), 409, "{what}");
+        assert_eq!(browser.send_post(quiet).await.status(), 409, "{what}");
         assert_eq!(browser.visit(read).await, "- -  10 None None - -", "{what}");
     }
     // A use that is none keeps nothing alive.
@@ -287,9 +278,9 @@ pub async fn a_writer_revives_nothing_and_keeps_alive(env: TestEnvironment) {
         writer.without_touch();
         writer.set_name("x");
     };
-    assert_eq!(post(&browser, quiet).await.status(), 200);
+    assert_eq!(browser.send_post(quiet).await.status(), 200);
     env.clock.advance(hours(2) + Duration::from_mins(10));
-    assert_eq!(post(&browser, quiet).await.status(), 409);
+    assert_eq!(browser.send_post(quiet).await.status(), 409);
 }
 
 /// Beside a session that loads, a writer is like one more view of it.
